@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host.h - the COLD port contract: what the embedder supplies at link time.
+ *
+ * With memcpy, memset, memmove and memcmp these are the only symbols that src/ leaves undefined.
+ * The hot contract is <mmkit/port/...>. docs/PORTING.md has the table of contexts: for each
+ * function whether it is called with interrupts off, under spin locks, or inside RCU.
+ *
+ * Preconditions, once for all: the calling thread stays on its CPU where a function says so; no
+ * function calls back into mmkit unless it says so; none but mmk_host_wait() sleeps.
+ */
+#ifndef MMKIT_HOST_H
+#define MMKIT_HOST_H
+
+#include <mmkit/types.h>
+#include <mmkit/port/atomic.h>
+#include <mmkit/port/rcu.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * A broken invariant: says where and what, and does not return.
+ * => any context, any locks held
+ */
+MMK_NORETURN MMK_COLD void mmk_host_panic(const char *file, int line, const char *what);
+
+enum mmk_log_level { MMK_LOG_ERROR, MMK_LOG_WARNING, MMK_LOG_INFO };
+
+/* One line of text, without newline. => any context */
+void mmk_host_log(enum mmk_log_level level, const char *text);
+
+/*
+ * Sleeps while *word == expected, as Linux's FUTEX_WAIT: the comparison and going to sleep are one
+ * step with respect to mmk_host_wake(). May return early; callers loop.
+ * => may sleep; no spin lock, no RCU read section. A kernel without threads may spin here only if
+ *    the holder can make progress (an interrupt, another CPU)
+ */
+void mmk_host_wait(struct mmk_a32 *word, uint32_t expected);
+
+/*
+ * Wakes up to `count` sleepers of `word`; UINT32_MAX means all. Only the address counts: the word's
+ * memory may be free already, or something else that a sleeper then finds to be a false alarm.
+ * => any context but NMI; spin locks may be held
+ */
+void mmk_host_wake(struct mmk_a32 *word, uint32_t count);
+
+/*
+ * Sends CPU `cpu` an interrupt whose handler calls mmk_tlb_interrupt() there. The request itself
+ * is queued by mmkit beforehand. Returns before the interrupt arrives: does not wait for it.
+ * => caller stays on its CPU; spin locks may be held; interrupts may be off
+ */
+void mmk_host_send_ipi(unsigned cpu);
+
+/*
+ * Runs `function(head)` after every RCU read section that runs now has ended. The function takes
+ * spin locks and does not sleep; it may run on any CPU, in a thread or a soft interrupt.
+ * => never waits; any context but NMI; spin locks may be held
+ */
+void mmk_host_call_rcu(struct mmk_rcu_head *head, void (*function)(struct mmk_rcu_head *head));
+
+/*
+ * Waits until every callback that was queued before, on any CPU, has run. mmkit calls it only
+ * where its documentation says "waits for a grace period" (mmk_drain).
+ * => may sleep; no spin lock, no RCU read section
+ */
+void mmk_host_rcu_barrier(void);
+
+/* 64 bits nobody can guess, for the placement of mappings. => any context */
+uint64_t mmk_host_random(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mm.h - address spaces and the calls that shape them.
+ *
+ * The calls mirror Linux's system calls: same arguments, same results, errors as negative values
+ * (errno.h). Unless said otherwise each may sleep, takes no lock of the caller's, and may run on
+ * any number of CPUs at once for one mm. A call that answers MMK_ENOMEM because mmkit itself had
+ * no memory has changed nothing that a program can see; docs/SEMANTICS.md lists where Linux, and
+ * so mmkit, stops half-way for other reasons.
+ */
+#ifndef MMKIT_MM_H
+#define MMKIT_MM_H
+
+#include <mmkit/errno.h>
+#include <mmkit/object.h>
+#include <mmkit/port/annotate.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mmk_mm;
+
+/* Protection, as <sys/mman.h>. */
+#define MMK_PROT_NONE  0x0
+#define MMK_PROT_READ  0x1
+#define MMK_PROT_WRITE 0x2
+#define MMK_PROT_EXEC  0x4
+
+/* Flags of mmk_mmap(), as <sys/mman.h> on Linux. */
+#define MMK_MAP_SHARED          0x01
+#define MMK_MAP_PRIVATE         0x02
+#define MMK_MAP_SHARED_VALIDATE 0x03
+#define MMK_MAP_TYPE            0x0f
+#define MMK_MAP_FIXED           0x10
+#define MMK_MAP_ANONYMOUS       0x20
+#define MMK_MAP_GROWSDOWN       0x0100
+#define MMK_MAP_DENYWRITE       0x0800  /* ignored */
+#define MMK_MAP_EXECUTABLE      0x1000  /* ignored */
+#define MMK_MAP_NORESERVE       0x4000  /* ignored: nothing is reserved */
+#define MMK_MAP_STACK           0x20000 /* ignored, as by Linux */
+#define MMK_MAP_FIXED_NOREPLACE 0x100000
+
+/* Advice of mmk_madvise(). */
+#define MMK_MADV_NORMAL     0 /* these three are remembered nowhere: accepted, no effect */
+#define MMK_MADV_RANDOM     1
+#define MMK_MADV_SEQUENTIAL 2
+#define MMK_MADV_DONTNEED   4
+#define MMK_MADV_FREE       8
+
+/*
+ * Creates an empty address space with one user.
+ * => 0 with *mm set; MMK_ENOMEM
+ */
+MMK_MUST_CHECK int mmk_mm_create(struct mmk_mm **mm);
+
+/* One more, one fewer user (thread, or process sharing it). The last put takes everything down. */
+void mmk_mm_get(struct mmk_mm *mm);
+void mmk_mm_put(struct mmk_mm *mm);
+
+/*
+ * The calling CPU starts, or stops, running user code in mm. Enter answers the root table's
+ * physical address, for the page-table base register; it may have flushed this CPU's stale
+ * translations of the mm. Leave an mm before entering another.
+ * => caller stays on its CPU
+ */
+mmk_paddr_t mmk_mm_enter(struct mmk_mm *mm);
+void mmk_mm_leave(struct mmk_mm *mm);
+
+/* The number of the address space, from 1, never reused: its translation context. */
+uint64_t mmk_mm_id(const struct mmk_mm *mm);
+
+/*
+ * mmap(2). `object` is the file, or NULL; `offset` in bytes, a multiple of the page size. Shared
+ * anonymous memory (MMK_MAP_SHARED | MMK_MAP_ANONYMOUS) makes an object of its own. Without FIXED
+ * the highest gap that fits is taken, or `addr` when it is free.
+ * => the address; MMK_EINVAL: length 0, a misaligned fixed address or offset, not exactly one of
+ *    SHARED and PRIVATE; MMK_ENOMEM: no gap, or no memory; MMK_EEXIST: FIXED_NOREPLACE on something
+ *    mapped; MMK_EPERM: below mmap_min_addr; MMK_EOVERFLOW: offset + length; MMK_EOPNOTSUPP: a flag
+ *    SHARED_VALIDATE does not know
+ */
+MMK_MUST_CHECK int64_t mmk_mmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned prot,
+                                unsigned flags, struct mmk_object *object, uint64_t offset);
+
+/*
+ * munmap(2).
+ * => 0; MMK_EINVAL: misaligned, length 0 or beyond the end; MMK_ENOMEM
+ */
+MMK_MUST_CHECK int mmk_munmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length);
+
+/*
+ * mprotect(2). As on Linux what lies before a hole is changed, then MMK_ENOMEM is returned.
+ * => 0; MMK_EINVAL: misaligned address, unknown prot; MMK_ENOMEM: a hole, or no memory
+ */
+MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length,
+                                unsigned prot);
+
+/*
+ * madvise(2). As on Linux holes are skipped, the rest is done, then MMK_ENOMEM is returned.
+ * => 0; MMK_EINVAL: misaligned address, unknown advice, MADV_FREE on memory that is not private
+ *    anonymous; MMK_ENOMEM: a hole
+ */
+MMK_MUST_CHECK int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, int advice);
+
+/*
+ * The brk system call: moves the end of the heap to `brk`.
+ * => the new end; the old one, unchanged, when `brk` is below the start, in the way of another
+ *    mapping, or memory is short (as Linux's system call, not libc's wrapper)
+ */
+mmk_vaddr_t mmk_brk(struct mmk_mm *mm, mmk_vaddr_t brk);
+
+/*
+ * Where the heap starts; exec calls it once, before the first mmk_brk().
+ * => 0; MMK_EINVAL: beyond the address space
+ */
+MMK_MUST_CHECK int mmk_set_brk(struct mmk_mm *mm, mmk_vaddr_t start);
+
+/*
+ * fork(2)'s address space: *child gets a copy of every mapping; private pages are shared until one
+ * side writes. On failure the child is discarded and the parent sees no change.
+ * => 0 with *child set, one user; MMK_ENOMEM
+ */
+MMK_MUST_CHECK int mmk_fork(struct mmk_mm *parent, struct mmk_mm **child);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

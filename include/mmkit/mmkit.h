@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* mmkit.h - everything an embedder calls. */
+#ifndef MMKIT_MMKIT_H
+#define MMKIT_MMKIT_H
+
+#include <mmkit/check.h>
+#include <mmkit/cpu.h>
+#include <mmkit/errno.h>
+#include <mmkit/fault.h>
+#include <mmkit/host.h>
+#include <mmkit/init.h>
+#include <mmkit/mm.h>
+#include <mmkit/object.h>
+#include <mmkit/page.h>
+#include <mmkit/stats.h>
+#include <mmkit/tlb.h>
+#include <mmkit/types.h>
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * object.h - what is mapped when it is not private anonymous memory: files, shared memory, devices.
+ *
+ * An object is an array of pages, found by index, that are filled on first use. Its operations
+ * come from the embedder (a file system); without any it is shared memory that starts as zeros.
+ * It is counted: each mapping holds a reference.
+ */
+#ifndef MMKIT_OBJECT_H
+#define MMKIT_OBJECT_H
+
+#include <mmkit/errno.h>
+#include <mmkit/page.h>
+#include <mmkit/port/annotate.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mmk_object;
+
+struct mmk_object_ops {
+    /*
+     * Fills `page` (MMK_PAGE_SIZE bytes, in the direct map) with the content at index * page size;
+     * what lies beyond the object's size is zeroed by mmkit afterwards.
+     * => 0, or a negative error: whoever touches the page gets MMK_FAULT_BUS
+     * => may sleep; the page is locked, the object's invalidate lock is held for reading
+     */
+    int (*read_page)(struct mmk_object *object, uint64_t index, void *page);
+
+    /*
+     * The last reference is gone; every page is freed already. May be NULL.
+     * => may sleep; where a mapping was the last reference, its mmap lock may be held: calls
+     *    nothing of mm.h
+     */
+    void (*release)(struct mmk_object *object);
+};
+
+/*
+ * Creates an object of `size` bytes with one reference. ops NULL: shared memory. `private_data`
+ * is the embedder's.
+ * => 0 with *object set; MMK_ENOMEM; MMK_EFBIG: size above 2^63 - 1
+ */
+MMK_MUST_CHECK int mmk_object_create(const struct mmk_object_ops *ops, uint64_t size,
+                                     void *private_data, struct mmk_object **object);
+
+/* References. The last put frees all pages. => put may sleep; no locks held */
+void mmk_object_get(struct mmk_object *object);
+void mmk_object_put(struct mmk_object *object);
+
+void *mmk_object_private(const struct mmk_object *object);
+uint64_t mmk_object_size(const struct mmk_object *object); /* bytes; may change at once */
+
+/*
+ * Sets the size, as ftruncate(2). Growing gives zeros: of what was cut off read_page must answer
+ * zeros from then on; and bytes that a mapping stored in the last page, beyond the end, come to
+ * light, as on Linux's tmpfs. Shrinking unmaps every page beyond the new
+ * end from every address space (private copies of such pages too, as Linux does), frees them, and
+ * zeros the rest of the last page; an access beyond is MMK_FAULT_BUS from then on.
+ * => 0; MMK_EFBIG; MMK_ENOMEM: the last page could not be read in to be cut; nothing changed; or
+ *    the error of read_page for it
+ * => may sleep; no locks held
+ */
+MMK_MUST_CHECK int mmk_object_resize(struct mmk_object *object, uint64_t size);
+
+/*
+ * Frees the pages in [offset, offset + length), as fallocate(2) with FALLOC_FL_PUNCH_HOLE: parts
+ * of pages are zeroed, whole pages unmapped everywhere and dropped. Private copies stay. Only
+ * meaningful for objects that forget (shared memory); one with ops reads the page again.
+ * => 0; MMK_EINVAL: length 0 or a sum that overflows; MMK_ENOMEM; or an error of read_page
+ * => may sleep; no locks held
+ */
+MMK_MUST_CHECK int mmk_object_punch_hole(struct mmk_object *object, uint64_t offset,
+                                         uint64_t length);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * annotate.h - hot port contract: what the code says to compilers and to tools.
+ *
+ * Attributes, branch hints, clang's thread-safety annotations, assertions of invariants, and three
+ * seams that cost nothing unless a port defines them: lock notes (run-time lock-order checks),
+ * fault injection (failing allocations), and context checks.
+ *
+ * How a port overrides an item: mmk_port.h, found on the include path, holds nothing but macros.
+ * MMK_PORT_VERSION is required; each MMK_PORT_<ITEM> that it defines is the name of a header
+ * ("my_tlb.h") that is included in the default's place, where the types that it needs are known.
+ * ports/template/mmk_port.h lists them all.
+ */
+#ifndef MMKIT_PORT_ANNOTATE_H
+#define MMKIT_PORT_ANNOTATE_H
+
+#include <mmkit/types.h>
+#include <mmk_port.h>
+#include <mmkit/port/version.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MMK_MUST_CHECK    __attribute__((warn_unused_result))
+#define MMK_NORETURN      __attribute__((noreturn))
+#define MMK_COLD          __attribute__((cold, noinline))
+#define MMK_NOINLINE      __attribute__((noinline))
+#define MMK_ALWAYS_INLINE static inline __attribute__((always_inline))
+#define MMK_CACHE_LINE    64
+#define MMK_CACHE_ALIGNED __attribute__((aligned(MMK_CACHE_LINE)))
+
+#define mmk_likely(x)   __builtin_expect(!!(x), 1)
+#define mmk_unlikely(x) __builtin_expect(!!(x), 0)
+
+/*
+ * clang -Wthread-safety. Functions only: the analysis cannot follow guarded_by on struct members
+ * in C, so guarded fields are reached through annotated accessors.
+ */
+#if defined(__clang__) && defined(MMK_THREAD_SAFETY)
+#define MMK_TSA(x) __attribute__((x))
+#else
+#define MMK_TSA(x)
+#endif
+#define MMK_CAPABILITY(name)         MMK_TSA(capability(name))
+#define MMK_ACQUIRES(...)            MMK_TSA(acquire_capability(__VA_ARGS__))
+#define MMK_ACQUIRES_SHARED(...)     MMK_TSA(acquire_shared_capability(__VA_ARGS__))
+#define MMK_RELEASES(...)            MMK_TSA(release_capability(__VA_ARGS__))
+#define MMK_RELEASES_SHARED(...)     MMK_TSA(release_shared_capability(__VA_ARGS__))
+#define MMK_REQUIRES(...)            MMK_TSA(requires_capability(__VA_ARGS__))
+#define MMK_TRY_ACQUIRES(...)        MMK_TSA(try_acquire_capability(__VA_ARGS__))
+#define MMK_TRY_ACQUIRES_SHARED(...) MMK_TSA(try_acquire_shared_capability(__VA_ARGS__))
+#define MMK_NO_TSA                   MMK_TSA(no_thread_safety_analysis)
+
+/*
+ * mmk_assert(condition, "T2 live equals the entries that are not none")
+ * The text starts with the number of the invariant where there is one (docs/DESIGN.md). A broken
+ * invariant panics in every build: going on would corrupt memory. Bad input never gets here.
+ */
+MMK_NORETURN MMK_COLD void mmk_host_panic(const char *file, int line, const char *what);
+
+#define mmk_assert(condition, what)                                                                \
+    do {                                                                                           \
+        if (mmk_unlikely(!(condition)))                                                            \
+            mmk_host_panic(__FILE__, __LINE__, what);                                              \
+    } while (0)
+
+/*
+ * The order of locks, outermost first: a lock is taken only while every lock held ranks before it
+ * (two of one class: by address, lower first). A try may break the order. docs/LOCKING.md names
+ * the functions that take each pair.
+ */
+enum mmk_lock_class {
+    MMK_LOCK_MMAP,       /* mm's mapping; sleeps */
+    MMK_LOCK_INVALIDATE, /* object against truncation; sleeps */
+    MMK_LOCK_PAGE,       /* one page's identity; sleeps */
+    MMK_LOCK_INTERVAL,   /* object's VMAs; sleeps */
+    MMK_LOCK_TABLE_ROOT, /* table at level n: MMK_LOCK_TABLE_LEAF - n */
+    MMK_LOCK_TABLE_LEAF = MMK_LOCK_TABLE_ROOT + 4,
+    MMK_LOCK_INDEX, /* object's page index */
+    MMK_LOCK_SLAB,  /* cache of small objects */
+    MMK_LOCK_FRAME, /* buddy allocator */
+    MMK_LOCK_CLASSES
+};
+
+/*
+ * Lock notes. The lock functions of lock.h call these; the default costs nothing.
+ * => mmk_note_acquire: about to take (try false), or has taken by a try (try true)
+ * => mmk_note_release: about to release
+ * => mmk_note_may_sleep: about to do something that may sleep; no spin lock and no RCU read
+ *    section may be held
+ */
+#ifdef MMK_PORT_LOCK_NOTE
+#include MMK_PORT_LOCK_NOTE
+#else
+MMK_ALWAYS_INLINE void mmk_note_acquire(enum mmk_lock_class cls, const void *lock, bool tried)
+{
+    (void)cls;
+    (void)lock;
+    (void)tried;
+}
+
+MMK_ALWAYS_INLINE void mmk_note_release(enum mmk_lock_class cls, const void *lock)
+{
+    (void)cls;
+    (void)lock;
+}
+
+MMK_ALWAYS_INLINE void mmk_note_may_sleep(void)
+{
+}
+#endif
+
+/*
+ * Fault injection: true makes the named step fail as it would without memory. The default is a
+ * constant, so the branch vanishes.
+ */
+enum mmk_inject_point {
+    MMK_INJECT_FRAME,
+    MMK_INJECT_SLAB,
+    MMK_INJECT_TABLE,
+    MMK_INJECT_GATHER_BATCH,
+};
+
+#ifdef MMK_PORT_INJECT
+#include MMK_PORT_INJECT
+#else
+MMK_ALWAYS_INLINE bool mmk_inject(enum mmk_inject_point point)
+{
+    (void)point;
+    return false;
+}
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

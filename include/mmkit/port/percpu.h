@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu.h - hot port contract: staying on one CPU.
+ *
+ * Between enter and leave the caller is not moved to another CPU, and no interrupt that may call
+ * mmkit arrives (frames may be allocated in interrupt context), so that this CPU's data can be
+ * changed without atomics. Sections are a few instructions long, do not nest and do not sleep.
+ *
+ * Default: nothing to do, for a kernel that neither preempts mmkit nor calls it from interrupts.
+ * MMK_PORT_PERCPU replaces it: save and disable interrupts, or disable preemption.
+ */
+#ifndef MMKIT_PORT_PERCPU_H
+#define MMKIT_PORT_PERCPU_H
+
+#include <mmkit/port/cpu.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifdef MMK_PORT_PERCPU
+#include MMK_PORT_PERCPU
+#else
+/* => the state to hand to mmk_percpu_leave() */
+MMK_ALWAYS_INLINE unsigned long mmk_percpu_enter(void)
+{
+    return 0;
+}
+
+MMK_ALWAYS_INLINE void mmk_percpu_leave(unsigned long state)
+{
+    (void)state;
+}
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

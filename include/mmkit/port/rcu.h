@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rcu.h - hot port contract: read sections of read-copy-update.
+ *
+ * A section costs next to nothing, may nest, may be interrupted, and may not sleep. What was
+ * reachable when it began is not freed before it ends (mmk_host_call_rcu in host.h). Spin locks
+ * may be taken inside.
+ *
+ * Default: for a kernel whose CPUs do not switch threads inside mmkit (no preemption), a section
+ * needs no instruction; its port's mmk_host_call_rcu then waits until each CPU has passed through
+ * a point outside mmkit. MMK_PORT_RCU replaces it.
+ */
+#ifndef MMKIT_PORT_RCU_H
+#define MMKIT_PORT_RCU_H
+
+#include <mmkit/port/annotate.h>
+#include <mmkit/port/atomic.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Embedded in what is freed through RCU. Two words that belong to the port while queued. */
+struct mmk_rcu_head {
+    void *opaque[2];
+};
+
+#ifdef MMK_PORT_RCU
+#include MMK_PORT_RCU
+#else
+MMK_ALWAYS_INLINE void mmk_rcu_read_lock(void)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the compiler moves nothing across */
+}
+
+MMK_ALWAYS_INLINE void mmk_rcu_read_unlock(void)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stats.h - counters. Each is exact when nothing runs; a reader beside writers may see a moment
+ * that never was, but never a value that stays wrong.
+ */
+#ifndef MMKIT_STATS_H
+#define MMKIT_STATS_H
+
+#include <mmkit/mm.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MMK_STATS_LEVELS 5 /* 0 = pte table, ... root is the highest in use */
+
+/* One address space. */
+struct mmk_mm_stats {
+    uint64_t virt_bytes;               /* mapped, touched or not */
+    uint64_t vmas;                     /* mappings */
+    uint64_t rss_anon;                 /* entries, in pages: private anonymous memory */
+    uint64_t rss_file;                 /* entries: pages of objects with operations */
+    uint64_t rss_shmem;                /* entries: pages of shared memory */
+    uint64_t tables[MMK_STATS_LEVELS]; /* linked tables by level, root included */
+    uint64_t fault_anon;     /* first write to private anonymous memory, nothing mapped there */
+    uint64_t fault_zero;     /* read answered by the zero page */
+    uint64_t fault_file;     /* an object's page mapped, to read or to write shared */
+    uint64_t fault_cow;      /* write that copied */
+    uint64_t fault_reuse;    /* write to an own page that had become read-only: no copy */
+    uint64_t fault_spurious; /* nothing to do */
+    uint64_t fault_failed;   /* answered OOM, SEGV or BUS */
+};
+
+void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats);
+
+/* The whole library. */
+struct mmk_stats {
+    uint64_t frames_total;   /* usable: descriptors and other overhead taken off */
+    uint64_t frames_free;    /* in the buddy allocator and the per-CPU caches */
+    uint64_t tables_linked;  /* all address spaces, roots included */
+    uint64_t tables_waiting; /* unlinked, waiting for a grace period */
+    uint64_t tables_waiting_peak;
+    uint64_t tables_stock; /* zeroed, ready for use */
+    uint64_t tables_stock_peak;
+    uint64_t tlb_flushes;    /* flush operations */
+    uint64_t tlb_pages;      /* pages named in them */
+    uint64_t tlb_full;       /* those that dropped the whole address space instead */
+    uint64_t tlb_ipis;       /* interrupts sent */
+    uint64_t gather_early;   /* flushes in mid-operation because a gather got no memory */
+    uint64_t address_spaces; /* that exist */
+    uint64_t objects;        /* that exist */
+    uint64_t slab_frames;    /* holding mmkit's own small objects */
+};
+
+void mmk_stats_read(struct mmk_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
