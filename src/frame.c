@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * frame.c - the frame allocator.
+ *
+ * Owns the ranges of memory and their descriptors, the buddy allocator over all of them, and each
+ * CPU's cache of single frames. Memory moves between three places:
+ *
+ *     buddy allocator  <- batches ->  CPU's cache  <- one frame ->  whoever allocated
+ *             <-------------- blocks of order 1 and up ------------>
+ *
+ * FR1 A block of 2^n frames begins at a frame number that is a multiple of 2^n, and lies within one
+ *     range.
+ * FR2 The first frame of a free block says FREE and the block's order, and is in that order's list.
+ *     Frames inside a block, free or allocated, say FREE and order 0: nobody looks at them, and
+ *     freeing one by mistake is noticed.
+ * FR3 The two halves of a block, its buddies, are never both free: they would have been merged.
+ * FR4 A frame in a CPU's cache says CACHED, so that its buddy does not merge with it.
+ * FR5 frames_free counts the frames in the lists; with the caches' counts and what is allocated it
+ *     makes frames_total.
+ *
+ * Locks: the frame lock guards the lists, and the type of a frame that enters or leaves them. It
+ * is taken within a per-CPU section, for an interrupt may allocate. A cache belongs to its CPU,
+ * within a per-CPU section, and needs no lock.
+ *
+ * Limits: a CPU cannot reach what another CPU's cache holds, at most CACHE_MAX frames each; an
+ * allocation may fail while those are free. Blocks larger than 2^MMK_MAX_ORDER are not kept
+ * together.
+ *
+ * Rejected: a lock per range (one range is the rule, and the caches take most of the load); a
+ * bitmap beside the descriptors (one more line to touch per free); caches as lists through the
+ * descriptors (a push would touch the descriptor of the frame that was pushed before).
+ */
+#include "frame.h"
+#include "list.h"
+#include <mmkit/init.h>
+#include <mmkit/port/lock.h>
+#include <mmkit/port/percpu.h>
+
+#define CACHE_MAX   64 /* frames in a full cache */
+#define CACHE_BATCH 32 /* moved under one hold of the frame lock */
+
+void *memmove(void *to, const void *from, size_t size);
+
+struct mmk_range mmk_ranges[MMK_MAX_RANGES];
+struct mmk_a32 mmk_range_count;
+
+/* A stack: what was freed last is handed out first, while it is warm. */
+struct MMK_CACHE_ALIGNED frame_cache {
+    struct mmk_a32 count; /* its CPU writes, any reads */
+    struct mmk_page *page[CACHE_MAX];
+};
+
+static struct frame_cache caches[MMK_MAX_CPUS];
+
+static struct MMK_CACHE_ALIGNED {
+    struct mmk_spinlock lock;
+    struct mmk_list free[MMK_MAX_ORDER + 1]; /* F */
+    struct mmk_a64 frames_free;              /* F to write: in the lists */
+    struct mmk_a64 frames_total;             /* F to write */
+} buddy;
+
+/* ---- ranges ---------------------------------------------------------------------------------- */
+
+static struct mmk_range *range_of(mmk_pfn_t pfn)
+{
+    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
+
+    for (i = 0; i < count; i++)
+        if (pfn - mmk_ranges[i].start < mmk_ranges[i].end - mmk_ranges[i].start)
+            return &mmk_ranges[i];
+    return NULL;
+}
+
+struct mmk_page *mmk_pfn_to_page_slow(mmk_pfn_t pfn)
+{
+    const struct mmk_range *range = range_of(pfn);
+
+    return range ? &range->map[pfn - range->start] : NULL;
+}
+
+mmk_pfn_t mmk_page_to_pfn_slow(const struct mmk_page *page)
+{
+    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
+    uintptr_t index;
+
+    for (i = 0; i < count; i++) {
+        index = ((uintptr_t)page - (uintptr_t)mmk_ranges[i].map) / sizeof(*page);
+        if (index < mmk_ranges[i].end - mmk_ranges[i].start)
+            return mmk_ranges[i].start + index;
+    }
+    mmk_host_panic(__FILE__, __LINE__, "a page descriptor is in no range");
+}
+
+mmk_paddr_t mmk_page_phys(const struct mmk_page *page)
+{
+    return mmk_page_to_pfn(page) << MMK_PAGE_SHIFT;
+}
+
+void *mmk_page_address(const struct mmk_page *page)
+{
+    return mmk_page_virt(page);
+}
+
+/* ---- buddy allocator ------------------------------------------------------------------------- */
+
+static unsigned page_order(const struct mmk_page *page)
+{
+    return (mmk_a32_load(&page->flags, MMK_RELAXED) & MMK_PF_ORDER) >> MMK_PF_ORDER_AT;
+}
+
+/* Sets type and order, and clears all else. */
+static void page_become(struct mmk_page *page, enum mmk_page_type type, unsigned order)
+{
+    mmk_a32_store(&page->flags, (uint32_t)type | order << MMK_PF_ORDER_AT, MMK_RELAXED);
+}
+
+static void count_free(uint64_t more) MMK_REQUIRES(buddy.lock)
+{
+    uint64_t old = mmk_a64_load(&buddy.frames_free, MMK_RELAXED);
+
+    mmk_a64_store(&buddy.frames_free, old + more, MMK_RELAXED);
+}
+
+/* The block at pfn if it is free and of this order, else NULL. */
+static struct mmk_page *free_block(const struct mmk_range *range, mmk_pfn_t pfn, unsigned order)
+    MMK_REQUIRES(buddy.lock)
+{
+    struct mmk_page *page;
+
+    if (pfn - range->start >= range->end - range->start)
+        return NULL;
+    page = &range->map[pfn - range->start];
+    if (mmk_page_type(page) != MMK_PAGE_FREE || page_order(page) != order)
+        return NULL;
+    return page;
+}
+
+/* Puts a block back, merged with its buddy as often as that is free. */
+static void buddy_put(struct mmk_page *page, unsigned order) MMK_REQUIRES(buddy.lock)
+{
+    mmk_pfn_t pfn = mmk_page_to_pfn(page);
+    struct mmk_range *range = range_of(pfn);
+    struct mmk_page *other;
+
+    count_free((uint64_t)1 << order);
+    for (; order < MMK_MAX_ORDER; order++) {
+        other = free_block(range, pfn ^ (mmk_pfn_t)1 << order, order);
+        if (!other)
+            break;
+        mmk_list_del(&other->free.link);
+        page_become(other, MMK_PAGE_FREE, 0);
+        page_become(page, MMK_PAGE_FREE, 0);
+        if (other < page)
+            page = other;
+        pfn &= ~((mmk_pfn_t)1 << order);
+    }
+    page_become(page, MMK_PAGE_FREE, order);
+    mmk_list_add(&buddy.free[order], &page->free.link);
+}
+
+/*
+ * Takes a block, split from the smallest that is large enough, and gives it its type: before the
+ * lock is dropped, or its buddy would merge with it.
+ */
+static struct mmk_page *buddy_take(unsigned order, enum mmk_page_type type) MMK_REQUIRES(buddy.lock)
+{
+    struct mmk_page *page, *half;
+    unsigned at = order;
+
+    while (at <= MMK_MAX_ORDER && mmk_list_empty(&buddy.free[at]))
+        at++;
+    if (at > MMK_MAX_ORDER)
+        return NULL;
+    page = mmk_list_entry(buddy.free[at].next, struct mmk_page, free.link);
+    mmk_list_del(&page->free.link);
+    while (at > order) {
+        half = page + ((size_t)1 << --at);
+        page_become(half, MMK_PAGE_FREE, at);
+        mmk_list_add(&buddy.free[at], &half->free.link);
+    }
+    page_become(page, type, order);
+    count_free(-((uint64_t)1 << order));
+    return page;
+}
+
+/* ---- caches ---------------------------------------------------------------------------------- */
+
+/* => within a per-CPU section; the number of frames that the empty cache now has */
+static MMK_NOINLINE uint32_t cache_refill(struct frame_cache *cache)
+{
+    struct mmk_page *page;
+    uint32_t n = 0;
+
+    mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
+    while (n < CACHE_BATCH && (page = buddy_take(0, MMK_PAGE_CACHED)) != NULL)
+        cache->page[n++] = page;
+    mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
+    return n;
+}
+
+/* The `n` frames that were put in first go back: they are the coldest. */
+static void cache_put_back(struct frame_cache *cache, uint32_t n) MMK_REQUIRES(buddy.lock)
+{
+    uint32_t i, left = mmk_a32_load(&cache->count, MMK_RELAXED) - n;
+
+    for (i = 0; i < n; i++)
+        buddy_put(cache->page[i], 0);
+    memmove(cache->page, cache->page + n, left * sizeof(cache->page[0]));
+    mmk_a32_store(&cache->count, left, MMK_RELAXED);
+}
+
+/* => within a per-CPU section; the number of frames left in the full cache */
+static MMK_NOINLINE uint32_t cache_shrink(struct frame_cache *cache)
+{
+    mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
+    cache_put_back(cache, CACHE_BATCH);
+    mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
+    return CACHE_MAX - CACHE_BATCH;
+}
+
+void mmk_frame_drain_cpu(unsigned cpu)
+{
+    struct frame_cache *cache = &caches[cpu];
+    unsigned long state = mmk_percpu_enter();
+
+    mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
+    cache_put_back(cache, mmk_a32_load(&cache->count, MMK_RELAXED));
+    mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
+    mmk_percpu_leave(state);
+}
+
+/* ---- allocating and freeing ------------------------------------------------------------------ */
+
+static struct mmk_page *alloc_single(void)
+{
+    unsigned long state = mmk_percpu_enter();
+    struct frame_cache *cache = &caches[mmk_cpu_id()];
+    uint32_t n = mmk_a32_load(&cache->count, MMK_RELAXED);
+    struct mmk_page *page = NULL;
+
+    if (mmk_unlikely(n == 0))
+        n = cache_refill(cache);
+    if (mmk_likely(n != 0)) {
+        page = cache->page[--n];
+        mmk_a32_store(&cache->count, n, MMK_RELAXED);
+        page_become(page, MMK_PAGE_PLAIN, 0);
+    }
+    mmk_percpu_leave(state);
+    return page;
+}
+
+/* A second try comes after this CPU's cache was put back: its frames may be what is missing. */
+static struct mmk_page *alloc_block(unsigned order)
+{
+    unsigned long state = mmk_percpu_enter();
+    struct frame_cache *cache = &caches[mmk_cpu_id()];
+    struct mmk_page *page;
+
+    mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
+    page = buddy_take(order, MMK_PAGE_PLAIN);
+    if (!page && mmk_a32_load(&cache->count, MMK_RELAXED) != 0) {
+        cache_put_back(cache, mmk_a32_load(&cache->count, MMK_RELAXED));
+        page = buddy_take(order, MMK_PAGE_PLAIN);
+    }
+    mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
+    mmk_percpu_leave(state);
+    return page;
+}
+
+static void clear_block(struct mmk_page *page, unsigned order)
+{
+    unsigned char *at = mmk_page_virt(page);
+    size_t i;
+
+    for (i = 0; i < (size_t)1 << order; i++)
+        mmk_clear_page(at + i * MMK_PAGE_SIZE);
+}
+
+struct mmk_page *mmk_page_alloc(unsigned order, unsigned flags)
+{
+    struct mmk_page *page;
+
+    if (!(flags & MMK_ALLOC_NOWAIT))
+        mmk_note_may_sleep();
+    if (mmk_unlikely(order > MMK_MAX_ORDER) || mmk_inject(MMK_INJECT_FRAME))
+        return NULL;
+    page = order == 0 ? alloc_single() : alloc_block(order);
+    if (mmk_unlikely(!page))
+        return NULL;
+    mmk_assert(mmk_page_refs(page) == 0, "F1 a free frame has no references");
+    if (flags & MMK_ALLOC_ZERO)
+        clear_block(page, order);
+    /* Release: a late finder that takes a reference (get_unless_zero) sees what the frame is now.
+     */
+    mmk_a32_store(&page->refs, 1, MMK_RELEASE);
+    return page;
+}
+
+/* Panics unless the frame is allocated and nobody has it any more. */
+static void assert_unused(const struct mmk_page *page)
+{
+    uint32_t flags = mmk_a32_load(&page->flags, MMK_RELAXED);
+    enum mmk_page_type type = mmk_page_type(page);
+
+    mmk_assert(mmk_page_refs(page) == 0, "F1 a frame is freed that has references");
+    mmk_assert(type >= MMK_PAGE_PLAIN, "F1 a frame is freed that is not allocated");
+    mmk_assert(!(flags & (MMK_PF_LOCKED | MMK_PF_WAITERS)), "F1 a frame is freed that is locked");
+    mmk_assert((type != MMK_PAGE_ANON && type != MMK_PAGE_OBJECT) ||
+                   mmk_a32_load(&page->user.mapcount, MMK_RELAXED) == 0,
+               "F1 a frame is freed that is mapped");
+}
+
+static void free_single(struct mmk_page *page)
+{
+    unsigned long state = mmk_percpu_enter();
+    struct frame_cache *cache = &caches[mmk_cpu_id()];
+    uint32_t n = mmk_a32_load(&cache->count, MMK_RELAXED);
+
+    page_become(page, MMK_PAGE_CACHED, 0);
+    if (mmk_unlikely(n == CACHE_MAX))
+        n = cache_shrink(cache);
+    cache->page[n] = page;
+    mmk_a32_store(&cache->count, n + 1, MMK_RELAXED);
+    mmk_percpu_leave(state);
+}
+
+static void free_block_of(struct mmk_page *page, unsigned order)
+{
+    unsigned long state = mmk_percpu_enter();
+
+    mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
+    buddy_put(page, order);
+    mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
+    mmk_percpu_leave(state);
+}
+
+void mmk_frame_free(struct mmk_page *page)
+{
+    unsigned order = page_order(page);
+
+    assert_unused(page);
+    if (mmk_likely(order == 0))
+        free_single(page);
+    else
+        free_block_of(page, order);
+}
+
+void mmk_page_put(struct mmk_page *page)
+{
+    /* Release what was done to the frame to whoever frees it; acquire the same if that is us. */
+    uint32_t old = mmk_a32_fetch_sub(&page->refs, 1, MMK_ACQ_REL);
+
+    mmk_assert(old != 0, "F1 a reference is dropped that nobody had");
+    if (old == 1)
+        mmk_frame_free(page);
+}
+
+/* ---- memory handed in ------------------------------------------------------------------------ */
+
+void mmk_frame_init(void)
+{
+    unsigned i;
+
+    mmk_a32_store(&mmk_range_count, 0, MMK_RELAXED);
+    for (i = 0; i < MMK_MAX_RANGES; i++)
+        mmk_ranges[i] = (struct mmk_range){0, 0, NULL};
+    for (i = 0; i < MMK_MAX_CPUS; i++)
+        mmk_a32_store(&caches[i].count, 0, MMK_RELAXED);
+    mmk_spin_init(&buddy.lock);
+    for (i = 0; i <= MMK_MAX_ORDER; i++)
+        mmk_list_init(&buddy.free[i]);
+    mmk_a64_store(&buddy.frames_free, 0, MMK_RELAXED);
+    mmk_a64_store(&buddy.frames_total, 0, MMK_RELAXED);
+}
+
+/* The largest block that may begin at pfn and ends by `end`. */
+static unsigned largest_order(mmk_pfn_t pfn, mmk_pfn_t end)
+{
+    unsigned order = 0;
+
+    while (order < MMK_MAX_ORDER && (pfn & (((mmk_pfn_t)2 << order) - 1)) == 0 &&
+           end - pfn >= (mmk_pfn_t)2 << order)
+        order++;
+    return order;
+}
+
+/* Gives frames [pfn, range->end) to the buddy allocator, a block under each hold of the lock. */
+static void add_blocks(const struct mmk_range *range, mmk_pfn_t pfn)
+{
+    unsigned long state;
+    unsigned order;
+    size_t i;
+
+    for (; pfn < range->end; pfn += (mmk_pfn_t)1 << order) {
+        struct mmk_page *page = &range->map[pfn - range->start];
+
+        order = largest_order(pfn, range->end);
+        /* Nobody looks at frames inside a block, so their type needs no lock (FR2). */
+        for (i = 1; i < (size_t)1 << order; i++)
+            page_become(page + i, MMK_PAGE_FREE, 0);
+        state = mmk_percpu_enter();
+        mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
+        mmk_a64_store(&buddy.frames_total,
+                      mmk_a64_load(&buddy.frames_total, MMK_RELAXED) + ((uint64_t)1 << order),
+                      MMK_RELAXED);
+        buddy_put(page, order);
+        mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
+        mmk_percpu_leave(state);
+    }
+}
+
+/* The frames at the start of a range of `frames` that its descriptors fill. */
+static uint64_t descriptor_frames(uint64_t frames)
+{
+    return mmk_page_up(frames * sizeof(struct mmk_page)) >> MMK_PAGE_SHIFT;
+}
+
+int mmk_add_memory(mmk_paddr_t start, mmk_paddr_t end)
+{
+    mmk_pfn_t first = mmk_page_up(start) >> MMK_PAGE_SHIFT, last = end >> MMK_PAGE_SHIFT;
+    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_RELAXED);
+    uint64_t taken;
+    unsigned char *map;
+
+    if (mmk_page_up(start) < start || last <= first)
+        return MMK_EINVAL;
+    taken = descriptor_frames(last - first);
+    if (taken >= last - first)
+        return MMK_EINVAL;
+    for (i = 0; i < count; i++)
+        if (first < mmk_ranges[i].end && mmk_ranges[i].start < last)
+            return MMK_EINVAL;
+    if (count == MMK_MAX_RANGES)
+        return MMK_ENOMEM;
+
+    map = mmk_phys_to_virt(first << MMK_PAGE_SHIFT);
+    for (i = 0; i < taken; i++)
+        mmk_clear_page(map + i * MMK_PAGE_SIZE); /* type RESERVED, no references */
+    mmk_ranges[count] = (struct mmk_range){first, last, (struct mmk_page *)(void *)map};
+    /* Release: who finds the range finds it whole, with its descriptors. */
+    mmk_a32_store(&mmk_range_count, count + 1, MMK_RELEASE);
+    add_blocks(&mmk_ranges[count], first + taken);
+    return 0;
+}
+
+uint64_t mmk_frames_total(void)
+{
+    return mmk_a64_load(&buddy.frames_total, MMK_RELAXED);
+}
+
+uint64_t mmk_frames_free(void)
+{
+    uint64_t free = mmk_a64_load(&buddy.frames_free, MMK_RELAXED);
+    unsigned i;
+
+    for (i = 0; i < MMK_MAX_CPUS; i++)
+        free += mmk_a32_load(&caches[i].count, MMK_RELAXED);
+    return free;
+}
+
+/* ---- check ----------------------------------------------------------------------------------- */
+
+/* What was seen of the frames, in the lists and by their descriptors. */
+struct census {
+    uint64_t listed[MMK_MAX_ORDER + 1]; /* blocks in each list */
+    uint64_t seen[MMK_MAX_ORDER + 1];   /* blocks that say so themselves */
+    uint64_t cached, allocated;         /* frames that say so themselves */
+};
+
+static void assert_bare(const struct mmk_page *page, enum mmk_page_type type, unsigned order)
+{
+    mmk_assert(mmk_a32_load(&page->flags, MMK_RELAXED) ==
+                   ((uint32_t)type | order << MMK_PF_ORDER_AT),
+               "FR2 a free frame has its type and order, and no other flag");
+    mmk_assert(mmk_page_refs(page) == 0, "F1 a free frame has no references");
+}
+
+static void check_list(unsigned order, struct census *census)
+{
+    const struct mmk_list *link, *head = &buddy.free[order];
+    const struct mmk_page *page;
+
+    for (link = head->next; link != head; link = link->next) {
+        mmk_assert(link->next->prev == link, "a list's links point at each other");
+        page = mmk_list_entry(link, const struct mmk_page, free.link);
+        assert_bare(page, MMK_PAGE_FREE, order);
+        census->listed[order]++;
+        mmk_assert(census->listed[order] <= mmk_frames_total(), "a free list ends");
+    }
+}
+
+static void check_cache(const struct frame_cache *cache)
+{
+    uint32_t i, n = mmk_a32_load(&cache->count, MMK_RELAXED);
+
+    mmk_assert(n <= CACHE_MAX, "FR4 a cache holds at most CACHE_MAX frames");
+    for (i = 0; i < n; i++)
+        assert_bare(cache->page[i], MMK_PAGE_CACHED, 0);
+}
+
+/* One free block, met in a walk over its range. */
+static void check_block(const struct mmk_range *range, mmk_pfn_t pfn, unsigned order)
+{
+    mmk_pfn_t other = pfn ^ (mmk_pfn_t)1 << order;
+    mmk_pfn_t i;
+
+    for (i = 1; i < (mmk_pfn_t)1 << order; i++)
+        assert_bare(&range->map[pfn - range->start + i], MMK_PAGE_FREE, 0);
+    if (order < MMK_MAX_ORDER && other - range->start < range->end - range->start)
+        mmk_assert((mmk_a32_load(&range->map[other - range->start].flags, MMK_RELAXED) &
+                    (MMK_PF_TYPE | MMK_PF_ORDER)) !=
+                       ((uint32_t)MMK_PAGE_FREE | order << MMK_PF_ORDER_AT),
+                   "FR3 buddies are never both free");
+}
+
+static void check_range(const struct mmk_range *range, struct census *census)
+{
+    mmk_pfn_t pfn = range->start + descriptor_frames(range->end - range->start);
+
+    while (pfn < range->end) {
+        const struct mmk_page *page = &range->map[pfn - range->start];
+        unsigned order = page_order(page);
+        mmk_pfn_t size = (mmk_pfn_t)1 << order;
+
+        mmk_assert(order <= MMK_MAX_ORDER && (pfn & (size - 1)) == 0 && size <= range->end - pfn,
+                   "FR1 a block is aligned to its size and within its range");
+        mmk_assert(mmk_page_type(page) != MMK_PAGE_RESERVED, "a usable frame is not reserved");
+        if (mmk_page_type(page) == MMK_PAGE_FREE) {
+            check_block(range, pfn, order);
+            census->seen[order]++;
+        } else if (mmk_page_type(page) == MMK_PAGE_CACHED) {
+            census->cached++;
+        } else {
+            census->allocated += size;
+        }
+        pfn += size;
+    }
+}
+
+void mmk_frame_check(void)
+{
+    struct census census = {{0}, {0}, 0, 0};
+    uint64_t in_lists = 0, in_caches;
+    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
+
+    for (i = 0; i < MMK_MAX_CPUS; i++)
+        check_cache(&caches[i]);
+    for (i = 0; i < count; i++)
+        check_range(&mmk_ranges[i], &census);
+    for (i = 0; i <= MMK_MAX_ORDER; i++) {
+        check_list(i, &census);
+        mmk_assert(census.listed[i] == census.seen[i], "FR2 a block is listed when it is free");
+        in_lists += census.listed[i] << i;
+    }
+    in_caches = mmk_frames_free() - mmk_a64_load(&buddy.frames_free, MMK_RELAXED);
+    mmk_assert(in_caches == census.cached, "FR4 a frame is CACHED when it is in a cache");
+    mmk_assert(in_lists == mmk_a64_load(&buddy.frames_free, MMK_RELAXED),
+               "FR5 frames_free counts the frames in the lists");
+    mmk_assert(in_lists + in_caches + census.allocated == mmk_frames_total(),
+               "FR5 every frame is free, cached or allocated");
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * frame.h - the frame allocator: buddy allocator over the ranges handed in, and a cache of single
+ * frames per CPU. Public half: <mmkit/page.h>, mmk_add_memory() of <mmkit/init.h>.
+ */
+#ifndef MMK_SRC_FRAME_H
+#define MMK_SRC_FRAME_H
+
+#include "page.h"
+#include <mmkit/port/directmap.h>
+
+#define MMK_MAX_RANGES 16
+
+/* Frames [start, end) and their descriptors: map[pfn - start]. */
+struct mmk_range {
+    mmk_pfn_t start, end;
+    struct mmk_page *map;
+};
+
+extern struct mmk_range mmk_ranges[MMK_MAX_RANGES]; /* written once each, before it is counted */
+extern struct mmk_a32 mmk_range_count;              /* store-release after the range is complete */
+
+struct mmk_page *mmk_pfn_to_page_slow(mmk_pfn_t pfn); /* NULL: not a frame of ours */
+mmk_pfn_t mmk_page_to_pfn_slow(const struct mmk_page *page);
+
+/* The first range answers nearly always: most machines hand in one. */
+MMK_ALWAYS_INLINE struct mmk_page *mmk_pfn_to_page(mmk_pfn_t pfn)
+{
+    if (mmk_likely(pfn - mmk_ranges[0].start < mmk_ranges[0].end - mmk_ranges[0].start))
+        return &mmk_ranges[0].map[pfn - mmk_ranges[0].start];
+    return mmk_pfn_to_page_slow(pfn);
+}
+
+MMK_ALWAYS_INLINE mmk_pfn_t mmk_page_to_pfn(const struct mmk_page *page)
+{
+    uint64_t index =
+        ((uint64_t)(uintptr_t)page - (uint64_t)(uintptr_t)mmk_ranges[0].map) / sizeof(*page);
+
+    if (mmk_likely(index < mmk_ranges[0].end - mmk_ranges[0].start))
+        return mmk_ranges[0].start + index;
+    return mmk_page_to_pfn_slow(page);
+}
+
+/* The frame in the direct map. */
+MMK_ALWAYS_INLINE void *mmk_page_virt(const struct mmk_page *page)
+{
+    return mmk_phys_to_virt(mmk_page_to_pfn(page) << MMK_PAGE_SHIFT);
+}
+
+/* The descriptor of the frame that holds `virt`, an address in the direct map. */
+MMK_ALWAYS_INLINE struct mmk_page *mmk_virt_to_page(const void *virt)
+{
+    return mmk_pfn_to_page(mmk_virt_to_phys(virt) >> MMK_PAGE_SHIFT);
+}
+
+/*
+ * Frees a frame whose last reference is gone already (refs == 0): mmk_page_put() without the
+ * counting. => any context where frames may be allocated
+ */
+void mmk_frame_free(struct mmk_page *page);
+
+/* The CPU's cache back to the buddy allocator. => `cpu` is this CPU, or is not inside mmkit */
+void mmk_frame_drain_cpu(unsigned cpu);
+
+void mmk_frame_init(void); /* forget all ranges */
+uint64_t mmk_frames_total(void);
+uint64_t mmk_frames_free(void); /* buddy and caches; exact when nothing runs */
+
+/* Walks lists, caches and all descriptors; panics if they disagree. => nothing else runs */
+void mmk_frame_check(void);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page.h - struct mmk_page: one descriptor per frame.
+ *
+ * Owns the layout of the descriptor and the flag word. What a frame is used for is its type, kept
+ * in the flag word; the union is by type. A type changes only while one owner holds the frame.
+ *
+ * F1 A frame's references = its mappings + its place in an object's index + holders; a free frame
+ *    has none.
+ *
+ * Letters in the comments say what protects a field: T = the table's own lock; P = parent's and
+ * own table lock both to write, either to read; L = page lock; F = frame lock; a = atomic;
+ * o = whoever owns the frame; c = constant while the frame has its type.
+ */
+#ifndef MMK_SRC_PAGE_H
+#define MMK_SRC_PAGE_H
+
+#include <mmkit/page.h>
+#include <mmkit/port/atomic.h>
+#include <mmkit/port/lock.h>
+#include <mmkit/port/rcu.h>
+
+struct mmk_mm;
+
+enum mmk_page_type {
+    MMK_PAGE_RESERVED, /* descriptors, and frames nobody handed in */
+    MMK_PAGE_FREE,     /* in the buddy allocator: first frame of a free block, or inside one */
+    MMK_PAGE_CACHED,   /* free, in a CPU's cache */
+    MMK_PAGE_PLAIN,    /* allocated, no more is known: the embedder's, or private to its finder */
+    MMK_PAGE_SLAB,     /* holds small objects */
+    MMK_PAGE_TABLE,    /* a page table */
+    MMK_PAGE_ANON,     /* private anonymous memory */
+    MMK_PAGE_OBJECT,   /* in an object's index, or was until truncation */
+};
+
+/* The flag word: type, order of the block (first frame only), then single bits. */
+#define MMK_PF_TYPE      0x0fu
+#define MMK_PF_ORDER     0xf0u
+#define MMK_PF_ORDER_AT  4
+#define MMK_PF_LOCKED    0x100u  /* page lock held */
+#define MMK_PF_WAITERS   0x200u  /* somebody sleeps for the page lock */
+#define MMK_PF_DIRTY     0x400u  /* written since it was filled */
+#define MMK_PF_EXCLUSIVE 0x800u  /* anonymous, and mapped by one entry only: write needs no copy */
+#define MMK_PF_UPTODATE  0x1000u /* object's page: filled */
+#define MMK_PF_LAZYFREE  0x2000u /* MADV_FREE: may be dropped while clean */
+
+struct mmk_list {
+    struct mmk_list *next, *prev;
+};
+
+struct mmk_page {
+    struct mmk_a32 flags; /* a */
+    struct mmk_a32 refs;  /* a */
+    union {
+        struct {
+            struct mmk_list link; /* F, or the CPU whose cache it is in */
+        } free;
+
+        struct {
+            struct mmk_a32 mapcount; /* a: entries that map it */
+            uint32_t unused;
+            struct mmk_aptr object; /* L to write, a: the object, NULL once truncated */
+            uint64_t index;         /* c: page offset in the object */
+        } user;
+
+        struct {
+            struct mmk_spinlock lock;
+            uint32_t live;          /* T: entries that are not none */
+            uint32_t level;         /* c: 0 = pte table */
+            uint32_t dead;          /* P: unlinked for good */
+            struct mmk_aptr parent; /* P: the entry that links it (pte_to_pmd of S1); root: NULL */
+            struct mmk_mm *mm;      /* c */
+            mmk_vaddr_t base;       /* c: first address that it covers */
+            union {
+                struct mmk_page *next_dead; /* o: in a gather's list */
+                struct mmk_rcu_head rcu;    /* o: waiting for a grace period */
+            };
+        } table;
+
+        struct {
+            struct mmk_list link; /* slab lock */
+            void *cache;          /* c */
+            void *free;           /* slab lock: first free object */
+            uint32_t used;        /* slab lock */
+        } slab;
+    };
+};
+
+_Static_assert(sizeof(struct mmk_page) <= 64, "a descriptor is at most 64 bytes");
+
+MMK_ALWAYS_INLINE enum mmk_page_type mmk_page_type(const struct mmk_page *page)
+{
+    return (enum mmk_page_type)(mmk_a32_load(&page->flags, MMK_RELAXED) & MMK_PF_TYPE);
+}
+
+/* Sets the type and clears every other flag but the order. => the caller owns the frame alone */
+MMK_ALWAYS_INLINE void mmk_page_set_type(struct mmk_page *page, enum mmk_page_type type)
+{
+    uint32_t order = mmk_a32_load(&page->flags, MMK_RELAXED) & MMK_PF_ORDER;
+
+    mmk_a32_store(&page->flags, order | (uint32_t)type, MMK_RELAXED);
+}
+
+MMK_ALWAYS_INLINE bool mmk_page_test(const struct mmk_page *page, uint32_t flag)
+{
+    return (mmk_a32_load(&page->flags, MMK_RELAXED) & flag) != 0;
+}
+
+MMK_ALWAYS_INLINE void mmk_page_set(struct mmk_page *page, uint32_t flag)
+{
+    mmk_a32_fetch_or(&page->flags, flag, MMK_RELAXED);
+}
+
+MMK_ALWAYS_INLINE void mmk_page_clear(struct mmk_page *page, uint32_t flag)
+{
+    mmk_a32_fetch_and(&page->flags, ~flag, MMK_RELAXED);
+}
+
+MMK_ALWAYS_INLINE uint32_t mmk_page_refs(const struct mmk_page *page)
+{
+    return mmk_a32_load(&page->refs, MMK_RELAXED);
+}
+
+/* One more reference. => the caller has one already, or a lock that keeps one alive */
+MMK_ALWAYS_INLINE void mmk_page_get(struct mmk_page *page)
+{
+    mmk_a32_fetch_add(&page->refs, 1, MMK_RELAXED);
+}
+
+/* One more reference unless there is none left: for lookups under RCU. */
+MMK_ALWAYS_INLINE bool mmk_page_get_unless_zero(struct mmk_page *page)
+{
+    uint32_t refs = mmk_page_refs(page);
+
+    while (refs != 0)
+        if (mmk_a32_cmpxchg(&page->refs, &refs, refs + 1, MMK_ACQUIRE))
+            return true;
+    return false;
+}
+
+/*
+ * Page lock: guards a page's identity (which object, and whether still). Sleeps. page_lock.c
+ * => lock: may sleep; unlock: any context but NMI
+ */
+void mmk_page_lock(struct mmk_page *page);
+bool mmk_page_trylock(struct mmk_page *page);
+void mmk_page_unlock(struct mmk_page *page);
+
+#endif

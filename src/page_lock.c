@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page_lock.c - the page lock: one bit of a page's flag word, for which one sleeps.
+ *
+ * PL1 LOCKED is set exactly while somebody holds the lock.
+ * PL2 While somebody sleeps, or is about to, WAITERS is set or a wake-up is on its way.
+ *
+ * Unlocking clears both bits and wakes one sleeper. That one takes the lock with WAITERS set, for
+ * there may be others asleep: the worst that comes of it is one wake-up that finds nobody. Others
+ * set WAITERS again before they sleep.
+ *
+ * The other bits of the word change at any time: a sleep may end for that alone, and the sleeper
+ * tries again.
+ *
+ * Rejected: a lock of its own in the descriptor (it has no room); waking all (each unlock would
+ * cost as many switches as there are sleepers); handing the lock over to the sleeper (a lock held
+ * by someone who does not run yet is a lock nobody can use).
+ */
+#include "page.h"
+
+/* The lock is held: sleep until it is ours. */
+static MMK_NOINLINE void lock_slow(struct mmk_page *page)
+{
+    const uint32_t both = MMK_PF_LOCKED | MMK_PF_WAITERS;
+    uint32_t seen;
+
+    for (;;) {
+        seen = mmk_a32_fetch_or(&page->flags, both, MMK_ACQUIRE);
+        if (!(seen & MMK_PF_LOCKED))
+            return;
+        mmk_host_wait(&page->flags, seen | both);
+    }
+}
+
+void mmk_page_lock(struct mmk_page *page)
+{
+    mmk_note_may_sleep();
+    mmk_note_acquire(MMK_LOCK_PAGE, page, false);
+    if (mmk_a32_fetch_or(&page->flags, MMK_PF_LOCKED, MMK_ACQUIRE) & MMK_PF_LOCKED)
+        lock_slow(page);
+}
+
+bool mmk_page_trylock(struct mmk_page *page)
+{
+    /* Reading first keeps those who fail from taking the line away from the holder. */
+    if (mmk_page_test(page, MMK_PF_LOCKED) ||
+        (mmk_a32_fetch_or(&page->flags, MMK_PF_LOCKED, MMK_ACQUIRE) & MMK_PF_LOCKED))
+        return false;
+    mmk_note_acquire(MMK_LOCK_PAGE, page, true);
+    return true;
+}
+
+void mmk_page_unlock(struct mmk_page *page)
+{
+    uint32_t old;
+
+    mmk_assert(mmk_page_test(page, MMK_PF_LOCKED), "PL1 a page is unlocked that is not locked");
+    mmk_note_release(MMK_LOCK_PAGE, page);
+    old = mmk_a32_fetch_and(&page->flags, ~(MMK_PF_LOCKED | MMK_PF_WAITERS), MMK_RELEASE);
+    /* The page may be gone by now: only its address is used. */
+    if (mmk_unlikely(old & MMK_PF_WAITERS))
+        mmk_host_wake(&page->flags, 1);
+}
