@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vma.c - life of a VMA, and its place in its object's interval tree.
+ *
+ * An interval may be wider than its VMA while a part is being unmapped: it shrinks only after the
+ * entries are gone, and grows before the first can appear, so that whoever looks for the mappings
+ * of a page never misses one (R1). Addresses follow from `origin`, which trims do not change.
+ */
+#include "vma.h"
+
+#include "object.h"
+#include "slab.h"
+
+static struct mmk_slab_cache vma_cache;
+
+void mmk_vma_module_init(void)
+{
+    mmk_slab_cache_init(&vma_cache, "vma", sizeof(struct mmk_vma));
+}
+
+struct mmk_vma *mmk_vma_alloc(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t flags,
+                              struct mmk_object *object, uint64_t origin)
+{
+    struct mmk_vma *vma = mmk_slab_alloc(&vma_cache, MMK_ALLOC_NORMAL);
+
+    if (!vma)
+        return NULL;
+    mmk_a64_store(&vma->start, start, MMK_RELAXED);
+    mmk_a64_store(&vma->end, end, MMK_RELAXED);
+    mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
+    mmk_a64_store(&vma->origin, origin, MMK_RELAXED);
+    vma->mm = mm;
+    vma->object = object;
+    vma->next = NULL;
+    if (object)
+        mmk_object_get(object);
+    return vma;
+}
+
+static void free_rcu(struct mmk_rcu_head *head)
+{
+    struct mmk_vma *vma = (struct mmk_vma *)((char *)head - offsetof(struct mmk_vma, rcu));
+
+    mmk_slab_free(&vma_cache, vma);
+}
+
+void mmk_vma_free(struct mmk_vma *vma)
+{
+    if (vma->object)
+        mmk_object_put(vma->object);
+    mmk_host_call_rcu(&vma->rcu, free_rcu);
+}
+
+static void set_interval(struct mmk_vma *vma)
+{
+    vma->interval.first = mmk_vma_index(vma, mmk_vma_start(vma));
+    vma->interval.last = mmk_vma_index(vma, mmk_vma_end(vma) - 1);
+}
+
+void mmk_vma_link_object(struct mmk_vma *vma)
+{
+    struct mmk_object *object = vma->object;
+
+    if (!object)
+        return;
+    mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
+    set_interval(vma);
+    mmk_interval_insert(&object->vmas, &vma->interval);
+    mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
+}
+
+void mmk_vma_unlink_object(struct mmk_vma *vma)
+{
+    struct mmk_object *object = vma->object;
+
+    if (!object)
+        return;
+    mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
+    mmk_interval_remove(&object->vmas, &vma->interval);
+    mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
+}
+
+void mmk_vma_relink_object(struct mmk_vma *vma)
+{
+    struct mmk_object *object = vma->object;
+
+    if (!object)
+        return;
+    mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
+    mmk_interval_remove(&object->vmas, &vma->interval);
+    set_interval(vma);
+    mmk_interval_insert(&object->vmas, &vma->interval);
+    mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
+}
+
+bool mmk_vma_compatible(const struct mmk_vma *vma, uint64_t flags, const struct mmk_object *object,
+                        uint64_t origin)
+{
+    return mmk_vma_flags(vma) == flags && vma->object == object && mmk_vma_origin(vma) == origin;
+}

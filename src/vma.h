@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vma.h - struct mmk_vma: one mapping in an address space.
+ *
+ * Fields that lockless readers read are atomics, reached through the accessors. Writers hold the
+ * mm's mmap lock for writing. A VMA that has left the tree is freed after an RCU grace period.
+ */
+#ifndef MMK_SRC_VMA_H
+#define MMK_SRC_VMA_H
+
+#include "interval_tree.h"
+#include <mmkit/mm.h>
+#include <mmkit/port/atomic.h>
+#include <mmkit/port/rcu.h>
+
+/* Flags. The low three equal MMK_PROT_*: what is allowed now. */
+#define MMK_VM_READ      0x01u
+#define MMK_VM_WRITE     0x02u
+#define MMK_VM_EXEC      0x04u
+#define MMK_VM_PROT      0x07u
+#define MMK_VM_SHARED    0x08u
+#define MMK_VM_GROWSDOWN 0x10u
+
+struct mmk_vma {
+    struct mmk_a64 start, end;    /* bytes, page multiples, start < end */
+    struct mmk_a64 flags;         /* MMK_VM_* */
+    struct mmk_a64 origin;        /* address that page index 0 has, or would have (mod 2^64): in the
+                                     object, or, for private anonymous memory, 0 when first mapped.
+                                     Splitting, trimming and merging leave it alone */
+    struct mmk_mm *mm;            /* c */
+    struct mmk_object *object;    /* c: holds a reference; NULL: private anonymous */
+    struct mmk_interval interval; /* object's interval lock: pages that it may map; wider than the
+                                     range while a part is being unmapped */
+    struct mmk_vma *next;         /* o: list of VMAs that have left the tree */
+    struct mmk_rcu_head rcu;
+};
+
+MMK_ALWAYS_INLINE mmk_vaddr_t mmk_vma_start(const struct mmk_vma *vma)
+{
+    return mmk_a64_load(&vma->start, MMK_RELAXED);
+}
+
+MMK_ALWAYS_INLINE mmk_vaddr_t mmk_vma_end(const struct mmk_vma *vma)
+{
+    return mmk_a64_load(&vma->end, MMK_RELAXED);
+}
+
+MMK_ALWAYS_INLINE uint64_t mmk_vma_flags(const struct mmk_vma *vma)
+{
+    return mmk_a64_load(&vma->flags, MMK_RELAXED);
+}
+
+MMK_ALWAYS_INLINE uint64_t mmk_vma_origin(const struct mmk_vma *vma)
+{
+    return mmk_a64_load(&vma->origin, MMK_RELAXED);
+}
+
+/* The page index that addr, inside vma or its former range, stands for (vm_pgoff of Linux). */
+MMK_ALWAYS_INLINE uint64_t mmk_vma_index(const struct mmk_vma *vma, mmk_vaddr_t addr)
+{
+    return (addr - mmk_vma_origin(vma)) >> MMK_PAGE_SHIFT;
+}
+
+/* Whether user code may make this access (a readable page is not told from a writable one). */
+MMK_ALWAYS_INLINE bool mmk_vma_accessible(uint64_t flags)
+{
+    return (flags & MMK_VM_PROT) != 0;
+}
+
+void mmk_vma_module_init(void);
+
+/*
+ * A VMA that is in no tree yet; takes a reference to `object` when there is one.
+ * => NULL: no memory; may sleep
+ */
+struct mmk_vma *mmk_vma_alloc(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t flags,
+                              struct mmk_object *object, uint64_t origin);
+
+/*
+ * Drops the object reference now, and the VMA after a grace period.
+ * => it is in no tree; may sleep (the object's last reference)
+ */
+void mmk_vma_free(struct mmk_vma *vma);
+
+/*
+ * Into its object's interval tree, or out of it, or to its present range (after a trim or merge);
+ * nothing to do for one without object. => may sleep; takes the interval lock
+ */
+void mmk_vma_link_object(struct mmk_vma *vma);
+void mmk_vma_unlink_object(struct mmk_vma *vma);
+void mmk_vma_relink_object(struct mmk_vma *vma);
+
+/*
+ * Whether two VMAs that touch could be one: same protection and kind, one object, indices that
+ * continue.
+ */
+bool mmk_vma_compatible(const struct mmk_vma *vma, uint64_t flags, const struct mmk_object *object,
+                        uint64_t origin);
+
+#endif
