@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pt.h (x86-64) - the page-table format, described once: what an entry says, and which entry of a
+ * table an address uses. Intel SDM volume 3, chapter 4.5 (4-level and 5-level paging).
+ *
+ *   63 62      52 51                        12 11    9 8   7  6  5  4   3   2   1   0
+ *   NX  ignored    frame number                ignored G  PS  D  A PCD PWT U/S R/W  P
+ *
+ * Levels count from the leaf: 0 = pte table (4 KiB an entry), 1 = pmd, 2 = pud, 3 = p4d or, with
+ * four levels, pgd; 4 = pgd with five.
+ *
+ * The accessors are pure; entries in memory are read and changed with pte_entry.h. An entry that
+ * is none is all zero, so that an empty table is a page of zeros.
+ */
+#ifndef MMK_SRC_ARCH_X86_64_PT_H
+#define MMK_SRC_ARCH_X86_64_PT_H
+
+#include <mmkit/port/annotate.h>
+
+#ifndef MMK_PT_LEVELS
+#define MMK_PT_LEVELS 4
+#endif
+
+_Static_assert(MMK_PT_LEVELS == 4 || MMK_PT_LEVELS == 5, "x86-64 has 4 or 5 levels");
+
+#define MMK_PT_INDEX_BITS 9
+#define MMK_PT_ENTRIES    (1u << MMK_PT_INDEX_BITS)
+
+/* The user half: the last page below the canonical hole stays unmapped, as on Linux. */
+#define MMK_USER_END (((uint64_t)1 << (MMK_PT_LEVELS * MMK_PT_INDEX_BITS + 11)) - MMK_PAGE_SIZE)
+
+/* An entry's value. A struct, so that it does not mix with frame numbers. */
+typedef struct {
+    uint64_t v;
+} mmk_pte_t;
+
+#define MMK_X86_PRESENT  ((uint64_t)1 << 0)
+#define MMK_X86_WRITE    ((uint64_t)1 << 1)
+#define MMK_X86_USER     ((uint64_t)1 << 2)
+#define MMK_X86_ACCESSED ((uint64_t)1 << 5)
+#define MMK_X86_DIRTY    ((uint64_t)1 << 6)
+#define MMK_X86_PROTNONE                                                                           \
+    ((uint64_t)1 << 8) /* with P clear: maps a page that no access may reach                       \
+                        */
+#define MMK_X86_NX    ((uint64_t)1 << 63)
+#define MMK_X86_FRAME ((((uint64_t)1 << 52) - 1) & MMK_PAGE_MASK)
+
+/* Bytes that one entry at `level` covers, as a shift. */
+MMK_ALWAYS_INLINE unsigned mmk_pt_shift(unsigned level)
+{
+    return MMK_PAGE_SHIFT + level * MMK_PT_INDEX_BITS;
+}
+
+/* Bytes that one entry, or a whole table, at `level` covers. */
+MMK_ALWAYS_INLINE uint64_t mmk_pt_entry_span(unsigned level)
+{
+    return (uint64_t)1 << mmk_pt_shift(level);
+}
+
+MMK_ALWAYS_INLINE uint64_t mmk_pt_table_span(unsigned level)
+{
+    return mmk_pt_entry_span(level + 1);
+}
+
+/* Which entry of its table at `level` addr uses. */
+MMK_ALWAYS_INLINE unsigned mmk_pt_index(mmk_vaddr_t addr, unsigned level)
+{
+    return (unsigned)(addr >> mmk_pt_shift(level)) & (MMK_PT_ENTRIES - 1);
+}
+
+/* The first address that the table at `level` on addr's path covers. */
+MMK_ALWAYS_INLINE mmk_vaddr_t mmk_pt_base(mmk_vaddr_t addr, unsigned level)
+{
+    return addr & ~(mmk_pt_table_span(level) - 1);
+}
+
+MMK_ALWAYS_INLINE bool mmk_pte_none(mmk_pte_t pte)
+{
+    return pte.v == 0;
+}
+
+/* Maps a page, whether or not an access may reach it now. */
+MMK_ALWAYS_INLINE bool mmk_pte_present(mmk_pte_t pte)
+{
+    return (pte.v & (MMK_X86_PRESENT | MMK_X86_PROTNONE)) != 0;
+}
+
+/* Hardware may use it, cache it, and set its bits. */
+MMK_ALWAYS_INLINE bool mmk_pte_accessible(mmk_pte_t pte)
+{
+    return (pte.v & MMK_X86_PRESENT) != 0;
+}
+
+MMK_ALWAYS_INLINE bool mmk_pte_write(mmk_pte_t pte)
+{
+    return (pte.v & MMK_X86_WRITE) != 0;
+}
+
+MMK_ALWAYS_INLINE bool mmk_pte_exec(mmk_pte_t pte)
+{
+    return (pte.v & MMK_X86_NX) == 0;
+}
+
+MMK_ALWAYS_INLINE bool mmk_pte_dirty(mmk_pte_t pte)
+{
+    return (pte.v & MMK_X86_DIRTY) != 0;
+}
+
+MMK_ALWAYS_INLINE mmk_pfn_t mmk_pte_pfn(mmk_pte_t pte)
+{
+    return (pte.v & MMK_X86_FRAME) >> MMK_PAGE_SHIFT;
+}
+
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_wrprotect(mmk_pte_t pte)
+{
+    pte.v &= ~MMK_X86_WRITE;
+    return pte;
+}
+
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkwrite(mmk_pte_t pte)
+{
+    pte.v |= MMK_X86_WRITE;
+    return pte;
+}
+
+/* Clean and old: as if nobody had used it since. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkold_clean(mmk_pte_t pte)
+{
+    pte.v &= ~(MMK_X86_DIRTY | MMK_X86_ACCESSED);
+    return pte;
+}
+
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkdirty(mmk_pte_t pte)
+{
+    pte.v |= MMK_X86_DIRTY;
+    return pte;
+}
+
+/*
+ * A leaf for user code that has just faulted: young, readable, executable when `exec`; writable
+ * (and dirty: the write follows) when `write`.
+ */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_leaf(mmk_pfn_t pfn, bool write, bool exec)
+{
+    mmk_pte_t pte;
+
+    pte.v = pfn << MMK_PAGE_SHIFT | MMK_X86_PRESENT | MMK_X86_USER | MMK_X86_ACCESSED;
+    if (write)
+        pte.v |= MMK_X86_WRITE | MMK_X86_DIRTY;
+    if (!exec)
+        pte.v |= MMK_X86_NX;
+    return pte;
+}
+
+/*
+ * The same page with what a new protection allows; never adds the write permission. Without
+ * `access` (PROT_NONE) the entry is not present to hardware, so that even the kernel's own
+ * accesses to user memory fault.
+ */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_protect(mmk_pte_t pte, bool access, bool write, bool exec)
+{
+    pte.v &= ~(MMK_X86_PRESENT | MMK_X86_PROTNONE | MMK_X86_NX);
+    pte.v |= access ? MMK_X86_PRESENT : MMK_X86_PROTNONE;
+    pte.v |= exec ? 0 : MMK_X86_NX;
+    if (!write)
+        pte.v &= ~MMK_X86_WRITE;
+    return pte;
+}
+
+/* An entry that links a lower table: permissions are the leaf's business. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_link(mmk_pfn_t pfn)
+{
+    mmk_pte_t pte;
+
+    pte.v = pfn << MMK_PAGE_SHIFT | MMK_X86_PRESENT | MMK_X86_WRITE | MMK_X86_USER;
+    return pte;
+}
+
+#endif

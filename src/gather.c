@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gather.c - one flush for a whole operation, then freeing.
+ *
+ * G1 A frame is let go, and a table handed to RCU, only after the flush that covers its entry.
+ * G2 mm.flush_pending is raised before the first entry changes and lowered after the flush. An
+ *    operation that sees another's share may have found entries gone that are still cached
+ *    somewhere: it flushes as well, even if it changed nothing itself (P2).
+ * G3 A dirty bit taken from an entry reaches the page before the table's lock is dropped, and once
+ *    more after the flush: a store through a translation not yet flushed may come after a
+ *    write-back has cleaned the page (P5).
+ *
+ * Pages are noted in a small array, then in batches of a page each. Chaining them through their
+ * descriptors would need no memory, but a page that others still map has no link to spare.
+ */
+#include "gather.h"
+
+#include "frame.h"
+#include "table.h"
+#include "tlb.h"
+
+static struct mmk_a64 early; /* rare, so one shared word */
+
+void mmk_gather_init(void)
+{
+    mmk_a64_store(&early, 0, MMK_RELAXED);
+}
+
+uint64_t mmk_gather_early_count(void)
+{
+    return mmk_a64_load(&early, MMK_RELAXED);
+}
+
+static void reset(struct mmk_gather *gather)
+{
+    gather->start = UINT64_MAX;
+    gather->end = 0;
+    gather->dead = NULL;
+    gather->batch = NULL;
+    gather->count = 0;
+}
+
+void mmk_gather_begin(struct mmk_gather *gather, struct mmk_mm *mm, enum mmk_gather_reason reason,
+                      mmk_vaddr_t low, mmk_vaddr_t high)
+{
+    gather->mm = mm;
+    gather->reason = reason;
+    gather->low = low;
+    gather->high = high;
+    reset(gather);
+    mmk_a32_fetch_add(&mm->flush_pending, 1, MMK_ACQ_REL);
+}
+
+bool mmk_gather_room_slow(struct mmk_gather *gather)
+{
+    struct mmk_gather_batch *batch = gather->batch;
+    struct mmk_page *frame;
+
+    if (batch && batch->count < MMK_GATHER_BATCH)
+        return true;
+    if (mmk_inject(MMK_INJECT_GATHER_BATCH))
+        return false;
+    frame = mmk_page_alloc(0, MMK_ALLOC_NOWAIT);
+    if (!frame)
+        return false;
+    batch = (struct mmk_gather_batch *)mmk_page_virt(frame);
+    batch->next = gather->batch;
+    batch->count = 0;
+    gather->batch = batch;
+    return true;
+}
+
+void mmk_gather_page_slow(struct mmk_gather *gather, uintptr_t page)
+{
+    struct mmk_gather_batch *batch = gather->batch;
+
+    batch->page[batch->count++] = page;
+}
+
+/* Lets go of one noted page. G3: the dirty bit again, while the reference is still held. */
+static void put_noted(uintptr_t noted)
+{
+    struct mmk_page *page = (struct mmk_page *)(noted & ~(uintptr_t)1);
+
+    if (noted & 1)
+        mmk_page_set(page, MMK_PF_DIRTY);
+    mmk_page_put(page);
+}
+
+static void free_pages(struct mmk_gather *gather)
+{
+    struct mmk_gather_batch *batch, *next;
+    uint64_t i;
+
+    for (i = 0; i < gather->count; i++)
+        put_noted(gather->page[i]);
+    for (batch = gather->batch; batch; batch = next) {
+        next = batch->next;
+        for (i = 0; i < batch->count; i++)
+            put_noted(batch->page[i]);
+        mmk_page_put(mmk_virt_to_page(batch));
+    }
+}
+
+static void free_tables(struct mmk_gather *gather)
+{
+    struct mmk_page *table, *next;
+
+    for (table = gather->dead; table; table = next) {
+        next = table->table.next_dead;
+        mmk_table_free_rcu(table);
+    }
+}
+
+/* The range noted; everything when others have entries cleared and not flushed (G2). */
+static void flush(struct mmk_gather *gather)
+{
+    if (mmk_a32_load(&gather->mm->flush_pending, MMK_ACQUIRE) > 1)
+        mmk_gather_range(gather, 0, MMK_USER_END);
+    if (gather->start < gather->end)
+        mmk_tlb_flush(gather->mm, gather->start, gather->end);
+}
+
+static void flush_and_free(struct mmk_gather *gather)
+{
+    flush(gather);
+    free_pages(gather);
+    free_tables(gather);
+    reset(gather);
+}
+
+void mmk_gather_finish(struct mmk_gather *gather)
+{
+    struct mmk_mm *mm = gather->mm;
+
+    flush(gather);
+    mmk_a32_fetch_sub(&mm->flush_pending, 1, MMK_ACQ_REL);
+    free_pages(gather);
+    free_tables(gather);
+}
+
+void mmk_gather_flush_early(struct mmk_gather *gather)
+{
+    mmk_a64_fetch_add(&early, 1, MMK_RELAXED);
+    flush_and_free(gather);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gather.h - what an operation has taken out of the page tables, and may not free before every
+ * TLB has forgotten it.
+ *
+ * begin; for each change note what it was; finish: one flush, then frames are let go, and tables
+ * after a grace period. A gather that gets no memory flushes early and goes on; counted.
+ */
+#ifndef MMK_SRC_GATHER_H
+#define MMK_SRC_GATHER_H
+
+#include "mm.h"
+#include "page.h"
+
+/* Why entries go: the comparison policies free tables for some reasons only (table.c). */
+enum mmk_gather_reason {
+    MMK_GATHER_OTHER,    /* truncation, protection, free */
+    MMK_GATHER_DONTNEED, /* low, high: one call's range inside one VMA */
+    MMK_GATHER_UNMAP,    /* low, high: end of the VMA below, start of the one above; else 0 and
+                            UINT64_MAX */
+};
+
+#define MMK_GATHER_INLINE 32
+
+struct mmk_gather_batch {
+    struct mmk_gather_batch *next;
+    uint64_t count;
+    uintptr_t page[]; /* struct mmk_page *, bit 0: the entry was dirty */
+};
+
+#define MMK_GATHER_BATCH ((MMK_PAGE_SIZE - sizeof(struct mmk_gather_batch)) / sizeof(uintptr_t))
+
+struct mmk_gather {
+    struct mmk_mm *mm;
+    mmk_vaddr_t start, end; /* to flush; empty while start >= end */
+    enum mmk_gather_reason reason;
+    mmk_vaddr_t low, high;          /* see the reason */
+    struct mmk_page *dead;          /* unlinked tables */
+    struct mmk_gather_batch *batch; /* full of pages but the first; or NULL */
+    uint32_t count;                 /* pages in `page` */
+    uintptr_t page[MMK_GATHER_INLINE];
+};
+
+/* => takes a share of mm.flush_pending; the caller keeps mm alive until finish */
+void mmk_gather_begin(struct mmk_gather *gather, struct mmk_mm *mm, enum mmk_gather_reason reason,
+                      mmk_vaddr_t low, mmk_vaddr_t high);
+
+/* Flushes what must be, frees what may be. => table locks are not held; RCU not needed */
+void mmk_gather_finish(struct mmk_gather *gather);
+
+/* The same in mid-operation, when mmk_gather_room() has said no. */
+void mmk_gather_flush_early(struct mmk_gather *gather);
+
+/* Translations of [start, end) must be flushed. */
+MMK_ALWAYS_INLINE void mmk_gather_range(struct mmk_gather *gather, mmk_vaddr_t start,
+                                        mmk_vaddr_t end)
+{
+    if (start < gather->start)
+        gather->start = start;
+    if (end > gather->end)
+        gather->end = end;
+}
+
+bool mmk_gather_room_slow(struct mmk_gather *gather);
+
+/* Room for one more page, so that an entry may be taken. => false: let go of locks, flush early */
+MMK_ALWAYS_INLINE bool mmk_gather_room(struct mmk_gather *gather)
+{
+    return mmk_likely(gather->count < MMK_GATHER_INLINE) || mmk_gather_room_slow(gather);
+}
+
+void mmk_gather_page_slow(struct mmk_gather *gather, uintptr_t page);
+
+/* Hands over the reference that an entry had. => mmk_gather_room() said yes just before */
+MMK_ALWAYS_INLINE void mmk_gather_page(struct mmk_gather *gather, struct mmk_page *page, bool dirty)
+{
+    uintptr_t value = (uintptr_t)page | (dirty ? 1 : 0);
+
+    if (mmk_likely(gather->count < MMK_GATHER_INLINE))
+        gather->page[gather->count++] = value;
+    else
+        mmk_gather_page_slow(gather, value);
+}
+
+/* Hands over an unlinked table. => its lock just dropped; nobody can find it but old readers */
+MMK_ALWAYS_INLINE void mmk_gather_table(struct mmk_gather *gather, struct mmk_page *table)
+{
+    table->table.next_dead = gather->dead;
+    gather->dead = table;
+    mmk_gather_range(gather, table->table.base,
+                     table->table.base + mmk_pt_table_span(table->table.level));
+}
+
+uint64_t mmk_gather_early_count(void);
+void mmk_gather_init(void);
+
+#endif

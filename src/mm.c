@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mm.c - life of an address space, its counters, and the CPUs that run it.
+ *
+ * An mm lives as long as it has users. Objects find it through their interval trees without a
+ * reference: its VMAs leave those trees after their entries are gone and before the mm is freed,
+ * under the interval lock that a visitor holds shared (P16).
+ */
+#include "mm.h"
+
+#include "slab.h"
+#include "table.h"
+#include "tlb.h"
+#include "zap.h"
+
+#include "core.h"
+#include <mmkit/stats.h>
+
+/* Order of the block that holds one struct mmk_mm_cpu for each CPU. */
+#define CPU_BYTES (sizeof(struct mmk_mm_cpu) * MMK_MAX_CPUS)
+#define CPU_ORDER (CPU_BYTES <= 4096 ? 0 : CPU_BYTES <= 8192 ? 1 : CPU_BYTES <= 16384 ? 2 : 3)
+
+_Static_assert(CPU_BYTES <= (4096u << 3), "counters of all CPUs fit a block");
+
+static struct mmk_slab_cache mm_cache;
+static struct mmk_a64 last_id;
+static struct mmk_a64 existing;
+
+/* Linked tables of all mms; each CPU's share may be negative. */
+struct MMK_CACHE_ALIGNED linked {
+    struct mmk_a64 count;
+};
+
+static struct linked linked[MMK_MAX_CPUS];
+
+void mmk_mm_module_init(void)
+{
+    unsigned cpu;
+
+    mmk_slab_cache_init(&mm_cache, "mm", sizeof(struct mmk_mm));
+    mmk_a64_store(&existing, 0, MMK_RELAXED);
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
+        mmk_a64_store(&linked[cpu].count, 0, MMK_RELAXED);
+}
+
+uint64_t mmk_mm_count_all(void)
+{
+    return mmk_a64_load(&existing, MMK_RELAXED);
+}
+
+uint64_t mmk_mm_tables_linked(void)
+{
+    uint64_t sum = 0;
+    unsigned cpu;
+
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
+        sum += mmk_a64_load(&linked[cpu].count, MMK_RELAXED);
+    return sum;
+}
+
+void mmk_mm_count_table(struct mmk_mm *mm, unsigned level, int delta)
+{
+    unsigned long state = mmk_percpu_enter();
+    struct mmk_a64 *own = &linked[mmk_cpu_id()].count;
+
+    mmk_a64_store(own, mmk_a64_load(own, MMK_RELAXED) + (uint64_t)(int64_t)delta, MMK_RELAXED);
+    mmk_percpu_leave(state);
+    mmk_a64_fetch_add(&mm->tables[level], (uint64_t)(int64_t)delta, MMK_RELAXED);
+}
+
+uint64_t mmk_mm_counter(const struct mmk_mm *mm, enum mmk_counter counter)
+{
+    uint64_t sum = 0;
+    unsigned cpu;
+
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
+        sum += mmk_a64_load(&mm->cpu[cpu].count[counter], MMK_RELAXED);
+    return sum;
+}
+
+/* Mappings are placed below the stack's room and a random distance. */
+static mmk_vaddr_t choose_mmap_base(void)
+{
+    uint64_t random = (mmk_host_random() & (((uint64_t)1 << 28) - 1)) << MMK_PAGE_SHIFT;
+    uint64_t room = mmk_page_up(mmk_config.stack_limit) + mmk_page_up(mmk_config.stack_guard_gap);
+
+    return MMK_USER_END - room - random;
+}
+
+static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_page *root)
+{
+    unsigned level;
+
+    mmk_rw_init(&mm->mmap_lock);
+    mmk_vma_tree_init(&mm->vmas);
+    mm->root = root;
+    mm->top = mmk_table_entries(root);
+    mm->context.id = mmk_a64_fetch_add(&last_id, 1, MMK_RELAXED) + 1;
+    mm->context.root = mmk_page_phys(root);
+    mm->cpu = cpu;
+    mm->brk_start = mm->brk = 0;
+    mm->mmap_base = choose_mmap_base();
+    mm->virt_bytes = 0;
+    mmk_a32_store(&mm->users, 1, MMK_RELAXED);
+    mmk_a32_store(&mm->flush_pending, 0, MMK_RELAXED);
+    mmk_a64_store(&mm->cpus, 0, MMK_RELAXED);
+    mmk_a64_store(&mm->tlb_gen, 1, MMK_RELAXED); /* no CPU is as new: the first entry flushes */
+    for (level = 0; level < MMK_PT_LEVELS; level++)
+        mmk_a64_store(&mm->tables[level], 0, MMK_RELAXED);
+    mmk_mm_count_table(mm, MMK_PT_LEVELS - 1, 1);
+}
+
+int mmk_mm_create(struct mmk_mm **mm_out)
+{
+    struct mmk_page *cpu, *root;
+    struct mmk_mm *mm;
+
+    if (mmk_zero_page_ready())
+        return MMK_ENOMEM;
+    mm = mmk_slab_alloc(&mm_cache, MMK_ALLOC_NORMAL);
+    if (!mm)
+        return MMK_ENOMEM;
+    cpu = mmk_page_alloc(CPU_ORDER, MMK_ALLOC_ZERO);
+    root = cpu ? mmk_table_alloc_root(mm) : NULL;
+    if (!root) {
+        if (cpu)
+            mmk_page_put(cpu);
+        mmk_slab_free(&mm_cache, mm);
+        return MMK_ENOMEM;
+    }
+    init_fields(mm, (struct mmk_mm_cpu *)mmk_page_virt(cpu), root);
+    mmk_a64_fetch_add(&existing, 1, MMK_RELAXED);
+    *mm_out = mm;
+    return 0;
+}
+
+void mmk_mm_get(struct mmk_mm *mm)
+{
+    mmk_a32_fetch_add(&mm->users, 1, MMK_RELAXED);
+}
+
+/* Entries first, then the way back from the objects, then the VMAs (P16). */
+static void unmap_everything(struct mmk_mm *mm)
+{
+    struct mmk_gather gather;
+    struct mmk_vma *vma;
+    mmk_vaddr_t addr = 0;
+
+    mmk_gather_begin(&gather, mm, MMK_GATHER_UNMAP, 0, UINT64_MAX);
+    mmk_zap_range(&gather, 0, MMK_USER_END, true);
+    mmk_gather_finish(&gather);
+    while ((vma = mmk_vma_tree_find_rcu(&mm->vmas, addr)) != NULL) {
+        addr = mmk_vma_end(vma);
+        mmk_vma_unlink_object(vma);
+        mmk_vma_free(vma);
+    }
+    mmk_vma_tree_destroy(&mm->vmas);
+}
+
+void mmk_mm_put(struct mmk_mm *mm)
+{
+    if (mmk_a32_fetch_sub(&mm->users, 1, MMK_ACQ_REL) != 1)
+        return;
+    mmk_assert(mmk_a64_load(&mm->cpus, MMK_RELAXED) == 0,
+               "P17 the root is freed after the last CPU has left");
+    unmap_everything(mm);
+    mmk_mm_count_table(mm, MMK_PT_LEVELS - 1, -1);
+    mmk_table_free_root(mm->root);
+    mmk_page_put(mmk_virt_to_page(mm->cpu));
+    mmk_a64_fetch_sub(&existing, 1, MMK_RELAXED);
+    mmk_slab_free(&mm_cache, mm);
+}
+
+mmk_paddr_t mmk_mm_enter(struct mmk_mm *mm)
+{
+    uint64_t self = (uint64_t)1 << mmk_cpu_id();
+
+    mmk_assert(!(mmk_a64_load(&mm->cpus, MMK_RELAXED) & self), "a CPU enters an mm once");
+    mmk_a64_fetch_or(&mm->cpus, self, MMK_ACQ_REL);
+    mmk_full_barrier(); /* our bit is seen before tlb_gen is read: see tlb.c */
+    mmk_tlb_catch_up(mm);
+    return mm->context.root;
+}
+
+void mmk_mm_leave(struct mmk_mm *mm)
+{
+    uint64_t self = (uint64_t)1 << mmk_cpu_id();
+
+    mmk_assert(mmk_a64_load(&mm->cpus, MMK_RELAXED) & self, "a CPU leaves the mm that it entered");
+    mmk_a64_fetch_and(&mm->cpus, ~self, MMK_RELEASE);
+}
+
+uint64_t mmk_mm_id(const struct mmk_mm *mm)
+{
+    return mm->context.id;
+}
+
+void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
+{
+    unsigned level;
+
+    mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    stats->virt_bytes = mm->virt_bytes;
+    stats->vmas = mm->vmas.count;
+    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    stats->rss_anon = mmk_mm_counter(mm, MMK_COUNT_RSS_ANON);
+    stats->rss_file = mmk_mm_counter(mm, MMK_COUNT_RSS_FILE);
+    stats->rss_shmem = mmk_mm_counter(mm, MMK_COUNT_RSS_SHMEM);
+    for (level = 0; level < MMK_STATS_LEVELS; level++)
+        stats->tables[level] =
+            level < MMK_PT_LEVELS ? mmk_a64_load(&mm->tables[level], MMK_RELAXED) : 0;
+    stats->fault_anon = mmk_mm_counter(mm, MMK_COUNT_FAULT_ANON);
+    stats->fault_zero = mmk_mm_counter(mm, MMK_COUNT_FAULT_ZERO);
+    stats->fault_file = mmk_mm_counter(mm, MMK_COUNT_FAULT_FILE);
+    stats->fault_cow = mmk_mm_counter(mm, MMK_COUNT_FAULT_COW);
+    stats->fault_reuse = mmk_mm_counter(mm, MMK_COUNT_FAULT_REUSE);
+    stats->fault_spurious = mmk_mm_counter(mm, MMK_COUNT_FAULT_SPURIOUS);
+    stats->fault_failed = mmk_mm_counter(mm, MMK_COUNT_FAULT_FAILED);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mm.h - struct mmk_mm inside the library. Public half: <mmkit/mm.h>.
+ *
+ * Letters: M = mmap lock; a = atomic; c = constant.
+ */
+#ifndef MMK_SRC_MM_H
+#define MMK_SRC_MM_H
+
+#include "pt.h"
+#include "vma_tree.h"
+#include <mmkit/port/lock.h>
+#include <mmkit/port/percpu.h>
+#include <mmkit/port/tlb.h>
+
+/* What is counted per address space, on the CPU that does it: no shared line is written. */
+enum mmk_counter {
+    MMK_COUNT_RSS_ANON,
+    MMK_COUNT_RSS_FILE,
+    MMK_COUNT_RSS_SHMEM,
+    MMK_COUNT_FAULT_ANON,
+    MMK_COUNT_FAULT_ZERO,
+    MMK_COUNT_FAULT_FILE,
+    MMK_COUNT_FAULT_COW,
+    MMK_COUNT_FAULT_REUSE,
+    MMK_COUNT_FAULT_SPURIOUS,
+    MMK_COUNT_FAULT_FAILED,
+    MMK_COUNTERS
+};
+
+/* One CPU's share of an address space. Only that CPU writes it. */
+struct MMK_CACHE_ALIGNED mmk_mm_cpu {
+    struct mmk_a64 count[MMK_COUNTERS]; /* signed: pages may leave on another CPU than they came */
+    struct mmk_a64 tlb_gen;             /* its translations of the mm are as new as this (P17) */
+};
+
+struct mmk_mm {
+    struct mmk_rwlock mmap_lock;
+    struct mmk_vma_tree vmas;       /* M; RCU to read */
+    struct mmk_page *root;          /* c: descriptor of the highest table */
+    struct mmk_a64 *top;            /* c: its entries */
+    struct mmk_tlb_context context; /* c */
+    struct mmk_mm_cpu *cpu;         /* c: one for each CPU, in a block of their own */
+    mmk_vaddr_t brk_start, brk;     /* M */
+    mmk_vaddr_t mmap_base;          /* c: mmk_mmap() looks for gaps below */
+    uint64_t virt_bytes;            /* M */
+    struct mmk_a32 users;           /* a */
+    struct mmk_a32 flush_pending;   /* a: operations with entries cleared and not flushed (P2) */
+    struct mmk_a64 cpus;            /* a: CPUs that run it now */
+    struct mmk_a64 tlb_gen;         /* a: raised by each flush */
+    struct mmk_a64 tables[MMK_PT_LEVELS]; /* a: linked tables by level */
+};
+
+_Static_assert(MMK_MAX_CPUS <= 64, "a CPU mask is one word");
+
+void mmk_mm_module_init(void);
+uint64_t mmk_mm_count_all(void); /* address spaces that exist */
+
+/* Linked tables of all address spaces, roots included. */
+uint64_t mmk_mm_tables_linked(void);
+
+/* A table was linked (+1) or unlinked (-1). => its parent's lock held, or the mm is private */
+void mmk_mm_count_table(struct mmk_mm *mm, unsigned level, int delta);
+
+/* Adds delta to one of this CPU's counters. => any context but interrupts */
+MMK_ALWAYS_INLINE void mmk_mm_count(struct mmk_mm *mm, enum mmk_counter counter, int64_t delta)
+{
+    unsigned long state = mmk_percpu_enter();
+    struct mmk_a64 *count = &mm->cpu[mmk_cpu_id()].count[counter];
+
+    mmk_a64_store(count, mmk_a64_load(count, MMK_RELAXED) + (uint64_t)delta, MMK_RELAXED);
+    mmk_percpu_leave(state);
+}
+
+/* The sum over all CPUs. */
+uint64_t mmk_mm_counter(const struct mmk_mm *mm, enum mmk_counter counter);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pte_entry.h - entries in memory: every access to a table's words goes through here.
+ *
+ * Hardware sets accessed and dirty bits at any moment, so an entry that is present changes only by
+ * exchange or compare-exchange (P13). A new entry is published with release order: whoever finds
+ * it finds what it points at, filled.
+ */
+#ifndef MMK_SRC_PTE_ENTRY_H
+#define MMK_SRC_PTE_ENTRY_H
+
+#include "frame.h"
+#include <mmkit/port/atomic.h>
+#include "pt.h"
+
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_read(const struct mmk_a64 *entry)
+{
+    mmk_pte_t pte = {mmk_a64_load(entry, MMK_ACQUIRE)};
+
+    return pte;
+}
+
+/* Sets an entry that is none. => the table's lock held, or the table is private */
+MMK_ALWAYS_INLINE void mmk_pte_set(struct mmk_a64 *entry, mmk_pte_t pte)
+{
+    mmk_a64_store(entry, pte.v, MMK_RELEASE);
+}
+
+/* Makes it none, and tells what it was, the bits that hardware set last included. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_take(struct mmk_a64 *entry)
+{
+    mmk_pte_t pte = {mmk_a64_xchg(entry, 0, MMK_ACQ_REL)};
+
+    return pte;
+}
+
+/* From *old to pte; false with *old renewed when hardware was first. */
+MMK_ALWAYS_INLINE bool mmk_pte_change(struct mmk_a64 *entry, mmk_pte_t *old, mmk_pte_t pte)
+{
+    return mmk_a64_cmpxchg(entry, &old->v, pte.v, MMK_ACQ_REL);
+}
+
+/* The entries of a table; the table that an entry links, and that one's entries. */
+MMK_ALWAYS_INLINE struct mmk_a64 *mmk_table_entries(const struct mmk_page *table)
+{
+    return (struct mmk_a64 *)mmk_page_virt(table);
+}
+
+MMK_ALWAYS_INLINE struct mmk_page *mmk_pte_table(mmk_pte_t pte)
+{
+    return mmk_pfn_to_page(mmk_pte_pfn(pte));
+}
+
+MMK_ALWAYS_INLINE struct mmk_a64 *mmk_pte_entries(mmk_pte_t pte)
+{
+    return (struct mmk_a64 *)mmk_phys_to_virt(mmk_pte_pfn(pte) << MMK_PAGE_SHIFT);
+}
+
+#endif

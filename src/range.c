@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * range.c - one pass over the tables of a range.
+ *
+ * A step walks from the root under RCU to the lowest table on the path of one address, and locks
+ * just that one. A leaf table is visited. An upper table: the path ends there, so the next entry
+ * that is not none is looked for, under the lock (P1), and the next step starts at its address. So
+ * an empty part costs one step for each table that has it, and a range inside one table one lock.
+ *
+ * Rejected: recursion from the root down, with the upper tables locked or counted meanwhile: it
+ * takes the upper locks even when a range lies inside one table, which is the usual case.
+ */
+#include "range.h"
+
+#include "table.h"
+
+/* One table; answers where to go on. => inside an RCU read section */
+static mmk_vaddr_t step(struct mmk_gather *gather, mmk_vaddr_t addr, mmk_vaddr_t end,
+                        mmk_leaf_visitor visit, void *arg)
+{
+    struct mmk_walk walk;
+    mmk_vaddr_t table_end;
+
+    mmk_walk_lock(gather->mm, addr, &walk);
+    table_end = mmk_pt_base(addr, walk.level) + mmk_pt_table_span(walk.level);
+    if (table_end > end)
+        table_end = end;
+    if (walk.level == 0)
+        addr = visit(&walk, table_end, arg);
+    else
+        addr = mmk_walk_next_path(&walk, table_end);
+    mmk_table_unlock_free(walk.table, gather);
+    return addr;
+}
+
+void mmk_range_for_each_leaf(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end,
+                             mmk_leaf_visitor visit, void *arg)
+{
+    mmk_vaddr_t addr = start;
+
+    while (addr < end) {
+        mmk_rcu_read_lock();
+        addr = step(gather, addr, end, visit, arg);
+        mmk_rcu_read_unlock();
+        if (addr < end && !mmk_gather_room(gather))
+            mmk_gather_flush_early(gather);
+    }
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * range.h - visiting the leaf tables of a range, and freeing those that a visit leaves empty.
+ */
+#ifndef MMK_SRC_RANGE_H
+#define MMK_SRC_RANGE_H
+
+#include "gather.h"
+#include "walk.h"
+
+/*
+ * Handles the entries from walk->entry, for addresses from walk->addr up to `end`; may take entries
+ * and lower `live`, notes what it did in its gather.
+ * => the address where it stopped: below `end` when its gather had no room left
+ * => table locked, inside an RCU read section
+ */
+typedef mmk_vaddr_t (*mmk_leaf_visitor)(struct mmk_walk *walk, mmk_vaddr_t end, void *arg);
+
+/*
+ * Visits every leaf table linked in [start, end) of the gather's mm. Tables that are empty after
+ * their visit, and upper tables met empty, are freed as the policy says.
+ * => addresses page multiples, up to MMK_USER_END; does not sleep; nothing but RCU is held between
+ *    two tables
+ */
+void mmk_range_for_each_leaf(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end,
+                             mmk_leaf_visitor visit, void *arg);
+
+#endif

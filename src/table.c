@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * table.c - life of a page table.
+ *
+ *              alloc                 walk_link, walk_set            unlock_free
+ *   (stock) ----------> PRIVATE --------------------------> LINKED -------------> DEAD
+ *      ^                   |  chain_discard                                        |  flushed by
+ *      +-------------------+                                                       v  its gather
+ *      +------------------------------- grace period ---------------------------- WAITING
+ *
+ * T1 A table is linked from its parent exactly while it is not dead.
+ * T2 `live` equals the table's entries that are not none.
+ * T3 When an operation returns, no linked table below the root has live == 0 (policy mmkit).
+ *
+ * Locks: each table has its own. `live` and the entries change under it; the parent's entry, the
+ * `parent` pointer and `dead` change under both the parent's and the own lock (P6). Order: upper
+ * before lower. Tables are found under RCU alone; who changes an entry locks the table and then
+ * re-checks that it is linked where it was found. No count is kept of visitors: RCU and the
+ * re-check are a visitor's reference.
+ *
+ * Freeing goes bottom up, against the order, so the parent's lock is tried; if that fails, both
+ * are dropped and taken in order, with everything checked again. The parent may have become
+ * empty by that, and is treated likewise.
+ *
+ * Rejected: counting references of walkers (one atomic operation a walk, on a line that every
+ * fault in 2 MiB shares); locking top down (every zap would take the upper lock).
+ */
+#include "table.h"
+
+#include "core.h"
+#include "slab.h"
+#include <mmkit/stats.h>
+
+#define STOCK_MAX 64
+
+/* This CPU's tables that are all zero, ready for use. */
+struct MMK_CACHE_ALIGNED stock {
+    struct mmk_a32 count, peak; /* written by this CPU only */
+    struct mmk_page *table[STOCK_MAX];
+};
+
+static struct stock stocks[MMK_MAX_CPUS];
+
+/* Tables in limbo now, and at most: written only when tables go. */
+static struct mmk_a64 waiting, waiting_peak;
+
+void mmk_table_init(void)
+{
+    unsigned cpu;
+
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
+        mmk_a32_store(&stocks[cpu].count, 0, MMK_RELAXED);
+        mmk_a32_store(&stocks[cpu].peak, 0, MMK_RELAXED);
+    }
+    mmk_a64_store(&waiting, 0, MMK_RELAXED);
+    mmk_a64_store(&waiting_peak, 0, MMK_RELAXED);
+}
+
+void mmk_table_stats(struct mmk_stats *stats)
+{
+    unsigned cpu;
+
+    stats->tables_waiting = mmk_a64_load(&waiting, MMK_RELAXED);
+    stats->tables_waiting_peak = mmk_a64_load(&waiting_peak, MMK_RELAXED);
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
+        stats->tables_stock += mmk_a32_load(&stocks[cpu].count, MMK_RELAXED);
+        stats->tables_stock_peak += mmk_a32_load(&stocks[cpu].peak, MMK_RELAXED);
+    }
+}
+
+/* --- memory ---------------------------------------------------------------------------------- */
+
+static struct mmk_page *stock_take(void)
+{
+    unsigned long state = mmk_percpu_enter();
+    struct stock *stock = &stocks[mmk_cpu_id()];
+    uint32_t count = mmk_a32_load(&stock->count, MMK_RELAXED);
+    struct mmk_page *table = NULL;
+
+    if (count > 0) {
+        table = stock->table[count - 1];
+        mmk_a32_store(&stock->count, count - 1, MMK_RELAXED);
+    }
+    mmk_percpu_leave(state);
+    return table;
+}
+
+static bool stock_give(struct mmk_page *table)
+{
+    unsigned long state = mmk_percpu_enter();
+    struct stock *stock = &stocks[mmk_cpu_id()];
+    uint32_t count = mmk_a32_load(&stock->count, MMK_RELAXED);
+    bool room = count < mmk_config.table_stock;
+
+    if (room) {
+        stock->table[count] = table;
+        mmk_a32_store(&stock->count, count + 1, MMK_RELAXED);
+        if (count + 1 > mmk_a32_load(&stock->peak, MMK_RELAXED))
+            mmk_a32_store(&stock->peak, count + 1, MMK_RELAXED);
+    }
+    mmk_percpu_leave(state);
+    return room;
+}
+
+void mmk_table_drain_cpu(unsigned cpu)
+{
+    struct stock *stock = &stocks[cpu];
+    uint32_t count = mmk_a32_load(&stock->count, MMK_RELAXED);
+
+    while (count > 0)
+        mmk_page_put(stock->table[--count]);
+    mmk_a32_store(&stock->count, 0, MMK_RELAXED);
+}
+
+/* An empty table that nobody knows. */
+static struct mmk_page *table_alloc(struct mmk_mm *mm, unsigned level)
+{
+    struct mmk_page *table;
+
+    if (mmk_inject(MMK_INJECT_TABLE))
+        return NULL;
+    table = stock_take();
+    if (!table)
+        table = mmk_page_alloc(0, MMK_ALLOC_ZERO);
+    if (!table)
+        return NULL;
+    mmk_page_set_type(table, MMK_PAGE_TABLE);
+    mmk_spin_init(&table->table.lock);
+    table->table.live = 0;
+    table->table.level = level;
+    table->table.dead = 0;
+    mmk_aptr_store(&table->table.parent, NULL, MMK_RELAXED);
+    table->table.mm = mm;
+    table->table.base = 0;
+    return table;
+}
+
+/* => nobody knows it, and it is all zero */
+static void table_free(struct mmk_page *table)
+{
+    if (!stock_give(table))
+        mmk_page_put(table);
+}
+
+struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm)
+{
+    return table_alloc(mm, MMK_PT_LEVELS - 1);
+}
+
+void mmk_table_free_root(struct mmk_page *root)
+{
+    mmk_assert(root->table.live == 0, "T2 an address space that ends has no entries left");
+    mmk_table_free_rcu(root); /* a lockless reader may still look at it */
+}
+
+static void free_after_grace_period(struct mmk_rcu_head *head)
+{
+    struct mmk_page *table =
+        (struct mmk_page *)((char *)head - offsetof(struct mmk_page, table.rcu));
+
+    mmk_a64_fetch_sub(&waiting, 1, MMK_RELAXED);
+    table_free(table);
+}
+
+void mmk_table_free_rcu(struct mmk_page *table)
+{
+    uint64_t now = mmk_a64_fetch_add(&waiting, 1, MMK_RELAXED) + 1;
+    uint64_t highest = mmk_a64_load(&waiting_peak, MMK_RELAXED);
+
+    while (now > highest && !mmk_a64_cmpxchg(&waiting_peak, &highest, now, MMK_RELAXED))
+        continue;
+    mmk_host_call_rcu(&table->table.rcu, free_after_grace_period);
+}
+
+/* --- adding ---------------------------------------------------------------------------------- */
+
+int mmk_chain_prepare(struct mmk_chain *chain, struct mmk_mm *mm, unsigned level)
+{
+    unsigned i;
+
+    for (i = 0; i < level; i++) {
+        if (!chain->table[i])
+            chain->table[i] = table_alloc(mm, i);
+        if (!chain->table[i])
+            return MMK_ENOMEM;
+    }
+    return 0;
+}
+
+void mmk_chain_discard(struct mmk_chain *chain)
+{
+    unsigned level;
+
+    for (level = 0; level < MMK_PT_LEVELS - 1; level++)
+        if (chain->table[level])
+            table_free(chain->table[level]);
+}
+
+/* `entry`, in table `in`, links `table` for addr. => entry is none; `in` is locked or private */
+static void link_table(struct mmk_page *in, struct mmk_a64 *entry, struct mmk_page *table,
+                       mmk_vaddr_t addr)
+{
+    table->table.base = mmk_pt_base(addr, table->table.level);
+    mmk_aptr_store(&table->table.parent, entry, MMK_RELAXED);
+    in->table.live++;
+    mmk_mm_count_table(table->table.mm, table->table.level, 1);
+    mmk_pte_set(entry, mmk_pte_link(mmk_page_to_pfn(table)));
+}
+
+/* Lowest first, so that the last store publishes a path that is complete. */
+void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
+{
+    struct mmk_page *table = chain->table[0];
+    unsigned level;
+
+    chain->table[0] = NULL;
+    for (level = 1; level < walk->level; level++) {
+        struct mmk_page *upper = chain->table[level];
+
+        chain->table[level] = NULL;
+        link_table(upper, &mmk_table_entries(upper)[mmk_pt_index(walk->addr, level)], table,
+                   walk->addr);
+        table = upper;
+    }
+    link_table(walk->table, walk->entry, table, walk->addr);
+}
+
+void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
+{
+    struct mmk_page *leaf;
+
+    if (walk->level == 0) {
+        walk->table->table.live++;
+        mmk_pte_set(walk->entry, pte);
+        return;
+    }
+    leaf = chain->table[0];
+    leaf->table.live = 1;
+    mmk_pte_set(&mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)], pte);
+    mmk_walk_link(walk, chain);
+}
+
+/* --- freeing --------------------------------------------------------------------------------- */
+
+/* The one place that reads the policy: may this table, now without entries, be freed? */
+static bool policy_frees(const struct mmk_page *table, const struct mmk_gather *gather)
+{
+    mmk_vaddr_t base = table->table.base;
+    bool inside =
+        gather->low <= base && base + mmk_pt_table_span(table->table.level) - 1 <= gather->high - 1;
+
+    switch (mmk_config.table_policy) {
+    case MMK_TABLES_LINUX_618:
+        if (gather->reason == MMK_GATHER_DONTNEED)
+            return inside && table->table.level == 0;
+        return inside && gather->reason == MMK_GATHER_UNMAP;
+    case MMK_TABLES_NEVER:
+        return inside && gather->reason == MMK_GATHER_UNMAP;
+    case MMK_TABLES_MMKIT:
+    default:
+        return true;
+    }
+}
+
+bool mmk_table_fork_copies_empty(void)
+{
+    return mmk_config.table_policy != MMK_TABLES_MMKIT;
+}
+
+/* The parent's lock could not be had at once: both, in order. false: no longer to be freed. */
+static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_out)
+{
+    struct mmk_a64 *entry;
+    struct mmk_page *parent;
+
+    mmk_table_unlock(table);
+    for (;;) {
+        entry = (struct mmk_a64 *)mmk_aptr_load(&table->table.parent, MMK_ACQUIRE);
+        parent = mmk_virt_to_page(entry);
+        mmk_table_lock(parent);
+        mmk_table_lock(table);
+        if (mmk_table_linked_at(table, entry)) {
+            *parent_out = parent;
+            if (table->table.live == 0)
+                return true;
+            mmk_table_unlock(table);
+            mmk_table_unlock(parent);
+            return false;
+        }
+        mmk_table_unlock(parent);
+        if (table->table.dead) {
+            mmk_table_unlock(table);
+            return false;
+        }
+        mmk_table_unlock(table); /* moved: its new parent */
+    }
+}
+
+/* T1: unlinks an empty table. => both locks held; the table's is dropped */
+static void unlink_table(struct mmk_page *parent, struct mmk_page *table, struct mmk_gather *gather)
+{
+    struct mmk_a64 *entry = (struct mmk_a64 *)mmk_aptr_load(&table->table.parent, MMK_RELAXED);
+
+    mmk_pte_take(entry);
+    parent->table.live--;
+    table->table.dead = 1;
+    mmk_mm_count_table(table->table.mm, table->table.level, -1);
+    mmk_table_unlock(table);
+    mmk_gather_table(gather, table);
+}
+
+void mmk_table_unlock_free(struct mmk_page *table, struct mmk_gather *gather)
+{
+    for (;;) {
+        struct mmk_a64 *entry = (struct mmk_a64 *)mmk_aptr_load(&table->table.parent, MMK_RELAXED);
+        struct mmk_page *parent;
+
+        if (table->table.live != 0 || !entry || !policy_frees(table, gather)) {
+            mmk_table_unlock(table);
+            return;
+        }
+        parent = mmk_virt_to_page(entry);
+        if (!mmk_table_trylock(parent) && !lock_parent_first(table, &parent))
+            return;
+        unlink_table(parent, table, gather);
+        table = parent;
+    }
+}

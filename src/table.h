@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * table.h - life of a page table: added with its first entry, freed with its last.
+ */
+#ifndef MMK_SRC_TABLE_H
+#define MMK_SRC_TABLE_H
+
+#include "frame.h"
+#include "gather.h"
+#include "mm.h"
+#include "pte_entry.h"
+#include "walk.h"
+
+/* Tables made ready for a path that lacks them, by level; nobody else knows them yet. */
+struct mmk_chain {
+    struct mmk_page *table[MMK_PT_LEVELS - 1];
+};
+
+MMK_ALWAYS_INLINE void mmk_chain_init(struct mmk_chain *chain)
+{
+    unsigned level;
+
+    for (level = 0; level < MMK_PT_LEVELS - 1; level++)
+        chain->table[level] = NULL;
+}
+
+/* Has a table for every level below `level`. A level used up is missing again. */
+MMK_ALWAYS_INLINE bool mmk_chain_reaches(const struct mmk_chain *chain, unsigned level)
+{
+    while (level-- > 0)
+        if (!chain->table[level])
+            return false;
+    return true;
+}
+
+/*
+ * Drops the lock that mmk_walk_lock() or a zap holds, and frees the table if its last entry is
+ * gone, and with it each parent whose last entry that was.
+ * => inside the RCU read section in which it was found
+ */
+void mmk_table_unlock_free(struct mmk_page *table, struct mmk_gather *gather);
+
+/* A root table. => NULL: no memory; may sleep */
+struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm);
+/* => no CPU can reach it (P17); empty */
+void mmk_table_free_root(struct mmk_page *root);
+
+/*
+ * Gives `chain` a table for every level below `level`.
+ * => 0, or MMK_ENOMEM with what it has already; may sleep
+ */
+MMK_MUST_CHECK int mmk_chain_prepare(struct mmk_chain *chain, struct mmk_mm *mm, unsigned level);
+
+/* Frees what was not used. */
+void mmk_chain_discard(struct mmk_chain *chain);
+
+/*
+ * Links the chain's leaf table, filled, below walk's entry, which is none, with the tables in
+ * between; published by one store. They leave the chain.
+ * => walk locked, at a level above 0 that the chain reaches
+ */
+void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain);
+
+/*
+ * Sets walk's leaf entry, which is none; missing tables come from `chain` and are published with
+ * it by one store (S4).
+ * => walk locked; chain reaches from its level
+ */
+void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte);
+
+/* Under this policy, is a table without entries copied by fork? */
+bool mmk_table_fork_copies_empty(void);
+
+/* An unlinked and flushed table: back to the stock or the allocator after a grace period. */
+void mmk_table_free_rcu(struct mmk_page *table);
+
+void mmk_table_init(void);
+void mmk_table_drain_cpu(unsigned cpu); /* the stock. => as mmk_frame_drain_cpu() */
+
+struct mmk_stats;
+void mmk_table_stats(struct mmk_stats *stats);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * walk.h - finding an address's entry in the page tables, and the table's lock.
+ */
+#ifndef MMK_SRC_WALK_H
+#define MMK_SRC_WALK_H
+
+#include "frame.h"
+#include "mm.h"
+#include "pte_entry.h"
+
+/*
+ * Where an address's entry is, or would be: the lowest table that is linked on its path, and that
+ * table's entry for it. level 0: the leaf entry itself; above: an entry that was none.
+ */
+struct mmk_walk {
+    struct mmk_mm *mm;
+    mmk_vaddr_t addr;
+    struct mmk_page *table;
+    struct mmk_a64 *entry;
+    struct mmk_a64 *parent; /* the entry followed to `table`; NULL: it is the root */
+    unsigned level;
+};
+
+/* The table lock, by level: upper before lower. */
+MMK_ALWAYS_INLINE enum mmk_lock_class mmk_table_class(const struct mmk_page *table)
+{
+    return (enum mmk_lock_class)(MMK_LOCK_TABLE_LEAF - table->table.level);
+}
+
+MMK_ALWAYS_INLINE void mmk_table_lock(struct mmk_page *table) MMK_NO_TSA
+{
+    mmk_spin_lock(&table->table.lock, mmk_table_class(table));
+}
+
+MMK_ALWAYS_INLINE bool mmk_table_trylock(struct mmk_page *table) MMK_NO_TSA
+{
+    return mmk_spin_trylock(&table->table.lock, mmk_table_class(table));
+}
+
+MMK_ALWAYS_INLINE void mmk_table_unlock(struct mmk_page *table) MMK_NO_TSA
+{
+    mmk_spin_unlock(&table->table.lock, mmk_table_class(table));
+}
+
+/* Not freed, and linked by `parent`, where a walk found it? => its lock held */
+MMK_ALWAYS_INLINE bool mmk_table_linked_at(const struct mmk_page *table,
+                                           const struct mmk_a64 *parent)
+{
+    return !table->table.dead && mmk_aptr_load(&table->table.parent, MMK_RELAXED) == parent;
+}
+
+/* Finds addr's entry without any lock. => inside an RCU read section, which keeps the tables */
+void mmk_walk_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk);
+
+/*
+ * Finds addr's entry and locks its table: the table is linked where it was found, and whether the
+ * entry is none is true until the lock is dropped (P1).
+ * => inside an RCU read section until the lock is dropped
+ */
+void mmk_walk_lock(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk);
+
+MMK_ALWAYS_INLINE void mmk_walk_unlock(struct mmk_walk *walk)
+{
+    mmk_table_unlock(walk->table);
+}
+
+/*
+ * From a walk that ended above the leaf level: the next address below `end`, inside walk's table,
+ * that has a path further down; `end` or above: none.
+ * => walk locked
+ */
+mmk_vaddr_t mmk_walk_next_path(const struct mmk_walk *walk, mmk_vaddr_t end);
+
+#endif

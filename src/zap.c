@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * zap.c - one pass over a range, table by table.
+ *
+ * The table knows by its count when it is empty: no second look at its entries, whether the range
+ * covered it or not.
+ */
+#include "zap.h"
+
+#include "object.h"
+#include "range.h"
+
+enum mmk_counter mmk_page_rss_kind(const struct mmk_page *page)
+{
+    const struct mmk_object *object;
+
+    if (mmk_page_type(page) == MMK_PAGE_ANON)
+        return MMK_COUNT_RSS_ANON;
+    object = (const struct mmk_object *)mmk_aptr_load(&page->user.object, MMK_RELAXED);
+    mmk_assert(object, "P4 a mapped object page belongs to its object");
+    return object->ops ? MMK_COUNT_RSS_FILE : MMK_COUNT_RSS_SHMEM;
+}
+
+/* What the entries of one table were, for one update of each counter. */
+struct tally {
+    uint32_t taken;
+    int64_t rss[3]; /* by MMK_COUNT_RSS_* */
+};
+
+_Static_assert(MMK_COUNT_RSS_ANON == 0 && MMK_COUNT_RSS_SHMEM == 2, "tally.rss is by counter");
+
+/* Takes one entry that is not none. => table locked; the gather has room */
+static void zap_entry(struct mmk_gather *gather, struct mmk_a64 *entry, struct tally *tally)
+{
+    mmk_pte_t old = mmk_pte_take(entry);
+    struct mmk_page *page = mmk_pfn_to_page(mmk_pte_pfn(old));
+    bool dirty;
+
+    tally->taken++;
+    if (page == mmk_zero_page())
+        return;
+    tally->rss[mmk_page_rss_kind(page)]--;
+    dirty = mmk_pte_dirty(old) && mmk_page_type(page) == MMK_PAGE_OBJECT;
+    if (dirty)
+        mmk_page_set(page, MMK_PF_DIRTY); /* G3: before the lock is dropped */
+    mmk_a32_fetch_sub(&page->user.mapcount, 1, MMK_RELEASE);
+    mmk_gather_page(gather, page, dirty);
+}
+
+static bool stays(mmk_pte_t pte)
+{
+    struct mmk_page *page = mmk_pfn_to_page(mmk_pte_pfn(pte));
+
+    return page != mmk_zero_page() && mmk_page_type(page) == MMK_PAGE_ANON;
+}
+
+static void tally_up(struct mmk_mm *mm, struct mmk_page *table, const struct tally *tally)
+{
+    int kind;
+
+    table->table.live -= tally->taken;
+    for (kind = 0; kind < 3; kind++)
+        if (tally->rss[kind])
+            mmk_mm_count(mm, (enum mmk_counter)kind, tally->rss[kind]);
+}
+
+/* A leaf table's entries in [addr, end); answers where it stopped. => its lock held */
+static mmk_vaddr_t zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end,
+                            bool anon_too)
+{
+    struct tally tally = {0};
+    struct mmk_a64 *entry = walk->entry;
+    mmk_vaddr_t addr = walk->addr, first = UINT64_MAX, last = 0;
+
+    for (; addr < end; addr += MMK_PAGE_SIZE, entry++) {
+        mmk_pte_t pte = mmk_pte_read(entry);
+
+        if (mmk_pte_none(pte) || (!anon_too && stays(pte)))
+            continue;
+        if (!mmk_gather_room(gather))
+            break;
+        zap_entry(gather, entry, &tally);
+        if (first > addr)
+            first = addr;
+        last = addr;
+    }
+    if (tally.taken) {
+        mmk_gather_range(gather, first, last + MMK_PAGE_SIZE);
+        tally_up(gather->mm, walk->table, &tally);
+    }
+    return addr;
+}
+
+struct zap {
+    struct mmk_gather *gather;
+    bool anon_too;
+};
+
+static mmk_vaddr_t zap_table(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
+{
+    const struct zap *zap = (const struct zap *)arg;
+
+    return zap_leaf(zap->gather, walk, end, zap->anon_too);
+}
+
+void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end, bool anon_too)
+{
+    struct zap zap = {gather, anon_too};
+
+    mmk_range_for_each_leaf(gather, start, end, zap_table, &zap);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * zap.h - taking entries out of the page tables of a range.
+ */
+#ifndef MMK_SRC_ZAP_H
+#define MMK_SRC_ZAP_H
+
+#include "gather.h"
+
+struct mmk_page;
+
+/*
+ * Makes every entry in [start, end) none and frees the tables that this empties; pages and tables
+ * go to the gather. Without `anon_too` private anonymous pages stay.
+ * => addresses page multiples, up to MMK_USER_END; does not sleep; table locks are taken; the mmap
+ *    lock, or whatever keeps the range's meaning, is the caller's business
+ */
+void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end, bool anon_too);
+
+/* The counter that a mapped page belongs to. */
+enum mmk_counter mmk_page_rss_kind(const struct mmk_page *page);
+
+/* The page that answers reads of untouched anonymous memory: no rmap, no reference, no RSS (P18).
+ */
+extern struct mmk_aptr mmk_zero_frame; /* set before the first address space exists */
+
+MMK_ALWAYS_INLINE struct mmk_page *mmk_zero_page(void)
+{
+    return (struct mmk_page *)mmk_aptr_load(&mmk_zero_frame, MMK_RELAXED);
+}
+
+/* => 0, or MMK_ENOMEM: there was none yet, and no memory for it; may sleep */
+MMK_MUST_CHECK int mmk_zero_page_ready(void);
+/* Frees it if no address space exists. => nothing else runs in mmkit */
+void mmk_zero_page_release(void);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * zero_page.c - the frame of zeros that answers reads of untouched anonymous memory.
+ *
+ * P18 It has no rmap, no reference per mapping and no RSS: exempt from R1 and F1. It exists while
+ * an address space does, and is allocated with the first.
+ */
+#include "zap.h"
+
+#include "frame.h"
+
+struct mmk_aptr mmk_zero_frame;
+
+int mmk_zero_page_ready(void)
+{
+    struct mmk_page *page;
+    void *none = NULL;
+
+    if (mmk_aptr_load(&mmk_zero_frame, MMK_ACQUIRE))
+        return 0;
+    page = mmk_page_alloc(0, MMK_ALLOC_ZERO);
+    if (!page)
+        return MMK_ENOMEM;
+    if (!mmk_aptr_cmpxchg(&mmk_zero_frame, &none, page, MMK_ACQ_REL))
+        mmk_page_put(page); /* another CPU was first */
+    return 0;
+}
+
+void mmk_zero_page_release(void)
+{
+    struct mmk_page *page;
+
+    if (mmk_mm_count_all() != 0)
+        return;
+    page = (struct mmk_page *)mmk_aptr_xchg(&mmk_zero_frame, NULL, MMK_ACQ_REL);
+    if (page)
+        mmk_page_put(page);
+}
