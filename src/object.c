@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * object.c - owns objects: their life, their pages from the first use to truncation, their size.
+ *
+ * Life of an object's page:
+ *
+ *   new --insert--> in the index, locked, being filled --UPTODATE, unlock--> cached
+ *                        |                                                     |
+ *                        | read_page failed                   truncation, hole, last put
+ *                        v                                                     v
+ *                     out of the index, user.object NULL, alive until its last reference goes
+ *
+ * Invariants (mmk_object_check):
+ *   O1 A page in the index whose lock is free is filled (UPTODATE); its user.object and user.index
+ *      say where it is; the index holds one reference.
+ *   O2 user.object becomes NULL once, under the page lock, after the page has left the index.
+ *   O3 No page lies at or beyond the size, except while a truncation that has set the size has yet
+ *      to reach it. So a page is mapped, or used at all, only under its lock after comparing
+ *      user.object and the size there (P4); what passes that test before the truncation locks the
+ *      page is unmapped by it.
+ *   O4 Bytes of a cached page beyond the object's size were zero when it was filled or cut. A
+ *      mapping can store there afterwards, and growing shows it, as on Linux's tmpfs.
+ *
+ * A filling that fails. The page is in the index while read_page runs, so that one CPU reads it
+ * and the others wait for its lock. When it fails, the page leaves the index before it is
+ * unlocked. Who waited finds user.object NULL and begins anew: it reads for itself, and reports
+ * its own error. No error is remembered.
+ *
+ * Locks. Filling: invalidate lock shared, the new page's lock, then the index lock for the
+ * insertion. Truncation: invalidate lock exclusive, then one page lock at a time. A cached page
+ * needs no invalidate lock, only its own.
+ *
+ * Finding a page under RCU. The frame that a reader found may have been freed and be another's
+ * before the reader counts itself in. So: take a reference unless there are none, then look again;
+ * only a page that is still in its place is touched further. For the moment in between, any frame
+ * that is in use can have one reference too many, which its real owner must bear: frames are freed
+ * by counting down, by whoever comes last.
+ *
+ * Rejected: freeing pages after a grace period (memory comes back late, when it is wanted);
+ * remembering a read error in the page (the next access could not try again).
+ */
+#include "frame.h"
+#include "object.h"
+#include "rmap.h"
+#include "slab.h"
+
+#define SIZE_MAX_BYTES (((uint64_t)1 << 63) - 1)
+
+static struct mmk_slab_cache object_cache;
+static struct mmk_a64 objects; /* that exist */
+
+void mmk_object_module_init(void)
+{
+    mmk_slab_cache_init(&object_cache, "object", sizeof(struct mmk_object));
+    mmk_a64_store(&objects, 0, MMK_RELAXED);
+}
+
+uint64_t mmk_object_count(void)
+{
+    return mmk_a64_load(&objects, MMK_RELAXED);
+}
+
+int mmk_object_create(const struct mmk_object_ops *ops, uint64_t size, void *private_data,
+                      struct mmk_object **object)
+{
+    struct mmk_object *new_object;
+
+    if (size > SIZE_MAX_BYTES)
+        return MMK_EFBIG;
+    new_object = mmk_slab_alloc(&object_cache, MMK_ALLOC_NORMAL);
+    if (!new_object)
+        return MMK_ENOMEM;
+    mmk_rw_init(&new_object->invalidate);
+    mmk_rw_init(&new_object->interval_lock);
+    mmk_spin_init(&new_object->index_lock);
+    mmk_a32_store(&new_object->refs, 1, MMK_RELAXED);
+    mmk_a64_store(&new_object->size, size, MMK_RELAXED);
+    mmk_page_index_init(&new_object->pages);
+    new_object->vmas.root = NULL;
+    new_object->ops = ops;
+    new_object->private_data = private_data;
+    mmk_a64_fetch_add(&objects, 1, MMK_RELAXED);
+    *object = new_object;
+    return 0;
+}
+
+void mmk_object_get(struct mmk_object *object)
+{
+    mmk_a32_fetch_add(&object->refs, 1, MMK_RELAXED);
+}
+
+void *mmk_object_private(const struct mmk_object *object)
+{
+    return object->private_data;
+}
+
+uint64_t mmk_object_size(const struct mmk_object *object)
+{
+    return mmk_a64_load(&object->size, MMK_RELAXED);
+}
+
+/* Pages that hold the first `size` bytes. Does not wrap: sizes stay below 2^63. */
+static uint64_t pages_of(uint64_t size)
+{
+    return mmk_page_up(size) >> MMK_PAGE_SHIFT;
+}
+
+/* O3: the page belongs to the object and lies below its size. => page lock held */
+static bool is_current(struct mmk_object *object, struct mmk_page *page)
+{
+    return mmk_aptr_load(&page->user.object, MMK_RELAXED) == object &&
+           page->user.index < pages_of(mmk_object_size(object));
+}
+
+/*
+ * The page at `index`, with a reference; NULL: none, or it is just changing.
+ * => inside an RCU read section
+ */
+static struct mmk_page *find_rcu(struct mmk_object *object, uint64_t index)
+{
+    struct mmk_page *page = mmk_page_index_find_rcu(&object->pages, index);
+
+    if (!page || !mmk_page_get_unless_zero(page))
+        return NULL;
+    if (mmk_likely(mmk_page_index_find_rcu(&object->pages, index) == page))
+        return page;
+    mmk_page_put(page);
+    return NULL;
+}
+
+/* The page at `index` if it is cached: locked, with a reference. => may sleep */
+static struct mmk_page *get_cached(struct mmk_object *object, uint64_t index)
+{
+    struct mmk_page *page;
+
+    mmk_rcu_read_lock();
+    page = find_rcu(object, index);
+    mmk_rcu_read_unlock();
+    if (!page)
+        return NULL;
+    mmk_page_lock(page);
+    if (mmk_likely(is_current(object, page))) {
+        mmk_assert(mmk_page_test(page, MMK_PF_UPTODATE), "O1 a page in the index is filled");
+        return page;
+    }
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+    return NULL;
+}
+
+struct mmk_page *mmk_object_get_page_nowait_rcu(struct mmk_object *object, uint64_t index)
+{
+    struct mmk_page *page = find_rcu(object, index);
+
+    if (!page)
+        return NULL;
+    if (mmk_page_trylock(page)) {
+        if (mmk_likely(is_current(object, page)))
+            return page;
+        mmk_page_unlock(page);
+    }
+    mmk_page_put(page);
+    return NULL;
+}
+
+/*
+ * A frame that is to be the page at `index`, locked, with two references: for the index and for
+ * the caller. Shared memory's is filled already.
+ */
+static struct mmk_page *new_page(struct mmk_object *object, uint64_t index)
+{
+    struct mmk_page *page = mmk_page_alloc(0, object->ops ? MMK_ALLOC_NORMAL : MMK_ALLOC_ZERO);
+
+    if (!page)
+        return NULL;
+    mmk_page_set_type(page, MMK_PAGE_OBJECT);
+    mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
+    mmk_aptr_store(&page->user.object, object, MMK_RELAXED);
+    page->user.index = index;
+    mmk_page_get(page);
+    mmk_page_lock(page);
+    return page;
+}
+
+/* Takes user.object away and lets go of a page: the caller's reference and the index's. */
+static void forget_page(struct mmk_page *page)
+{
+    mmk_aptr_store(&page->user.object, NULL, MMK_RELAXED);
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+    mmk_page_put(page);
+}
+
+/* Takes a locked page out of the index and lets go of it, as forget_page(). */
+static void remove_page(struct mmk_object *object, struct mmk_page *page)
+{
+    struct mmk_page *removed;
+
+    mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
+    removed = mmk_page_index_remove_locked(&object->pages, page->user.index);
+    mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
+    mmk_assert(removed == page, "O1 a page is where user.index says");
+    forget_page(page);
+}
+
+/*
+ * Puts a new page into the index; *there: unless another is there already.
+ * => 0, or MMK_ENOMEM. The caller keeps the page in any case
+ */
+static int insert_page(struct mmk_object *object, struct mmk_page *page, bool *there)
+{
+    struct mmk_page_index_reserve reserve;
+    int error = mmk_page_index_reserve(&reserve);
+
+    if (error)
+        return error;
+    mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
+    *there = mmk_page_index_insert_locked(&object->pages, page->user.index, page, &reserve);
+    mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
+    mmk_page_index_unreserve(&reserve);
+    return 0;
+}
+
+/* Zeroes bytes [from, to) of a page. */
+static void zero_bytes(struct mmk_page *page, uint64_t from, uint64_t to)
+{
+    memset((char *)mmk_page_virt(page) + from, 0, (size_t)(to - from));
+}
+
+/* Reads a page in; what lies beyond the object's end becomes zeros (O4). */
+static int fill_page(struct mmk_object *object, struct mmk_page *page)
+{
+    uint64_t index = page->user.index;
+    uint64_t below_end = mmk_object_size(object) - (index << MMK_PAGE_SHIFT);
+    int error;
+
+    if (object->ops) {
+        error = object->ops->read_page(object, index, mmk_page_virt(page));
+        if (error)
+            return error;
+        if (below_end < MMK_PAGE_SIZE)
+            zero_bytes(page, below_end, MMK_PAGE_SIZE);
+    }
+    mmk_page_set(page, MMK_PF_UPTODATE);
+    return 0;
+}
+
+/*
+ * Makes the page at `index`: locked, filled, with a reference.
+ * => 0 with *page set, NULL when another came first; else as mmk_object_get_page()
+ * => invalidate lock held
+ */
+static int create_page_locked(struct mmk_object *object, uint64_t index, struct mmk_page **page)
+{
+    struct mmk_page *made;
+    bool there = false;
+    int error;
+
+    *page = NULL;
+    if (index >= pages_of(mmk_object_size(object)))
+        return MMK_EFAULT;
+    made = new_page(object, index);
+    if (!made)
+        return MMK_ENOMEM;
+    error = insert_page(object, made, &there);
+    if (error || there) {
+        forget_page(made);
+        return error;
+    }
+    error = fill_page(object, made);
+    if (error) {
+        remove_page(object, made);
+        return error;
+    }
+    *page = made;
+    return 0;
+}
+
+static int create_page(struct mmk_object *object, uint64_t index, struct mmk_page **page)
+{
+    int error;
+
+    mmk_rw_read_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    error = create_page_locked(object, index, page);
+    mmk_rw_read_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    return error;
+}
+
+int mmk_object_get_page(struct mmk_object *object, uint64_t index, struct mmk_page **page)
+{
+    int error;
+
+    do {
+        *page = get_cached(object, index);
+        if (mmk_likely(*page))
+            return 0;
+        /* If a truncation is at work on this page, this waits for it, and then says EFAULT. */
+        error = create_page(object, index, page);
+    } while (!error && !*page);
+    return error;
+}
+
+/*
+ * The first page from *i on, up to last, with a reference; *i becomes its index.
+ * => NULL: none
+ */
+static struct mmk_page *next_page(struct mmk_object *object, uint64_t *i, uint64_t last)
+{
+    struct mmk_page *page;
+
+    mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
+    page = mmk_page_index_next_rcu(&object->pages, i, last);
+    if (page)
+        mmk_page_get(page);
+    mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
+    return page;
+}
+
+/* Acquire: who unmapped it has done with user.object before counting down. */
+static bool is_mapped(const struct mmk_page *page)
+{
+    return mmk_a32_load(&page->user.mapcount, MMK_ACQUIRE) > 0;
+}
+
+/*
+ * Frees pages [first, last], one by one: locked, out of all mappings, out of the index.
+ * => invalidate lock held for writing, or the last reference is gone
+ */
+static void drop_pages(struct mmk_object *object, uint64_t first, uint64_t last, bool private_too)
+{
+    struct mmk_page *page;
+    uint64_t i;
+
+    for (i = first; (page = next_page(object, &i, last)); i++) {
+        mmk_page_lock(page);
+        if (is_mapped(page))
+            mmk_rmap_unmap_object(object, i, i, private_too);
+        mmk_assert(!is_mapped(page), "R1 rmap finds every mapping of a page");
+        remove_page(object, page);
+    }
+}
+
+/*
+ * Truncation's and hole punching's common part: pages [first, last] leave every address space and
+ * the object. One sweep unmaps them in bulk; a fault that had its page lock already may still map
+ * its page after that, and drop_pages() unmaps it again.
+ * => invalidate lock held for writing; new faults find the size changed, or wait to fill the page
+ */
+static void discard(struct mmk_object *object, uint64_t first, uint64_t last, bool private_too)
+{
+    mmk_rmap_unmap_object(object, first, last, private_too);
+    drop_pages(object, first, last, private_too);
+    /* Likewise it may have made a private copy, which the page does not know of. */
+    if (private_too)
+        mmk_rmap_unmap_object(object, first, last, true);
+}
+
+/* A part of one page that is to be zeroed: bytes [from, to). page NULL: nothing to do. */
+struct cut {
+    struct mmk_page *page; /* with a reference */
+    uint64_t from, to;
+};
+
+/*
+ * The decoding half of a cut: brings the page in. Absent shared memory is zero anyway; a page
+ * that is beyond the end does not matter. The reference keeps the page where it is: only holders
+ * of the invalidate lock for writing take away pages that are in use.
+ * => 0; MMK_ENOMEM or read_page's error, with nothing held; invalidate lock held for writing
+ */
+static int cut_prepare(struct mmk_object *object, uint64_t index, uint64_t from, uint64_t to,
+                       struct cut *cut)
+{
+    int error;
+
+    cut->from = from;
+    cut->to = to;
+    cut->page = NULL;
+    if (from == to || index >= pages_of(mmk_object_size(object)))
+        return 0;
+    cut->page = get_cached(object, index);
+    if (!cut->page && object->ops) {
+        error = create_page_locked(object, index, &cut->page);
+        if (error)
+            return error;
+        mmk_assert(cut->page, "O1 only holders of the invalidate lock insert pages");
+    }
+    if (cut->page)
+        mmk_page_unlock(cut->page);
+    return 0;
+}
+
+/* The performing half. From now on the page differs from what read_page would give. */
+static void cut_perform(struct cut *cut)
+{
+    if (!cut->page)
+        return;
+    mmk_page_lock(cut->page);
+    zero_bytes(cut->page, cut->from, cut->to);
+    mmk_page_set(cut->page, MMK_PF_DIRTY);
+    mmk_page_unlock(cut->page);
+    mmk_page_put(cut->page);
+}
+
+/* mmk_object_resize() to less. => invalidate lock held for writing */
+static int shrink_locked(struct mmk_object *object, uint64_t size)
+{
+    uint64_t in_page = size & (MMK_PAGE_SIZE - 1);
+    struct cut cut;
+    int error;
+
+    error = cut_prepare(object, size >> MMK_PAGE_SHIFT, in_page, in_page ? MMK_PAGE_SIZE : 0, &cut);
+    if (error)
+        return error;
+    /* P4: first of all. From here on no fault maps a page beyond it. */
+    mmk_a64_store(&object->size, size, MMK_RELAXED);
+    cut_perform(&cut);
+    discard(object, pages_of(size), UINT64_MAX, true);
+    return 0;
+}
+
+int mmk_object_resize(struct mmk_object *object, uint64_t size)
+{
+    int error = 0;
+
+    if (size > SIZE_MAX_BYTES)
+        return MMK_EFBIG;
+    mmk_rw_write_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    if (size < mmk_object_size(object))
+        error = shrink_locked(object, size);
+    else
+        mmk_a64_store(&object->size, size, MMK_RELAXED);
+    mmk_rw_write_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    return error;
+}
+
+/* mmk_object_punch_hole() of [start, end). => invalidate lock held for writing */
+static int punch_locked(struct mmk_object *object, uint64_t start, uint64_t end)
+{
+    uint64_t head = start >> MMK_PAGE_SHIFT, tail = end >> MMK_PAGE_SHIFT;
+    uint64_t head_from = start & (MMK_PAGE_SIZE - 1), tail_to = end & (MMK_PAGE_SIZE - 1);
+    uint64_t head_to = head_from ? MMK_PAGE_SIZE : 0;
+    struct cut head_cut, tail_cut;
+    int error;
+
+    if (head == tail && head_from) { /* all within one page */
+        head_to = tail_to;
+        tail_to = 0;
+    }
+    error = cut_prepare(object, head, head_from, head_to, &head_cut);
+    if (error)
+        return error;
+    error = cut_prepare(object, tail, 0, tail_to, &tail_cut);
+    if (error) {
+        if (head_cut.page)
+            mmk_page_put(head_cut.page);
+        return error;
+    }
+    cut_perform(&head_cut);
+    cut_perform(&tail_cut);
+    if (head_from)
+        head++;
+    if (head < tail)
+        discard(object, head, tail - 1, false);
+    return 0;
+}
+
+int mmk_object_punch_hole(struct mmk_object *object, uint64_t offset, uint64_t length)
+{
+    uint64_t end = offset + length;
+    int error;
+
+    if (length == 0 || end < offset)
+        return MMK_EINVAL;
+    mmk_rw_write_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    error = punch_locked(object, offset, end);
+    mmk_rw_write_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    return error;
+}
+
+static void free_object_rcu(struct mmk_rcu_head *head)
+{
+    char *start = (char *)head - offsetof(struct mmk_object, rcu);
+
+    mmk_slab_free(&object_cache, start);
+}
+
+/* A lockless fault may still hold the object's address: the memory goes after a grace period. */
+static void destroy(struct mmk_object *object)
+{
+    mmk_assert(!object->vmas.root, "object: every VMA that maps it has a reference");
+    drop_pages(object, 0, UINT64_MAX, false);
+    mmk_assert(object->pages.count == 0, "object: no page appears without a reference");
+    if (object->ops && object->ops->release)
+        object->ops->release(object);
+    mmk_a64_fetch_sub(&objects, 1, MMK_RELAXED);
+    mmk_host_call_rcu(&object->rcu, free_object_rcu);
+}
+
+void mmk_object_put(struct mmk_object *object)
+{
+    if (mmk_a32_fetch_sub(&object->refs, 1, MMK_ACQ_REL) == 1)
+        destroy(object);
+}
+
+void mmk_object_check(struct mmk_object *object)
+{
+    struct mmk_page *page;
+    uint64_t i;
+
+    mmk_page_index_check(&object->pages);
+    for (i = 0; (page = next_page(object, &i, UINT64_MAX)); i++) {
+        mmk_assert(mmk_page_type(page) == MMK_PAGE_OBJECT, "O1 type of a page in the index");
+        mmk_assert(mmk_aptr_load(&page->user.object, MMK_RELAXED) == object, "O1 user.object");
+        mmk_assert(page->user.index == i, "O1 user.index");
+        mmk_assert(mmk_page_test(page, MMK_PF_UPTODATE), "O1 a page in the index is filled");
+        mmk_assert(!mmk_page_test(page, MMK_PF_LOCKED), "O1 nobody holds the page lock");
+        mmk_assert(i < pages_of(mmk_object_size(object)), "O3 no page beyond the size");
+        mmk_assert(mmk_page_refs(page) >= 2 + mmk_page_mapcount(page), "F1 references");
+        mmk_page_put(page);
+    }
+    mmk_rw_read_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
+    mmk_interval_tree_check(&object->vmas);
+    mmk_rw_read_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * object.h - struct mmk_object inside the library. Public half: <mmkit/object.h>.
+ *
+ * Locks, outermost first: invalidate lock (truncation writes, filling a page reads), page lock,
+ * interval lock, index lock. Letters: I = interval lock, X = index lock (RCU to read), a = atomic,
+ * c = constant.
+ */
+#ifndef MMK_SRC_OBJECT_H
+#define MMK_SRC_OBJECT_H
+
+#include "interval_tree.h"
+#include "page_index.h"
+#include <mmkit/object.h>
+#include <mmkit/port/lock.h>
+
+struct mmk_object {
+    struct mmk_rwlock invalidate;
+    struct mmk_rwlock interval_lock;
+    struct mmk_spinlock index_lock;
+    struct mmk_a32 refs;              /* a */
+    struct mmk_a64 size;              /* bytes; written with `invalidate` held for writing */
+    struct mmk_page_index pages;      /* X */
+    struct mmk_interval_tree vmas;    /* I: every VMA that maps it */
+    const struct mmk_object_ops *ops; /* c: NULL for shared memory */
+    void *private_data;               /* c */
+    struct mmk_rcu_head rcu;          /* waiting for a grace period after the last put */
+};
+
+void mmk_object_module_init(void);
+uint64_t mmk_object_count(void); /* objects that exist */
+
+/*
+ * The page at `index`, filled, locked, with a reference for the caller. Under the page lock it is
+ * known to belong to the object and to lie below its size (P4).
+ * => 0 with *page set; MMK_EFAULT: beyond the end; MMK_ENOMEM; or read_page's error
+ * => may sleep; mmap lock may be held, but no page lock
+ */
+MMK_MUST_CHECK int mmk_object_get_page(struct mmk_object *object, uint64_t index,
+                                       struct mmk_page **page);
+
+/*
+ * The same without sleeping, for speculation: only a page that is there and whose lock is free.
+ * => NULL: anything else, mmk_object_get_page() will tell
+ * => inside an RCU read section, which also keeps the object from being freed
+ */
+struct mmk_page *mmk_object_get_page_nowait_rcu(struct mmk_object *object, uint64_t index);
+
+/* Panics if a page in the index is not what object.c promises. => nothing runs in the object */
+void mmk_object_check(struct mmk_object *object);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rmap.h - from a page, or a range of an object, to the entries that map it.
+ */
+#ifndef MMK_SRC_RMAP_H
+#define MMK_SRC_RMAP_H
+
+#include "object.h"
+
+/*
+ * Takes pages [first, last] of object out of every address space that maps them: the entries are
+ * cleared, TLBs flushed. `private_too`: also private copies in place of those pages (truncation
+ * yes, hole punching no).
+ * => may sleep; a page lock may be held; takes the interval lock shared, then table locks
+ */
+void mmk_rmap_unmap_object(struct mmk_object *object, uint64_t first, uint64_t last,
+                           bool private_too);
+
+/* How many pages' worth of mappings: 0 when no entry maps the page. */
+MMK_ALWAYS_INLINE uint32_t mmk_page_mapcount(const struct mmk_page *page)
+{
+    return mmk_a32_load(&page->user.mapcount, MMK_RELAXED);
+}
+
+#endif
