@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check.c - checks of the invariants, by a walk of everything.
+ *
+ * Reads without locks: its callers see to it that nothing else runs. The counters are compared
+ * with what the walk counts; nothing here trusts what it checks.
+ */
+#include <mmkit/check.h>
+
+#include "core.h"
+#include "frame.h"
+#include "mm.h"
+#include "object.h"
+#include "slab.h"
+#include "table.h"
+#include "zap.h"
+
+/* What a walk of an address space has counted. */
+struct census {
+    struct mmk_mm *mm;
+    uint64_t rss[3]; /* by MMK_COUNT_RSS_* */
+    uint64_t tables[MMK_PT_LEVELS];
+};
+
+static struct mmk_vma *vma_at(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+
+    return vma && mmk_vma_start(vma) <= addr ? vma : NULL;
+}
+
+static void check_anon_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const struct mmk_page *page)
+{
+    uint32_t mapcount = mmk_a32_load(&page->user.mapcount, MMK_RELAXED);
+    bool exclusive = mmk_page_test(page, MMK_PF_EXCLUSIVE);
+
+    mmk_assert(!(mmk_vma_flags(vma) & MMK_VM_SHARED), "R1 a shared mapping has no private page");
+    mmk_assert(mapcount >= 1 && mmk_page_refs(page) >= mapcount,
+               "F1 every mapping of an anonymous page holds a reference");
+    mmk_assert(!exclusive || mapcount == 1, "P9 an exclusive page has one mapping");
+    mmk_assert(!mmk_pte_write(pte) || exclusive, "P9 a writable anonymous page is exclusive");
+}
+
+static void check_object_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const struct mmk_page *page,
+                              mmk_vaddr_t addr)
+{
+    uint32_t mapcount = mmk_a32_load(&page->user.mapcount, MMK_RELAXED);
+    uint64_t size;
+
+    mmk_assert(vma->object && mmk_aptr_load(&page->user.object, MMK_RELAXED) == vma->object,
+               "R1 an object's page is mapped by a VMA of that object");
+    size = mmk_a64_load(&vma->object->size, MMK_RELAXED);
+    mmk_assert(page->user.index == mmk_vma_index(vma, addr), "R1 at the place of its index");
+    mmk_assert(page->user.index << MMK_PAGE_SHIFT < size, "P4 below the object's size");
+    mmk_assert(mapcount >= 1 && mmk_page_refs(page) >= mapcount + 1,
+               "F1 every mapping and the index hold a reference");
+    mmk_assert(!mmk_pte_write(pte) || (mmk_vma_flags(vma) & MMK_VM_SHARED),
+               "an object's page is writable through shared mappings only");
+}
+
+static void check_leaf(struct census *census, mmk_pte_t pte, mmk_vaddr_t addr)
+{
+    const struct mmk_vma *vma = vma_at(census->mm, addr);
+    const struct mmk_page *page = mmk_pfn_to_page(mmk_pte_pfn(pte));
+    uint64_t flags;
+
+    mmk_assert(vma, "R1 an entry lies in a VMA");
+    flags = mmk_vma_flags(vma);
+    mmk_assert(mmk_pte_present(pte) && page, "an entry that is not none maps a frame");
+    mmk_assert(mmk_pte_accessible(pte) == mmk_vma_accessible(flags),
+               "an entry is accessible when its VMA is");
+    mmk_assert(!mmk_pte_write(pte) || (flags & MMK_VM_WRITE), "a writable entry's VMA allows it");
+    mmk_assert(mmk_pte_exec(pte) == !!(flags & MMK_VM_EXEC), "an entry may be executed as its VMA");
+    if (page == mmk_zero_page()) {
+        mmk_assert(!vma->object && !mmk_pte_write(pte),
+                   "P18 the zero page is read-only, anonymous");
+        return;
+    }
+    if (mmk_page_type(page) == MMK_PAGE_ANON) {
+        check_anon_leaf(vma, pte, page);
+    } else {
+        mmk_assert(mmk_page_type(page) == MMK_PAGE_OBJECT, "R1 an entry maps a user page");
+        check_object_leaf(vma, pte, page, addr);
+    }
+    census->rss[mmk_page_rss_kind(page)]++;
+}
+
+/* The table's own fields. `parent` is the entry that links it; NULL: it is the root. */
+static void check_table_fields(const struct census *census, struct mmk_page *table,
+                               const struct mmk_a64 *parent, unsigned level, mmk_vaddr_t base)
+{
+    mmk_assert(table && mmk_page_type(table) == MMK_PAGE_TABLE, "T1 an upper entry links a table");
+    mmk_assert(!table->table.dead, "T1 a linked table is not dead");
+    mmk_assert(mmk_aptr_load(&table->table.parent, MMK_RELAXED) == parent,
+               "T1 a table knows the entry that links it");
+    mmk_assert(table->table.level == level && table->table.base == base,
+               "T1 a table knows its place");
+    mmk_assert(table->table.mm == census->mm, "T1 a table knows its address space");
+    mmk_assert(mmk_page_refs(table) == 1, "F1 a table has one reference");
+    mmk_assert(!mmk_spin_is_locked(&table->table.lock), "a quiet table is not locked");
+}
+
+/* Recursion is as deep as the tables: five at most. */
+static void check_table(struct census *census, struct mmk_page *table, const struct mmk_a64 *parent,
+                        unsigned level, mmk_vaddr_t base)
+{
+    struct mmk_a64 *entries;
+    uint32_t live = 0;
+    unsigned i;
+
+    check_table_fields(census, table, parent, level, base);
+    census->tables[level]++;
+    entries = mmk_table_entries(table);
+    for (i = 0; i < MMK_PT_ENTRIES; i++) {
+        mmk_pte_t pte = mmk_pte_read(&entries[i]);
+        mmk_vaddr_t addr = base + i * mmk_pt_entry_span(level);
+
+        if (mmk_pte_none(pte))
+            continue;
+        live++;
+        if (level == 0)
+            check_leaf(census, pte, addr);
+        else
+            check_table(census, mmk_pte_table(pte), &entries[i], level - 1, addr);
+    }
+    mmk_assert(live == table->table.live, "T2 live equals the entries that are not none");
+    mmk_assert(live != 0 || !parent || mmk_config.table_policy != MMK_TABLES_MMKIT,
+               "T3 no linked table below the root is empty");
+}
+
+static void check_vma(struct mmk_mm *mm, const struct mmk_vma *vma)
+{
+    mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
+
+    mmk_assert(vma->mm == mm, "a VMA knows its address space");
+    mmk_assert(start < end && end <= MMK_USER_END && !((start | end) & ~MMK_PAGE_MASK),
+               "a VMA is whole pages of the user half");
+    if (vma->object)
+        mmk_assert(vma->interval.first == mmk_vma_index(vma, start) &&
+                       vma->interval.last == mmk_vma_index(vma, end - 1),
+                   "R1 a VMA's interval is its range");
+    else
+        mmk_assert(!(mmk_vma_flags(vma) & MMK_VM_SHARED), "a shared mapping has an object");
+}
+
+static void check_vmas(struct mmk_mm *mm)
+{
+    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, 0);
+    uint64_t bytes = 0, count = 0;
+
+    mmk_vma_tree_check(&mm->vmas);
+    while (vma) {
+        check_vma(mm, vma);
+        bytes += mmk_vma_end(vma) - mmk_vma_start(vma);
+        count++;
+        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+    }
+    mmk_assert(bytes == mm->virt_bytes, "C1 virt_bytes equals the VMAs' sizes");
+    mmk_assert(count == mm->vmas.count, "C1 vmas equals the VMAs in the tree");
+}
+
+void mmk_check(struct mmk_mm *mm)
+{
+    struct census census = {.mm = mm};
+    unsigned level;
+    int kind;
+
+    check_vmas(mm);
+    check_table(&census, mm->root, NULL, MMK_PT_LEVELS - 1, 0);
+    for (kind = 0; kind < 3; kind++)
+        mmk_assert(census.rss[kind] == mmk_mm_counter(mm, (enum mmk_counter)kind),
+                   "C1 RSS equals the entries");
+    for (level = 0; level < MMK_PT_LEVELS; level++)
+        mmk_assert(census.tables[level] == mmk_a64_load(&mm->tables[level], MMK_RELAXED),
+                   "C1 tables equal those linked");
+    mmk_assert(mmk_a32_load(&mm->flush_pending, MMK_RELAXED) == 0, "P2 no flush is pending");
+}
+
+/* The leaf table that holds addr, without those above it. */
+static void check_leaf_table(struct mmk_mm *mm, const struct mmk_walk *walk)
+{
+    struct census census = {.mm = mm};
+
+    check_table(&census, walk->table, walk->parent, 0, mmk_pt_base(walk->addr, 0));
+}
+
+void mmk_check_address(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    const struct mmk_vma *vma;
+    struct mmk_walk walk;
+
+    if (addr >= MMK_USER_END)
+        return;
+    vma = vma_at(mm, addr);
+    if (vma)
+        check_vma(mm, vma);
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(mm, addr, &walk);
+    mmk_rcu_read_unlock();
+    if (walk.level == 0)
+        check_leaf_table(mm, &walk);
+    else
+        mmk_assert(walk.table->table.live != 0 || !walk.parent ||
+                       mmk_config.table_policy != MMK_TABLES_MMKIT,
+                   "T3 no linked table below the root is empty");
+}
+
+void mmk_check_frames(void)
+{
+    mmk_host_rcu_barrier(); /* callbacks free frames on a CPU of their own */
+    mmk_frame_check();
+    mmk_slab_check();
+}
+
+void mmk_check_object(struct mmk_object *object)
+{
+    uint64_t index = 0, last = UINT64_MAX, count = 0;
+    const struct mmk_page *page;
+
+    mmk_page_index_check(&object->pages);
+    mmk_interval_tree_check(&object->vmas);
+    mmk_rcu_read_lock();
+    while ((page = mmk_page_index_next_rcu(&object->pages, &index, last)) != NULL) {
+        uint32_t mapcount = mmk_a32_load(&page->user.mapcount, MMK_RELAXED);
+
+        mmk_assert(mmk_page_type(page) == MMK_PAGE_OBJECT && page->user.index == index &&
+                       mmk_aptr_load(&page->user.object, MMK_RELAXED) == object,
+                   "R1 an indexed page knows its place");
+        mmk_assert(mmk_page_refs(page) >= mapcount + 1, "F1 index and mappings hold references");
+        count++;
+        index++;
+    }
+    mmk_rcu_read_unlock();
+    mmk_assert(count == object->pages.count, "C1 an object counts its pages");
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core.c - starting and stopping, CPUs, and what is counted for the whole library.
+ */
+#include "core.h"
+
+#include "frame.h"
+#include "gather.h"
+#include "mm.h"
+#include "object.h"
+#include "slab.h"
+#include "table.h"
+#include "tlb.h"
+#include "zap.h"
+
+#include <mmkit/cpu.h>
+#include <mmkit/stats.h>
+
+#define TABLE_STOCK_MAX 64
+
+struct mmk_config mmk_config;
+
+static bool valid(const struct mmk_config *config)
+{
+    return config->table_policy <= MMK_TABLES_NEVER &&
+           (config->mmap_min_addr & ~MMK_PAGE_MASK) == 0 &&
+           config->mmap_min_addr < MMK_USER_END / 2 && config->stack_limit < MMK_USER_END / 4 &&
+           config->stack_guard_gap < MMK_USER_END / 4 && config->table_stock <= TABLE_STOCK_MAX;
+}
+
+int mmk_init(const struct mmk_config *config)
+{
+    if (!valid(config))
+        return MMK_EINVAL;
+    mmk_config = *config;
+    mmk_frame_init();
+    mmk_slab_init();
+    mmk_tlb_init();
+    mmk_gather_init();
+    mmk_table_init();
+    mmk_vma_module_init();
+    mmk_vma_tree_module_init();
+    mmk_page_index_module_init();
+    mmk_object_module_init();
+    mmk_mm_module_init();
+    return 0;
+}
+
+static void drain_cpu(unsigned cpu)
+{
+    mmk_table_drain_cpu(cpu);
+    mmk_slab_drain_cpu(cpu);
+    mmk_frame_drain_cpu(cpu);
+}
+
+void mmk_drain(void)
+{
+    unsigned cpu;
+
+    mmk_host_rcu_barrier();
+    mmk_zero_page_release();
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
+        drain_cpu(cpu);
+    /* Slabs of a later CPU may have filled the frame cache of this one. */
+    mmk_frame_drain_cpu(mmk_cpu_id());
+}
+
+void mmk_shutdown(void)
+{
+    mmk_assert(mmk_mm_count_all() == 0, "no address space is left at shutdown");
+    mmk_assert(mmk_object_count() == 0, "no object is left at shutdown");
+    mmk_drain();
+    mmk_frame_init();
+}
+
+void mmk_cpu_online(void)
+{
+    mmk_assert(mmk_cpu_id() < MMK_MAX_CPUS, "the port numbers CPUs below MMK_MAX_CPUS");
+}
+
+void mmk_cpu_offline(void)
+{
+    drain_cpu(mmk_cpu_id());
+}
+
+void mmk_stats_read(struct mmk_stats *stats)
+{
+    const struct mmk_stats none = {0};
+
+    *stats = none;
+    stats->frames_total = mmk_frames_total();
+    stats->frames_free = mmk_frames_free();
+    stats->tables_linked = mmk_mm_tables_linked();
+    mmk_table_stats(stats);
+    mmk_tlb_stats(stats);
+    stats->gather_early = mmk_gather_early_count();
+    stats->address_spaces = mmk_mm_count_all();
+    stats->objects = mmk_object_count();
+    stats->slab_frames = mmk_slab_frames();
+}

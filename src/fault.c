@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault.c - the page fault.
+ *
+ *   mmk_fault
+ *     the VMA at addr, or the stack below which it grows   -> SEGV_MAPERR
+ *     may it be accessed so?                                -> SEGV_ACCERR
+ *     what does the entry say?
+ *       none, no object         fault_anon.c: the zero page, or a new page
+ *       none, object            fault_file.c: the object's page, or a private copy    -> BUS
+ *       read-only, write        fault_cow.c: own page again, or a copy
+ *       allows the access       spurious: this CPU's TLB was behind (P18)
+ *
+ * Looking takes no lock but RCU; pages are prepared outside every lock; the commit locks the one
+ * table and checks that the entry still says what was seen. The mmap lock, held for reading,
+ * keeps the VMA. Any mismatch starts over: each retry means that another CPU made progress.
+ *
+ * A fault writes its table, its page's descriptor, and counters of its own CPU; besides that only
+ * the mmap lock's word.
+ */
+#include "fault.h"
+
+#include "map.h"
+#include "zap.h"
+
+/* Whether `flags` allow the access; on x86-64 what can be accessed at all can be read. */
+static bool allowed(uint64_t flags, enum mmk_access access)
+{
+    switch (access) {
+    case MMK_ACCESS_WRITE:
+        return (flags & MMK_VM_WRITE) != 0;
+    case MMK_ACCESS_EXEC:
+        return (flags & MMK_VM_EXEC) != 0;
+    case MMK_ACCESS_READ:
+    default:
+        return mmk_vma_accessible(flags);
+    }
+}
+
+struct mmk_page *mmk_fault_new_anon(bool zero)
+{
+    struct mmk_page *page = mmk_page_alloc(0, zero ? MMK_ALLOC_ZERO : MMK_ALLOC_NORMAL);
+
+    if (!page)
+        return NULL;
+    mmk_page_set_type(page, MMK_PAGE_ANON);
+    mmk_page_set(page, MMK_PF_EXCLUSIVE);
+    mmk_a32_store(&page->user.mapcount, 1, MMK_RELAXED);
+    mmk_aptr_store(&page->user.object, NULL, MMK_RELAXED);
+    return page;
+}
+
+void mmk_fault_drop_anon(struct mmk_page *page)
+{
+    mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
+    mmk_page_put(page);
+}
+
+mmk_pte_t mmk_fault_leaf(const struct mmk_vmf *vmf, const struct mmk_page *page, bool write)
+{
+    return mmk_pte_leaf(mmk_page_to_pfn(page), write, (vmf->flags & MMK_VM_EXEC) != 0);
+}
+
+enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
+{
+    struct mmk_walk walk;
+
+    for (;;) {
+        mmk_rcu_read_lock();
+        mmk_walk_lock(vmf->mm, vmf->addr, &walk);
+        if (!mmk_pte_none(mmk_pte_read(walk.entry))) {
+            mmk_fault_unlock(&walk);
+            return MMK_FAULT_RETRY;
+        }
+        if (mmk_chain_reaches(&vmf->chain, walk.level)) {
+            mmk_walk_set(&walk, &vmf->chain, pte);
+            mmk_fault_unlock(&walk);
+            return MMK_FAULT_DONE;
+        }
+        mmk_fault_unlock(&walk);
+        if (mmk_chain_prepare(&vmf->chain, vmf->mm, walk.level))
+            return MMK_FAULT_OOM;
+    }
+}
+
+bool mmk_fault_lock(struct mmk_vmf *vmf, struct mmk_walk *walk)
+{
+    mmk_rcu_read_lock();
+    mmk_walk_lock(vmf->mm, vmf->addr, walk);
+    if (walk->level == 0 && mmk_pte_read(walk->entry).v == vmf->pte.v)
+        return true;
+    mmk_fault_unlock(walk);
+    return false;
+}
+
+void mmk_fault_unlock(struct mmk_walk *walk)
+{
+    mmk_walk_unlock(walk);
+    mmk_rcu_read_unlock();
+}
+
+/* What the entry says now; none when there is no table for it. */
+static mmk_pte_t look(const struct mmk_vmf *vmf)
+{
+    struct mmk_walk walk;
+    mmk_pte_t pte = {0};
+
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(vmf->mm, vmf->addr, &walk);
+    if (walk.level == 0)
+        pte = mmk_pte_read(walk.entry);
+    mmk_rcu_read_unlock();
+    return pte;
+}
+
+static enum mmk_fault_result spurious(struct mmk_vmf *vmf)
+{
+    mmk_tlb_local_spurious(&vmf->mm->context, vmf->addr);
+    mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_SPURIOUS, 1);
+    return MMK_FAULT_DONE;
+}
+
+static enum mmk_fault_result handle_once(struct mmk_vmf *vmf)
+{
+    vmf->pte = look(vmf);
+    if (mmk_pte_none(vmf->pte))
+        return vmf->vma->object ? mmk_fault_file(vmf) : mmk_fault_anon(vmf);
+    if (vmf->access == MMK_ACCESS_WRITE && !mmk_pte_write(vmf->pte))
+        return mmk_fault_write_protected(vmf);
+    return spurious(vmf);
+}
+
+/* => mmap lock held for reading */
+static enum mmk_fault_result handle(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr,
+                                    enum mmk_access access)
+{
+    struct mmk_vmf vmf;
+    enum mmk_fault_result result;
+
+    vmf.mm = mm;
+    vmf.vma = vma;
+    vmf.flags = mmk_vma_flags(vma);
+    vmf.addr = mmk_page_down(addr);
+    vmf.access = access;
+    mmk_chain_init(&vmf.chain);
+    if (!allowed(vmf.flags, access))
+        return MMK_FAULT_SEGV_ACCERR;
+    do
+        result = handle_once(&vmf);
+    while (result == MMK_FAULT_RETRY);
+    mmk_chain_discard(&vmf.chain);
+    return result;
+}
+
+/* Finds the VMA that holds addr. => DONE: with the mmap lock held for reading; else without */
+static enum mmk_fault_result find_and_lock(struct mmk_mm *mm, mmk_vaddr_t addr,
+                                           struct mmk_vma **vma)
+{
+    bool grows;
+
+    mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    if (*vma && mmk_vma_start(*vma) <= addr)
+        return MMK_FAULT_DONE;
+    grows = *vma && (mmk_vma_flags(*vma) & MMK_VM_GROWSDOWN);
+    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return grows ? mmk_stack_grow(mm, addr, vma) : MMK_FAULT_SEGV_MAPERR;
+}
+
+enum mmk_fault_result mmk_fault(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_access access)
+{
+    enum mmk_fault_result result = MMK_FAULT_SEGV_MAPERR;
+    struct mmk_vma *vma;
+
+    if (addr < MMK_USER_END)
+        result = find_and_lock(mm, addr, &vma);
+    if (result == MMK_FAULT_DONE) {
+        result = handle(mm, vma, addr, access);
+        mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    }
+    if (result != MMK_FAULT_DONE)
+        mmk_mm_count(mm, MMK_COUNT_FAULT_FAILED, 1);
+    return result;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault.h - the page fault inside the library. Public half: <mmkit/fault.h>.
+ *
+ *   fault.c       which VMA, may it, what does the entry say, and the setting of an entry
+ *   fault_anon.c  nothing there, private anonymous memory
+ *   fault_file.c  nothing there, an object's memory
+ *   fault_cow.c   a write to an entry that is read-only
+ */
+#ifndef MMK_SRC_FAULT_H
+#define MMK_SRC_FAULT_H
+
+#include "mm.h"
+#include "table.h"
+#include <mmkit/fault.h>
+
+/* One fault's state, from look-up to commit. */
+struct mmk_vmf {
+    struct mmk_mm *mm;
+    struct mmk_vma *vma;
+    uint64_t flags;   /* of the VMA */
+    mmk_vaddr_t addr; /* start of the page */
+    enum mmk_access access;
+    mmk_pte_t pte;          /* what the entry said when last looked at */
+    struct mmk_chain chain; /* tables that the path may lack */
+};
+
+/*
+ * Each handles one kind of fault.
+ * => the mmap lock is held for reading; may sleep
+ * => MMK_FAULT_RETRY: the entry changed meanwhile, look again
+ */
+enum mmk_fault_result mmk_fault_anon(struct mmk_vmf *vmf);
+enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf);
+enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf);
+
+/*
+ * Sets the entry, none until now, to `pte`, with the tables that it lacks (alloc_set_pte of S4).
+ * => DONE; RETRY: somebody was first; OOM. Unless DONE nothing has changed, and the page is the
+ *    caller's. Counters are the caller's business
+ */
+enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte);
+
+/*
+ * Locks the table of vmf's leaf entry, if it still says vmf->pte.
+ * => true: inside an RCU read section and locked; mmk_fault_unlock(). false: look again
+ */
+bool mmk_fault_lock(struct mmk_vmf *vmf, struct mmk_walk *walk);
+void mmk_fault_unlock(struct mmk_walk *walk);
+
+/*
+ * A new page of private anonymous memory, mapped by nobody yet, with the reference and the mapping
+ * that its entry will have. `zero`: filled with zeros.
+ * => NULL: no memory; may sleep
+ */
+struct mmk_page *mmk_fault_new_anon(bool zero);
+
+/* Frees a page of mmk_fault_new_anon() that no entry came to map. */
+void mmk_fault_drop_anon(struct mmk_page *page);
+
+/* The entry that maps `page` for vmf's access. */
+mmk_pte_t mmk_fault_leaf(const struct mmk_vmf *vmf, const struct mmk_page *page, bool write);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_anon.c - first touch of private anonymous memory: the shared zero page for a read, a page
+ * of zeros for a write.
+ */
+#include "fault.h"
+
+#include "zap.h"
+
+static enum mmk_fault_result read_zero(struct mmk_vmf *vmf)
+{
+    enum mmk_fault_result result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, mmk_zero_page(), false));
+
+    if (result == MMK_FAULT_DONE)
+        mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_ZERO, 1);
+    return result;
+}
+
+enum mmk_fault_result mmk_fault_anon(struct mmk_vmf *vmf)
+{
+    enum mmk_fault_result result;
+    struct mmk_page *page;
+
+    if (vmf->access != MMK_ACCESS_WRITE)
+        return read_zero(vmf);
+    page = mmk_fault_new_anon(true);
+    if (!page)
+        return MMK_FAULT_OOM;
+    result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, page, true));
+    if (result != MMK_FAULT_DONE) {
+        mmk_fault_drop_anon(page);
+        return result;
+    }
+    mmk_mm_count(vmf->mm, MMK_COUNT_RSS_ANON, 1);
+    mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_ANON, 1);
+    return MMK_FAULT_DONE;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_cow.c - a write to an entry that is read-only though the VMA allows writing.
+ *
+ *   shared mapping          the entry becomes writable
+ *   own anonymous page      likewise: it is exclusive, or this entry holds the only reference
+ *   anything else           a copy takes its place: of the zero page, of an anonymous page that
+ *                           others map, of an object's page in a private mapping
+ *
+ * P7 The frame changes by: exchange to none, flush, set, under one hold of the table's lock, so
+ *    that no CPU reads the old page after another has written the new one. `live` is unchanged.
+ *
+ * While the copy is made a reference keeps the old page, and keeps its other mappers from taking
+ * it for their own.
+ */
+#include "fault.h"
+
+#include "object.h"
+#include "tlb.h"
+#include "zap.h"
+
+/* Sole user: nobody else maps it or holds a reference. => table locked */
+static bool is_own(const struct mmk_page *page)
+{
+    return mmk_page_type(page) == MMK_PAGE_ANON &&
+           (mmk_page_test(page, MMK_PF_EXCLUSIVE) || mmk_page_refs(page) == 1);
+}
+
+/* The entry becomes writable; this CPU's stale translation is the spurious fault's business. */
+static void make_writable(struct mmk_walk *walk, mmk_pte_t pte)
+{
+    while (!mmk_pte_change(walk->entry, &pte, mmk_pte_mkdirty(mmk_pte_mkwrite(pte))))
+        continue;
+}
+
+static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_walk *walk,
+                                   struct mmk_page *page)
+{
+    if (mmk_page_type(page) == MMK_PAGE_ANON)
+        mmk_page_set(page, MMK_PF_EXCLUSIVE);
+    else
+        mmk_page_set(page, MMK_PF_DIRTY);
+    make_writable(walk, vmf->pte);
+    mmk_fault_unlock(walk);
+    mmk_tlb_local_spurious(&vmf->mm->context, vmf->addr);
+    mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_REUSE, 1);
+    return MMK_FAULT_DONE;
+}
+
+/* P7. => table locked */
+static void exchange(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *copy)
+{
+    mmk_pte_take(walk->entry);
+    mmk_tlb_flush(vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE);
+    mmk_pte_set(walk->entry, mmk_fault_leaf(vmf, copy, true));
+}
+
+/*
+ * The entry has left `page`: its mapping and its RSS. => table locked: afterwards truncation may
+ * take the page from its object
+ */
+static void drop_mapping(struct mmk_mm *mm, struct mmk_page *page)
+{
+    mmk_mm_count(mm, mmk_page_rss_kind(page), -1);
+    mmk_a32_fetch_sub(&page->user.mapcount, 1, MMK_RELEASE);
+}
+
+static struct mmk_page *make_copy(const struct mmk_page *page)
+{
+    struct mmk_page *copy = mmk_fault_new_anon(page == mmk_zero_page());
+
+    if (copy && page != mmk_zero_page())
+        mmk_copy_page(mmk_page_virt(copy), mmk_page_virt(page));
+    return copy;
+}
+
+/* => the caller holds a reference to page, unless it is the zero page */
+static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
+{
+    struct mmk_page *copy = make_copy(page);
+    struct mmk_walk walk;
+
+    if (!copy)
+        return MMK_FAULT_OOM;
+    if (!mmk_fault_lock(vmf, &walk)) {
+        mmk_fault_drop_anon(copy);
+        return MMK_FAULT_RETRY;
+    }
+    exchange(vmf, &walk, copy);
+    if (page != mmk_zero_page())
+        drop_mapping(vmf->mm, page);
+    mmk_fault_unlock(&walk);
+    if (page != mmk_zero_page())
+        mmk_page_put(page);
+    mmk_mm_count(vmf->mm, MMK_COUNT_RSS_ANON, 1);
+    mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_COW, 1);
+    return MMK_FAULT_DONE;
+}
+
+enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
+{
+    struct mmk_page *page = mmk_pfn_to_page(mmk_pte_pfn(vmf->pte));
+    enum mmk_fault_result result;
+    struct mmk_walk walk;
+
+    if (!mmk_fault_lock(vmf, &walk))
+        return MMK_FAULT_RETRY;
+    if ((vmf->flags & MMK_VM_SHARED) || (page != mmk_zero_page() && is_own(page)))
+        return reuse(vmf, &walk, page);
+    if (page != mmk_zero_page())
+        mmk_page_get(page);
+    mmk_fault_unlock(&walk);
+    result = replace(vmf, page);
+    if (page != mmk_zero_page())
+        mmk_page_put(page);
+    return result;
+}

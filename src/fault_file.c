@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_file.c - first touch of an object's memory: its page is mapped, or, for a write to a
+ * private mapping, copied.
+ *
+ * P4 The page is mapped under its page lock, under which it is known to belong to the object and
+ * to lie below its size; truncation takes the same lock for each page after it has set the size.
+ */
+#include "fault.h"
+
+#include "object.h"
+#include "zap.h"
+
+static enum mmk_fault_result failed(int error)
+{
+    return error == MMK_ENOMEM ? MMK_FAULT_OOM : MMK_FAULT_BUS;
+}
+
+/* Maps the object's own page; the caller's reference becomes the entry's. => page locked */
+static enum mmk_fault_result map_page(struct mmk_vmf *vmf, struct mmk_page *page)
+{
+    bool write = vmf->access == MMK_ACCESS_WRITE;
+    enum mmk_fault_result result;
+
+    mmk_a32_fetch_add(&page->user.mapcount, 1, MMK_RELAXED);
+    if (write)
+        mmk_page_set(page, MMK_PF_DIRTY);
+    result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, page, write));
+    if (result == MMK_FAULT_DONE) {
+        mmk_mm_count(vmf->mm, mmk_page_rss_kind(page), 1);
+        mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_FILE, 1);
+        mmk_page_unlock(page);
+        return result;
+    }
+    mmk_a32_fetch_sub(&page->user.mapcount, 1, MMK_RELAXED);
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+    return result;
+}
+
+/*
+ * Maps a copy of the object's page. The page stays locked until the copy is in place: truncation
+ * takes private copies away, and looks for them with the page locked (P4).
+ * => page locked, with the caller's reference: both are dropped
+ */
+static enum mmk_fault_result map_copy(struct mmk_vmf *vmf, struct mmk_page *page)
+{
+    struct mmk_page *copy = mmk_fault_new_anon(false);
+    enum mmk_fault_result result = MMK_FAULT_OOM;
+
+    if (copy) {
+        mmk_copy_page(mmk_page_virt(copy), mmk_page_virt(page));
+        result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, copy, true));
+    }
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+    if (result == MMK_FAULT_DONE) {
+        mmk_mm_count(vmf->mm, MMK_COUNT_RSS_ANON, 1);
+        mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_COW, 1);
+    } else if (copy) {
+        mmk_fault_drop_anon(copy);
+    }
+    return result;
+}
+
+enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf)
+{
+    struct mmk_page *page;
+    int error = mmk_object_get_page(vmf->vma->object, mmk_vma_index(vmf->vma, vmf->addr), &page);
+
+    if (error)
+        return failed(error);
+    if (vmf->access == MMK_ACCESS_WRITE && !(vmf->flags & MMK_VM_SHARED))
+        return map_copy(vmf, page);
+    return map_page(vmf, page);
+}

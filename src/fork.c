@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork.c - a copy of an address space, its private pages shared until one side writes.
+ *
+ * Only what a fault could not bring back is copied: entries of private anonymous pages. Entries of
+ * the zero page and of objects' pages are left to the child's own faults. So a table without
+ * private pages is never copied.
+ *
+ * A leaf table of the child is filled while nobody knows it, then linked by one store; the
+ * parent's table is the only one locked meanwhile. Where two VMAs share a table the second finds
+ * it linked, and its entries are moved over.
+ *
+ * On failure the child is discarded. What fork did to the parent then cannot be seen: its pages
+ * are read-only, and the next write finds itself the only user again.
+ */
+#include "mm.h"
+
+#include "object.h"
+#include "table.h"
+#include "zap.h"
+
+struct copy {
+    struct mmk_mm *child;
+    struct mmk_gather gather; /* the parent's: entries that have become read-only */
+    struct mmk_chain chain;   /* table[0] is being filled */
+};
+
+/*
+ * The child's entry for a private anonymous page, and the parent's made read-only with it.
+ * => parent's table locked: nobody changes `exclusive` (P9)
+ */
+static mmk_pte_t share(struct copy *copy, struct mmk_a64 *entry, mmk_pte_t pte, mmk_vaddr_t addr)
+{
+    struct mmk_page *page = mmk_pfn_to_page(mmk_pte_pfn(pte));
+
+    mmk_page_get(page);
+    mmk_a32_fetch_add(&page->user.mapcount, 1, MMK_RELAXED);
+    if (mmk_page_test(page, MMK_PF_EXCLUSIVE))
+        mmk_page_clear(page, MMK_PF_EXCLUSIVE);
+    if (mmk_pte_write(pte)) {
+        while (!mmk_pte_change(entry, &pte, mmk_pte_wrprotect(pte)))
+            continue;
+        mmk_gather_range(&copy->gather, addr, addr + MMK_PAGE_SIZE);
+    }
+    return mmk_pte_wrprotect(pte);
+}
+
+static bool is_private(mmk_pte_t pte)
+{
+    struct mmk_page *page;
+
+    if (mmk_pte_none(pte))
+        return false;
+    page = mmk_pfn_to_page(mmk_pte_pfn(pte));
+    return page != mmk_zero_page() && mmk_page_type(page) == MMK_PAGE_ANON;
+}
+
+/* Fills the chain's leaf table from the parent's. => walk locked at level 0 */
+static void copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk_vaddr_t end)
+{
+    struct mmk_page *leaf = copy->chain.table[0];
+    struct mmk_a64 *from = walk->entry;
+    struct mmk_a64 *to = &mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)];
+    mmk_vaddr_t addr;
+
+    for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, from++, to++) {
+        mmk_pte_t pte = mmk_pte_read(from);
+
+        if (!is_private(pte))
+            continue;
+        mmk_pte_set(to, share(copy, from, pte, addr));
+        leaf->table.live++;
+    }
+}
+
+/* The child has this table already: entries move there. => walk locked at level 0 */
+static void move_entries(struct mmk_page *from_table, struct mmk_page *to_table)
+{
+    struct mmk_a64 *from = mmk_table_entries(from_table), *to = mmk_table_entries(to_table);
+    unsigned i;
+
+    for (i = 0; from_table->table.live != 0; i++) {
+        mmk_pte_t pte = mmk_pte_read(&from[i]);
+
+        if (mmk_pte_none(pte))
+            continue;
+        mmk_pte_take(&from[i]);
+        from_table->table.live--;
+        mmk_pte_set(&to[i], pte);
+        to_table->table.live++;
+    }
+}
+
+/* Hands the filled leaf table to the child. => the chain reaches the root */
+static void give_leaf(struct copy *copy, mmk_vaddr_t addr)
+{
+    struct mmk_page *leaf = copy->chain.table[0];
+    struct mmk_walk walk;
+
+    if (leaf->table.live == 0 && !mmk_table_fork_copies_empty())
+        return;
+    mmk_mm_count(copy->child, MMK_COUNT_RSS_ANON, leaf->table.live);
+    mmk_rcu_read_lock();
+    mmk_walk_lock(copy->child, addr, &walk);
+    if (walk.level == 0)
+        move_entries(leaf, walk.table);
+    else
+        mmk_walk_link(&walk, &copy->chain);
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+}
+
+/* One table of the parent; answers where to go on. => the chain reaches the root */
+static mmk_vaddr_t copy_step(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t end)
+{
+    struct mmk_walk walk;
+    mmk_vaddr_t table_end, next;
+
+    mmk_rcu_read_lock();
+    mmk_walk_lock(copy->gather.mm, addr, &walk);
+    table_end = mmk_pt_base(addr, walk.level) + mmk_pt_table_span(walk.level);
+    if (table_end > end)
+        table_end = end;
+    next = table_end;
+    if (walk.level == 0)
+        copy_leaf(copy, &walk, table_end);
+    else
+        next = mmk_walk_next_path(&walk, table_end);
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+    if (walk.level == 0)
+        give_leaf(copy, addr);
+    return next;
+}
+
+static int copy_range(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t end)
+{
+    while (addr < end) {
+        if (mmk_chain_prepare(&copy->chain, copy->child, MMK_PT_LEVELS - 1))
+            return MMK_ENOMEM;
+        addr = copy_step(copy, addr, end);
+    }
+    return 0;
+}
+
+/*
+ * Truncation takes private copies away too. It would miss one that is on its way from parent to
+ * child, so for an object's VMA fork holds the lock under which truncation looks.
+ */
+static int copy_entries(struct copy *copy, const struct mmk_vma *vma)
+{
+    mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
+    int error;
+
+    if (mmk_vma_flags(vma) & MMK_VM_SHARED)
+        return 0;
+    if (!vma->object)
+        return copy_range(copy, start, end);
+    mmk_rw_write_lock(&vma->object->interval_lock, MMK_LOCK_INTERVAL);
+    error = copy_range(copy, start, end);
+    mmk_rw_write_unlock(&vma->object->interval_lock, MMK_LOCK_INTERVAL);
+    return error;
+}
+
+static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma)
+{
+    struct mmk_vma_tree_reserve reserve;
+    struct mmk_vma *new = mmk_vma_alloc(child, mmk_vma_start(vma), mmk_vma_end(vma),
+                                        mmk_vma_flags(vma), vma->object, mmk_vma_origin(vma));
+
+    if (!new)
+        return MMK_ENOMEM;
+    if (mmk_vma_tree_reserve(&child->vmas, 1, &reserve)) {
+        mmk_vma_free(new);
+        return MMK_ENOMEM;
+    }
+    mmk_vma_link_object(new);
+    mmk_vma_tree_insert(&child->vmas, new, &reserve);
+    mmk_vma_tree_unreserve(&reserve);
+    child->virt_bytes += mmk_vma_end(vma) - mmk_vma_start(vma);
+    return 0;
+}
+
+/* => parent's mmap lock held for writing; nobody knows the child */
+static int copy_everything(struct mmk_mm *parent, struct copy *copy)
+{
+    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&parent->vmas, 0);
+    int error = 0;
+
+    copy->child->brk_start = parent->brk_start;
+    copy->child->brk = parent->brk;
+    copy->child->mmap_base = parent->mmap_base;
+    while (vma && !error) {
+        error = copy_vma(copy->child, vma);
+        if (!error)
+            error = copy_entries(copy, vma);
+        vma = mmk_vma_tree_find_rcu(&parent->vmas, mmk_vma_end(vma));
+    }
+    return error;
+}
+
+int mmk_fork(struct mmk_mm *parent, struct mmk_mm **child)
+{
+    struct copy copy;
+    int error = mmk_mm_create(&copy.child);
+
+    if (error)
+        return error;
+    mmk_chain_init(&copy.chain);
+    mmk_rw_write_lock(&parent->mmap_lock, MMK_LOCK_MMAP);
+    mmk_gather_begin(&copy.gather, parent, MMK_GATHER_OTHER, 0, 0);
+    error = copy_everything(parent, &copy);
+    mmk_gather_finish(&copy.gather);
+    mmk_rw_write_unlock(&parent->mmap_lock, MMK_LOCK_MMAP);
+    mmk_chain_discard(&copy.chain);
+    if (error)
+        mmk_mm_put(copy.child);
+    else
+        *child = copy.child;
+    return error;
+}

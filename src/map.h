@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * map.h - shaping the VMAs of an address space: what the calls share.
+ */
+#ifndef MMK_SRC_MAP_H
+#define MMK_SRC_MAP_H
+
+#include "mm.h"
+#include <mmkit/fault.h>
+
+/* What unmapping a range needs, and then what it has done so far. */
+struct mmk_unmap {
+    mmk_vaddr_t start, end;
+    struct mmk_vma *spare; /* upper part of a VMA that loses its middle */
+    struct mmk_vma_tree_reserve reserve;
+    mmk_vaddr_t low, high;      /* neighbours: end of the VMA below, start of the one above */
+    struct mmk_vma *trimmed[2]; /* VMAs that lost an end: their intervals still cover it */
+    struct mmk_vma *removed;    /* VMAs that left the tree, by `next` */
+};
+
+/*
+ * Unmapping in four steps: decode (may fail, nothing changed), take the VMAs out of the tree, zap
+ * their entries, finish with the objects.
+ * => prepare, detach: mmap lock held for writing; zap, finish: for reading is enough
+ * => prepare: 0 or MMK_ENOMEM
+ */
+MMK_MUST_CHECK int mmk_unmap_prepare(struct mmk_mm *mm, struct mmk_unmap *unmap, mmk_vaddr_t start,
+                                     mmk_vaddr_t end);
+void mmk_unmap_detach(struct mmk_mm *mm, struct mmk_unmap *unmap);
+void mmk_unmap_zap(struct mmk_mm *mm, struct mmk_unmap *unmap);
+void mmk_unmap_finish(struct mmk_unmap *unmap);
+void mmk_unmap_cancel(struct mmk_unmap *unmap); /* instead of the last three */
+
+/*
+ * Splits vma at addr, inside it; `upper`, allocated as a copy of vma, becomes the part above.
+ * => mmap lock held for writing; two changes of the reserve
+ */
+void mmk_vma_split(struct mmk_vma *vma, mmk_vaddr_t addr, struct mmk_vma *upper,
+                   struct mmk_vma_tree_reserve *reserve);
+
+/* A VMA for mmk_vma_split() at addr. => NULL: no memory; may sleep */
+struct mmk_vma *mmk_vma_alloc_upper(const struct mmk_vma *vma, mmk_vaddr_t addr);
+
+/*
+ * Makes one of two VMAs that touch at addr, if they are compatible; without memory they stay two.
+ * => mmap lock held for writing; may sleep
+ */
+void mmk_vma_merge_at(struct mmk_mm *mm, mmk_vaddr_t addr);
+
+/*
+ * Puts a VMA, allocated and in no tree, into the address space: by extending a compatible
+ * neighbour (the VMA is freed then) or as it is.
+ * => its range is free; mmap lock held for writing; two changes of the reserve
+ */
+void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_reserve *reserve);
+
+/*
+ * addr lies below a mapping that grows down: extends it to addr if limit and gap allow.
+ * => DONE: *vma holds addr, and the mmap lock is held for reading; SEGV_MAPERR, OOM: it is not
+ * => mmap lock not held; may sleep
+ */
+enum mmk_fault_result mmk_stack_grow(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_vma **vma);
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unmap.c - taking mappings away.
+ *
+ *   prepare   what the VMA tree and a VMA cut in the middle need is allocated     may fail
+ *   detach    the VMAs leave the tree: from here on a fault finds nothing there
+ *   zap       entries and tables go; one flush
+ *   finish    the objects forget: only now, so that truncation still finds every entry (R1)
+ *
+ * munmap holds the mmap lock for writing up to detach, then for reading: faults elsewhere go on,
+ * but nobody can map the range anew before its old entries are gone (P8).
+ */
+#include "map.h"
+
+#include "zap.h"
+
+static mmk_vaddr_t max_addr(mmk_vaddr_t a, mmk_vaddr_t b)
+{
+    return a > b ? a : b;
+}
+
+static mmk_vaddr_t min_addr(mmk_vaddr_t a, mmk_vaddr_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The VMA that has addr inside, not at its start; NULL: none. */
+static struct mmk_vma *straddles(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+
+    return vma && mmk_vma_start(vma) < addr ? vma : NULL;
+}
+
+int mmk_unmap_prepare(struct mmk_mm *mm, struct mmk_unmap *unmap, mmk_vaddr_t start,
+                      mmk_vaddr_t end)
+{
+    struct mmk_vma *head = straddles(mm, start);
+
+    unmap->start = start;
+    unmap->end = end;
+    unmap->spare = NULL;
+    unmap->trimmed[0] = unmap->trimmed[1] = NULL;
+    unmap->removed = NULL;
+    if (mmk_vma_tree_reserve(&mm->vmas, 3, &unmap->reserve))
+        return MMK_ENOMEM;
+    if (!head || mmk_vma_end(head) <= end)
+        return 0;
+    unmap->spare = mmk_vma_alloc_upper(head, end);
+    if (unmap->spare)
+        return 0;
+    mmk_vma_tree_unreserve(&unmap->reserve);
+    return MMK_ENOMEM;
+}
+
+void mmk_unmap_cancel(struct mmk_unmap *unmap)
+{
+    if (unmap->spare)
+        mmk_vma_free(unmap->spare);
+    mmk_vma_tree_unreserve(&unmap->reserve);
+}
+
+/* Cuts the VMAs that straddle the ends; their intervals are cut in finish. */
+static void trim_ends(struct mmk_mm *mm, struct mmk_unmap *unmap)
+{
+    struct mmk_vma *head = straddles(mm, unmap->start), *tail;
+
+    if (unmap->spare)
+        mmk_vma_link_object(unmap->spare);
+    tail = unmap->spare ? NULL : straddles(mm, unmap->end);
+    if (head)
+        mmk_vma_tree_resize(&mm->vmas, head, mmk_vma_start(head), unmap->start, &unmap->reserve);
+    if (tail)
+        mmk_vma_tree_resize(&mm->vmas, tail, unmap->end, mmk_vma_end(tail), &unmap->reserve);
+    if (unmap->spare)
+        mmk_vma_tree_insert(&mm->vmas, unmap->spare, &unmap->reserve);
+    unmap->trimmed[0] = head;
+    unmap->trimmed[1] = tail;
+}
+
+/* Bytes of the range that are mapped. */
+static uint64_t mapped_bytes(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+    uint64_t bytes = 0;
+
+    while (vma && mmk_vma_start(vma) < end) {
+        bytes += min_addr(end, mmk_vma_end(vma)) - max_addr(start, mmk_vma_start(vma));
+        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+    }
+    return bytes;
+}
+
+/* The VMAs wholly inside the range leave the tree and wait in `removed`. */
+static void remove_whole(struct mmk_mm *mm, struct mmk_unmap *unmap)
+{
+    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, unmap->start);
+
+    if (!vma || mmk_vma_start(vma) >= unmap->end)
+        return;
+    while (vma && mmk_vma_start(vma) < unmap->end) {
+        vma->next = unmap->removed;
+        unmap->removed = vma;
+        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+    }
+    mmk_vma_tree_erase_range(&mm->vmas, unmap->start, unmap->end, &unmap->reserve);
+}
+
+void mmk_unmap_detach(struct mmk_mm *mm, struct mmk_unmap *unmap)
+{
+    struct mmk_vma *below, *above;
+
+    mm->virt_bytes -= mapped_bytes(mm, unmap->start, unmap->end);
+    trim_ends(mm, unmap);
+    remove_whole(mm, unmap);
+    below = mmk_vma_tree_prev_rcu(&mm->vmas, unmap->start);
+    above = mmk_vma_tree_find_rcu(&mm->vmas, unmap->end);
+    unmap->low = below ? mmk_vma_end(below) : 0;
+    unmap->high = above ? mmk_vma_start(above) : UINT64_MAX;
+}
+
+void mmk_unmap_zap(struct mmk_mm *mm, struct mmk_unmap *unmap)
+{
+    struct mmk_gather gather;
+
+    mmk_gather_begin(&gather, mm, MMK_GATHER_UNMAP, unmap->low, unmap->high);
+    mmk_zap_range(&gather, unmap->start, unmap->end, true);
+    mmk_gather_finish(&gather);
+}
+
+void mmk_unmap_finish(struct mmk_unmap *unmap)
+{
+    struct mmk_vma *vma;
+    int i;
+
+    for (i = 0; i < 2; i++)
+        if (unmap->trimmed[i])
+            mmk_vma_relink_object(unmap->trimmed[i]);
+    while ((vma = unmap->removed) != NULL) {
+        unmap->removed = vma->next;
+        mmk_vma_unlink_object(vma);
+        mmk_vma_free(vma);
+    }
+    mmk_vma_tree_unreserve(&unmap->reserve);
+}
+
+static bool anything_mapped(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+
+    return vma && mmk_vma_start(vma) < end;
+}
+
+int mmk_munmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length)
+{
+    mmk_vaddr_t end = addr + mmk_page_up(length);
+    struct mmk_unmap unmap;
+    int error = 0;
+
+    if ((addr & ~MMK_PAGE_MASK) || addr > MMK_USER_END || length > MMK_USER_END - addr ||
+        length == 0)
+        return MMK_EINVAL;
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    if (!anything_mapped(mm, addr, end) ||
+        (error = mmk_unmap_prepare(mm, &unmap, addr, end)) != 0) {
+        mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+        return error;
+    }
+    mmk_unmap_detach(mm, &unmap);
+    mmk_rw_downgrade(&mm->mmap_lock);
+    mmk_unmap_zap(mm, &unmap);
+    mmk_unmap_finish(&unmap);
+    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return 0;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vma_shape.c - VMAs split, merge and grow: the changes of shape that leave every mapping as it is.
+ *
+ * Order against those who look for mappings through an object (R1): an interval grows before the
+ * VMA does, and shrinks after it; two may overlap in between, which costs a second look.
+ */
+#include "map.h"
+
+#include "core.h"
+
+struct mmk_vma *mmk_vma_alloc_upper(const struct mmk_vma *vma, mmk_vaddr_t addr)
+{
+    return mmk_vma_alloc(vma->mm, addr, mmk_vma_end(vma), mmk_vma_flags(vma), vma->object,
+                         mmk_vma_origin(vma));
+}
+
+void mmk_vma_split(struct mmk_vma *vma, mmk_vaddr_t addr, struct mmk_vma *upper,
+                   struct mmk_vma_tree_reserve *reserve)
+{
+    struct mmk_vma_tree *tree = &vma->mm->vmas;
+
+    mmk_vma_link_object(upper);
+    mmk_vma_tree_resize(tree, vma, mmk_vma_start(vma), addr, reserve);
+    mmk_vma_tree_insert(tree, upper, reserve);
+    mmk_vma_relink_object(vma);
+}
+
+/* upper's range goes to lower, which ends where it starts. => two changes of the reserve */
+static void absorb(struct mmk_vma *lower, struct mmk_vma *upper,
+                   struct mmk_vma_tree_reserve *reserve)
+{
+    struct mmk_vma_tree *tree = &lower->mm->vmas;
+    mmk_vaddr_t start = mmk_vma_start(upper), end = mmk_vma_end(upper);
+
+    mmk_vma_tree_erase_range(tree, start, end, reserve);
+    mmk_vma_tree_resize(tree, lower, mmk_vma_start(lower), end, reserve);
+    mmk_vma_relink_object(lower);
+    mmk_vma_unlink_object(upper);
+    mmk_vma_free(upper);
+}
+
+static bool same_kind(const struct mmk_vma *vma, const struct mmk_vma *other)
+{
+    return mmk_vma_compatible(vma, mmk_vma_flags(other), other->object, mmk_vma_origin(other));
+}
+
+/* The VMA that ends at addr, and the one that starts there; NULL: none. */
+static struct mmk_vma *ends_at(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    struct mmk_vma *vma = mmk_vma_tree_prev_rcu(&mm->vmas, addr);
+
+    return vma && mmk_vma_end(vma) == addr ? vma : NULL;
+}
+
+static struct mmk_vma *starts_at(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+
+    return vma && mmk_vma_start(vma) == addr ? vma : NULL;
+}
+
+void mmk_vma_merge_at(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    struct mmk_vma *lower = ends_at(mm, addr), *upper = starts_at(mm, addr);
+    struct mmk_vma_tree_reserve reserve;
+
+    if (!lower || !upper || !same_kind(lower, upper))
+        return;
+    if (mmk_vma_tree_reserve(&mm->vmas, 2, &reserve))
+        return;
+    absorb(lower, upper, &reserve);
+    mmk_vma_tree_unreserve(&reserve);
+}
+
+/* vma's range goes to `neighbour`, which touches it: neighbour becomes [start, end). */
+static void extend(struct mmk_vma *neighbour, mmk_vaddr_t start, mmk_vaddr_t end,
+                   struct mmk_vma *vma, struct mmk_vma_tree_reserve *reserve)
+{
+    mmk_vma_tree_resize(&neighbour->mm->vmas, neighbour, start, end, reserve);
+    mmk_vma_relink_object(neighbour);
+    mmk_vma_free(vma);
+}
+
+void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_reserve *reserve)
+{
+    mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
+    struct mmk_vma *lower = ends_at(mm, start), *upper = starts_at(mm, end);
+    bool below = lower && same_kind(lower, vma);
+    bool above = upper && same_kind(upper, vma);
+
+    mm->virt_bytes += end - start;
+    if (below) {
+        extend(lower, mmk_vma_start(lower), end, vma, reserve);
+        if (above)
+            mmk_vma_merge_at(mm, end);
+    } else if (above) {
+        extend(upper, start, mmk_vma_end(upper), vma, reserve);
+    } else {
+        mmk_vma_link_object(vma);
+        mmk_vma_tree_insert(&mm->vmas, vma, reserve);
+    }
+}
+
+/* Whether a mapping that grows down may start at `start`. => mmap lock held for writing */
+static bool may_grow_to(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t start)
+{
+    const struct mmk_vma *below = mmk_vma_tree_prev_rcu(&mm->vmas, mmk_vma_start(vma));
+
+    if (start < mmk_config.mmap_min_addr || mmk_vma_end(vma) - start > mmk_config.stack_limit)
+        return false;
+    if (!below)
+        return true;
+    if (start < mmk_vma_end(below))
+        return false;
+    /* The gap is for mappings that an overrun could damage: not another stack, not PROT_NONE. */
+    return (mmk_vma_flags(below) & MMK_VM_GROWSDOWN) || !mmk_vma_accessible(mmk_vma_flags(below)) ||
+           start - mmk_vma_end(below) >= mmk_config.stack_guard_gap;
+}
+
+/* => mmap lock held for writing */
+static enum mmk_fault_result grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr)
+{
+    struct mmk_vma_tree_reserve reserve;
+    mmk_vaddr_t start = mmk_page_down(addr);
+
+    if (!vma)
+        return MMK_FAULT_SEGV_MAPERR;
+    if (mmk_vma_start(vma) <= addr)
+        return MMK_FAULT_DONE; /* another thread was first */
+    if (!(mmk_vma_flags(vma) & MMK_VM_GROWSDOWN) || !may_grow_to(mm, vma, start))
+        return MMK_FAULT_SEGV_MAPERR;
+    if (mmk_vma_tree_reserve(&mm->vmas, 1, &reserve))
+        return MMK_FAULT_OOM;
+    mm->virt_bytes += mmk_vma_start(vma) - start;
+    mmk_vma_tree_resize(&mm->vmas, vma, start, mmk_vma_end(vma), &reserve);
+    mmk_vma_tree_unreserve(&reserve);
+    return MMK_FAULT_DONE;
+}
+
+enum mmk_fault_result mmk_stack_grow(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_vma **vma)
+{
+    enum mmk_fault_result result;
+
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    result = grow(mm, *vma, addr);
+    if (result == MMK_FAULT_DONE)
+        mmk_rw_downgrade(&mm->mmap_lock);
+    else
+        mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return result;
+}
