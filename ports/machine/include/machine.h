@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * machine.h - a software machine to run mmkit on, inside a process: RAM, virtual CPUs with TLBs
+ * and paging-structure caches, interrupts between them.
+ *
+ * A virtual CPU is a thread that has attached. "Guest" code is whatever calls machine_load(),
+ * machine_store() and machine_fetch() with virtual addresses: they go through the CPU's TLB, then
+ * walk the page tables in RAM as hardware does, and call mmk_fault() when that fails.
+ *
+ * There is one machine in a process at a time.
+ */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include <mmkit/mmkit.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct machine_config {
+    uint64_t memory;         /* bytes of RAM, page multiple; a host mapping, not yet populated */
+    unsigned cpus;           /* virtual CPUs, 1 to MMK_MAX_CPUS - 1 (one more serves RCU) */
+    bool populate;           /* touch all RAM now, so that no host fault is timed later */
+    unsigned tlb_entries;    /* per CPU, power of two; 0: 1024 */
+    struct mmk_config mmkit; /* for mmk_init() */
+};
+
+/*
+ * Builds the machine, starts mmkit and hands it the RAM.
+ * => 0, or a negative errno: MMK_EINVAL, MMK_ENOMEM
+ */
+MMK_MUST_CHECK int machine_create(const struct machine_config *config);
+
+/* Stops mmkit (no address space may exist) and frees everything. => all CPUs are detached */
+void machine_destroy(void);
+
+/* The calling thread becomes virtual CPU `cpu`; then stops being one. */
+void machine_cpu_attach(unsigned cpu);
+void machine_cpu_detach(void);
+
+/*
+ * The calling thread is about to wait for something outside the machine (a host lock, a host
+ * condition), or has come back: in between, its CPU counts as idle, other CPUs serve its
+ * interrupts for it, and it is outside every RCU read section. Does not nest.
+ */
+void machine_idle_begin(void);
+void machine_idle_end(void);
+
+/*
+ * Loads mm on this CPU, as writing the page-table base register does; NULL: none. The thread must
+ * switch away before the mm's last reference is dropped.
+ */
+void machine_switch_mm(struct mmk_mm *mm);
+
+/*
+ * User accesses of `size` bytes at addr; may cross pages. Bytes before a failing page have been
+ * transferred.
+ * => MMK_FAULT_DONE, or why it failed; never MMK_FAULT_RETRY
+ */
+MMK_MUST_CHECK enum mmk_fault_result machine_load(mmk_vaddr_t addr, void *to, size_t size);
+MMK_MUST_CHECK enum mmk_fault_result machine_store(mmk_vaddr_t addr, const void *from, size_t size);
+MMK_MUST_CHECK enum mmk_fault_result machine_fetch(
+    mmk_vaddr_t addr); /* one byte of an instruction */
+
+/*
+ * Fault injection for tests, per thread: the `n`th allocation from now (0 = the next) fails; with
+ * `onward`, all later ones too. machine_fail_stop() turns it off and says whether any has failed.
+ */
+void machine_fail_nth(uint64_t n, bool onward);
+bool machine_fail_stop(void);
+
+/* What the virtual CPUs did; exact when none runs. */
+struct machine_stats {
+    uint64_t accesses; /* loads, stores and fetches, by page touched */
+    uint64_t tlb_hits;
+    uint64_t walks;      /* of the page tables */
+    uint64_t walk_reads; /* entries read from RAM in them */
+    uint64_t faults;     /* calls of mmk_fault() */
+    uint64_t ipis;       /* delivered */
+};
+
+void machine_stats_read(struct machine_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

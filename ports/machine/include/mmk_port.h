@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* mmk_port.h - the software machine's choices: see <mmkit/port/annotate.h> for how this works. */
+#ifndef MMK_PORT_H
+#define MMK_PORT_H
+
+#define MMK_PORT_VERSION 1
+
+#define MMK_MAX_CPUS 16 /* 15 for tests, one that runs RCU callbacks */
+
+#define MMK_PORT_CPU       "machine_cpu.h"
+#define MMK_PORT_PERCPU    "machine_percpu.h"
+#define MMK_PORT_RCU       "machine_rcu.h"
+#define MMK_PORT_DIRECTMAP "machine_directmap.h"
+#define MMK_PORT_PAGE_OPS  "machine_page_ops.h"
+#define MMK_PORT_TLB       "machine_tlb.h"
+#define MMK_PORT_INJECT    "machine_inject.h"
+
+#ifndef MACHINE_NO_LOCK_CHECK /* for benchmarks: no checks of lock order and context */
+#define MMK_PORT_LOCK_NOTE "machine_lock_note.h"
+#endif
+
+/* ThreadSanitizer does not see into liburcu, nor what RCU guarantees: the port tells it. */
+#if defined(__SANITIZE_THREAD__)
+#define MACHINE_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MACHINE_TSAN 1
+#endif
+#endif
+
+#endif

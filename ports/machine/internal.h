@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * internal.h - what the machine's files share: a virtual CPU and its translation hardware.
+ *
+ * Letters: o = whoever acts as the CPU (its own thread while it runs, a poser while it is away:
+ * cpu.c); a = atomic; c = constant while the machine exists.
+ */
+#ifndef MACHINE_INTERNAL_H
+#define MACHINE_INTERNAL_H
+
+#include "machine.h"
+#include <mmkit/port/annotate.h>
+#include <mmkit/port/atomic.h>
+#include <mmkit/port/cpu.h>
+#include <mmkit/port/directmap.h>
+#include <mmkit/port/rcu.h>
+#include <mmkit/port/tlb.h>
+
+#ifndef MMK_PT_LEVELS
+#define MMK_PT_LEVELS 4
+#endif
+
+#define MACHINE_ASIDS        8
+#define MACHINE_WALK_ENTRIES 32 /* paging-structure cache, each level */
+#define MACHINE_RAM_START    ((mmk_paddr_t)1 << 20)
+
+/* A cached translation: tag = page number and generation; frame = physical address and rights. */
+struct machine_tlb_entry {
+    uint64_t tag;
+    uint64_t frame;
+};
+
+/* An address space that the CPU remembers. Entries of an older generation are gone. */
+struct machine_asid {
+    uint64_t context;  /* o: mmk_mm_id(), 0: free */
+    uint64_t tlb_gen;  /* o */
+    uint64_t walk_gen; /* o: of paging-structure entries */
+    bool large;        /* o: pieces of a large page may be in the TLB */
+};
+
+struct machine_mmu {
+    struct machine_asid *asid;     /* o: the one loaded */
+    struct machine_tlb_entry *tlb; /* o: tlb_mask + 1 of them */
+    uint64_t tlb_mask;             /* c */
+    struct mmk_mm *mm;             /* o: NULL: none loaded */
+    mmk_paddr_t root;              /* o */
+    uint64_t last_gen;             /* o: last generation given out */
+    unsigned victim;               /* o: next ASID to reuse */
+    struct machine_asid asids[MACHINE_ASIDS];
+    struct machine_tlb_entry walk_cache[MMK_PT_LEVELS - 1][MACHINE_WALK_ENTRIES];
+};
+
+/* Written by whoever acts as the CPU, read by anybody. */
+struct machine_counters {
+    struct mmk_a64 hits, misses, walks, walk_reads, faults, ipis;
+};
+
+struct machine_cpu {
+    struct machine_vcpu vcpu;  /* first: machine_self points to it */
+    struct mmk_a32 state;      /* a: enum in cpu.c */
+    struct mmk_a32 attached;   /* a: a thread has this CPU */
+    uint32_t relaxed;          /* o: calls of mmk_cpu_relax() */
+    struct mmk_aptr callbacks; /* a: RCU callbacks queued here, newest first */
+    struct machine_mmu mmu;
+    struct machine_counters counters;
+};
+
+extern struct machine_cpu *machine_cpus; /* MMK_MAX_CPUS of them */
+extern mmk_paddr_t machine_ram_end;
+
+MMK_ALWAYS_INLINE struct machine_cpu *machine_this_cpu(void)
+{
+    return (struct machine_cpu *)machine_this();
+}
+
+MMK_ALWAYS_INLINE void machine_count(struct mmk_a64 *counter)
+{
+    mmk_a64_store(counter, mmk_a64_load(counter, MMK_RELAXED) + 1, MMK_RELAXED);
+}
+
+/* cpu.c: a thread becomes a CPU, and stops, as far as the machine is concerned (mmkit not told). */
+void machine_cpu_claim(unsigned cpu);
+void machine_cpu_unclaim(void);
+void machine_take_interrupts(struct machine_cpu *cpu);
+
+/* mmu.c => false: no memory */
+bool machine_mmu_init(struct machine_mmu *mmu, unsigned tlb_entries);
+void machine_mmu_free(struct machine_mmu *mmu);
+
+/*
+ * rcu.c: the thread that runs callbacks, as virtual CPU `cpu`. It outlives mmkit, which may wait
+ * for callbacks while it starts and stops: start, mmk_init(), online, ..., mmk_shutdown(), stop.
+ * => start: 0 or MMK_ENOMEM
+ */
+MMK_MUST_CHECK int machine_rcu_start(unsigned cpu);
+void machine_rcu_online(void);
+void machine_rcu_stop(void);
+bool machine_is_rcu(unsigned cpu); /* that thread is this CPU */
+
+/* host.c: futex(2), which reports nothing that a caller that loops does not see by itself. */
+struct timespec;
+void machine_futex(struct mmk_a32 *word, int op, uint32_t value, const struct timespec *timeout);
+
+/* lock_check.c */
+void machine_locks_print(void);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * machine.c - building the machine and taking it down; its RAM; its counters.
+ *
+ * RAM is one anonymous host mapping. Physical addresses start at MACHINE_RAM_START; what lies
+ * below is mapped without access, so that a use of physical address 0 crashes.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define TLB_ENTRIES_DEFAULT 1024
+#define TLB_ENTRIES_MOST    (1u << 20)
+
+uintptr_t machine_ram_base;
+mmk_paddr_t machine_ram_end;
+
+static int map_ram(uint64_t memory, bool populate)
+{
+    size_t size = (size_t)(MACHINE_RAM_START + memory);
+    char *base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (base == MAP_FAILED)
+        return MMK_ENOMEM;
+    if (mprotect(base + MACHINE_RAM_START, (size_t)memory, PROT_READ | PROT_WRITE) != 0 ||
+        (populate && madvise(base + MACHINE_RAM_START, (size_t)memory, MADV_POPULATE_WRITE) != 0)) {
+        munmap(base, size);
+        return MMK_ENOMEM;
+    }
+    machine_ram_base = (uintptr_t)base;
+    machine_ram_end = MACHINE_RAM_START + memory;
+    return 0;
+}
+
+static void unmap_ram(void)
+{
+    munmap((void *)machine_ram_base, (size_t)machine_ram_end);
+    machine_ram_base = 0;
+    machine_ram_end = 0;
+}
+
+static void free_cpus(void)
+{
+    unsigned cpu;
+
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
+        machine_mmu_free(&machine_cpus[cpu].mmu);
+    free(machine_cpus);
+    machine_cpus = NULL;
+}
+
+static int make_cpus(unsigned tlb_entries)
+{
+    size_t size = MMK_MAX_CPUS * sizeof(*machine_cpus);
+    unsigned cpu;
+
+    machine_cpus = aligned_alloc(MMK_CACHE_LINE, size);
+    if (!machine_cpus)
+        return MMK_ENOMEM;
+    memset(machine_cpus, 0, size);
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
+        machine_cpus[cpu].vcpu.number = cpu;
+        if (!machine_mmu_init(&machine_cpus[cpu].mmu, tlb_entries)) {
+            free_cpus();
+            return MMK_ENOMEM;
+        }
+    }
+    return 0;
+}
+
+/* Starts mmkit as CPU 0 would at boot. */
+static int start_mmkit(const struct machine_config *config)
+{
+    int error;
+
+    machine_cpu_claim(0);
+    error = mmk_init(&config->mmkit);
+    if (!error) {
+        machine_rcu_online();
+        error = mmk_add_memory(MACHINE_RAM_START, machine_ram_end);
+        if (error)
+            mmk_shutdown();
+    }
+    machine_cpu_unclaim();
+    return error;
+}
+
+static bool valid(const struct machine_config *config, unsigned tlb_entries)
+{
+    return config->memory > 0 && config->memory % MMK_PAGE_SIZE == 0 &&
+           config->memory <= SIZE_MAX - MACHINE_RAM_START && config->cpus > 0 &&
+           config->cpus < MMK_MAX_CPUS && (tlb_entries & (tlb_entries - 1)) == 0 &&
+           tlb_entries <= TLB_ENTRIES_MOST;
+}
+
+int machine_create(const struct machine_config *config)
+{
+    unsigned tlb_entries = config->tlb_entries ? config->tlb_entries : TLB_ENTRIES_DEFAULT;
+    int error;
+
+    mmk_assert(!machine_cpus, "machine: there is one already");
+    if (!valid(config, tlb_entries))
+        return MMK_EINVAL;
+    error = make_cpus(tlb_entries);
+    if (error)
+        return error;
+    error = map_ram(config->memory, config->populate);
+    if (error) {
+        free_cpus();
+        return error;
+    }
+    error = machine_rcu_start(config->cpus);
+    if (!error) {
+        error = start_mmkit(config);
+        if (error)
+            machine_rcu_stop();
+    }
+    if (error) {
+        unmap_ram();
+        free_cpus();
+    }
+    return error;
+}
+
+void machine_destroy(void)
+{
+    unsigned cpu;
+
+    machine_cpu_claim(0);
+    for (cpu = 1; cpu < MMK_MAX_CPUS; cpu++)
+        mmk_assert(!mmk_a32_load(&machine_cpus[cpu].attached, MMK_ACQUIRE) || machine_is_rcu(cpu),
+                   "machine: destroyed with a CPU attached");
+    mmk_shutdown();
+    machine_cpu_unclaim();
+    machine_rcu_stop();
+    unmap_ram();
+    free_cpus();
+}
+
+void machine_stats_read(struct machine_stats *stats)
+{
+    uint64_t hits, misses;
+    unsigned cpu;
+
+    memset(stats, 0, sizeof(*stats));
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
+        const struct machine_counters *counters = &machine_cpus[cpu].counters;
+
+        hits = mmk_a64_load(&counters->hits, MMK_RELAXED);
+        misses = mmk_a64_load(&counters->misses, MMK_RELAXED);
+        stats->accesses += hits + misses;
+        stats->tlb_hits += hits;
+        stats->walks += mmk_a64_load(&counters->walks, MMK_RELAXED);
+        stats->walk_reads += mmk_a64_load(&counters->walk_reads, MMK_RELAXED);
+        stats->faults += mmk_a64_load(&counters->faults, MMK_RELAXED);
+        stats->ipis += mmk_a64_load(&counters->ipis, MMK_RELAXED);
+    }
+}
