@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - finds the subcommand. */
+#include "replay_cmd.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifndef MMKIT_VERSION
+#define MMKIT_VERSION "(unversioned build)"
+#endif
+
+enum { STATUS_BAD_USAGE = 2 };
+
+static const struct command {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"replay", "run a recording of real programs", replay_cmd},
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_version(FILE *stream, struct argp_state *state)
+{
+    (void)state;
+    fputs("mmkit " MMKIT_VERSION "\n", stream);
+}
+
+/* Runs the subcommand on its own arguments, under the name "mmkit NAME". => does not return */
+static void dispatch(struct argp_state *state, char *name)
+{
+    int first = state->next - 1;
+    char title[64];
+    unsigned i;
+
+    for (i = 0; i < COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            snprintf(title, sizeof title, "mmkit %s", name);
+            state->argv[first] = title;
+            *(int *)state->input = commands[i].run(state->argc - first, state->argv + first);
+            state->argv[first] = name;
+            state->next = state->argc;
+            return;
+        }
+    }
+    argp_failure(state, STATUS_BAD_USAGE, 0, "unknown subcommand '%s', expected replay", name);
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    switch (key) {
+    case ARGP_KEY_ARG:
+        dispatch(state, text);
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_failure(state, STATUS_BAD_USAGE, 0, "expected a subcommand; see mmkit --help");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* The list of subcommands, made from the table. */
+static char *filter_help(int key, const char *text, void *input)
+{
+    static char list[1024];
+    size_t used = 0;
+    unsigned i;
+
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC) {
+        return (char *)text;
+    }
+    used += (size_t)snprintf(list, sizeof list, "Subcommands:\n");
+    for (i = 0; i < COMMANDS && used < sizeof list; i++) {
+        used += (size_t)snprintf(list + used, sizeof list - used, "  %-10s %s\n",
+                                 commands[i].name, commands[i].summary);
+    }
+    if (used < sizeof list) {
+        snprintf(list + used, sizeof list - used, "\n%s", text);
+    }
+    return list;
+}
+
+static const struct argp parser = {
+    .parser = parse_option,
+    .args_doc = "SUBCOMMAND [OPTION...]",
+    .doc = "mmkit, a kernel's memory management as a library: its tool.\v"
+           "`mmkit SUBCOMMAND --help' explains one.",
+    .help_filter = filter_help,
+};
+
+int main(int argc, char **argv)
+{
+    int status = 0;
+
+    argp_program_version_hook = print_version;
+    argp_err_exit_status = STATUS_BAD_USAGE;
+    argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &status);
+    return status;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * replay.c - a replay from the machine's start to the proof that every frame came back.
+ *
+ * One host thread replays everything in recorded order on one virtual CPU, so that a replay is
+ * the same every time; a thread switch of the recording is a switch of address space at most.
+ */
+#include "replay_state.h"
+
+#include "host_alloc.h"
+#include "progress.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    PT_LEVELS = 4, /* x86-64 */
+    PT_BITS = 9,
+    DIVERGENCES_SHOWN = 10,
+    FEW_FRAMES = 256, /* beside what a fork needs: with fewer free, ENOMEM is the truth */
+};
+
+void replay_diverge(struct replay *replay, const char *format, ...)
+{
+    const struct program_task *task = &replay->program->tasks[replay->op->task];
+    va_list arguments;
+
+    if (replay->result->divergences++ >= DIVERGENCES_SHOWN) {
+        return;
+    }
+    fprintf(stderr, "%s:%" PRIu32 ": divergence: thread %" PRId32 "/%" PRId32 ": ",
+            replay->program->name, replay->op->line, task->pid, task->tid);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    putc('\n', stderr);
+}
+
+bool replay_is_exhausted(const struct replay *replay)
+{
+    struct mmk_stats stats;
+
+    mmk_stats_read(&stats);
+    return stats.frames_free < replay->linked + FEW_FRAMES;
+}
+
+static void complain_memory(const struct replay *replay)
+{
+    const char *text = replay->options->memory_text;
+
+    fprintf(stderr, "%s:%" PRIu32 ": the recording needs more memory than --memory %s\n",
+            replay->program->name, replay->op->line, text == NULL ? "allows" : text);
+}
+
+static void state_init(struct replay *replay, const struct program *program,
+                       const struct replay_options *options, struct replay_result *result)
+{
+    memset(replay, 0, sizeof *replay);
+    memset(result, 0, sizeof *result);
+    replay->program = program;
+    replay->options = options;
+    replay->result = result;
+    replay->files = host_alloc(program->file_count + 1, sizeof replay->files[0]);
+    replay->task_spaces = host_alloc(program->task_count + 1, sizeof replay->task_spaces[0]);
+    replay->op = &program->ops[0];
+    shadow_world_init(&replay->world, PT_LEVELS, PT_BITS);
+}
+
+/* Every process that still runs exits; files are let go. */
+static void state_destroy(struct replay *replay)
+{
+    uint32_t task;
+
+    for (task = 0; task < replay->program->task_count; task++) {
+        replay_space_leave(replay, task);
+    }
+    replay_files_close(replay);
+    shadow_world_destroy(&replay->world);
+    free(replay->files);
+    free(replay->task_spaces);
+}
+
+static enum step run_op(struct replay *replay, const struct op *op)
+{
+    struct space *space = replay->task_spaces[op->task];
+    enum step step;
+
+    replay->op = op;
+    if (op->kind == OP_FAULT && space != NULL) {
+        step = replay_fault(replay, space, op);
+    } else {
+        step = replay_call(replay, op);
+        space = replay->task_spaces[op->task]; /* exec and exit change it */
+        if (space != NULL) {
+            replay_space_observe(space);
+        }
+    }
+    replay->result->events += step == STEP_DONE;
+    if (space != NULL && step == STEP_DONE) {
+        replay_space_account(replay, space);
+    }
+    return step;
+}
+
+static void check(struct replay *replay, size_t done)
+{
+    const struct op *op = replay->op;
+
+    if (replay->options->check_interval == 0) {
+        return;
+    }
+    if (replay->task_spaces[op->task] != NULL) {
+        replay_check_op(replay, replay->task_spaces[op->task], op);
+    }
+    if (done % replay->options->check_interval == 0 || done == replay->program->op_count) {
+        replay_check_all(replay);
+    }
+}
+
+/* By this name bench/instructions.py finds what it counts. */
+static MMK_NOINLINE bool run_ops(struct replay *replay)
+{
+    const struct program *program = replay->program;
+    struct progress progress;
+    size_t i;
+
+    progress_begin(&progress, program->op_count, replay->options->progress);
+    for (i = 0; i < program->op_count; i++) {
+        if (run_op(replay, &program->ops[i]) == STEP_NO_MEMORY) {
+            progress_end(&progress);
+            complain_memory(replay);
+            return false;
+        }
+        check(replay, i + 1);
+        progress_update(&progress, i);
+    }
+    progress_end(&progress);
+    return true;
+}
+
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static bool start_machine(const struct replay *replay)
+{
+    struct machine_config config = {
+        .memory = replay->options->memory, .cpus = 1, .populate = true, .mmkit = MMK_CONFIG_DEFAULT};
+
+    config.mmkit.table_policy = replay->options->policy;
+    if (machine_create(&config) != 0) {
+        complain_memory(replay);
+        return false;
+    }
+    machine_cpu_attach(0);
+    return true;
+}
+
+static void stop_machine(void)
+{
+    machine_cpu_detach();
+    machine_destroy();
+}
+
+static uint64_t count_free_frames(void)
+{
+    struct mmk_stats stats;
+
+    mmk_drain();
+    mmk_stats_read(&stats);
+    return stats.frames_free;
+}
+
+static void read_peaks(struct replay *replay)
+{
+    struct replay_result *result = replay->result;
+    struct mmk_stats stats;
+
+    mmk_stats_read(&stats);
+    result->tables.end_bytes = replay->linked * MMK_PAGE_SIZE;
+    result->tables.waiting_peak_bytes = stats.tables_waiting_peak * MMK_PAGE_SIZE;
+    result->tables.stock_peak_bytes = stats.tables_stock_peak * MMK_PAGE_SIZE;
+    result->tlb.flushes = stats.tlb_flushes;
+    result->tlb.pages = stats.tlb_pages;
+    result->tlb.full = stats.tlb_full;
+    result->tlb.ipis = stats.tlb_ipis;
+}
+
+bool replay_run(const struct program *program, const struct replay_options *options,
+                struct replay_result *result)
+{
+    struct replay replay;
+    uint64_t free_frames;
+    double start;
+    bool complete;
+
+    state_init(&replay, program, options, result);
+    if (!start_machine(&replay)) {
+        state_destroy(&replay);
+        return false;
+    }
+    free_frames = count_free_frames();
+    start = now();
+    complete = run_ops(&replay);
+    result->seconds = now() - start;
+    read_peaks(&replay);
+    state_destroy(&replay);
+    result->leaked_frames = (int64_t)(free_frames - count_free_frames());
+    result->skipped = program->lines > result->events ? program->lines - result->events : 0;
+    result->memory = options->memory;
+    stop_machine();
+    return complete;
+}
+
+uint64_t replay_estimate_memory(const struct program *program)
+{
+    struct replay_result result;
+    struct replay replay;
+    uint64_t bytes;
+    size_t i;
+
+    state_init(&replay, program, NULL, &result);
+    for (i = 0; i < program->op_count; i++) {
+        run_op(&replay, &program->ops[i]);
+    }
+    state_destroy(&replay);
+    /* An eighth for descriptors and small objects, 32 MiB for caches and what waits. */
+    bytes = replay.demand_peak * MMK_PAGE_SIZE;
+    bytes += bytes / 8 + ((uint64_t)32 << 20);
+    return (bytes + ((uint64_t)4 << 20)) & ~(((uint64_t)4 << 20) - 1);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * replay.h - runs a recorded program on mmkit and compares every outcome with the shadow's.
+ */
+#ifndef REPLAY_H
+#define REPLAY_H
+
+#include "program.h"
+
+#include <mmkit/init.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct replay_options {
+    enum mmk_table_policy policy;
+    uint64_t memory;         /* bytes of the machine */
+    const char *memory_text; /* as the user gave it, for messages; NULL: estimated */
+    uint64_t check_interval; /* 0: no checks beside those of each access */
+    uint64_t wrong_at;       /* for tests: the shadow is wrong at this fault, from 1; 0: never */
+    bool progress;           /* draw a bar on stderr */
+};
+
+struct replay_result {
+    uint64_t events, skipped, processes;
+    double seconds;
+    uint64_t memory;
+    struct {
+        uint64_t anon, zero, file, cow, swap, reuse, spurious, unneeded;
+    } faults;
+    uint64_t virt_peak_bytes, rss_peak_bytes;
+    struct {
+        uint64_t peak_bytes, end_bytes, least_at_peak_bytes;
+        int64_t excess_max_bytes; /* from 0 upwards */
+        uint64_t waiting_peak_bytes, stock_peak_bytes;
+    } tables;
+    struct {
+        uint64_t flushes, pages, full, ipis;
+    } tlb;
+    uint64_t divergences;
+    int64_t leaked_frames;
+};
+
+/*
+ * The bytes of RAM that the recording can need at most, under any policy: the shadow alone runs
+ * through it. The machine's own needs (descriptors, caches, what waits for a grace period) are in.
+ */
+uint64_t replay_estimate_memory(const struct program *program);
+
+/*
+ * Replays on a machine of its own, which is gone afterwards.
+ * => false after printing one message: the memory does not suffice
+ */
+bool replay_run(const struct program *program, const struct replay_options *options,
+                struct replay_result *result);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * replay_access.c - a recorded fault as a real access, and the proof that it saw the right bytes.
+ *
+ * A write puts a stamp, 8 bytes that occur nowhere else, at the recorded address (rounded down to
+ * 8), so that a page that turns up in the wrong place is known by its stamps. Each access checks
+ * the word at the address and one more word of the page, at a place that moves; a page that has an
+ * entry already is checked before it is written, too. --check compares whole pages.
+ */
+#include "replay_state.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const char *const access_names[] = {"read", "write", "fetch"};
+static const char *const result_names[] = {"done",   "retry",  "out of memory",
+                                           "MAPERR", "ACCERR", "BUS"};
+
+static uint64_t spread(uint64_t number)
+{
+    number *= 0x9e3779b97f4a7c15;
+    return number ^ (number >> 31);
+}
+
+/* Never 0, and different for every fault of a replay. */
+static uint64_t next_stamp(const struct replay *replay)
+{
+    return (replay->fault_number << 16) ^ 0x5354000000000001;
+}
+
+static enum mmk_fault_result perform(uint64_t address, enum mmk_access access, uint64_t *word)
+{
+    switch (access) {
+    case MMK_ACCESS_WRITE:
+        return machine_store(address & ~(uint64_t)7, word, sizeof *word);
+    case MMK_ACCESS_EXEC:
+        return machine_fetch(address);
+    default:
+        return machine_load(address & ~(uint64_t)7, word, sizeof *word);
+    }
+}
+
+/* Compares one word of a page that has an entry. */
+static void check_word(struct replay *replay, const struct shadow_view *view, uint64_t address,
+                       const char *when)
+{
+    uint64_t expected = content_word(view->content, (unsigned)(address & ~MMK_PAGE_MASK));
+    uint64_t got = 0;
+    enum mmk_fault_result result = machine_load(address, &got, sizeof got);
+
+    expected ^= replay->fault_number == replay->options->wrong_at;
+    if (result != MMK_FAULT_DONE) {
+        replay_diverge(replay, "a read %s at 0x%" PRIx64 ": %s, expected done", when, address,
+                       result_names[result]);
+    } else if (got != expected) {
+        replay_diverge(replay,
+                       "0x%" PRIx64 " holds 0x%016" PRIx64 " %s, expected 0x%016" PRIx64,
+                       address, got, when, expected);
+    }
+}
+
+static bool load_page(struct replay *replay, uint64_t page, uint64_t words[CONTENT_WORDS])
+{
+    enum mmk_fault_result result = machine_load(page, words, MMK_PAGE_SIZE);
+
+    if (result == MMK_FAULT_DONE) {
+        return true;
+    }
+    replay_diverge(replay, "reading the page at 0x%" PRIx64 ": %s, expected done", page,
+                   result_names[result]);
+    return false;
+}
+
+static bool all_zero(const uint64_t words[CONTENT_WORDS])
+{
+    return words[0] == 0 && memcmp(words, words + 1, MMK_PAGE_SIZE - sizeof words[0]) == 0;
+}
+
+static void report_page(struct replay *replay, uint64_t page, const uint64_t *got,
+                        const uint64_t *expected)
+{
+    unsigned i;
+
+    for (i = 0; i < CONTENT_WORDS - 1 && got[i] == expected[i]; i++) {
+    }
+    replay_diverge(replay,
+                   "0x%" PRIx64 " holds 0x%016" PRIx64 ", expected 0x%016" PRIx64
+                   " (whole page compared)",
+                   page + i * sizeof got[0], got[i], expected[i]);
+}
+
+void replay_compare_page(struct replay *replay, struct space *space, uint64_t address)
+{
+    struct shadow_view view = shadow_view(&space->shadow, address);
+    uint64_t got[CONTENT_WORDS], expected[CONTENT_WORDS];
+    uint64_t page = mmk_page_down(address);
+
+    if (view.kind == SHADOW_NONE || !load_page(replay, page, got)) {
+        return;
+    }
+    content_fill(view.content, expected);
+    if (memcmp(got, expected, sizeof got) != 0 && !(view.lazy && all_zero(got))) {
+        report_page(replay, page, got, expected);
+    }
+}
+
+/*
+ * A page after MADV_FREE has been accessed: it holds what it held, or zeros, apart from a new
+ * stamp. The shadow learns which.
+ */
+static void settle_lazy(struct replay *replay, struct space *space, const struct op *op,
+                        const struct shadow_view *view, uint64_t stamp)
+{
+    uint64_t got[CONTENT_WORDS], expected[CONTENT_WORDS];
+    uint64_t page = mmk_page_down(op->address);
+    unsigned word = (unsigned)((op->address - page) / 8);
+
+    if (!load_page(replay, page, got)) {
+        return;
+    }
+    content_fill(view->content, expected);
+    if (op->access == MMK_ACCESS_WRITE) {
+        expected[word] = stamp;
+    }
+    if (memcmp(got, expected, sizeof got) == 0) {
+        return;
+    }
+    if (op->access == MMK_ACCESS_WRITE && got[word] == stamp) {
+        got[word] = 0;
+    }
+    if (all_zero(got)) {
+        shadow_drop_lazy(&space->shadow, op->address);
+    } else {
+        report_page(replay, page, got, expected);
+    }
+}
+
+/* Reads back the word at the address, and one elsewhere in the page. */
+static void check_after(struct replay *replay, struct space *space, const struct op *op)
+{
+    struct shadow_view view = shadow_view(&space->shadow, op->address);
+    uint64_t page = mmk_page_down(op->address);
+
+    if (view.lazy) {
+        return; /* settle_lazy() has seen all of it */
+    }
+    if (op->access != MMK_ACCESS_WRITE) {
+        check_word(replay, &view, op->address & ~(uint64_t)7, "after the access");
+    }
+    check_word(replay, &view, page + (spread(replay->fault_number) & ~MMK_PAGE_MASK & ~7u),
+               "after the access");
+}
+
+static enum step judge(struct replay *replay, const struct op *op, enum mmk_fault_result got,
+                       enum mmk_fault_result predicted)
+{
+    if (got == MMK_FAULT_OOM && replay_is_exhausted(replay)) {
+        return STEP_NO_MEMORY;
+    }
+    replay_diverge(replay, "%s at 0x%" PRIx64 ": %s, expected %s", access_names[op->access],
+                   op->address, result_names[got], result_names[predicted]);
+    return STEP_DONE;
+}
+
+static enum step access_mmkit(struct replay *replay, struct space *space, const struct op *op,
+                              enum mmk_fault_result predicted)
+{
+    struct shadow_view before = shadow_view(&space->shadow, op->address);
+    uint64_t stamp = next_stamp(replay);
+    uint64_t word = stamp;
+    enum mmk_fault_result got;
+
+    replay_space_load(replay, space);
+    if (predicted == MMK_FAULT_DONE && op->access == MMK_ACCESS_WRITE &&
+        before.kind != SHADOW_NONE && !before.lazy) {
+        check_word(replay, &before, op->address & ~(uint64_t)7, "before a write");
+    }
+    got = perform(op->address, op->access, &word);
+    replay->result->faults.unneeded += !replay_space_observe(space);
+    if (got != predicted) {
+        return judge(replay, op, got, predicted);
+    }
+    if (got != MMK_FAULT_DONE) {
+        return STEP_DONE;
+    }
+    if (before.lazy) {
+        settle_lazy(replay, space, op, &before, stamp);
+    }
+    shadow_touch(&space->shadow, op->address, op->access, stamp);
+    check_after(replay, space, op);
+    return STEP_DONE;
+}
+
+enum step replay_fault(struct replay *replay, struct space *space, const struct op *op)
+{
+    enum mmk_fault_result predicted =
+        shadow_predict(&space->shadow, op->address, (enum mmk_access)op->access);
+
+    replay->fault_number++;
+    if (!replay_is_planning(replay)) {
+        return access_mmkit(replay, space, op, predicted);
+    }
+    if (predicted == MMK_FAULT_DONE) {
+        shadow_touch(&space->shadow, op->address, op->access, next_stamp(replay));
+    }
+    return STEP_DONE;
+}

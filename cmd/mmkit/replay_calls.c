@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * replay_calls.c - every recorded operation but the fault: on mmkit first, then on the shadow.
+ *
+ * What Linux answered is what mmkit must answer. An MMK_ENOMEM where Linux had memory is a
+ * divergence, unless the machine really has none left: then the replay ends.
+ */
+#include "replay_state.h"
+
+#include <inttypes.h>
+
+/* Compares the result of a call; => STEP_NO_MEMORY if the machine is at fault */
+static enum step judge(struct replay *replay, const char *call, int64_t got, int64_t recorded)
+{
+    if (got == recorded) {
+        return STEP_DONE;
+    }
+    if (got == MMK_ENOMEM && replay_is_exhausted(replay)) {
+        return STEP_NO_MEMORY;
+    }
+    replay_diverge(replay, "%s answered 0x%" PRIx64 ", recorded 0x%" PRIx64, call, (uint64_t)got,
+                   (uint64_t)recorded);
+    return STEP_DONE;
+}
+
+static enum step judge_void(struct replay *replay, const char *call)
+{
+    return judge(replay, call, MMK_ENOMEM, 0);
+}
+
+/* A recorded address without MAP_FIXED was free on Linux, so it must be free here. */
+static unsigned placement(struct space *space, const struct op *op)
+{
+    if ((op->flags & MMK_MAP_FIXED) != 0) {
+        return op->flags;
+    }
+    return op->flags | (shadow_is_free(&space->shadow, op->address, op->address + op->length)
+                            ? MMK_MAP_FIXED_NOREPLACE
+                            : MMK_MAP_FIXED);
+}
+
+static void map_in_shadow(struct replay *replay, struct space *space, const struct op *op,
+                          const struct replay_file *file)
+{
+    struct shadow_region region = {.start = op->address,
+                                   .end = op->address + op->length,
+                                   .index = op->argument >> MMK_PAGE_SHIFT,
+                                   .object = file == NULL ? NULL : file->shadow,
+                                   .prot = op->prot,
+                                   .shared = (op->flags & MMK_MAP_SHARED) != 0,
+                                   .grows_down = (op->flags & MMK_MAP_GROWSDOWN) != 0};
+
+    if (file == NULL && region.shared) {
+        region.object = shadow_object_create(&replay->world, false, 0);
+        shadow_map(&space->shadow, &region);
+        shadow_object_put(&replay->world, region.object);
+        return;
+    }
+    shadow_map(&space->shadow, &region);
+}
+
+static enum step do_mmap(struct replay *replay, struct space *space, const struct op *op)
+{
+    struct replay_file *file = NULL;
+    enum step step = STEP_DONE;
+    int64_t got;
+
+    if (op->file != 0) {
+        file = replay_file_for(replay, op);
+        if (file == NULL) {
+            return judge_void(replay, "opening a file");
+        }
+    }
+    if (!replay_is_planning(replay)) {
+        got = mmk_mmap(space->mm, op->address, op->length, op->prot, placement(space, op),
+                       file == NULL ? NULL : file->object, op->argument);
+        step = judge(replay, "mmap", got, (int64_t)op->address);
+    }
+    map_in_shadow(replay, space, op, file);
+    return step;
+}
+
+static enum step do_munmap(struct replay *replay, struct space *space, const struct op *op)
+{
+    enum step step = STEP_DONE;
+
+    if (!replay_is_planning(replay)) {
+        step = judge(replay, "munmap", mmk_munmap(space->mm, op->address, op->length), 0);
+    }
+    shadow_unmap(&space->shadow, op->address, op->address + op->length);
+    return step;
+}
+
+static enum step do_mprotect(struct replay *replay, struct space *space, const struct op *op)
+{
+    uint64_t end = op->address + op->length;
+    enum step step = STEP_DONE;
+
+    if (op->partial && shadow_is_covered(&space->shadow, op->address, end)) {
+        return STEP_SKIPPED; /* Linux had no memory: nothing was changed */
+    }
+    if (!replay_is_planning(replay)) {
+        step = judge(replay, "mprotect",
+                     mmk_mprotect(space->mm, op->address, op->length, op->prot),
+                     op->partial ? MMK_ENOMEM : 0);
+    }
+    shadow_protect(&space->shadow, op->address, end, op->prot);
+    return step;
+}
+
+static enum step do_madvise(struct replay *replay, struct space *space, const struct op *op)
+{
+    uint64_t end = op->address + op->length;
+    enum step step = STEP_DONE;
+
+    if (op->partial && shadow_is_covered(&space->shadow, op->address, end)) {
+        return STEP_SKIPPED;
+    }
+    if (!replay_is_planning(replay)) {
+        step = judge(replay, "madvise",
+                     mmk_madvise(space->mm, op->address, op->length, (int)op->argument),
+                     op->partial ? MMK_ENOMEM : 0);
+    }
+    if (op->argument == MMK_MADV_DONTNEED) {
+        shadow_discard(&space->shadow, op->address, end);
+    } else if (op->argument == MMK_MADV_FREE) {
+        shadow_lazy_free(&space->shadow, op->address, end);
+    }
+    return step;
+}
+
+/* The first brk after exec tells where the heap starts. */
+static enum step start_heap(struct replay *replay, struct space *space, uint64_t start)
+{
+    space->shadow.brk_start = start;
+    space->shadow.brk_end = start;
+    if (replay_is_planning(replay)) {
+        return STEP_DONE;
+    }
+    return judge(replay, "setting the break", mmk_set_brk(space->mm, start), 0);
+}
+
+static enum step do_brk(struct replay *replay, struct space *space, const struct op *op)
+{
+    struct shadow *shadow = &space->shadow;
+    uint64_t result = op->argument;
+    uint64_t got;
+
+    if (shadow->brk_start == 0) {
+        return start_heap(replay, space, result);
+    }
+    if (result == shadow->brk_end && op->address > shadow->brk_end) {
+        return STEP_SKIPPED; /* Linux refused: its limits are not ours */
+    }
+    if (!replay_is_planning(replay)) {
+        got = mmk_brk(space->mm, op->address);
+        if (got != result && got == shadow->brk_end && replay_is_exhausted(replay)) {
+            return STEP_NO_MEMORY;
+        }
+        judge(replay, "brk", (int64_t)got, (int64_t)result);
+    }
+    shadow_set_brk(shadow, result);
+    return STEP_DONE;
+}
+
+static enum step do_exec(struct replay *replay, const struct op *op)
+{
+    struct space *space = replay_space_create(replay);
+
+    if (space == NULL) {
+        return judge_void(replay, "exec");
+    }
+    replay_space_leave(replay, op->task);
+    replay_space_enter(replay, space, op->task);
+    return STEP_DONE;
+}
+
+static enum step do_fork(struct replay *replay, struct space *space, const struct op *op)
+{
+    struct space *child = replay_space_fork(replay, space);
+
+    if (child == NULL) {
+        return judge_void(replay, "fork");
+    }
+    replay_space_enter(replay, child, op->child);
+    replay_space_observe(child);
+    replay_space_account(replay, child);
+    return STEP_DONE;
+}
+
+enum step replay_call(struct replay *replay, const struct op *op)
+{
+    struct space *space = replay->task_spaces[op->task];
+
+    if (space == NULL && op->kind != OP_EXEC) {
+        return STEP_SKIPPED; /* its fork or exec failed, which has been counted */
+    }
+    switch ((enum op_kind)op->kind) {
+    case OP_MMAP:
+    case OP_EXEC_MAP:
+        return do_mmap(replay, space, op);
+    case OP_MUNMAP:
+        return do_munmap(replay, space, op);
+    case OP_MPROTECT:
+        return do_mprotect(replay, space, op);
+    case OP_MADVISE:
+        return do_madvise(replay, space, op);
+    case OP_BRK:
+        return do_brk(replay, space, op);
+    case OP_EXEC:
+        return do_exec(replay, op);
+    case OP_SHARE:
+        replay_space_enter(replay, space, op->child);
+        return STEP_DONE;
+    case OP_FORK:
+        return do_fork(replay, space, op);
+    case OP_EXIT:
+        replay_space_leave(replay, op->task);
+        return STEP_DONE;
+    default:
+        return STEP_SKIPPED;
+    }
+}

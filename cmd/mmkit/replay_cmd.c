@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* replay_cmd.c - `mmkit replay`: options, runs, reports, exit status. */
+#include "replay_cmd.h"
+
+#include "options.h"
+#include "report.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    KEY_POLICY = 0x100,
+    KEY_COMPARE,
+    KEY_MEMORY,
+    KEY_CHECK,
+    KEY_JSON,
+    KEY_WRONG_AT,
+    KEY_LATER, /* named in the contract, not there yet */
+    KEY_SPECULATE,
+};
+
+enum { CHECK_INTERVAL = 1000, POLICIES = 3, STATUS_FAULT = 1, STATUS_BAD_INPUT = 2 };
+
+static const char *const policy_names[POLICIES] = {
+    [MMK_TABLES_MMKIT] = "mmkit",
+    [MMK_TABLES_LINUX_618] = "linux-6.18",
+    [MMK_TABLES_NEVER] = "never",
+};
+
+struct arguments {
+    const char *trace, *json;
+    unsigned first_policy, policies;
+    struct replay_options options;
+};
+
+static const struct argp_option option_list[] = {
+    {"policy", KEY_POLICY, "NAME", 0,
+     "Which empty page tables are freed: mmkit (all, at once; the default), linux-6.18, never", 0},
+    {"compare", KEY_COMPARE, NULL, 0, "Run all three policies, one after the other", 0},
+    {"memory", KEY_MEMORY, "SIZE", 0,
+     "RAM of the machine; K, M, G and T multiply by 1024 (default: what the trace can need at most)",
+     0},
+    {"check", KEY_CHECK, "N", OPTION_ARG_OPTIONAL,
+     "After every event check what it touched; every N events (default 1000) and at the end, "
+     "everything",
+     0},
+    {"json", KEY_JSON, "FILE", 0,
+     "Write the results as one JSON object to FILE; - is standard output, and the summary then "
+     "goes to standard error",
+     0},
+    {"swap", KEY_LATER, "SIZE", OPTION_HIDDEN, NULL, 0},
+    {"huge", KEY_LATER, "MODE", OPTION_HIDDEN, NULL, 0},
+    {"around", KEY_LATER, "SIZE", OPTION_HIDDEN, NULL, 0},
+    {"speculate", KEY_LATER, "MODE", OPTION_HIDDEN, NULL, 0},
+    {"wrong-at", KEY_WRONG_AT, "N", OPTION_HIDDEN, NULL, 0}, /* for tests of the checks */
+    {0},
+};
+
+static void parse_policy(struct argp_state *state, struct arguments *arguments, const char *name)
+{
+    unsigned policy;
+
+    for (policy = 0; policy < POLICIES; policy++) {
+        if (strcmp(name, policy_names[policy]) == 0) {
+            arguments->first_policy = policy;
+            return;
+        }
+    }
+    argp_failure(state, STATUS_BAD_INPUT, 0,
+                 "--policy %s: expected mmkit, linux-6.18 or never", name);
+}
+
+static void parse_memory(struct argp_state *state, struct arguments *arguments, const char *text)
+{
+    uint64_t bytes;
+
+    if (!option_size(text, &bytes) || bytes < MMK_PAGE_SIZE) {
+        argp_failure(state, STATUS_BAD_INPUT, 0,
+                     "--memory %s: expected a size of at least 4K, such as 512M", text);
+    }
+    arguments->options.memory = mmk_page_down(bytes);
+    arguments->options.memory_text = text;
+}
+
+static uint64_t parse_count(struct argp_state *state, const char *option, const char *text)
+{
+    uint64_t number = 0;
+
+    if (!option_number(text, &number) || number == 0) {
+        argp_failure(state, STATUS_BAD_INPUT, 0, "--%s=%s: expected a number from 1", option,
+                     text);
+    }
+    return number;
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+
+    switch (key) {
+    case KEY_POLICY:
+        parse_policy(state, arguments, text);
+        return 0;
+    case KEY_COMPARE:
+        arguments->policies = POLICIES;
+        return 0;
+    case KEY_MEMORY:
+        parse_memory(state, arguments, text);
+        return 0;
+    case KEY_CHECK:
+        arguments->options.check_interval =
+            text == NULL ? CHECK_INTERVAL : parse_count(state, "check", text);
+        return 0;
+    case KEY_JSON:
+        arguments->json = text;
+        return 0;
+    case KEY_WRONG_AT:
+        arguments->options.wrong_at = parse_count(state, "wrong-at", text);
+        return 0;
+    case KEY_LATER:
+        argp_failure(state, STATUS_BAD_INPUT, 0,
+                     "--swap, --huge, --around and --speculate are not supported yet");
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->trace != NULL) {
+            argp_failure(state, STATUS_BAD_INPUT, 0, "'%s': expected one trace a run", text);
+        }
+        arguments->trace = text;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_failure(state, STATUS_BAD_INPUT, 0, "expected a trace");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp parser = {
+    .options = option_list,
+    .parser = parse_option,
+    .args_doc = "TRACE",
+    .doc = "Replay a recording of real programs (the text of `perf script`, plain or "
+           "zstd-compressed; - is standard input) on mmkit: every process and thread, every "
+           "memory call at its recorded address, every page fault as a real access. Each page "
+           "that is written is stamped, each access checks what the program must see, and at the "
+           "end every frame must be back.\v"
+           "Exit status: 0 all is well; 1 mmkit is at fault (a divergence, a leak, or, under "
+           "policy mmkit, a page table more than the live pages need); 2 bad usage, bad input, or "
+           "too little memory.",
+};
+
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* => false after a message */
+static bool run(const struct arguments *arguments, struct report *reports)
+{
+    struct replay_options options = arguments->options;
+    struct program *program;
+    double start = now();
+    double parse_seconds;
+    bool complete = true;
+    unsigned i;
+
+    program = program_read(arguments->trace);
+    if (program == NULL) {
+        return false;
+    }
+    parse_seconds = now() - start;
+    if (options.memory_text == NULL) {
+        options.memory = replay_estimate_memory(program);
+    }
+    for (i = 0; i < arguments->policies && complete; i++) {
+        options.policy = (enum mmk_table_policy)(arguments->first_policy + i);
+        reports[i].trace = arguments->trace;
+        reports[i].policy = policy_names[options.policy];
+        reports[i].parse_seconds = parse_seconds;
+        complete = replay_run(program, &options, &reports[i].result);
+    }
+    program_free(program);
+    return complete;
+}
+
+static void write_json(FILE *stream, const struct arguments *arguments,
+                       const struct report *reports)
+{
+    struct json json;
+    unsigned i;
+
+    json_begin(&json, stream);
+    json_object(&json, NULL);
+    if (arguments->policies == 1) {
+        report_json(&json, &reports[0]);
+    } else {
+        json_string(&json, "trace", arguments->trace);
+        json_array(&json, "policies");
+        for (i = 0; i < arguments->policies; i++) {
+            json_object(&json, NULL);
+            report_json(&json, &reports[i]);
+            json_close(&json, '}');
+        }
+        json_close(&json, ']');
+    }
+    json_close(&json, '}');
+    json_end(&json);
+}
+
+/* => false after a message */
+static bool write_reports(const struct arguments *arguments, const struct report *reports)
+{
+    bool to_stdout = arguments->json != NULL && strcmp(arguments->json, "-") == 0;
+    FILE *stream = stdout;
+    bool failed;
+
+    report_print(to_stdout ? stderr : stdout, reports, arguments->policies);
+    if (arguments->json == NULL) {
+        return true;
+    }
+    if (!to_stdout) {
+        stream = fopen(arguments->json, "w");
+    }
+    failed = stream == NULL;
+    if (!failed) {
+        write_json(stream, arguments, reports);
+        failed = (to_stdout ? fflush(stream) : fclose(stream)) != 0;
+    }
+    if (failed) {
+        fprintf(stderr, "%s: cannot write: %s\n", arguments->json, strerror(errno));
+    }
+    return !failed;
+}
+
+static bool is_fault(const struct report *report, unsigned policy)
+{
+    const struct replay_result *result = &report->result;
+
+    return result->divergences > 0 || result->leaked_frames != 0 ||
+           (policy == MMK_TABLES_MMKIT && result->tables.excess_max_bytes > 0);
+}
+
+int replay_cmd(int argc, char **argv)
+{
+    struct arguments arguments = {.first_policy = MMK_TABLES_MMKIT, .policies = 1};
+    struct report reports[POLICIES];
+    int status = 0;
+    unsigned i;
+
+    argp_parse(&parser, argc, argv, 0, NULL, &arguments);
+    arguments.options.progress = isatty(STDERR_FILENO) != 0;
+    if (arguments.policies > 1) {
+        arguments.first_policy = 0;
+    }
+    if (!run(&arguments, reports) || !write_reports(&arguments, reports)) {
+        return STATUS_BAD_INPUT;
+    }
+    for (i = 0; i < arguments.policies; i++) {
+        if (is_fault(&reports[i], arguments.first_policy + i)) {
+            status = STATUS_FAULT;
+        }
+    }
+    return status;
+}

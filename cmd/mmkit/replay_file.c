@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * replay_file.c - a recording's files as mmkit objects. What they held is not recorded: their
+ * content is a function of identity and place, and they are as long as they were mapped.
+ */
+#include "replay_state.h"
+
+static int read_page(struct mmk_object *object, uint64_t index, void *page)
+{
+    const struct replay_file *file = mmk_object_private(object);
+
+    content_file_fill(file->seed, index, page);
+    return 0;
+}
+
+static const struct mmk_object_ops file_ops = {.read_page = read_page, .release = NULL};
+
+static bool make_object(struct replay_file *file, uint64_t size)
+{
+    if (file->object == NULL) {
+        return mmk_object_create(&file_ops, size, file, &file->object) == 0;
+    }
+    return mmk_object_resize(file->object, size) == 0;
+}
+
+struct replay_file *replay_file_for(struct replay *replay, const struct op *op)
+{
+    struct replay_file *file = &replay->files[op->file - 1];
+    uint64_t end = op->argument + op->length;
+
+    if (file->shadow == NULL) {
+        file->seed = replay->program->files[op->file - 1].seed;
+        file->shadow = shadow_object_create(&replay->world, true, file->seed);
+    }
+    if (end > file->size) {
+        if (!replay_is_planning(replay) && !make_object(file, end)) {
+            return NULL;
+        }
+        file->size = end;
+    }
+    return file;
+}
+
+void replay_files_close(struct replay *replay)
+{
+    size_t i;
+
+    for (i = 0; i < replay->program->file_count; i++) {
+        struct replay_file *file = &replay->files[i];
+
+        if (file->object != NULL) {
+            mmk_object_put(file->object);
+        }
+        if (file->shadow != NULL) {
+            shadow_object_put(&replay->world, file->shadow);
+        }
+    }
+}

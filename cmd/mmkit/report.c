@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* report.c - see report.h. */
+#include "report.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+
+enum { LABEL_COLUMNS = 30, VALUE_COLUMNS = 16 };
+
+static double events_per_second(const struct report *report)
+{
+    const struct replay_result *result = &report->result;
+
+    return result->seconds > 0 ? (double)result->events / result->seconds : 0;
+}
+
+static void format_bytes(char *text, size_t size, int64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    unsigned unit = 0;
+
+    while (value >= 10240 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(text, size, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
+
+enum row_kind { ROW_COUNT, ROW_SIGNED, ROW_BYTES, ROW_SECONDS, ROW_RATE };
+
+struct row {
+    const char *label;
+    enum row_kind kind;
+    size_t offset; /* in struct report */
+};
+
+#define ROW(label, kind, field)                                                                    \
+    {                                                                                              \
+        label, kind, offsetof(struct report, field)                                                \
+    }
+
+static const struct row rows[] = {
+    ROW("events applied", ROW_COUNT, result.events),
+    ROW("lines without meaning here", ROW_COUNT, result.skipped),
+    ROW("address spaces", ROW_COUNT, result.processes),
+    ROW("memory of the machine", ROW_BYTES, result.memory),
+    ROW("replay time", ROW_SECONDS, result.seconds),
+    ROW("events per second", ROW_RATE, result.seconds),
+    ROW("faults: first write", ROW_COUNT, result.faults.anon),
+    ROW("        zero page", ROW_COUNT, result.faults.zero),
+    ROW("        file or shared page", ROW_COUNT, result.faults.file),
+    ROW("        copied on write", ROW_COUNT, result.faults.cow),
+    ROW("        own page again", ROW_COUNT, result.faults.reuse),
+    ROW("        nothing to do", ROW_COUNT, result.faults.spurious),
+    ROW("        not needed here", ROW_COUNT, result.faults.unneeded),
+    ROW("mapped, peak", ROW_BYTES, result.virt_peak_bytes),
+    ROW("resident, peak", ROW_BYTES, result.rss_peak_bytes),
+    ROW("page tables, peak", ROW_BYTES, result.tables.peak_bytes),
+    ROW("             least then", ROW_BYTES, result.tables.least_at_peak_bytes),
+    ROW("             most excess", ROW_BYTES, result.tables.excess_max_bytes),
+    ROW("             at the end", ROW_BYTES, result.tables.end_bytes),
+    ROW("             waiting, peak", ROW_BYTES, result.tables.waiting_peak_bytes),
+    ROW("             in stock, peak", ROW_BYTES, result.tables.stock_peak_bytes),
+    ROW("TLB flushes", ROW_COUNT, result.tlb.flushes),
+    ROW("    pages named", ROW_COUNT, result.tlb.pages),
+    ROW("    whole spaces", ROW_COUNT, result.tlb.full),
+    ROW("    interrupts", ROW_COUNT, result.tlb.ipis),
+    ROW("divergences", ROW_COUNT, result.divergences),
+    ROW("leaked frames", ROW_SIGNED, result.leaked_frames),
+};
+
+static void format_cell(char *text, size_t size, const struct report *report,
+                        const struct row *row)
+{
+    const void *field = (const char *)report + row->offset;
+
+    switch (row->kind) {
+    case ROW_COUNT:
+        snprintf(text, size, "%" PRIu64, *(const uint64_t *)field);
+        break;
+    case ROW_SIGNED:
+        snprintf(text, size, "%" PRId64, *(const int64_t *)field);
+        break;
+    case ROW_BYTES:
+        format_bytes(text, size, *(const int64_t *)field);
+        break;
+    case ROW_SECONDS:
+        snprintf(text, size, "%.3f s", *(const double *)field);
+        break;
+    case ROW_RATE:
+        snprintf(text, size, "%.0f", events_per_second(report));
+        break;
+    }
+}
+
+void report_print(FILE *stream, const struct report *reports, size_t count)
+{
+    char text[32];
+    size_t row, i;
+
+    fprintf(stream, "%s (read in %.3f s)\n\n%-*s", reports[0].trace, reports[0].parse_seconds,
+            LABEL_COLUMNS, "table policy");
+    for (i = 0; i < count; i++) {
+        fprintf(stream, "%*s", VALUE_COLUMNS, reports[i].policy);
+    }
+    for (row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        fprintf(stream, "\n%-*s", LABEL_COLUMNS, rows[row].label);
+        for (i = 0; i < count; i++) {
+            format_cell(text, sizeof text, &reports[i], &rows[row]);
+            fprintf(stream, "%*s", VALUE_COLUMNS, text);
+        }
+    }
+    putc('\n', stream);
+}
+
+static void write_faults(struct json *json, const struct replay_result *result)
+{
+    json_object(json, "faults");
+    json_unsigned(json, "anon", result->faults.anon);
+    json_unsigned(json, "zero", result->faults.zero);
+    json_unsigned(json, "file", result->faults.file);
+    json_unsigned(json, "cow", result->faults.cow);
+    json_unsigned(json, "swap", result->faults.swap);
+    json_unsigned(json, "reuse", result->faults.reuse);
+    json_unsigned(json, "spurious", result->faults.spurious);
+    json_unsigned(json, "unneeded", result->faults.unneeded);
+    json_close(json, '}');
+}
+
+static void write_tables(struct json *json, const struct replay_result *result)
+{
+    json_object(json, "tables");
+    json_unsigned(json, "peak_bytes", result->tables.peak_bytes);
+    json_unsigned(json, "end_bytes", result->tables.end_bytes);
+    json_unsigned(json, "least_at_peak_bytes", result->tables.least_at_peak_bytes);
+    json_signed(json, "excess_max_bytes", result->tables.excess_max_bytes);
+    json_unsigned(json, "waiting_peak_bytes", result->tables.waiting_peak_bytes);
+    json_unsigned(json, "stock_peak_bytes", result->tables.stock_peak_bytes);
+    json_close(json, '}');
+}
+
+static void write_tlb(struct json *json, const struct replay_result *result)
+{
+    json_object(json, "tlb");
+    json_unsigned(json, "flushes", result->tlb.flushes);
+    json_unsigned(json, "pages", result->tlb.pages);
+    json_unsigned(json, "full", result->tlb.full);
+    json_unsigned(json, "ipis", result->tlb.ipis);
+    json_close(json, '}');
+}
+
+void report_json(struct json *json, const struct report *report)
+{
+    const struct replay_result *result = &report->result;
+
+    json_string(json, "trace", report->trace);
+    json_string(json, "policy", report->policy);
+    json_unsigned(json, "events", result->events);
+    json_unsigned(json, "skipped", result->skipped);
+    json_unsigned(json, "processes", result->processes);
+    json_unsigned(json, "memory_bytes", result->memory);
+    json_real(json, "parse_seconds", report->parse_seconds);
+    json_real(json, "replay_seconds", result->seconds);
+    json_real(json, "events_per_second", events_per_second(report));
+    write_faults(json, result);
+    json_unsigned(json, "virt_peak_bytes", result->virt_peak_bytes);
+    json_unsigned(json, "rss_peak_bytes", result->rss_peak_bytes);
+    write_tables(json, result);
+    write_tlb(json, result);
+    json_unsigned(json, "divergences", result->divergences);
+    json_signed(json, "leaked_frames", result->leaked_frames);
+}

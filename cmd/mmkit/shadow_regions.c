@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shadow_regions.c - the shadow's mappings: a sorted array. Programs have tens to hundreds of
+ * them, and calls that change them are one event in a hundred, so moving the tail costs nothing
+ * that could be measured.
+ */
+#include "shadow_slots.h"
+
+#include "host_alloc.h"
+
+#include <mmkit/mm.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The first region that ends above `address`, or count. */
+static size_t find_above(struct shadow *shadow, uint64_t address)
+{
+    size_t low = 0, high = shadow->count;
+
+    if (shadow->last < shadow->count && shadow->regions[shadow->last].start <= address &&
+        address < shadow->regions[shadow->last].end) {
+        return shadow->last;
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (shadow->regions[middle].end > address) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    shadow->last = low;
+    return low;
+}
+
+const struct shadow_region *shadow_find(struct shadow *shadow, uint64_t address)
+{
+    size_t at = find_above(shadow, address);
+
+    if (at == shadow->count || shadow->regions[at].start > address) {
+        return NULL;
+    }
+    return &shadow->regions[at];
+}
+
+/* Makes room for one region at `at`, whose content is then undefined. */
+static struct shadow_region *insert(struct shadow *shadow, size_t at)
+{
+    shadow->regions = host_grow(shadow->regions, shadow->count, &shadow->capacity,
+                                sizeof shadow->regions[0]);
+    memmove(&shadow->regions[at + 1], &shadow->regions[at],
+            (shadow->count - at) * sizeof shadow->regions[0]);
+    shadow->count++;
+    return &shadow->regions[at];
+}
+
+static void drop(struct shadow *shadow, size_t at, size_t count)
+{
+    size_t i;
+
+    for (i = at; i < at + count; i++) {
+        if (shadow->regions[i].object != NULL) {
+            shadow_object_put(shadow->world, shadow->regions[i].object);
+        }
+    }
+    shadow->count -= count;
+    memmove(&shadow->regions[at], &shadow->regions[at + count],
+            (shadow->count - at) * sizeof shadow->regions[0]);
+}
+
+/* Makes `address` a border, where it lies inside a region. */
+static void split(struct shadow *shadow, uint64_t address)
+{
+    size_t at = find_above(shadow, address);
+    struct shadow_region *lower;
+
+    if (at == shadow->count || shadow->regions[at].start >= address) {
+        return;
+    }
+    lower = insert(shadow, at);
+    lower[0] = lower[1];
+    lower[0].end = address;
+    lower[1].start = address;
+    lower[1].index += (address - lower[0].start) >> MMK_PAGE_SHIFT;
+    if (lower->object != NULL) {
+        lower->object->references++;
+    }
+}
+
+static bool can_merge(const struct shadow_region *low, const struct shadow_region *high)
+{
+    uint64_t pages = (low->end - low->start) >> MMK_PAGE_SHIFT;
+
+    return low->end == high->start && low->prot == high->prot && low->shared == high->shared &&
+           low->grows_down == high->grows_down && low->object == high->object &&
+           (low->object == NULL || low->index + pages == high->index);
+}
+
+/* Merges what can be around the regions that touch [start, end]. */
+static void merge(struct shadow *shadow, uint64_t start, uint64_t end)
+{
+    size_t at = find_above(shadow, start == 0 ? 0 : start - 1);
+
+    while (at + 1 < shadow->count && shadow->regions[at].start <= end) {
+        struct shadow_region *low = &shadow->regions[at];
+
+        if (can_merge(low, low + 1)) {
+            low->end = low[1].end;
+            drop(shadow, at + 1, 1);
+        } else {
+            at++;
+        }
+    }
+}
+
+/* Splits at both ends; answers the first region of [start, end). */
+static size_t isolate(struct shadow *shadow, uint64_t start, uint64_t end)
+{
+    split(shadow, start);
+    split(shadow, end);
+    return find_above(shadow, start);
+}
+
+void shadow_unmap(struct shadow *shadow, uint64_t start, uint64_t end)
+{
+    size_t first = isolate(shadow, start, end);
+    size_t at;
+
+    for (at = first; at < shadow->count && shadow->regions[at].start < end; at++) {
+        shadow_zap(shadow, &shadow->regions[at], start, end);
+        shadow->mapped_bytes -= shadow->regions[at].end - shadow->regions[at].start;
+    }
+    drop(shadow, first, at - first);
+}
+
+void shadow_map(struct shadow *shadow, const struct shadow_region *region)
+{
+    size_t at;
+
+    shadow_unmap(shadow, region->start, region->end);
+    at = find_above(shadow, region->start);
+    *insert(shadow, at) = *region;
+    if (region->object != NULL) {
+        region->object->references++;
+    }
+    shadow->mapped_bytes += region->end - region->start;
+    merge(shadow, region->start, region->end);
+}
+
+bool shadow_protect(struct shadow *shadow, uint64_t start, uint64_t end, unsigned prot)
+{
+    uint64_t reached = start;
+    size_t at;
+
+    for (at = isolate(shadow, start, end);
+         at < shadow->count && shadow->regions[at].start == reached && reached < end; at++) {
+        shadow->regions[at].prot = prot;
+        reached = shadow->regions[at].end;
+    }
+    merge(shadow, start, end);
+    return reached >= end;
+}
+
+/* Calls act for each part of a region in [start, end). => false: there is a hole */
+static bool each_part(struct shadow *shadow, uint64_t start, uint64_t end,
+                      void (*act)(struct shadow *shadow, const struct shadow_region *region,
+                                  uint64_t start, uint64_t end))
+{
+    bool covered = true;
+    uint64_t reached = start;
+    size_t at;
+
+    for (at = find_above(shadow, start);
+         at < shadow->count && shadow->regions[at].start < end; at++) {
+        const struct shadow_region *region = &shadow->regions[at];
+
+        covered = covered && region->start <= reached;
+        act(shadow, region, start, end);
+        reached = region->end;
+    }
+    return covered && reached >= end;
+}
+
+bool shadow_discard(struct shadow *shadow, uint64_t start, uint64_t end)
+{
+    return each_part(shadow, start, end, shadow_zap);
+}
+
+bool shadow_lazy_free(struct shadow *shadow, uint64_t start, uint64_t end)
+{
+    return each_part(shadow, start, end, shadow_mark_lazy);
+}
+
+static void look_only(struct shadow *shadow, const struct shadow_region *region, uint64_t start,
+                      uint64_t end)
+{
+    (void)shadow;
+    (void)region;
+    (void)start;
+    (void)end;
+}
+
+bool shadow_is_covered(struct shadow *shadow, uint64_t start, uint64_t end)
+{
+    return each_part(shadow, start, end, look_only);
+}
+
+bool shadow_is_free(struct shadow *shadow, uint64_t start, uint64_t end)
+{
+    size_t at = find_above(shadow, start);
+
+    return at == shadow->count || shadow->regions[at].start >= end;
+}
+
+void shadow_set_brk(struct shadow *shadow, uint64_t end)
+{
+    uint64_t old_top = mmk_page_up(shadow->brk_end);
+    uint64_t new_top = mmk_page_up(end);
+    struct shadow_region heap = {.start = old_top,
+                                 .end = new_top,
+                                 .prot = MMK_PROT_READ | MMK_PROT_WRITE};
+
+    if (new_top > old_top) {
+        shadow_map(shadow, &heap);
+    } else if (new_top < old_top) {
+        shadow_unmap(shadow, new_top, old_top);
+    }
+    shadow->brk_end = end;
+}
+
+/* Linux: the stack may grow to the limit, and keeps a gap to what lies below it. */
+static bool grow_stack(struct shadow *shadow, uint64_t address)
+{
+    size_t at = find_above(shadow, address);
+    uint64_t page = mmk_page_down(address);
+    struct shadow_region *stack;
+    uint64_t floor;
+
+    if (at == shadow->count || !shadow->regions[at].grows_down) {
+        return false;
+    }
+    stack = &shadow->regions[at];
+    floor = at == 0 ? 0 : shadow->regions[at - 1].end;
+    if (at > 0 && !shadow->regions[at - 1].grows_down && shadow->regions[at - 1].prot != 0) {
+        floor += shadow->world->stack_guard_gap;
+    }
+    if (stack->end - page > shadow->world->stack_limit || page < floor) {
+        return false;
+    }
+    shadow->mapped_bytes += stack->start - page;
+    stack->start = page;
+    return true;
+}
+
+static bool is_allowed(unsigned prot, enum mmk_access access)
+{
+    switch (access) {
+    case MMK_ACCESS_WRITE:
+        return (prot & MMK_PROT_WRITE) != 0;
+    case MMK_ACCESS_EXEC:
+        return (prot & MMK_PROT_EXEC) != 0;
+    default: /* x86-64 cannot map anything unreadable but nothing at all */
+        return prot != MMK_PROT_NONE;
+    }
+}
+
+enum mmk_fault_result shadow_predict(struct shadow *shadow, uint64_t address,
+                                     enum mmk_access access)
+{
+    const struct shadow_region *region = shadow_find(shadow, address);
+
+    if (region == NULL && grow_stack(shadow, address)) {
+        region = shadow_find(shadow, address);
+    }
+    if (region == NULL) {
+        return MMK_FAULT_SEGV_MAPERR;
+    }
+    return is_allowed(region->prot, access) ? MMK_FAULT_DONE : MMK_FAULT_SEGV_ACCERR;
+}
