@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+#
+# A thin front for Meson. `make run` shows what mmkit does; `make test` says whether it does it.
+# Both first see to what the machine lacks (tools/deps.sh).
+
+.PHONY: all run test test-long bench format tidy clean deps deps-test
+
+all: deps build/build.ninja
+	@ninja -C build
+
+# The main job: a recording of redis-server, replayed under three policies for page tables.
+run: deps build/build.ninja
+	@ninja -C build --quiet mmkit
+	build/mmkit replay traces/redis.txt.zst --compare
+
+test: deps-test builds
+	@tools/run_tests.py build:unit,cli,tidy,replay build-asan:unit,smoke build-tsan:stress
+
+test-long: deps-test builds build-cov/build.ninja build-bench/build.ninja
+	@tools/run_tests.py build:long build-asan:checked build-tsan:soak \
+	    build-cov:coverage build-bench:count
+
+# Events a second; instructions a fault, a map, an event. UPDATE=1 accepts the new counts.
+bench: deps-test build-bench/build.ninja
+	@ninja -C build-bench --quiet
+	@bench/speed.py build-bench/mmkit
+	@bench/instructions.py build-bench $(if $(UPDATE),--update)
+
+format: deps-test
+	@clang-format-14 -i $$(git ls-files --cached --others --exclude-standard '*.c' '*.h')
+
+tidy: deps-test build/build.ninja
+	@tools/run_tests.py build:tidy
+
+clean:
+	rm -rf build build-asan build-tsan build-cov build-bench
+
+deps:
+	@tools/deps.sh build
+
+deps-test:
+	@tools/deps.sh test
+
+# One configuration a folder. The sanitizers are clang 19's, which is also the second compiler
+# that must have nothing to warn of.
+.PHONY: builds
+builds: build/build.ninja build-asan/build.ninja build-tsan/build.ninja
+
+build/build.ninja:
+	@meson setup build >/dev/null
+
+build-asan/build.ninja:
+	@CC=clang-19 meson setup build-asan -Dbuildtype=debug -Doptimization=1 \
+	    -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=all >/dev/null
+
+build-tsan/build.ninja:
+	@CC=clang-19 meson setup build-tsan -Dbuildtype=debug -Doptimization=1 \
+	    -Db_sanitize=thread >/dev/null
+
+build-cov/build.ninja:
+	@CC=clang-19 meson setup build-cov -Dbuildtype=debug -Doptimization=0 \
+	    -Dc_args='-fprofile-instr-generate -fcoverage-mapping' \
+	    -Dc_link_args=-fprofile-instr-generate >/dev/null
+
+build-bench/build.ninja:
+	@CC=gcc meson setup build-bench -Dbuildtype=release -Ddebug=true \
+	    -Dlock_check=false >/dev/null

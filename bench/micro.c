@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * micro.c - the library's operations one at a time, on the machine port, for counting
+ * instructions.
+ *
+ *     micro NAME COUNT
+ *
+ * prepares what the operation needs, then performs it COUNT times inside measured(), which is the
+ * only function that bench/instructions.py counts. The library is called directly: no software
+ * MMU, no TLB of the machine's is in the way.
+ */
+#include <machine.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TABLE_SPAN ((uint64_t)512 * MMK_PAGE_SIZE) /* what one pte table covers */
+#define ARENA      ((mmk_vaddr_t)1 << 32)
+
+static struct mmk_mm *mm;
+static struct mmk_mm *child;
+
+static void must(bool fine, const char *what)
+{
+    if (fine)
+        return;
+    fprintf(stderr, "micro: %s failed\n", what);
+    exit(1);
+}
+
+static void map(struct mmk_mm *where, mmk_vaddr_t addr, uint64_t length)
+{
+    int64_t result = mmk_mmap(where, addr, length, MMK_PROT_READ | MMK_PROT_WRITE,
+                              MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS | MMK_MAP_FIXED, NULL, 0);
+
+    must(result == (int64_t)addr, "mmap");
+}
+
+static void touch(mmk_vaddr_t addr, enum mmk_access access)
+{
+    must(mmk_fault(mm, addr, access) == MMK_FAULT_DONE, "fault");
+}
+
+/* The nth page that is not the first of its table. */
+static mmk_vaddr_t inner_page(uint64_t n)
+{
+    return ARENA + n / 511 * TABLE_SPAN + (n % 511 + 1) * MMK_PAGE_SIZE;
+}
+
+/* Enough address space for `count` pages at inner_page(), with every table already there. */
+static void prepare_tables(uint64_t count)
+{
+    uint64_t tables = count / 511 + 1;
+    uint64_t i;
+
+    map(mm, ARENA, tables * TABLE_SPAN);
+    for (i = 0; i < tables; i++)
+        touch(ARENA + i * TABLE_SPAN, MMK_ACCESS_WRITE);
+}
+
+/* `count` inner pages, all written. */
+static void prepare_pages(uint64_t count)
+{
+    uint64_t i;
+
+    prepare_tables(count);
+    for (i = 0; i < count; i++)
+        touch(inner_page(i), MMK_ACCESS_WRITE);
+}
+
+/* As prepare_pages(), then a child that shares them. */
+static void prepare_child(uint64_t count)
+{
+    prepare_pages(count);
+    must(mmk_fork(mm, &child) == 0, "fork");
+}
+
+/* One slot of 2 MiB for each, empty; the levels above are kept by a page outside. */
+static void prepare_slots(uint64_t count)
+{
+    map(mm, ARENA, (count + 1) * TABLE_SPAN);
+    touch(ARENA + count * TABLE_SPAN, MMK_ACCESS_WRITE);
+}
+
+/* One page is written; its neighbours' tables, if any, go with it. */
+static void prepare_one(uint64_t count)
+{
+    (void)count;
+    map(mm, ARENA, TABLE_SPAN);
+    touch(ARENA, MMK_ACCESS_WRITE);
+}
+
+static void do_fault_anon(uint64_t i)
+{
+    touch(inner_page(i), MMK_ACCESS_WRITE);
+}
+
+static void do_fault_zero(uint64_t i)
+{
+    touch(inner_page(i), MMK_ACCESS_READ);
+}
+
+static void do_fault_table(uint64_t i)
+{
+    touch(ARENA + i * TABLE_SPAN, MMK_ACCESS_WRITE);
+}
+
+static void do_fault_spurious(uint64_t i)
+{
+    (void)i;
+    touch(ARENA, MMK_ACCESS_WRITE);
+}
+
+static void do_map_unmap(uint64_t i)
+{
+    (void)i;
+    map(mm, ARENA + TABLE_SPAN, MMK_PAGE_SIZE);
+    must(mmk_munmap(mm, ARENA + TABLE_SPAN, MMK_PAGE_SIZE) == 0, "munmap");
+}
+
+static void do_map_touch_unmap(uint64_t i)
+{
+    (void)i;
+    map(mm, ARENA + TABLE_SPAN, MMK_PAGE_SIZE);
+    touch(ARENA + TABLE_SPAN, MMK_ACCESS_WRITE);
+    must(mmk_munmap(mm, ARENA + TABLE_SPAN, MMK_PAGE_SIZE) == 0, "munmap");
+}
+
+/* Gives a page back and touches it again; its table stays, for the first page's sake. */
+static void do_dontneed_touch(uint64_t i)
+{
+    (void)i;
+    touch(ARENA + MMK_PAGE_SIZE, MMK_ACCESS_WRITE);
+    must(mmk_madvise(mm, ARENA + MMK_PAGE_SIZE, MMK_PAGE_SIZE, MMK_MADV_DONTNEED) == 0, "madvise");
+}
+
+/* The same with the table's only page: the table goes, and comes back. */
+static void do_dontneed_table(uint64_t i)
+{
+    (void)i;
+    must(mmk_madvise(mm, ARENA, MMK_PAGE_SIZE, MMK_MADV_DONTNEED) == 0, "madvise");
+    touch(ARENA, MMK_ACCESS_WRITE);
+}
+
+/* Splits a mapping in three, then merges it again. */
+static void do_protect(uint64_t i)
+{
+    (void)i;
+    must(mmk_mprotect(mm, ARENA + MMK_PAGE_SIZE, MMK_PAGE_SIZE, MMK_PROT_READ) == 0, "mprotect");
+    must(mmk_mprotect(mm, ARENA + MMK_PAGE_SIZE, MMK_PAGE_SIZE, MMK_PROT_READ | MMK_PROT_WRITE) ==
+             0,
+         "mprotect");
+}
+
+static void do_fault_copy(uint64_t i)
+{
+    touch(inner_page(i), MMK_ACCESS_WRITE);
+}
+
+/* One fork of all the pages: counted per page. */
+static void do_fork(uint64_t i)
+{
+    if (i == 0)
+        must(mmk_fork(mm, &child) == 0, "fork");
+}
+
+/* One munmap of all the pages: counted per page. */
+static void do_unmap(uint64_t i)
+{
+    if (i == 0)
+        must(mmk_munmap(mm, ARENA, inner_page(UINT64_C(1) << 20) - ARENA) == 0, "munmap");
+}
+
+static const struct operation {
+    const char *name;
+    void (*prepare)(uint64_t count);
+    void (*perform)(uint64_t i);
+} operations[] = {
+    {"fault-anon", prepare_tables, do_fault_anon},
+    {"fault-zero", prepare_tables, do_fault_zero},
+    {"fault-table", prepare_slots, do_fault_table},
+    {"fault-spurious", prepare_one, do_fault_spurious},
+    {"fault-copy", prepare_child, do_fault_copy},
+    {"map-unmap", prepare_one, do_map_unmap},
+    {"map-touch-unmap", prepare_one, do_map_touch_unmap},
+    {"dontneed-touch", prepare_one, do_dontneed_touch},
+    {"dontneed-table", prepare_one, do_dontneed_table},
+    {"protect-twice", prepare_one, do_protect},
+    {"fork-page", prepare_pages, do_fork},
+    {"unmap-page", prepare_pages, do_unmap},
+};
+
+/* Not inlined, and found by name: callgrind collects only while this runs. */
+static MMK_NOINLINE void measured(const struct operation *operation, uint64_t count)
+{
+    uint64_t i;
+
+    for (i = 0; i < count; i++)
+        operation->perform(i);
+}
+
+static const struct operation *find(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
+        if (strcmp(operations[i].name, name) == 0)
+            return &operations[i];
+    return NULL;
+}
+
+static void list(void)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
+        puts(operations[i].name);
+}
+
+static void run(const struct operation *operation, uint64_t count)
+{
+    struct machine_config config = {
+        .memory = (uint64_t)256 << 20, .cpus = 1, .populate = true, .mmkit = MMK_CONFIG_DEFAULT};
+
+    must(machine_create(&config) == 0, "machine_create");
+    machine_cpu_attach(0);
+    must(mmk_mm_create(&mm) == 0, "mm_create");
+    machine_switch_mm(mm);
+    operation->prepare(count);
+    measured(operation, count);
+    machine_switch_mm(NULL);
+    if (child)
+        mmk_mm_put(child);
+    mmk_mm_put(mm);
+    machine_cpu_detach();
+    machine_destroy();
+}
+
+int main(int argc, char **argv)
+{
+    const struct operation *operation;
+    uint64_t count;
+
+    if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+        list();
+        return 0;
+    }
+    operation = argc == 3 ? find(argv[1]) : NULL;
+    count = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
+    if (!operation || count == 0 || count > 10000) {
+        fprintf(stderr, "usage: micro --list | NAME COUNT (at most 10000)\n");
+        return 2;
+    }
+    run(operation, count);
+    return 0;
+}

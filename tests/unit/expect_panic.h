@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * expect_panic.h - runs something that must panic, in a child process, and checks what it said.
+ * The child prints the panic to standard error and ends by SIGABRT (the machine port does that).
+ */
+#ifndef EXPECT_PANIC_H
+#define EXPECT_PANIC_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The child's half: does not return. */
+static void expect_panic_child(void (*function)(void *), void *argument, int error)
+{
+    const struct rlimit none = {0, 0};
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    signal(SIGABRT, SIG_DFL); /* cmocka's handler would report a failing test */
+    dup2(error, STDERR_FILENO);
+    function(argument);
+    _exit(0);
+}
+
+/* True when function(argument) panicked with a message that contains `text`. */
+static bool expect_panic(void (*function)(void *), void *argument, const char *text)
+{
+    char said[4096];
+    size_t length = 0;
+    ssize_t n;
+    int pipes[2], status = 0;
+    pid_t child;
+
+    fflush(NULL);
+    if (pipe(pipes) != 0)
+        return false;
+    child = fork();
+    if (child == 0)
+        expect_panic_child(function, argument, pipes[1]);
+    close(pipes[1]);
+    while (length < sizeof(said) - 1 &&
+           (n = read(pipes[0], said + length, sizeof(said) - 1 - length)) > 0)
+        length += (size_t)n;
+    said[length] = '\0';
+    close(pipes[0]);
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return false;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strstr(said, text))
+        return true;
+    fprintf(stderr, "expected a panic with \"%s\"; status %#x, it said: %s\n", text,
+            (unsigned)status, said);
+    return false;
+}
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run_cpus.h - runs a function on several virtual CPUs at once.
+ *
+ * cmocka's assertions work in the main thread only: others use check(), which panics.
+ */
+#ifndef RUN_CPUS_H
+#define RUN_CPUS_H
+
+#include "machine.h"
+#include <mmkit/port/cpu.h>
+#include <pthread.h>
+
+#define check(condition) mmk_assert(condition, "test: " #condition)
+
+struct cpu_thread {
+    pthread_t thread;
+    unsigned cpu;
+    void (*function)(unsigned cpu, void *argument);
+    void *argument;
+};
+
+static void *cpu_thread_run(void *argument)
+{
+    const struct cpu_thread *own = argument;
+
+    machine_cpu_attach(own->cpu);
+    own->function(own->cpu, own->argument);
+    machine_cpu_detach();
+    return NULL;
+}
+
+/* Starts function(cpu, argument) in a new thread that is virtual CPU `cpu`. */
+static inline void cpu_start(struct cpu_thread *thread, unsigned cpu,
+                             void (*function)(unsigned cpu, void *argument), void *argument)
+{
+    int error;
+
+    *thread = (struct cpu_thread){.cpu = cpu, .function = function, .argument = argument};
+    error = pthread_create(&thread->thread, NULL, cpu_thread_run, thread);
+    check(error == 0);
+}
+
+/* => the caller is no CPU, or lies between machine_idle_begin() and end */
+static inline void cpu_join(struct cpu_thread *thread)
+{
+    pthread_join(thread->thread, NULL);
+}
+
+/* On CPUs 0 to cpus - 1, until all are done. => the caller is no CPU */
+static inline void run_cpus(unsigned cpus, void (*function)(unsigned cpu, void *argument),
+                            void *argument)
+{
+    struct cpu_thread threads[MMK_MAX_CPUS];
+    unsigned cpu;
+
+    for (cpu = 0; cpu < cpus; cpu++)
+        cpu_start(&threads[cpu], cpu, function, argument);
+    for (cpu = 0; cpu < cpus; cpu++)
+        cpu_join(&threads[cpu]);
+}
+
+#endif

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""run_tests.py BUILD:SUITE[,SUITE...]... - builds, runs the suites, and says how many tests passed.
+
+A cmocka executable counts by its cases, any other test as one; a test that dies counts as one
+failure more. A failing test's output is shown. The last line is "N passed, N failed".
+
+=> exit status 0; 1: a test failed, a build failed, or nothing ran
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+CASE_PASSED = re.compile(r"^\[       OK \] ", re.M)
+CASE_FAILED = re.compile(r"^\[  FAILED  \] (?!\d+ test)(\S+)", re.M)
+
+
+def count(test):
+    """The cases of one test of Meson's log: (passed, failed)."""
+    text = test.get("stdout", "") + test.get("stderr", "")
+    passed = len(CASE_PASSED.findall(text))
+    failed = len(set(CASE_FAILED.findall(text))) # listed again at the end
+    good = test["result"] == "OK"
+    if not good and failed == 0:
+        failed = 1
+    if good and passed == 0:
+        passed = 1
+    return passed, failed
+
+
+def run_build(build, suites):
+    """Builds one folder and runs the suites in it: (passed, failed)."""
+    if subprocess.run(["ninja", "-C", build, "--quiet"], check=False).returncode != 0:
+        print(f"{build}: does not build")
+        return 0, 1
+    log = pathlib.Path(build) / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    command = ["meson", "test", "-C", build, "--no-rebuild", "--quiet", "--print-errorlogs"]
+    for suite in suites:
+        command += ["--suite", suite]
+    status = subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode
+    if not log.exists():
+        print(f"{build}: no test ran in {', '.join(suites)}")
+        return 0, 1
+    passed = failed = 0
+    for line in log.read_text().splitlines():
+        test = json.loads(line)
+        if test["result"] == "SKIP":
+            print(f"  {build}: {test['name']}: skipped")
+            continue
+        good, bad = count(test)
+        print(f"  {build}: {test['name']}: {good} passed, {bad} failed, {test['duration']:.1f} s")
+        if bad:
+            print(test.get("stdout", "") + test.get("stderr", ""))
+        passed += good
+        failed += bad
+    if status != 0 and failed == 0:
+        failed = 1
+    return passed, failed
+
+
+def main():
+    if len(sys.argv) < 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    passed = failed = 0
+    for argument in sys.argv[1:]:
+        build, _, suites = argument.partition(":")
+        good, bad = run_build(build, suites.split(","))
+        passed += good
+        failed += bad
+    if passed == 0 and failed == 0:
+        failed = 1
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
