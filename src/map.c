@@ -125,19 +125,28 @@ static bool find_gap(const struct mmk_mm *mm, mmk_vaddr_t high, uint64_t length,
     return false;
 }
 
-/* => mmap lock held */
-static int choose_address(const struct mmk_mm *mm, struct mapping *map)
+/* A hint counts when it is free, and wholly below or wholly above the window's end, as on Linux. */
+static bool take_hint(const struct mmk_mm *mm, struct mapping *map)
 {
     mmk_vaddr_t hint = mmk_page_down(map->addr);
 
     if (hint != 0 && hint < mmk_config.mmap_min_addr)
         hint = mmk_config.mmap_min_addr;
-    if (hint != 0 && hint <= MMK_USER_END - map->length && is_free(mm, hint, hint + map->length)) {
-        map->addr = hint;
-        return 0;
-    }
-    if (find_gap(mm, mm->mmap_base, map->length, &map->addr) ||
-        find_gap(mm, MMK_USER_END, map->length, &map->addr))
+    if (hint == 0 || hint > MMK_USER_END - map->length ||
+        (hint > MMK_MAP_WINDOW) != (hint + map->length > MMK_MAP_WINDOW) ||
+        !is_free(mm, hint, hint + map->length))
+        return false;
+    map->addr = hint;
+    return true;
+}
+
+/* => mmap lock held */
+static int choose_address(const struct mmk_mm *mm, struct mapping *map)
+{
+    mmk_vaddr_t beyond = map->addr > MMK_MAP_WINDOW ? MMK_USER_END - MMK_MAP_WINDOW : 0;
+
+    if (take_hint(mm, map) || find_gap(mm, mm->mmap_base + beyond, map->length, &map->addr) ||
+        find_gap(mm, MMK_MAP_WINDOW + beyond, map->length, &map->addr))
         return 0;
     return MMK_ENOMEM;
 }
@@ -240,7 +249,7 @@ int mmk_set_brk(struct mmk_mm *mm, mmk_vaddr_t start)
     return 0;
 }
 
-/* => mmap lock held for writing; from < to, page multiples */
+/* => mmap lock held for writing; from < to <= MMK_USER_END, page multiples */
 static int grow_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to)
 {
     struct mapping map = {.addr = from,
@@ -249,8 +258,7 @@ static int grow_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to)
                           .fixed = true,
                           .replace = false};
 
-    if (from < mmk_config.mmap_min_addr || to > MMK_USER_END ||
-        !is_free(mm, from, to + MMK_PAGE_SIZE))
+    if (from < mmk_config.mmap_min_addr || !is_free(mm, from, to + MMK_PAGE_SIZE))
         return MMK_ENOMEM;
     return map_locked(mm, &map);
 }

@@ -84,7 +84,7 @@ static mmk_vaddr_t choose_mmap_base(void)
     uint64_t random = (mmk_host_random() & (((uint64_t)1 << 28) - 1)) << MMK_PAGE_SHIFT;
     uint64_t room = mmk_page_up(mmk_config.stack_limit) + mmk_page_up(mmk_config.stack_guard_gap);
 
-    return MMK_USER_END - room - random;
+    return MMK_MAP_WINDOW - room - random;
 }
 
 static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_page *root)
@@ -193,6 +193,16 @@ void mmk_mm_leave(struct mmk_mm *mm)
 uint64_t mmk_mm_id(const struct mmk_mm *mm)
 {
     return mm->context.id;
+}
+
+uint64_t mmk_mm_table_bytes(const struct mmk_mm *mm)
+{
+    uint64_t tables = 0;
+    unsigned level;
+
+    for (level = 0; level < MMK_PT_LEVELS; level++)
+        tables += mmk_a64_load(&mm->tables[level], MMK_RELAXED);
+    return tables << MMK_PAGE_SHIFT;
 }
 
 void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)

@@ -111,8 +111,6 @@ static bool may_grow_to(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_
         return false;
     if (!below)
         return true;
-    if (start < mmk_vma_end(below))
-        return false;
     /* The gap is for mappings that an overrun could damage: not another stack, not PROT_NONE. */
     return (mmk_vma_flags(below) & MMK_VM_GROWSDOWN) || !mmk_vma_accessible(mmk_vma_flags(below)) ||
            start - mmk_vma_end(below) >= mmk_config.stack_guard_gap;

@@ -29,6 +29,9 @@ _Static_assert(MMK_PT_LEVELS == 4 || MMK_PT_LEVELS == 5, "x86-64 has 4 or 5 leve
 /* The user half: the last page below the canonical hole stays unmapped, as on Linux. */
 #define MMK_USER_END (((uint64_t)1 << (MMK_PT_LEVELS * MMK_PT_INDEX_BITS + 11)) - MMK_PAGE_SIZE)
 
+/* Mappings go above this only when asked to: programs keep tags in the high bits of pointers. */
+#define MMK_MAP_WINDOW (((uint64_t)1 << 47) - MMK_PAGE_SIZE)
+
 /* An entry's value. A struct, so that it does not mix with frame numbers. */
 typedef struct {
     uint64_t v;
