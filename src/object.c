@@ -221,10 +221,25 @@ static int insert_page(struct mmk_object *object, struct mmk_page *page, bool *t
     return 0;
 }
 
-/* Zeroes bytes [from, to) of a page. */
+/*
+ * Zeroes bytes [from, to) of a page, word by word: user code may be reading and writing it, and
+ * what it stores beside them in the first and the last word must not be lost.
+ */
 static void zero_bytes(struct mmk_page *page, uint64_t from, uint64_t to)
 {
-    memset((char *)mmk_page_virt(page) + from, 0, (size_t)(to - from));
+    struct mmk_a64 *word = (struct mmk_a64 *)mmk_page_virt(page) + from / 8;
+    uint64_t at, first, last, mask;
+
+    for (at = from & ~(uint64_t)7; at < to; at += 8, word++) {
+        first = at < from ? from - at : 0;
+        last = to - at < 8 ? to - at : 8;
+        mask = UINT64_MAX;
+        memset((char *)&mask + first, 0, (size_t)(last - first));
+        if (mask == 0)
+            mmk_a64_store(word, 0, MMK_RELAXED);
+        else
+            mmk_a64_fetch_and(word, mask, MMK_RELAXED);
+    }
 }
 
 /* Reads a page in; what lies beyond the object's end becomes zeros (O4). */
