@@ -37,14 +37,13 @@ static bool allowed(uint64_t flags, enum mmk_access access)
     }
 }
 
-struct mmk_page *mmk_fault_new_anon(bool zero)
+struct mmk_page *mmk_fault_new_anon(unsigned flags)
 {
-    struct mmk_page *page = mmk_page_alloc(0, zero ? MMK_ALLOC_ZERO : MMK_ALLOC_NORMAL);
+    struct mmk_page *page = mmk_page_alloc(0, flags);
 
     if (!page)
         return NULL;
-    mmk_page_set_type(page, MMK_PAGE_ANON);
-    mmk_page_set(page, MMK_PF_EXCLUSIVE);
+    mmk_a32_store(&page->flags, MMK_PAGE_ANON | MMK_PF_EXCLUSIVE, MMK_RELAXED);
     mmk_a32_store(&page->user.mapcount, 1, MMK_RELAXED);
     mmk_aptr_store(&page->user.object, NULL, MMK_RELAXED);
     return page;
@@ -59,6 +58,19 @@ void mmk_fault_drop_anon(struct mmk_page *page)
 mmk_pte_t mmk_fault_leaf(const struct mmk_vmf *vmf, const struct mmk_page *page, bool write)
 {
     return mmk_pte_leaf(mmk_page_to_pfn(page), write, (vmf->flags & MMK_VM_EXEC) != 0);
+}
+
+bool mmk_fault_set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
+{
+    bool fits;
+
+    mmk_table_lock(walk->table);
+    fits =
+        mmk_table_linked_at(walk->table, walk->parent) && mmk_pte_none(mmk_pte_read(walk->entry));
+    if (mmk_likely(fits))
+        mmk_walk_set(walk, NULL, pte);
+    mmk_table_unlock(walk->table);
+    return fits;
 }
 
 enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
@@ -99,20 +111,6 @@ void mmk_fault_unlock(struct mmk_walk *walk)
     mmk_rcu_read_unlock();
 }
 
-/* What the entry says now; none when there is no table for it. */
-static mmk_pte_t look(const struct mmk_vmf *vmf)
-{
-    struct mmk_walk walk;
-    mmk_pte_t pte = {0};
-
-    mmk_rcu_read_lock();
-    mmk_walk_rcu(vmf->mm, vmf->addr, &walk);
-    if (walk.level == 0)
-        pte = mmk_pte_read(walk.entry);
-    mmk_rcu_read_unlock();
-    return pte;
-}
-
 static enum mmk_fault_result spurious(struct mmk_vmf *vmf)
 {
     mmk_tlb_local_spurious(&vmf->mm->context, vmf->addr);
@@ -120,9 +118,31 @@ static enum mmk_fault_result spurious(struct mmk_vmf *vmf)
     return MMK_FAULT_DONE;
 }
 
-static enum mmk_fault_result handle_once(struct mmk_vmf *vmf)
+/*
+ * Looks what the entry says: none when there is no table for it. The usual fault, on private
+ * anonymous memory whose table is there, is over with this one walk.
+ * => true: done
+ */
+static bool look(struct mmk_vmf *vmf)
 {
-    vmf->pte = look(vmf);
+    struct mmk_walk walk;
+    bool done = false;
+
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(vmf->mm, vmf->addr, &walk);
+    vmf->pte.v = 0;
+    if (mmk_likely(walk.level == 0)) {
+        vmf->pte = mmk_pte_read(walk.entry);
+        if (mmk_pte_none(vmf->pte) && !vmf->vma->object)
+            done = mmk_fault_anon_rcu(vmf, &walk);
+    }
+    mmk_rcu_read_unlock();
+    return done;
+}
+
+/* By what look() has seen. */
+static enum mmk_fault_result handle_looked(struct mmk_vmf *vmf)
+{
     if (mmk_pte_none(vmf->pte))
         return vmf->vma->object ? mmk_fault_file(vmf) : mmk_fault_anon(vmf);
     if (vmf->access == MMK_ACCESS_WRITE && !mmk_pte_write(vmf->pte))
@@ -130,26 +150,32 @@ static enum mmk_fault_result handle_once(struct mmk_vmf *vmf)
     return spurious(vmf);
 }
 
+static MMK_NOINLINE enum mmk_fault_result handle_slow(struct mmk_vmf *vmf)
+{
+    enum mmk_fault_result result;
+
+    mmk_chain_init(&vmf->chain);
+    do
+        result = handle_looked(vmf);
+    while (result == MMK_FAULT_RETRY && !look(vmf));
+    mmk_chain_discard(&vmf->chain);
+    return result == MMK_FAULT_RETRY ? MMK_FAULT_DONE : result;
+}
+
 /* => mmap lock held for reading */
 static enum mmk_fault_result handle(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr,
                                     enum mmk_access access)
 {
     struct mmk_vmf vmf;
-    enum mmk_fault_result result;
 
     vmf.mm = mm;
     vmf.vma = vma;
     vmf.flags = mmk_vma_flags(vma);
     vmf.addr = mmk_page_down(addr);
     vmf.access = access;
-    mmk_chain_init(&vmf.chain);
     if (!allowed(vmf.flags, access))
         return MMK_FAULT_SEGV_ACCERR;
-    do
-        result = handle_once(&vmf);
-    while (result == MMK_FAULT_RETRY);
-    mmk_chain_discard(&vmf.chain);
-    return result;
+    return mmk_likely(look(&vmf)) ? MMK_FAULT_DONE : handle_slow(&vmf);
 }
 
 /* Finds the VMA that holds addr. => DONE: with the mmap lock held for reading; else without */

@@ -35,11 +35,26 @@ enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf);
 enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf);
 
 /*
+ * mmk_fault_anon() for an entry that a walk has just found none in a table that is there: with no
+ * second walk and no sleep.
+ * => true: done; false: nothing has changed, memory is short or another CPU was first
+ * => inside the RCU read section of the walk
+ */
+bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk);
+
+/*
  * Sets the entry, none until now, to `pte`, with the tables that it lacks (alloc_set_pte of S4).
  * => DONE; RETRY: somebody was first; OOM. Unless DONE nothing has changed, and the page is the
  *    caller's. Counters are the caller's business
  */
 enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte);
+
+/*
+ * The same at a leaf entry where a walk has just been. => false: it is no longer none, or no longer
+ * there
+ * => inside the RCU read section of the walk
+ */
+bool mmk_fault_set_rcu(struct mmk_walk *walk, mmk_pte_t pte);
 
 /*
  * Locks the table of vmf's leaf entry, if it still says vmf->pte.
@@ -50,10 +65,10 @@ void mmk_fault_unlock(struct mmk_walk *walk);
 
 /*
  * A new page of private anonymous memory, mapped by nobody yet, with the reference and the mapping
- * that its entry will have. `zero`: filled with zeros.
- * => NULL: no memory; may sleep
+ * that its entry will have. flags: enum mmk_alloc.
+ * => NULL: no memory; may sleep unless MMK_ALLOC_NOWAIT
  */
-struct mmk_page *mmk_fault_new_anon(bool zero);
+struct mmk_page *mmk_fault_new_anon(unsigned flags);
 
 /* Frees a page of mmk_fault_new_anon() that no entry came to map. */
 void mmk_fault_drop_anon(struct mmk_page *page);

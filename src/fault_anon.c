@@ -7,12 +7,44 @@
 
 #include "zap.h"
 
+static void count_zero(struct mmk_vmf *vmf)
+{
+    mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_ZERO, 1);
+}
+
+static void count_new(struct mmk_vmf *vmf)
+{
+    mmk_mm_count(vmf->mm, MMK_COUNT_RSS_ANON, 1);
+    mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_ANON, 1);
+}
+
+bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
+{
+    struct mmk_page *page;
+
+    if (vmf->access != MMK_ACCESS_WRITE) {
+        if (!mmk_fault_set_rcu(walk, mmk_fault_leaf(vmf, mmk_zero_page(), false)))
+            return false;
+        count_zero(vmf);
+        return true;
+    }
+    page = mmk_fault_new_anon(MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
+    if (!page)
+        return false;
+    if (!mmk_fault_set_rcu(walk, mmk_fault_leaf(vmf, page, true))) {
+        mmk_fault_drop_anon(page);
+        return false;
+    }
+    count_new(vmf);
+    return true;
+}
+
 static enum mmk_fault_result read_zero(struct mmk_vmf *vmf)
 {
     enum mmk_fault_result result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, mmk_zero_page(), false));
 
     if (result == MMK_FAULT_DONE)
-        mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_ZERO, 1);
+        count_zero(vmf);
     return result;
 }
 
@@ -23,15 +55,13 @@ enum mmk_fault_result mmk_fault_anon(struct mmk_vmf *vmf)
 
     if (vmf->access != MMK_ACCESS_WRITE)
         return read_zero(vmf);
-    page = mmk_fault_new_anon(true);
+    page = mmk_fault_new_anon(MMK_ALLOC_ZERO);
     if (!page)
         return MMK_FAULT_OOM;
     result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, page, true));
-    if (result != MMK_FAULT_DONE) {
+    if (result == MMK_FAULT_DONE)
+        count_new(vmf);
+    else
         mmk_fault_drop_anon(page);
-        return result;
-    }
-    mmk_mm_count(vmf->mm, MMK_COUNT_RSS_ANON, 1);
-    mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_ANON, 1);
-    return MMK_FAULT_DONE;
+    return result;
 }

@@ -19,11 +19,14 @@
 #include "tlb.h"
 #include "zap.h"
 
-/* Sole user: nobody else maps it or holds a reference. => table locked */
+/*
+ * Sole user: nobody else maps it or holds a reference. Acquire: whoever let go of it has read it
+ * to the end, and does not see what is written to it now. => table locked
+ */
 static bool is_own(const struct mmk_page *page)
 {
     return mmk_page_type(page) == MMK_PAGE_ANON &&
-           (mmk_page_test(page, MMK_PF_EXCLUSIVE) || mmk_page_refs(page) == 1);
+           (mmk_page_test(page, MMK_PF_EXCLUSIVE) || mmk_a32_load(&page->refs, MMK_ACQUIRE) == 1);
 }
 
 /* The entry becomes writable; this CPU's stale translation is the spurious fault's business. */
@@ -67,9 +70,10 @@ static void drop_mapping(struct mmk_mm *mm, struct mmk_page *page)
 
 static struct mmk_page *make_copy(const struct mmk_page *page)
 {
-    struct mmk_page *copy = mmk_fault_new_anon(page == mmk_zero_page());
+    bool zero = page == mmk_zero_page();
+    struct mmk_page *copy = mmk_fault_new_anon(zero ? MMK_ALLOC_ZERO : MMK_ALLOC_NORMAL);
 
-    if (copy && page != mmk_zero_page())
+    if (copy && !zero)
         mmk_copy_page(mmk_page_virt(copy), mmk_page_virt(page));
     return copy;
 }

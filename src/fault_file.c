@@ -45,7 +45,7 @@ static enum mmk_fault_result map_page(struct mmk_vmf *vmf, struct mmk_page *page
  */
 static enum mmk_fault_result map_copy(struct mmk_vmf *vmf, struct mmk_page *page)
 {
-    struct mmk_page *copy = mmk_fault_new_anon(false);
+    struct mmk_page *copy = mmk_fault_new_anon(MMK_ALLOC_NORMAL);
     enum mmk_fault_result result = MMK_FAULT_OOM;
 
     if (copy) {

@@ -19,19 +19,17 @@
 void mmk_walk_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk)
 {
     struct mmk_a64 *entry = &mm->top[mmk_pt_index(addr, MMK_PT_LEVELS - 1)], *parent = NULL;
-    unsigned level = MMK_PT_LEVELS - 1;
+    unsigned shift = mmk_pt_shift(MMK_PT_LEVELS - 1), level = MMK_PT_LEVELS - 1;
+    mmk_pte_t pte;
 
-    for (;;) {
-        mmk_pte_t pte = mmk_pte_read(entry);
-
-        if (mmk_pte_none(pte))
+    do {
+        pte = mmk_pte_read(entry);
+        if (mmk_unlikely(mmk_pte_none(pte)))
             break;
         parent = entry;
-        level--;
-        entry = &mmk_pte_entries(pte)[mmk_pt_index(addr, level)];
-        if (level == 0)
-            break;
-    }
+        shift -= MMK_PT_INDEX_BITS;
+        entry = &mmk_pte_entries(pte)[(addr >> shift) & (MMK_PT_ENTRIES - 1)];
+    } while (--level > 0);
     walk->mm = mm;
     walk->addr = addr;
     walk->table = parent ? mmk_virt_to_page(entry) : mm->root;

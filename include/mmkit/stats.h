@@ -33,6 +33,9 @@ struct mmk_mm_stats {
 
 void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats);
 
+/* Bytes of linked tables, all levels, root included (VmPTE of Linux). Reads one word a level. */
+uint64_t mmk_mm_table_bytes(const struct mmk_mm *mm);
+
 /* The whole library. */
 struct mmk_stats {
     uint64_t frames_total;   /* usable: descriptors and other overhead taken off */
