@@ -22,6 +22,8 @@ struct mmk_vma_tree {
     uint64_t count;        /* VMAs; mmap lock */
 };
 
+#define MMK_VMA_TREE_CHANGES 8 /* in one reserve, at most */
+
 /* Nodes for changes, allocated before anything is changed: changes cannot fail. */
 struct mmk_vma_tree_reserve {
     struct mmk_vma_tree *tree;
@@ -53,7 +55,8 @@ bool mmk_vma_tree_gap(const struct mmk_vma_tree *tree, mmk_vaddr_t low, mmk_vadd
                       uint64_t length, mmk_vaddr_t *start);
 
 /*
- * Nodes for up to `changes` calls of insert and erase_range; resize needs none.
+ * Nodes for up to `changes` calls of insert and erase_range, MMK_VMA_TREE_CHANGES at most; resize
+ * needs none.
  * => 0, or MMK_ENOMEM with nothing held; may sleep; mmap lock held for writing from here to
  *    the last change; unreserve gives back what was not used, in any context where the tree is
  *    alive, to the tree or the slab cache; after MMK_ENOMEM it does nothing

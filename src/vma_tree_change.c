@@ -50,7 +50,7 @@ struct change {
     unsigned nwith;
     struct entry with[2];
     struct mmk_vma_node *dead; /* to be freed once the change is published */
-    uint64_t gone;             /* VMAs below those */
+    uint64_t gone;             /* VMAs erased */
 };
 
 static struct mmk_slab_cache node_cache;
@@ -114,7 +114,11 @@ void mmk_vma_tree_unreserve(struct mmk_vma_tree_reserve *reserve)
     }
 }
 
-/* A change replaces each level's node by two at most, and may put a new root on top. */
+/*
+ * A change replaces each level's node by two at most, and may put a new root on top: that is
+ * 2 * levels + 1 nodes. The next ones then pass a level more, but a root with two entries is
+ * replaced by one node for as many changes as may be asked for here.
+ */
 int mmk_vma_tree_reserve(struct mmk_vma_tree *tree, unsigned changes,
                          struct mmk_vma_tree_reserve *reserve)
 {
@@ -122,6 +126,7 @@ int mmk_vma_tree_reserve(struct mmk_vma_tree *tree, unsigned changes,
     unsigned had, need = changes * (root ? 2 * (root->level + 1) + 1 : 1);
     struct mmk_vma_node *node;
 
+    mmk_assert(changes <= MMK_VMA_TREE_CHANGES, "a VMA tree's reserve is for a few changes");
     take_spare(tree, reserve);
     had = reserve->count;
     while (reserve->count < need) {
@@ -186,17 +191,27 @@ static void bury_subtree(struct change *change, struct mmk_vma_node *node)
 
 /* ---- gaps and separators -------------------------------------------------------------------- */
 
-/* Gaps of the path's node at `level` have changed: tells those above. */
-static void spread_gaps(const struct mmk_vma_path *path, unsigned level)
+/*
+ * The path's entry at `level` has a new gap: notes it there, and above as far as it matters. Most
+ * often it was not its node's largest, nor is now: then no other gap is looked at.
+ */
+static void set_gap(const struct mmk_vma_path *path, unsigned level, uint64_t gap)
 {
-    uint64_t *above, gap;
+    struct mmk_vma_node *node;
+    uint64_t old, largest;
 
-    for (; level < path->top; level++) {
-        gap = mmk_vma_node_largest_gap(path->node[level]);
-        above = &path->node[level + 1]->gap[path->pos[level + 1]];
-        if (*above == gap)
+    for (;; level++) {
+        node = path->node[level];
+        old = node->gap[path->pos[level]];
+        node->gap[path->pos[level]] = gap;
+        if (level == path->top)
             return;
-        *above = gap;
+        largest = path->node[level + 1]->gap[path->pos[level + 1]];
+        if (gap < largest) {
+            if (old < largest)
+                return;
+            gap = mmk_vma_node_largest_gap(node);
+        }
     }
 }
 
@@ -223,8 +238,7 @@ static void set_gap_above(const struct mmk_vma_tree *tree, mmk_vaddr_t end)
     if (!vma)
         return;
     mmk_vma_tree_locate(tree, mmk_vma_start(vma), &path);
-    path.node[0]->gap[path.pos[0]] = gap_between(end, vma);
-    spread_gaps(&path, 0);
+    set_gap(&path, 0, gap_between(end, vma));
 }
 
 /*
@@ -261,15 +275,6 @@ static void lower_separator(const struct mmk_vma_path *path, mmk_vaddr_t start)
 
 /* ---- building nodes -------------------------------------------------------------------------- */
 
-/* Entries are added in order to one new node, or two. */
-struct builder {
-    struct mmk_vma_node *node[2];
-    unsigned nodes, at;
-    unsigned quota;     /* entries for node[at] */
-    uint64_t key;       /* of the last entry */
-    uint64_t separator; /* of the two nodes */
-};
-
 static struct mmk_vma_node *new_node(struct mmk_vma_tree_reserve *reserve, unsigned level)
 {
     struct mmk_vma_node *node = pop(reserve);
@@ -278,6 +283,56 @@ static struct mmk_vma_node *new_node(struct mmk_vma_tree_reserve *reserve, unsig
     node->count = 0;
     return node;
 }
+
+static void add_entry(struct mmk_vma_node *node, const struct entry *entry)
+{
+    unsigned i = node->count++;
+
+    if (i < MMK_VMA_NODE_KEYS)
+        mmk_a64_store(&node->key[i], entry->key, MMK_RELAXED);
+    mmk_aptr_store(&node->slot[i], entry->slot, MMK_RELAXED);
+    node->gap[i] = entry->gap;
+}
+
+/* Adds entries i to i + n - 1 of another node to one with room for them. */
+static void copy_entries(struct mmk_vma_node *to, const struct mmk_vma_node *from, size_t i,
+                         size_t n)
+{
+    size_t at = to->count, last = n, k;
+
+    to->count = (uint32_t)(at + n);
+    if (at + n > MMK_VMA_NODE_KEYS || i + n > MMK_VMA_NODE_KEYS)
+        last--; /* has no key, or there is no room for it */
+    for (k = 0; k < last; k++) {
+        mmk_a64_store(&to->key[at + k], mmk_a64_load(&from->key[i + k], MMK_RELAXED), MMK_RELAXED);
+        mmk_aptr_store(&to->slot[at + k], mmk_vma_node_child(from, i + k), MMK_RELAXED);
+        to->gap[at + k] = from->gap[i + k];
+    }
+    if (last < n) {
+        mmk_aptr_store(&to->slot[at + last], mmk_vma_node_child(from, i + last), MMK_RELAXED);
+        to->gap[at + last] = from->gap[i + last];
+    }
+}
+
+/* VT5: an inner node's last separator is left to the node above. */
+static void finish_node(struct mmk_vma_node *node)
+{
+    unsigned i = node->level > 0 ? node->count - 1 : node->count;
+
+    if (node->level == 0)
+        mmk_aptr_store(&node->slot[i], NULL, MMK_RELAXED);
+    for (; i < MMK_VMA_NODE_KEYS; i++)
+        mmk_a64_store(&node->key[i], MMK_VMA_NEVER, MMK_RELAXED);
+}
+
+/* Entries are added in order to one new node, or two. */
+struct builder {
+    struct mmk_vma_node *node[2];
+    unsigned nodes, at;
+    unsigned quota;     /* entries for node[at] */
+    uint64_t key;       /* of the last entry */
+    uint64_t separator; /* of the two nodes */
+};
 
 /* `nodes` new nodes; of two, the first one gets `quota` entries. */
 static void build(struct builder *b, struct mmk_vma_tree_reserve *reserve, unsigned level,
@@ -308,32 +363,8 @@ static struct mmk_vma_node *room(struct builder *b)
 
 static void add(struct builder *b, const struct entry *entry)
 {
-    struct mmk_vma_node *node = room(b);
-    unsigned i = node->count++;
-
-    if (i < MMK_VMA_NODE_KEYS)
-        mmk_a64_store(&node->key[i], entry->key, MMK_RELAXED);
-    mmk_aptr_store(&node->slot[i], entry->slot, MMK_RELAXED);
-    node->gap[i] = entry->gap;
+    add_entry(room(b), entry);
     b->key = entry->key;
-}
-
-/* Adds entries i to i + n - 1 of another node to one with room for them. */
-static void copy_entries(struct mmk_vma_node *to, const struct mmk_vma_node *from, unsigned i,
-                         unsigned n)
-{
-    unsigned first = to->count, k;
-
-    for (k = 0; k < n; k++) {
-        mmk_aptr_store(&to->slot[first + k], mmk_vma_node_child(from, i + k), MMK_RELAXED);
-        to->gap[first + k] = from->gap[i + k];
-    }
-    to->count += n;
-    if (to->count > MMK_VMA_NODE_KEYS ||
-        i + n > MMK_VMA_NODE_KEYS) /* the 16th entry of an inner node has no key */
-        n--;
-    for (k = 0; k < n; k++)
-        mmk_a64_store(&to->key[first + k], mmk_vma_node_key(from, i + k), MMK_RELAXED);
 }
 
 /* Adds the entries of a node from i to before `end`. */
@@ -365,19 +396,12 @@ static void set_last_key(struct builder *b, uint64_t key)
     b->key = key;
 }
 
-/* VT5: an inner node's last separator is left to the node above. */
 static void finish(struct builder *b)
 {
-    struct mmk_vma_node *node;
-    unsigned n, i;
+    unsigned i;
 
-    for (n = 0; n < b->nodes; n++) {
-        node = b->node[n];
-        if (node->level == 0)
-            mmk_aptr_store(&node->slot[node->count], NULL, MMK_RELAXED);
-        for (i = node->level == 0 ? node->count : node->count - 1; i < MMK_VMA_NODE_KEYS; i++)
-            mmk_a64_store(&node->key[i], MMK_VMA_NEVER, MMK_RELAXED);
-    }
+    for (i = 0; i < b->nodes; i++)
+        finish_node(b->node[i]);
 }
 
 /* ---- changes --------------------------------------------------------------------------------- */
@@ -542,22 +566,54 @@ static bool is_exchange(const struct change *change)
            change->left->node[change->level] == change->right->node[change->level];
 }
 
-/* Carries a change that begins at the leaves through, and publishes it. */
+/* Publishes a change: `node` in the place of the path's child there, or of the root. */
+static void publish(const struct change *change, struct mmk_vma_node *node)
+{
+    const struct mmk_vma_path *path = change->left;
+    unsigned level = change->level;
+
+    if (level > path->top) {
+        mmk_aptr_store(&change->tree->root, node, MMK_RELEASE);
+    } else {
+        mmk_aptr_store(&path->node[level]->slot[path->pos[level]], node, MMK_RELEASE);
+        set_gap(path, level, mmk_vma_node_largest_gap(node));
+    }
+}
+
+/*
+ * What most changes come to: one new leaf for an old one. perform() would do the same, in twice
+ * as many steps.
+ * => false: it takes more than that
+ */
+static bool replace_leaf(struct change *change)
+{
+    struct mmk_vma_node *leaf = change->left->node[0], *node;
+    unsigned total = change->from + change->nwith + leaf->count - change->to;
+
+    if (leaf != change->right->node[0] || total > MMK_VMA_NODE_LEAF || total == 0 ||
+        (total < FEW && change->left->top > 0))
+        return false;
+    node = new_node(change->reserve, 0);
+    copy_entries(node, leaf, 0, change->from);
+    if (change->nwith > 0)
+        add_entry(node, &change->with[0]);
+    copy_entries(node, leaf, change->to, leaf->count - change->to);
+    finish_node(node);
+    change->level++;
+    publish(change, node);
+    bury(change, leaf);
+    return true;
+}
+
+/* Carries a change that begins at the leaves through. */
 static void perform(struct change *change)
 {
-    struct mmk_vma_node *node;
-
-    do {
-        rebuild(change);
-    } while (change->level <= change->left->top && !is_exchange(change));
-
-    if (change->level > change->left->top) {
-        mmk_aptr_store(&change->tree->root, changed_root(change), MMK_RELEASE);
-    } else {
-        node = change->left->node[change->level];
-        mmk_aptr_store(&node->slot[change->from], change->with[0].slot, MMK_RELEASE);
-        node->gap[change->from] = change->with[0].gap;
-        spread_gaps(change->left, change->level);
+    if (!replace_leaf(change)) {
+        do {
+            rebuild(change);
+        } while (change->level <= change->left->top && !is_exchange(change));
+        publish(change,
+                change->level > change->left->top ? changed_root(change) : change->with[0].slot);
     }
     free_dead(change->dead);
 }
@@ -653,39 +709,49 @@ void mmk_vma_tree_insert(struct mmk_vma_tree *tree, struct mmk_vma *vma,
 }
 
 /*
- * The ways to the first entry to erase and, in *end, past the last one. They may be in leaves that
+ * The ways to the first entry to erase and, in *to, past the last one. They may be in leaves that
  * hold none of them, when the separators lie so.
- * => false: there is nothing to erase
+ * => the way to the right end, `left` when it is in the same leaf; NULL: there is nothing to erase
  */
-static bool locate_range(const struct mmk_vma_tree *tree, mmk_vaddr_t start, mmk_vaddr_t end,
-                         struct mmk_vma_path *left, struct mmk_vma_path *right, unsigned *to)
+static const struct mmk_vma_path *locate_range(const struct mmk_vma_tree *tree, mmk_vaddr_t start,
+                                               mmk_vaddr_t end, struct mmk_vma_path *left,
+                                               struct mmk_vma_path *right, unsigned *to)
 {
+    struct mmk_vma_node *leaf;
+
+    end -= end == MMK_VMA_NEVER; /* no VMA ends there */
+    if (!mmk_vma_tree_root(tree) || start >= end)
+        return NULL;
     mmk_vma_tree_locate(tree, start, left);
-    *right = *left;
-    *to = (unsigned)mmk_vma_node_rank(left->node[0], end);
-    if (*to < left->node[0]->count)
-        return left->pos[0] < *to;
-    mmk_vma_tree_locate(tree, end - 1, right);
-    *to = (unsigned)mmk_vma_node_rank(right->node[0], end);
-    return left->node[0] != right->node[0] || left->pos[0] < *to;
+    leaf = left->node[0];
+    *to = (unsigned)mmk_vma_node_rank(leaf, end);
+    if (*to == leaf->count) {
+        mmk_vma_tree_locate(tree, end - 1, right);
+        if (right->node[0] != leaf) {
+            *to = (unsigned)mmk_vma_node_rank(right->node[0], end);
+            return right;
+        }
+    }
+    return left->pos[0] < *to ? left : NULL;
 }
 
 void mmk_vma_tree_erase_range(struct mmk_vma_tree *tree, mmk_vaddr_t start, mmk_vaddr_t end,
                               struct mmk_vma_tree_reserve *reserve)
 {
-    struct mmk_vma_path left, right;
+    struct mmk_vma_path left, second;
+    const struct mmk_vma_path *right;
     struct mmk_vma_node *first, *last;
     struct change change;
     mmk_vaddr_t below;
     bool ends_leaf;
     unsigned to;
 
-    if (!mmk_vma_tree_root(tree) || start >= end ||
-        !locate_range(tree, start, end, &left, &right, &to))
+    right = locate_range(tree, start, end, &left, &second, &to);
+    if (!right)
         return;
     first = left.node[0];
-    last = right.node[0];
-    change_init(&change, tree, reserve, &left, left.pos[0], &right, to);
+    last = right->node[0];
+    change_init(&change, tree, reserve, &left, left.pos[0], right, to);
     below = end_before(first, change.from);
     mmk_assert(change.from == first->count ||
                    mmk_vma_start(mmk_vma_node_vma(first, change.from)) >= start,
@@ -706,14 +772,13 @@ void mmk_vma_tree_erase_range(struct mmk_vma_tree *tree, mmk_vaddr_t start, mmk_
 void mmk_vma_tree_resize(struct mmk_vma_tree *tree, struct mmk_vma *vma, mmk_vaddr_t start,
                          mmk_vaddr_t end, struct mmk_vma_tree_reserve *reserve)
 {
-    mmk_vaddr_t below;
+    mmk_vaddr_t below, old_end = mmk_vma_end(vma);
     struct mmk_vma_path path;
     struct mmk_vma_node *leaf;
     unsigned i;
 
     (void)reserve;
-    mmk_assert(start < mmk_vma_end(vma) && end > mmk_vma_start(vma) && start < end &&
-                   end < MMK_VMA_NEVER,
+    mmk_assert(start < old_end && end > mmk_vma_start(vma) && start < end && end < MMK_VMA_NEVER,
                "a VMA's new range overlaps the old one");
     mmk_vma_tree_locate(tree, mmk_vma_start(vma), &path);
     leaf = path.node[0];
@@ -727,10 +792,11 @@ void mmk_vma_tree_resize(struct mmk_vma_tree *tree, struct mmk_vma *vma, mmk_vad
     mmk_a64_store(&vma->start, start, MMK_RELAXED);
     mmk_a64_store(&vma->end, end, MMK_RELAXED);
     mmk_a64_store(&leaf->key[i], end, MMK_RELAXED);
-    leaf->gap[i] = gap_between(below, vma);
-    if (i + 1 < leaf->count)
-        leaf->gap[i + 1] = gap_between(end, mmk_vma_node_vma(leaf, i + 1));
-    spread_gaps(&path, 0);
-    if (i + 1 == leaf->count)
+    set_gap(&path, 0, gap_between(below, vma));
+    if (end == old_end)
+        return;
+    if (++path.pos[0] < leaf->count)
+        set_gap(&path, 0, gap_between(end, mmk_vma_node_vma(leaf, path.pos[0])));
+    else
         set_gap_above(tree, end);
 }
