@@ -101,6 +101,6 @@ void machine_note_may_sleep(void)
         mmk_assert(own.held[i].cls < MMK_LOCK_TABLE_ROOT, "K2 sleeps with a spin lock held");
     if (!machine_self)
         return; /* not a CPU, so in none of the contexts below */
-    mmk_assert(!_urcu_memb_read_ongoing(), "K2 sleeps inside an RCU read section");
+    mmk_assert(!urcu_memb_read_ongoing(), "K2 sleeps inside an RCU read section");
     mmk_assert(mmk_interrupts_on(), "K2 sleeps with interrupts off");
 }

@@ -142,6 +142,11 @@ void machine_destroy(void)
     free_cpus();
 }
 
+uint64_t machine_faults_here(void)
+{
+    return mmk_a64_load(&machine_this_cpu()->counters.faults, MMK_RELAXED);
+}
+
 void machine_stats_read(struct machine_stats *stats)
 {
     uint64_t hits, misses;

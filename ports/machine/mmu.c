@@ -13,8 +13,8 @@
  *    compare-exchange on the very entry the walk has used; if that changed, the walk starts anew.
  * H4 Rights are the AND of W and U and the OR of NX over all levels. U is required: all accesses
  *    are user accesses.
- * H5 A fault is never answered from a cache: what the caches hold for the address is dropped and
- *    the tables are walked from the root before mmk_fault() is called.
+ * H5 A fault drops what the caches hold for the address, so that the next walk starts at the root:
+ *    one that a stale paging-structure entry has caused is not caused again.
  *
  * ASIDs: a CPU remembers MACHINE_ASIDS address spaces across switches (PCID). Each has a
  * generation number, part of the tag of its entries: giving it a new one drops them all at once.
@@ -53,8 +53,9 @@
 #define TLB_STORE ((uint64_t)1) /* writable, and the dirty bit is known to be set */
 #define TLB_EXEC  ((uint64_t)2)
 
-/* Rights in machine_tlb_entry.frame of a paging-structure entry: PT_WRITE, PT_USER, PT_NOEXEC. */
-#define PT_RIGHTS (PT_WRITE | PT_USER | PT_NOEXEC)
+/* What an entry allows, each bit set when it does: PT_NOEXEC is stored the other way round. */
+#define PT_RIGHTS  (PT_WRITE | PT_USER | PT_NOEXEC)
+#define RIGHT_EXEC PT_NOEXEC
 
 /* Faults for one access before the machine says that it gets nowhere. */
 #define LIVELOCK 1000000
@@ -120,24 +121,30 @@ static struct machine_asid *find_asid(struct machine_mmu *mmu, uint64_t context)
     return NULL;
 }
 
-static uint64_t tag_of(mmk_vaddr_t addr, unsigned shift, uint64_t gen)
+/* The sign bits of a canonical address drop out at the top: bit 47, or 56, tells them. */
+MMK_ALWAYS_INLINE uint64_t tag_of(mmk_vaddr_t addr, unsigned shift, uint64_t gen)
 {
-    return (addr & (((uint64_t)1 << ADDRESS_BITS) - 1)) >> shift << GEN_BITS | gen;
+    return addr >> shift << GEN_BITS | gen;
 }
 
-/* The one place where a translation can be. Address spaces start at different offsets. */
+/* The one place where a translation can be. Address spaces use different orders. */
 MMK_ALWAYS_INLINE struct machine_tlb_entry *tlb_place(struct machine_mmu *mmu, mmk_vaddr_t addr,
                                                       uint64_t gen)
 {
-    return &mmu->tlb[((addr >> MMK_PAGE_SHIFT) + gen * 0x9e5) & mmu->tlb_mask];
+    return &mmu->tlb[((addr >> MMK_PAGE_SHIFT) ^ gen) & mmu->tlb_mask];
 }
 
-static struct machine_tlb_entry *walk_place(struct machine_mmu *mmu, unsigned level,
-                                            mmk_vaddr_t addr, uint64_t gen)
+/* Likewise for the entry at `level`, which covers 1 << shift bytes. */
+MMK_ALWAYS_INLINE struct machine_tlb_entry *walk_place(struct machine_mmu *mmu, unsigned level,
+                                                       mmk_vaddr_t addr, unsigned shift,
+                                                       uint64_t gen)
 {
-    uint64_t region = addr >> (MMK_PAGE_SHIFT + INDEX_BITS * level);
+    return &mmu->walk_cache[level - 1][((addr >> shift) + gen) % MACHINE_WALK_ENTRIES];
+}
 
-    return &mmu->walk_cache[level - 1][(region + gen * 0x9e5) % MACHINE_WALK_ENTRIES];
+MMK_ALWAYS_INLINE unsigned shift_of(unsigned level)
+{
+    return MMK_PAGE_SHIFT + INDEX_BITS * level;
 }
 
 static void drop_page(struct machine_mmu *mmu, struct machine_asid *asid, mmk_vaddr_t addr)
@@ -207,9 +214,10 @@ static bool walk_start(struct machine_mmu *mmu, struct walk *walk)
     unsigned level;
 
     for (level = 1; level < MMK_PT_LEVELS; level++) {
-        const struct machine_tlb_entry *entry = walk_place(mmu, level, walk->addr, gen);
+        unsigned shift = shift_of(level);
+        const struct machine_tlb_entry *entry = walk_place(mmu, level, walk->addr, shift, gen);
 
-        if (entry->tag == tag_of(walk->addr, MMK_PAGE_SHIFT + INDEX_BITS * level, gen)) {
+        if (entry->tag == tag_of(walk->addr, shift, gen)) {
             walk->table = entry->frame & PT_ADDRESS;
             walk->rights = entry->frame & PT_RIGHTS;
             walk->level = level - 1;
@@ -217,29 +225,30 @@ static bool walk_start(struct machine_mmu *mmu, struct walk *walk)
         }
     }
     walk->table = mmu->root;
-    walk->rights = PT_WRITE | PT_USER;
+    walk->rights = PT_RIGHTS;
     walk->level = MMK_PT_LEVELS - 1;
     return false;
 }
 
-/* The entry at walk->level was a table: remembers it. */
-static void walk_remember(struct machine_mmu *mmu, const struct walk *walk)
+/* An entry at `level` linked a table: remembers it, with the rights so far. */
+MMK_ALWAYS_INLINE void walk_remember(struct machine_mmu *mmu, mmk_vaddr_t addr, unsigned level,
+                                     uint64_t table_and_rights)
 {
     uint64_t gen = mmu->asid->walk_gen;
-    struct machine_tlb_entry *entry = walk_place(mmu, walk->level, walk->addr, gen);
+    struct machine_tlb_entry *entry = walk_place(mmu, level, addr, shift_of(level), gen);
 
-    entry->tag = tag_of(walk->addr, MMK_PAGE_SHIFT + INDEX_BITS * walk->level, gen);
-    entry->frame = walk->table | walk->rights;
+    entry->tag = tag_of(addr, shift_of(level), gen);
+    entry->frame = table_and_rights;
 }
 
-/* Drops all that walk_start() could find for the address. */
+/* Drops all that walk_start() could find for the address, or what is in its place. */
 static void walk_forget(struct machine_mmu *mmu, mmk_vaddr_t addr)
 {
     uint64_t gen = mmu->asid->walk_gen;
     unsigned level;
 
     for (level = 1; level < MMK_PT_LEVELS; level++)
-        walk_place(mmu, level, addr, gen)->tag = 0; /* another's goes too: it is only a cache */
+        walk_place(mmu, level, addr, shift_of(level), gen)->tag = 0;
 }
 
 static void check_in_ram(mmk_paddr_t phys)
@@ -248,12 +257,12 @@ static void check_in_ram(mmk_paddr_t phys)
         mmk_host_panic(__FILE__, __LINE__, "machine: a page-table entry points outside RAM");
 }
 
-static struct mmk_a64 *walk_entry(const struct walk *walk)
+MMK_ALWAYS_INLINE struct mmk_a64 *walk_entry(mmk_paddr_t table, mmk_vaddr_t addr, unsigned level)
 {
-    uint64_t index = walk->addr >> (MMK_PAGE_SHIFT + INDEX_BITS * walk->level);
+    uint64_t index = addr >> shift_of(level) & ((1 << INDEX_BITS) - 1);
 
-    check_in_ram(walk->table);
-    return (struct mmk_a64 *)mmk_phys_to_virt(walk->table) + (index & ((1 << INDEX_BITS) - 1));
+    check_in_ram(table);
+    return (struct mmk_a64 *)mmk_phys_to_virt(table) + index;
 }
 
 /* Sets bits in an entry seen as `seen`. => false: it has changed since */
@@ -270,7 +279,7 @@ static bool allowed(uint64_t rights, enum mmk_access access)
         return false;
     if (access == MMK_ACCESS_WRITE)
         return (rights & PT_WRITE) != 0;
-    return access != MMK_ACCESS_EXEC || !(rights & PT_NOEXEC);
+    return access != MMK_ACCESS_EXEC || (rights & RIGHT_EXEC) != 0;
 }
 
 /* The walk has found the entry that maps the page: fills the TLB. */
@@ -290,7 +299,7 @@ static enum outcome walk_leaf(struct machine_mmu *mmu, const struct walk *walk,
     check_in_ram(cached->frame);
     if ((walk->rights & PT_WRITE) && ((seen | bits) & PT_DIRTY))
         cached->frame |= TLB_STORE;
-    if (!(walk->rights & PT_NOEXEC))
+    if (walk->rights & RIGHT_EXEC)
         cached->frame |= TLB_EXEC;
     if (walk->level > 0)
         mmu->asid->large = true;
@@ -300,47 +309,48 @@ static enum outcome walk_leaf(struct machine_mmu *mmu, const struct walk *walk,
 /* From where walk stands down to the leaf. */
 static enum outcome walk_down(struct machine_cpu *cpu, struct walk *walk)
 {
+    const mmk_vaddr_t addr = walk->addr;
+    mmk_paddr_t table = walk->table;
+    uint64_t rights = walk->rights, seen;
+    unsigned level = walk->level;
     struct mmk_a64 *entry;
-    uint64_t seen;
 
-    for (;; walk->level--) {
-        entry = walk_entry(walk);
+    for (;; level--) {
+        entry = walk_entry(table, addr, level);
         seen = mmk_a64_load(entry, MMK_ACQUIRE);
         machine_count(&cpu->counters.walk_reads);
         if (!(seen & PT_PRESENT))
             return WALK_FAULT;
-        walk->rights =
-            (walk->rights & seen & (PT_WRITE | PT_USER)) | ((walk->rights | seen) & PT_NOEXEC);
-        if (walk->level == 0)
-            return walk_leaf(&cpu->mmu, walk, entry, seen);
-        if (seen & PT_LARGE) /* reserved above LARGEST_LEVEL */
-            return walk->level <= LARGEST_LEVEL ? walk_leaf(&cpu->mmu, walk, entry, seen)
-                                                : WALK_FAULT;
+        rights &= seen ^ PT_NOEXEC;
+        if (level == 0 || (seen & PT_LARGE))
+            break;
         if (!mark(entry, seen, PT_ACCESSED))
             return WALK_AGAIN;
-        walk->table = seen & PT_ADDRESS;
-        walk_remember(&cpu->mmu, walk);
+        table = seen & PT_ADDRESS;
+        walk_remember(&cpu->mmu, addr, level, table | rights);
     }
+    if (level > LARGEST_LEVEL) /* the bit is reserved there */
+        return WALK_FAULT;
+    walk->rights = rights;
+    walk->level = level;
+    return walk_leaf(&cpu->mmu, walk, entry, seen);
 }
 
-/* => true: the TLB holds a translation that allows the access */
+/* => true: the TLB holds a translation that allows the access; false: a fault (H5) */
 static bool walk_tables(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
 {
     struct walk walk = {.addr = addr, .access = access};
     enum outcome outcome;
     bool cached;
 
-    for (;;) {
+    do {
         machine_count(&cpu->counters.walks);
         cached = walk_start(&cpu->mmu, &walk);
         outcome = walk_down(cpu, &walk);
-        if (outcome == WALK_DONE)
-            return true;
-        if (outcome == WALK_FAULT && !cached)
-            return false;
-        if (outcome == WALK_FAULT)
-            walk_forget(&cpu->mmu, addr);
-    }
+    } while (outcome == WALK_AGAIN);
+    if (outcome == WALK_FAULT && cached)
+        walk_forget(&cpu->mmu, addr);
+    return outcome == WALK_DONE;
 }
 
 static bool canonical(mmk_vaddr_t addr)
@@ -366,8 +376,11 @@ static MMK_NOINLINE void *translate_slow(struct machine_cpu *cpu, mmk_vaddr_t ad
 {
     unsigned tries;
 
+    if (!cpu->mmu.mm)
+        mmk_host_panic(__FILE__, __LINE__, "machine: access without an address space loaded");
     for (tries = 0; tries < LIVELOCK; tries++) {
-        machine_take_interrupts(cpu);
+        if (mmk_unlikely(mmk_a32_load(&cpu->vcpu.pending, MMK_RELAXED)))
+            machine_take_interrupts(cpu);
         drop_page(&cpu->mmu, cpu->mmu.asid, addr);
         if (canonical(addr) && walk_tables(cpu, addr, access)) {
             machine_count(&cpu->counters.misses);
@@ -383,36 +396,52 @@ static MMK_NOINLINE void *translate_slow(struct machine_cpu *cpu, mmk_vaddr_t ad
     mmk_host_panic(__FILE__, __LINE__, "machine: livelock: an access faults for ever");
 }
 
-/* Host address of `addr`; NULL: why is in *result. No interrupt is taken after this looks. */
-MMK_ALWAYS_INLINE void *translate(struct machine_cpu *cpu, mmk_vaddr_t addr, uint64_t rights,
-                                  enum mmk_access access, enum mmk_fault_result *result)
+/* Host address of `addr` when nothing at all is in the way; NULL: translate_slow() knows more. */
+MMK_ALWAYS_INLINE void *translate_fast(struct machine_cpu *cpu, mmk_vaddr_t addr, uint64_t rights)
 {
     void *found;
 
-    if (mmk_unlikely(!cpu->mmu.mm))
-        mmk_host_panic(__FILE__, __LINE__, "machine: access without an address space loaded");
-    if (mmk_unlikely(mmk_a32_load(&cpu->vcpu.pending, MMK_RELAXED)))
-        machine_take_interrupts(cpu);
-    if (mmk_likely(canonical(addr))) {
-        found = tlb_find(&cpu->mmu, addr, rights);
-        if (mmk_likely(found != NULL)) {
-            machine_count(&cpu->counters.hits);
-            return found;
-        }
-    }
-    return translate_slow(cpu, addr, access, result);
+    if (mmk_unlikely(!cpu->mmu.mm || mmk_a32_load(&cpu->vcpu.pending, MMK_RELAXED) ||
+                     !canonical(addr)))
+        return NULL;
+    found = tlb_find(&cpu->mmu, addr, rights);
+    if (mmk_likely(found != NULL))
+        machine_count(&cpu->counters.hits);
+    return found;
+}
+
+/* Host address of `addr`; NULL: why is in *result. No interrupt is taken after this looks. */
+static void *translate(struct machine_cpu *cpu, mmk_vaddr_t addr, uint64_t rights,
+                       enum mmk_access access, enum mmk_fault_result *result)
+{
+    void *found = translate_fast(cpu, addr, rights);
+
+    return found ? found : translate_slow(cpu, addr, access, result);
+}
+
+MMK_ALWAYS_INLINE void load_word(const void *ram, void *to)
+{
+    uint64_t word = __atomic_load_n((const uint64_t *)ram, __ATOMIC_RELAXED);
+
+    memcpy(to, &word, sizeof(word));
+}
+
+MMK_ALWAYS_INLINE void store_word(void *ram, const void *from)
+{
+    uint64_t word;
+
+    memcpy(&word, from, sizeof(word));
+    __atomic_store_n((uint64_t *)ram, word, __ATOMIC_RELAXED);
 }
 
 /* One naturally aligned piece: the widest that fits. Aligned words are never torn. */
 static size_t load_piece(const void *ram, void *to, size_t size)
 {
     uintptr_t at = (uintptr_t)ram;
-    uint64_t word;
     uint32_t half;
 
     if (size >= 8 && at % 8 == 0) {
-        word = __atomic_load_n((const uint64_t *)ram, __ATOMIC_RELAXED);
-        memcpy(to, &word, 8);
+        load_word(ram, to);
         return 8;
     }
     if (size >= 4 && at % 4 == 0) {
@@ -427,12 +456,10 @@ static size_t load_piece(const void *ram, void *to, size_t size)
 static size_t store_piece(void *ram, const void *from, size_t size)
 {
     uintptr_t at = (uintptr_t)ram;
-    uint64_t word;
     uint32_t half;
 
     if (size >= 8 && at % 8 == 0) {
-        memcpy(&word, from, 8);
-        __atomic_store_n((uint64_t *)ram, word, __ATOMIC_RELAXED);
+        store_word(ram, from);
         return 8;
     }
     if (size >= 4 && at % 4 == 0) {
@@ -444,6 +471,12 @@ static size_t store_piece(void *ram, const void *from, size_t size)
     return 1;
 }
 
+/* Most accesses: worth a path without loops. */
+MMK_ALWAYS_INLINE bool is_word(mmk_vaddr_t addr, size_t size)
+{
+    return size == sizeof(uint64_t) && addr % sizeof(uint64_t) == 0;
+}
+
 static size_t in_page(mmk_vaddr_t addr, size_t size)
 {
     size_t left = (size_t)(MMK_PAGE_SIZE - (addr & (MMK_PAGE_SIZE - 1)));
@@ -451,9 +484,9 @@ static size_t in_page(mmk_vaddr_t addr, size_t size)
     return size < left ? size : left;
 }
 
-enum mmk_fault_result machine_load(mmk_vaddr_t addr, void *to, size_t size)
+static MMK_NOINLINE enum mmk_fault_result load_any(struct machine_cpu *cpu, mmk_vaddr_t addr,
+                                                   void *to, size_t size)
 {
-    struct machine_cpu *cpu = machine_this_cpu();
     enum mmk_fault_result result = MMK_FAULT_DONE;
     size_t part, done, piece;
     char *ram;
@@ -461,7 +494,7 @@ enum mmk_fault_result machine_load(mmk_vaddr_t addr, void *to, size_t size)
     for (; size > 0; size -= part, addr += part) {
         part = in_page(addr, size);
         ram = translate(cpu, addr, 0, MMK_ACCESS_READ, &result);
-        if (mmk_unlikely(!ram))
+        if (!ram)
             return result;
         for (done = 0; done < part; done += piece, to = (char *)to + piece)
             piece = load_piece(ram + done, to, part - done);
@@ -469,9 +502,9 @@ enum mmk_fault_result machine_load(mmk_vaddr_t addr, void *to, size_t size)
     return MMK_FAULT_DONE;
 }
 
-enum mmk_fault_result machine_store(mmk_vaddr_t addr, const void *from, size_t size)
+static MMK_NOINLINE enum mmk_fault_result store_any(struct machine_cpu *cpu, mmk_vaddr_t addr,
+                                                    const void *from, size_t size)
 {
-    struct machine_cpu *cpu = machine_this_cpu();
     enum mmk_fault_result result = MMK_FAULT_DONE;
     size_t part, done, piece;
     char *ram;
@@ -479,11 +512,63 @@ enum mmk_fault_result machine_store(mmk_vaddr_t addr, const void *from, size_t s
     for (; size > 0; size -= part, addr += part) {
         part = in_page(addr, size);
         ram = translate(cpu, addr, TLB_STORE, MMK_ACCESS_WRITE, &result);
-        if (mmk_unlikely(!ram))
+        if (!ram)
             return result;
         for (done = 0; done < part; done += piece, from = (const char *)from + piece)
             piece = store_piece(ram + done, from, part - done);
     }
+    return MMK_FAULT_DONE;
+}
+
+static MMK_NOINLINE enum mmk_fault_result load_word_slow(struct machine_cpu *cpu, mmk_vaddr_t addr,
+                                                         void *to)
+{
+    enum mmk_fault_result result = MMK_FAULT_DONE;
+    void *ram = translate_slow(cpu, addr, MMK_ACCESS_READ, &result);
+
+    if (!ram)
+        return result;
+    load_word(ram, to);
+    return MMK_FAULT_DONE;
+}
+
+enum mmk_fault_result machine_load(mmk_vaddr_t addr, void *to, size_t size)
+{
+    struct machine_cpu *cpu = machine_this_cpu();
+    void *ram;
+
+    if (mmk_unlikely(!is_word(addr, size)))
+        return load_any(cpu, addr, to, size);
+    ram = translate_fast(cpu, addr, 0);
+    if (mmk_unlikely(!ram))
+        return load_word_slow(cpu, addr, to);
+    load_word(ram, to);
+    return MMK_FAULT_DONE;
+}
+
+static MMK_NOINLINE enum mmk_fault_result store_word_slow(struct machine_cpu *cpu, mmk_vaddr_t addr,
+                                                          const void *from)
+{
+    enum mmk_fault_result result = MMK_FAULT_DONE;
+    void *ram = translate_slow(cpu, addr, MMK_ACCESS_WRITE, &result);
+
+    if (!ram)
+        return result;
+    store_word(ram, from);
+    return MMK_FAULT_DONE;
+}
+
+enum mmk_fault_result machine_store(mmk_vaddr_t addr, const void *from, size_t size)
+{
+    struct machine_cpu *cpu = machine_this_cpu();
+    void *ram;
+
+    if (mmk_unlikely(!is_word(addr, size)))
+        return store_any(cpu, addr, from, size);
+    ram = translate_fast(cpu, addr, TLB_STORE);
+    if (mmk_unlikely(!ram))
+        return store_word_slow(cpu, addr, from);
+    store_word(ram, from);
     return MMK_FAULT_DONE;
 }
 

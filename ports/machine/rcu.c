@@ -6,7 +6,9 @@
  * batches: takes every stack, waits for a grace period (liburcu), runs what it has taken.
  *
  * B1 A callback runs after a grace period that began after it was queued.
- * B2 mmk_host_rcu_barrier() returns after a batch that began after the call has ended.
+ * B2 mmk_host_rcu_barrier() returns after a batch that began after the call has ended. A
+ *    callback is pushed, then `begun` read; `begun` is raised, then the stacks taken: in one total
+ *    order (sequentially consistent), so a batch counted as later has the callback.
  *
  * Between batches the thread waits a little for more callbacks, unless a barrier asks for haste:
  * a grace period interrupts every host CPU.
@@ -75,7 +77,7 @@ void mmk_host_rcu_barrier(void)
     uint32_t batch, seen, wanted;
 
     machine_idle_begin();
-    batch = mmk_a32_load(&worker.begun, MMK_ACQUIRE) + 1;
+    batch = mmk_a32_load(&worker.begun, __ATOMIC_SEQ_CST) + 1;
     wanted = mmk_a32_load(&worker.wanted, MMK_RELAXED);
     while ((int32_t)(batch - wanted) > 0)
         if (mmk_a32_cmpxchg(&worker.wanted, &wanted, batch, __ATOMIC_SEQ_CST))
@@ -134,7 +136,7 @@ static struct callback *take_all(void)
     unsigned cpu;
 
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
-        callback = mmk_aptr_xchg(&machine_cpus[cpu].callbacks, NULL, MMK_ACQ_REL);
+        callback = mmk_aptr_xchg(&machine_cpus[cpu].callbacks, NULL, __ATOMIC_SEQ_CST);
         for (; callback; callback = next) {
             next = callback->next;
             callback->next = list;

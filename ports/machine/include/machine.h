@@ -82,6 +82,9 @@ struct machine_stats {
 
 void machine_stats_read(struct machine_stats *stats);
 
+/* This CPU's calls of mmk_fault(), to see whether an access needed one. => attached */
+uint64_t machine_faults_here(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,8 +5,12 @@
  */
 #include <mmkit/port/cpu.h>
 
-#ifndef _LGPL_SOURCE
-#define _LGPL_SOURCE /* the inline read sections, which the license allows to anybody */
+/*
+ * The inline read sections, which the license allows to anybody. Under ThreadSanitizer their
+ * volatile accesses would be races: there the library's functions, which it does not look into.
+ */
+#if !defined(_LGPL_SOURCE) && !defined(MACHINE_TSAN)
+#define _LGPL_SOURCE
 #endif
 #include <urcu/urcu-memb.h>
 
@@ -20,11 +24,11 @@ void __tsan_release(void *address);
 MMK_ALWAYS_INLINE void mmk_rcu_read_lock(void)
 {
     (void)machine_this();
-    _urcu_memb_read_lock();
+    urcu_memb_read_lock();
 }
 
 MMK_ALWAYS_INLINE void mmk_rcu_read_unlock(void)
 {
     machine_tsan_release(&machine_this()->rcu_tag);
-    _urcu_memb_read_unlock();
+    urcu_memb_read_unlock();
 }
