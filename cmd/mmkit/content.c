@@ -15,9 +15,9 @@
 struct content {
     uint32_t references;
     uint32_t frames;
-    uint32_t offset;       /* of the stamp; BASE: this is a page of a file */
+    uint32_t offset; /* of the stamp; BASE: this is a page of a file */
     uint32_t unused;
-    uint64_t value;        /* the stamp, or the file's seed */
+    uint64_t value; /* the stamp, or the file's seed */
     union {
         struct content *below; /* of a stamp: owned */
         uint64_t index;        /* of a base */
@@ -33,7 +33,7 @@ struct content_block {
 
 void content_pool_init(struct content_pool *pool)
 {
-    memset(pool, 0, sizeof *pool);
+    memset(pool, 0, sizeof(*pool));
 }
 
 void content_pool_destroy(struct content_pool *pool)
@@ -51,7 +51,7 @@ void content_pool_destroy(struct content_pool *pool)
 
 static void add_block(struct content_pool *pool)
 {
-    struct content_block *block = host_alloc(1, sizeof *block);
+    struct content_block *block = host_alloc(1, sizeof(*block));
     unsigned i;
 
     block->next = pool->blocks;
@@ -66,9 +66,8 @@ static struct content *content_create(struct content_pool *pool)
 {
     struct content *content;
 
-    if (pool->free == NULL) {
+    if (pool->free == NULL)
         add_block(pool);
-    }
     content = pool->free;
     pool->free = content->below;
     pool->exist++;
@@ -101,9 +100,8 @@ struct content *content_of_file(struct content_pool *pool, uint64_t seed, uint64
 
 void content_get(struct content *content)
 {
-    if (content != NULL) {
+    if (content != NULL)
         content->references++;
-    }
 }
 
 void content_put(struct content_pool *pool, struct content *content)
@@ -135,15 +133,14 @@ bool content_is_shared(const struct content *content)
  * Takes out what a new stamp at `offset` will hide, as far down as the list is the caller's alone.
  * Without it a page written once per fork would grow a list as long as there are forks.
  */
-static struct content *drop_hidden(struct content_pool *pool, struct content *head,
-                                   unsigned offset)
+static struct content *drop_hidden(struct content_pool *pool, struct content *head, unsigned offset)
 {
     struct content **link = &head;
 
     while (*link != NULL && (*link)->references == 1 && !is_base(*link)) {
         struct content *content = *link;
 
-        if (content->offset == offset && content->frames == 0) {
+        if (content->offset == offset) {
             *link = content->below;
             content_free(pool, content);
         } else {
@@ -181,29 +178,25 @@ void content_file_fill(uint64_t seed, uint64_t index, uint64_t words[CONTENT_WOR
 {
     unsigned word;
 
-    for (word = 0; word < CONTENT_WORDS; word++) {
+    for (word = 0; word < CONTENT_WORDS; word++)
         words[word] = content_file_word(seed, index, word);
-    }
 }
 
 uint64_t content_word(const struct content *content, unsigned offset)
 {
     for (; content != NULL; content = content->below) {
-        if (is_base(content)) {
+        if (is_base(content))
             return content_file_word(content->value, content->index, offset / 8);
-        }
-        if (content->offset == offset) {
+        if (content->offset == offset)
             return content->value;
-        }
     }
     return 0;
 }
 
 static const struct content *find_base(const struct content *content)
 {
-    while (content != NULL && !is_base(content)) {
+    while (content != NULL && !is_base(content))
         content = content->below;
-    }
     return content;
 }
 
@@ -212,11 +205,10 @@ void content_fill(const struct content *content, uint64_t words[CONTENT_WORDS])
     const struct content *base = find_base(content);
     uint64_t seen[CONTENT_WORDS / 64] = {0};
 
-    if (base != NULL) {
+    if (base != NULL)
         content_file_fill(base->value, base->index, words);
-    } else {
-        memset(words, 0, CONTENT_WORDS * sizeof words[0]);
-    }
+    else
+        memset(words, 0, CONTENT_WORDS * sizeof(words[0]));
     for (; content != base; content = content->below) {
         unsigned word = content->offset / 8;
         uint64_t bit = (uint64_t)1 << (word % 64);

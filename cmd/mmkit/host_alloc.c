@@ -15,21 +15,18 @@ void *host_alloc(size_t count, size_t size)
 {
     void *memory = calloc(count, size);
 
-    if (memory == NULL) {
+    if (memory == NULL)
         out_of_memory();
-    }
     return memory;
 }
 
 void *host_grow(void *array, size_t count, size_t *capacity, size_t size)
 {
-    if (count < *capacity) {
+    if (count < *capacity)
         return array;
-    }
     *capacity = *capacity == 0 ? 16 : *capacity * 2;
     array = reallocarray(array, *capacity, size);
-    if (array == NULL) {
+    if (array == NULL)
         out_of_memory();
-    }
     return array;
 }

@@ -57,7 +57,7 @@ static bool read_raw(struct input *input)
     ssize_t got;
 
     do {
-        got = read(input->fd, input->raw, sizeof input->raw);
+        got = read(input->fd, input->raw, sizeof(input->raw));
     } while (got < 0 && errno == EINTR);
     if (got < 0) {
         fprintf(stderr, "%s: cannot read: %s\n", input->name, strerror(errno));
@@ -73,9 +73,8 @@ static bool detect_compression(struct input *input)
 {
     static const uint8_t magic[] = {0x28, 0xb5, 0x2f, 0xfd};
 
-    if (input->raw_left.size < sizeof magic || memcmp(input->raw, magic, sizeof magic) != 0) {
+    if (input->raw_left.size < sizeof(magic) || memcmp(input->raw, magic, sizeof(magic)) != 0)
         return true;
-    }
     input->stream = ZSTD_createDStream();
     if (input->stream == NULL || ZSTD_isError(ZSTD_initDStream(input->stream))) {
         fprintf(stderr, "%s: cannot start decompression\n", input->name);
@@ -86,7 +85,7 @@ static bool detect_compression(struct input *input)
 
 struct input *input_open(const char *path)
 {
-    struct input *input = host_alloc(1, sizeof *input);
+    struct input *input = host_alloc(1, sizeof(*input));
     bool is_stdin = strcmp(path, "-") == 0;
 
     input->name = strdup(is_stdin ? "<stdin>" : path);
@@ -107,9 +106,8 @@ struct input *input_open(const char *path)
 
 void input_close(struct input *input)
 {
-    if (input->fd > STDIN_FILENO) {
+    if (input->fd > STDIN_FILENO)
         close(input->fd);
-    }
     ZSTD_freeDStream(input->stream);
     free(input->text);
     free(input->name);
@@ -131,9 +129,8 @@ static bool decompress(struct input *input)
 {
     ZSTD_outBuffer out = {input->text, input->text_capacity, input->text_size};
 
-    if (input->frame_left == 0 && input->raw_left.pos == input->raw_left.size) {
+    if (input->frame_left == 0 && input->raw_left.pos == input->raw_left.size)
         return true; /* between frames; asking would begin a next one */
-    }
     input->frame_left = ZSTD_decompressStream(input->stream, &out, &input->raw_left);
     input->text_size = out.pos;
     if (ZSTD_isError(input->frame_left)) {
@@ -164,23 +161,18 @@ static enum input_status refill(struct input *input)
     make_room(input);
     before = input->text_size;
     for (;;) {
-        if (input->stream == NULL) {
+        if (input->stream == NULL)
             copy_plain(input);
-        } else if (!decompress(input)) {
+        else if (!decompress(input))
             return INPUT_ERROR;
-        }
-        if (input->text_size > before) {
+        if (input->text_size > before)
             return INPUT_LINE;
-        }
-        if (input->raw_left.pos < input->raw_left.size) {
+        if (input->raw_left.pos < input->raw_left.size)
             continue;
-        }
-        if (input->raw_ended) {
+        if (input->raw_ended)
             return INPUT_END;
-        }
-        if (!read_raw(input)) {
+        if (!read_raw(input))
             return INPUT_ERROR;
-        }
     }
 }
 
@@ -223,9 +215,8 @@ enum input_status input_line(struct input *input, char **line, size_t *length)
         size_t left = input->text_size - input->line_start;
 
         newline = memchr(input->text + input->line_start + seen, '\n', left - seen);
-        if (newline != NULL) {
+        if (newline != NULL)
             return hand_out(input, newline, line, length);
-        }
         if (left > LINE_MAX_LENGTH) {
             input->line_number++;
             input_complain(input, "a line of over %d bytes, expected text", LINE_MAX_LENGTH);
@@ -233,12 +224,10 @@ enum input_status input_line(struct input *input, char **line, size_t *length)
         }
         seen = left;
         status = refill(input);
-        if (status == INPUT_ERROR) {
+        if (status == INPUT_ERROR)
             return INPUT_ERROR;
-        }
-        if (status == INPUT_END) {
+        if (status == INPUT_END)
             return check_end(input);
-        }
     }
 }
 

@@ -25,9 +25,8 @@ static void write_string(FILE *stream, const char *text)
 
 static void start_value(struct json *json, const char *name)
 {
-    if (json->depth > 0) {
+    if (json->depth > 0)
         fprintf(json->stream, "%s\n%*s", json->first ? "" : ",", (int)json->depth * 2, "");
-    }
     json->first = false;
     if (name != NULL) {
         write_string(json->stream, name);
@@ -68,9 +67,8 @@ void json_array(struct json *json, const char *name)
 void json_close(struct json *json, char bracket)
 {
     json->depth--;
-    if (!json->first) {
+    if (!json->first)
         fprintf(json->stream, "\n%*s", (int)json->depth * 2, "");
-    }
     putc(bracket, json->stream);
     json->first = false;
 }

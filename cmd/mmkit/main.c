@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - finds the subcommand. */
 #include "replay_cmd.h"
+#include "version.h"
 
 #include <argp.h>
 #include <stdio.h>
 #include <string.h>
-
-#ifndef MMKIT_VERSION
-#define MMKIT_VERSION "(unversioned build)"
-#endif
 
 enum { STATUS_BAD_USAGE = 2 };
 
@@ -19,12 +16,12 @@ static const struct command {
     {"replay", "run a recording of real programs", replay_cmd},
 };
 
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
 static void print_version(FILE *stream, struct argp_state *state)
 {
     (void)state;
-    fputs("mmkit " MMKIT_VERSION "\n", stream);
+    fprintf(stream, "mmkit %s\n", tool_version);
 }
 
 /* Runs the subcommand on its own arguments, under the name "mmkit NAME". => does not return */
@@ -36,7 +33,7 @@ static void dispatch(struct argp_state *state, char *name)
 
     for (i = 0; i < COMMANDS; i++) {
         if (strcmp(name, commands[i].name) == 0) {
-            snprintf(title, sizeof title, "mmkit %s", name);
+            snprintf(title, sizeof(title), "mmkit %s", name);
             state->argv[first] = title;
             *(int *)state->input = commands[i].run(state->argc - first, state->argv + first);
             state->argv[first] = name;
@@ -61,26 +58,26 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     }
 }
 
-/* The list of subcommands, made from the table. */
+/* The list of subcommands, made from the table. => argp frees it */
 static char *filter_help(int key, const char *text, void *input)
 {
-    static char list[1024];
-    size_t used = 0;
+    char *help = NULL;
+    size_t size;
+    FILE *stream;
     unsigned i;
 
     (void)input;
-    if (key != ARGP_KEY_HELP_POST_DOC) {
+    if (key != ARGP_KEY_HELP_POST_DOC)
         return (char *)text;
-    }
-    used += (size_t)snprintf(list, sizeof list, "Subcommands:\n");
-    for (i = 0; i < COMMANDS && used < sizeof list; i++) {
-        used += (size_t)snprintf(list + used, sizeof list - used, "  %-10s %s\n",
-                                 commands[i].name, commands[i].summary);
-    }
-    if (used < sizeof list) {
-        snprintf(list + used, sizeof list - used, "\n%s", text);
-    }
-    return list;
+    stream = open_memstream(&help, &size);
+    if (stream == NULL)
+        return (char *)text;
+    fputs("Subcommands:\n", stream);
+    for (i = 0; i < COMMANDS; i++)
+        fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(stream, "\n%s", text);
+    fclose(stream);
+    return help;
 }
 
 static const struct argp parser = {

@@ -10,9 +10,8 @@ static bool parse(const char *text, uint64_t *number, const char **end)
 {
     char *rest;
 
-    if (*text < '0' || *text > '9') {
+    if (*text < '0' || *text > '9')
         return false; /* strtoull would take signs and spaces */
-    }
     errno = 0;
     *number = strtoull(text, &rest, 10);
     *end = rest;
@@ -32,20 +31,16 @@ bool option_size(const char *text, uint64_t *bytes)
     const char *end, *unit;
     unsigned shift;
 
-    if (!parse(text, bytes, &end)) {
+    if (!parse(text, bytes, &end))
         return false;
-    }
-    if (*end == '\0') {
+    if (*end == '\0')
         return true;
-    }
     unit = strchr(units, *end);
-    if (unit == NULL || end[1] != '\0') {
+    if (unit == NULL || end[1] != '\0')
         return false;
-    }
     shift = 10 * (unsigned)(unit - units + 1);
-    if (*bytes > UINT64_MAX >> shift) {
+    if (*bytes > UINT64_MAX >> shift)
         return false;
-    }
     *bytes <<= shift;
     return true;
 }

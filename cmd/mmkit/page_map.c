@@ -6,14 +6,6 @@
 
 #include <stdlib.h>
 
-struct page_map_node {
-    uint64_t live; /* slots that are not 0 */
-    union {
-        uint64_t value;
-        struct page_map_node *node;
-    } slots[];
-};
-
 void page_map_pool_init(struct page_map_pool *pool, unsigned levels, unsigned bits)
 {
     pool->levels = levels;
@@ -41,9 +33,8 @@ static struct page_map_node *node_create(struct page_map *map)
 
     map->nodes++;
     map->created++;
-    if (node == NULL) {
-        return host_alloc(1, sizeof *node + (sizeof node->slots[0] << pool->bits));
-    }
+    if (node == NULL)
+        return host_alloc(1, sizeof(*node) + (sizeof(node->slots[0]) << pool->bits));
     pool->free = node->slots[0].node;
     node->slots[0].value = 0;
     return node;
@@ -86,28 +77,19 @@ static uint64_t slot_index(const struct page_map *map, uint64_t page, unsigned l
     return (page >> (level * map->pool->bits)) & (((uint64_t)1 << map->pool->bits) - 1);
 }
 
-static struct page_map_node *find_leaf(struct page_map *map, uint64_t page)
+struct page_map_node *page_map_leaf(struct page_map *map, uint64_t page)
 {
     uint64_t prefix = page >> map->pool->bits;
     struct page_map_node *node = map->root;
     unsigned level;
 
-    if (map->cached_leaf != NULL && map->cached_prefix == prefix) {
+    if (map->cached_leaf != NULL && map->cached_prefix == prefix)
         return map->cached_leaf;
-    }
-    for (level = map->pool->levels - 1; level > 0 && node != NULL; level--) {
+    for (level = map->pool->levels - 1; level > 0 && node != NULL; level--)
         node = node->slots[slot_index(map, page, level)].node;
-    }
     map->cached_leaf = node;
     map->cached_prefix = prefix;
     return node;
-}
-
-uint64_t page_map_get(struct page_map *map, uint64_t page)
-{
-    struct page_map_node *leaf = find_leaf(map, page);
-
-    return leaf == NULL ? 0 : leaf->slots[slot_index(map, page, 0)].value;
 }
 
 static struct page_map_node *make_leaf(struct page_map *map, uint64_t page)
@@ -133,12 +115,11 @@ static struct page_map_node *make_leaf(struct page_map *map, uint64_t page)
 
 void page_map_set(struct page_map *map, uint64_t page, uint64_t value)
 {
-    struct page_map_node *leaf = find_leaf(map, page);
+    struct page_map_node *leaf = page_map_leaf(map, page);
     uint64_t index = slot_index(map, page, 0);
 
-    if (leaf == NULL) {
+    if (leaf == NULL)
         leaf = make_leaf(map, page);
-    }
     leaf->live += leaf->slots[index].value == 0;
     leaf->slots[index].value = value;
 }
@@ -183,9 +164,8 @@ static void walk_node(struct walk *walk, struct page_map_node *node, uint64_t ba
     for (index = low; index < high && node->live > 0; index++) {
         struct page_map_node *child = node->slots[index].node;
 
-        if (child == NULL) {
+        if (child == NULL)
             continue;
-        }
         walk_node(walk, child, base + (index << shift), level - 1);
         if (child->live == 0) {
             node->slots[index].node = NULL;
@@ -200,9 +180,8 @@ void page_map_range(struct page_map *map, uint64_t first, uint64_t end, page_map
 {
     struct walk walk = {map, first, end, visit, context};
 
-    if (first >= end) {
+    if (first >= end)
         return;
-    }
     map->cached_leaf = NULL;
     walk_node(&walk, map->root, 0, map->pool->levels - 1);
 }

@@ -11,12 +11,18 @@
 #ifndef PAGE_MAP_H
 #define PAGE_MAP_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { PAGE_MAP_LEVELS_MAX = 6 };
 
-struct page_map_node;
+struct page_map_node {
+    uint64_t live; /* slots that are not 0 */
+    union {
+        uint64_t value;
+        struct page_map_node *node;
+    } slots[];
+};
 
 /* Free nodes, shared by maps of one shape. */
 struct page_map_pool {
@@ -39,8 +45,18 @@ void page_map_pool_destroy(struct page_map_pool *pool); /* => every map of it is
 void page_map_init(struct page_map *map, struct page_map_pool *pool);
 void page_map_destroy(struct page_map *map); /* => the values are the caller's to let go first */
 
+/* The leaf node of `page`, or NULL. */
+struct page_map_node *page_map_leaf(struct page_map *map, uint64_t page);
+
 /* The value at `page`; 0: none. */
-uint64_t page_map_get(struct page_map *map, uint64_t page);
+static inline uint64_t page_map_get(struct page_map *map, uint64_t page)
+{
+    struct page_map_node *leaf = map->cached_leaf;
+
+    if (leaf == NULL || map->cached_prefix != page >> map->pool->bits)
+        leaf = page_map_leaf(map, page);
+    return leaf == NULL ? 0 : leaf->slots[page & (((uint64_t)1 << map->pool->bits) - 1)].value;
+}
 
 /* Sets the value at `page`, which may not be 0; page < 2^(levels * bits). */
 void page_map_set(struct page_map *map, uint64_t page, uint64_t value);

@@ -52,10 +52,10 @@ struct thread {
     bool in_call;
     enum trace_call call;
     uint64_t arguments[TRACE_CALL_ARGUMENTS];
-    uint32_t file;     /* from the call's MMAP2; as op.file */
-    bool mapped;       /* there was one */
-    size_t munmap_op;  /* index of the op, if the call is munmap */
-    size_t image_op;   /* in exec: the op that reserved an image, or NO_OP */
+    uint32_t file;    /* from the call's MMAP2; as op.file */
+    bool mapped;      /* there was one */
+    size_t munmap_op; /* index of the op, if the call is munmap */
+    size_t image_op;  /* in exec: the op that reserved an image, or NO_OP */
 };
 
 #define NO_OP SIZE_MAX
@@ -73,10 +73,10 @@ static struct op *add_op(struct reader *reader, enum op_kind kind, uint32_t task
     struct program *program = reader->program;
     struct op *op;
 
-    program->ops = host_grow(program->ops, program->op_count, &program->op_capacity,
-                             sizeof program->ops[0]);
+    program->ops =
+        host_grow(program->ops, program->op_count, &program->op_capacity, sizeof(program->ops[0]));
     op = &program->ops[program->op_count++];
-    memset(op, 0, sizeof *op);
+    memset(op, 0, sizeof(*op));
     op->kind = (uint8_t)kind;
     op->task = task;
     op->line = (uint32_t)input_line_number(reader->input);
@@ -96,10 +96,10 @@ static bool find_task(struct reader *reader, int32_t pid, int32_t tid, uint32_t 
     }
     if (reader->by_tid[tid] == 0) {
         program->tasks =
-            host_grow(program->tasks, count, &program->task_capacity, sizeof program->tasks[0]);
-        reader->threads = host_grow(reader->threads, count, &reader->thread_capacity,
-                                    sizeof reader->threads[0]);
-        memset(&reader->threads[count], 0, sizeof reader->threads[count]);
+            host_grow(program->tasks, count, &program->task_capacity, sizeof(program->tasks[0]));
+        reader->threads =
+            host_grow(reader->threads, count, &reader->thread_capacity, sizeof(reader->threads[0]));
+        memset(&reader->threads[count], 0, sizeof(reader->threads[count]));
         reader->by_tid[tid] = (uint32_t)++program->task_count;
     }
     *task = reader->by_tid[tid] - 1;
@@ -110,9 +110,8 @@ static bool find_task(struct reader *reader, int32_t pid, int32_t tid, uint32_t 
 
 static bool find_live_task(struct reader *reader, int32_t pid, int32_t tid, uint32_t *task)
 {
-    if (!find_task(reader, pid, tid, task)) {
+    if (!find_task(reader, pid, tid, task))
         return false;
-    }
     if (!reader->threads[*task].alive) {
         input_complain(reader->input,
                        "thread %" PRId32 "/%" PRId32
@@ -142,24 +141,21 @@ static uint32_t find_file(struct program *program, const struct trace_mapping *m
     const char *at;
     size_t i;
 
-    for (i = 0; i < program->file_count; i++) {
-        if (is_same_file(&program->files[i], mapped)) {
+    for (i = 0; i < program->file_count; i++)
+        if (is_same_file(&program->files[i], mapped))
             return (uint32_t)i + 1;
-        }
-    }
     program->files =
-        host_grow(program->files, i, &program->file_capacity, sizeof program->files[0]);
+        host_grow(program->files, i, &program->file_capacity, sizeof(program->files[0]));
     file = &program->files[program->file_count++];
     file->major = mapped->major;
     file->minor = mapped->minor;
     file->inode = mapped->inode;
     file->generation = mapped->generation;
     file->name = strdup(mapped->name);
-    file->seed = mix(mix(mix(mix(1, mapped->major), mapped->minor), mapped->inode),
-                     mapped->generation);
-    for (at = mapped->inode == 0 ? mapped->name : ""; *at != '\0'; at++) {
+    file->seed =
+        mix(mix(mix(mix(1, mapped->major), mapped->minor), mapped->inode), mapped->generation);
+    for (at = mapped->inode == 0 ? mapped->name : ""; *at != '\0'; at++)
         file->seed = mix(file->seed, (uint64_t)(unsigned char)*at);
-    }
     return (uint32_t)i + 1;
 }
 
@@ -172,9 +168,8 @@ static bool is_range(uint64_t address, uint64_t length)
 static bool complain_range(struct reader *reader, const char *what, uint64_t address,
                            uint64_t length)
 {
-    if (is_range(address, length)) {
+    if (is_range(address, length))
         return true;
-    }
     input_complain(reader->input,
                    "%s of 0x%" PRIx64 " bytes at 0x%" PRIx64
                    ", expected whole pages below 0x%" PRIx64,
@@ -206,12 +201,10 @@ static bool add_mmap(struct reader *reader, uint32_t task, uint64_t address)
     const uint64_t *arguments = thread->arguments; /* addr, len, prot, flags, fd, off */
     struct op *op;
 
-    if (!complain_range(reader, "mmap", address, arguments[1])) {
+    if (!complain_range(reader, "mmap", address, arguments[1]))
         return false;
-    }
-    if ((arguments[3] & LINUX_MAP_HUGETLB) != 0) {
+    if ((arguments[3] & LINUX_MAP_HUGETLB) != 0)
         return complain_unsupported(reader, "mmap with MAP_HUGETLB, flags", arguments[3]);
-    }
     if ((arguments[3] & MMK_MAP_ANONYMOUS) == 0 && !thread->mapped) {
         input_complain(reader->input,
                        "mmap of a file, expected its MMAP2 record between enter and exit");
@@ -230,9 +223,8 @@ static bool add_mmap(struct reader *reader, uint32_t task, uint64_t address)
         op->argument = 0;
         op->flags |= MMK_MAP_ANONYMOUS;
     }
-    if (!is_range(op->argument, op->length)) {
+    if (!is_range(op->argument, op->length))
         return complain_unsupported(reader, "mmap at offset", op->argument);
-    }
     return true;
 }
 
@@ -241,15 +233,12 @@ static bool add_mprotect(struct reader *reader, uint32_t task, bool partial)
     const uint64_t *arguments = reader->threads[task].arguments; /* start, len, prot */
     struct op *op;
 
-    if (arguments[1] == 0) {
+    if (arguments[1] == 0)
         return true;
-    }
-    if ((arguments[2] & LINUX_PROT_GROWS) != 0) {
+    if ((arguments[2] & LINUX_PROT_GROWS) != 0)
         return complain_unsupported(reader, "mprotect with PROT_GROWSDOWN, prot", arguments[2]);
-    }
-    if (!is_range(arguments[0], arguments[1])) {
+    if (!is_range(arguments[0], arguments[1]))
         return partial || complain_range(reader, "mprotect", arguments[0], arguments[1]);
-    }
     op = add_op(reader, OP_MPROTECT, task);
     set_range(op, arguments[0], arguments[1]);
     op->prot = (uint8_t)(arguments[2] & PASSED_PROT);
@@ -264,19 +253,15 @@ static bool add_madvise(struct reader *reader, uint32_t task, bool partial)
     struct op *op;
 
     if (advice == LINUX_MADV_REMOVE || advice == LINUX_MADV_DONTFORK ||
-        advice == LINUX_MADV_WIPEONFORK || advice == LINUX_MADV_GUARD_INSTALL) {
+        advice == LINUX_MADV_WIPEONFORK || advice == LINUX_MADV_GUARD_INSTALL)
         return complain_unsupported(reader, "madvise", advice);
-    }
-    if (advice == LINUX_MADV_DONTNEED_LOCKED) {
+    if (advice == LINUX_MADV_DONTNEED_LOCKED)
         advice = MMK_MADV_DONTNEED;
-    }
-    if (arguments[1] == 0 || (advice > MMK_MADV_SEQUENTIAL && advice != MMK_MADV_DONTNEED &&
-                              advice != MMK_MADV_FREE)) {
+    if (arguments[1] == 0 ||
+        (advice > MMK_MADV_SEQUENTIAL && advice != MMK_MADV_DONTNEED && advice != MMK_MADV_FREE))
         return true; /* a hint */
-    }
-    if (!is_range(arguments[0], arguments[1])) {
+    if (!is_range(arguments[0], arguments[1]))
         return partial || complain_range(reader, "madvise", arguments[0], arguments[1]);
-    }
     op = add_op(reader, OP_MADVISE, task);
     set_range(op, arguments[0], arguments[1]);
     op->argument = advice;
@@ -321,20 +306,18 @@ static bool read_enter(struct reader *reader, uint32_t task, const struct trace_
                        trace_call_name(event->enter.call), trace_call_name(thread->call));
         return false;
     }
-    if (event->enter.call == CALL_EXIT || event->enter.call == CALL_EXIT_GROUP) {
+    if (event->enter.call == CALL_EXIT || event->enter.call == CALL_EXIT_GROUP)
         return true; /* never comes back */
-    }
     thread->in_call = true;
     thread->mapped = false;
     thread->call = event->enter.call;
-    memcpy(thread->arguments, event->enter.arguments, sizeof thread->arguments);
+    memcpy(thread->arguments, event->enter.arguments, sizeof(thread->arguments));
     if (thread->call == CALL_MUNMAP) {
         op = add_op(reader, OP_MUNMAP, task);
         thread->munmap_op = (size_t)(op - reader->program->ops);
         set_range(op, thread->arguments[0], thread->arguments[1]);
-        if (!is_range(thread->arguments[0], thread->arguments[1])) {
+        if (!is_range(thread->arguments[0], thread->arguments[1]))
             op->kind = OP_NOTHING;
-        }
     }
     return true;
 }
@@ -351,9 +334,8 @@ static bool check_leave(struct reader *reader, const struct thread *thread,
     enum trace_call call = event->leave.call;
 
     if (thread->in_call ? thread->call == call
-                        : event->leave.result == 0 && (is_clone(call) || call == CALL_EXECVE)) {
+                        : event->leave.result == 0 && (is_clone(call) || call == CALL_EXECVE))
         return true;
-    }
     input_complain(reader->input, "exit of %s, expected %s%s first", trace_call_name(call),
                    thread->in_call ? "that of " : "its enter",
                    thread->in_call ? trace_call_name(thread->call) : "");
@@ -367,17 +349,14 @@ static bool read_leave(struct reader *reader, uint32_t task, const struct trace_
     bool failed = result < 0 && result >= -ERRNO_MAX;
     bool partial = result == MMK_ENOMEM;
 
-    if (!check_leave(reader, thread, event)) {
+    if (!check_leave(reader, thread, event))
         return false;
-    }
     thread->in_call = false;
-    if (event->leave.call == CALL_MUNMAP) {
+    if (event->leave.call == CALL_MUNMAP)
         return finish_munmap(reader, task, failed);
-    }
-    if (failed && !(partial && (event->leave.call == CALL_MPROTECT ||
-                                event->leave.call == CALL_MADVISE))) {
+    if (failed &&
+        !(partial && (event->leave.call == CALL_MPROTECT || event->leave.call == CALL_MADVISE)))
         return true;
-    }
     switch (event->leave.call) {
     case CALL_MMAP:
         return add_mmap(reader, task, (uint64_t)result);
@@ -393,8 +372,7 @@ static bool read_leave(struct reader *reader, uint32_t task, const struct trace_
     case CALL_MREMAP:
     case CALL_SHMAT:
     case CALL_SHMDT:
-        return complain_unsupported(reader, trace_call_name(event->leave.call),
-                                    (uint64_t)result);
+        return complain_unsupported(reader, trace_call_name(event->leave.call), (uint64_t)result);
     default:
         return true;
     }
@@ -422,14 +400,13 @@ static bool read_exec_mapping(struct reader *reader, uint32_t task,
     struct op *op;
     size_t i;
 
-    if (!complain_range(reader, "a mapping", mapped->start, mapped->length)) {
+    if (!complain_range(reader, "a mapping", mapped->start, mapped->length))
         return false;
-    }
     op = add_op(reader, OP_EXEC_MAP, task);
     set_range(op, mapped->start, mapped->length);
     op->prot = (uint8_t)mapped->prot;
     op->flags = (mapped->shared ? MMK_MAP_SHARED : MMK_MAP_PRIVATE) | MMK_MAP_FIXED;
-    for (i = 0; i < sizeof anonymous / sizeof anonymous[0]; i++) {
+    for (i = 0; i < sizeof(anonymous) / sizeof(anonymous[0]); i++) {
         if (mapped->inode == 0 && strcmp(mapped->name, anonymous[i]) == 0) {
             op->flags |= MMK_MAP_ANONYMOUS;
             op->flags |= anonymous[i][1] == 's' ? MMK_MAP_GROWSDOWN : 0;
@@ -446,9 +423,8 @@ static bool read_mapping(struct reader *reader, uint32_t task, const struct trac
 {
     struct thread *thread = &reader->threads[task];
 
-    if (thread->in_exec) {
+    if (thread->in_exec)
         return read_exec_mapping(reader, task, &event->mapped);
-    }
     if (thread->in_call && thread->call == CALL_MMAP) {
         thread->file = find_file(reader->program, &event->mapped);
         thread->mapped = true;
@@ -476,17 +452,15 @@ static bool read_exec(struct reader *reader, const struct trace_event *event)
     struct thread *thread;
     uint32_t task;
 
-    if (!find_task(reader, event->pid, event->tid, &task)) {
+    if (!find_task(reader, event->pid, event->tid, &task))
         return false;
-    }
     end_other_threads(reader, task);
     add_op(reader, OP_EXEC, task);
     thread = &reader->threads[task];
     thread->alive = true;
     thread->in_exec = true;
-    thread->in_call = false;
     thread->image_op = NO_OP;
-    /* Its exit may follow: as if it had been entered, whoever entered it. */
+    /* Its exit will follow, whichever thread it was that entered it. */
     thread->in_call = true;
     thread->call = CALL_EXECVE;
     return true;
@@ -500,9 +474,8 @@ static bool read_fork(struct reader *reader, const struct trace_event *event)
     struct op *op;
 
     if (!find_live_task(reader, event->fork.parent_pid, event->fork.parent_tid, &parent) ||
-        !find_task(reader, event->fork.pid, event->fork.tid, &child)) {
+        !find_task(reader, event->fork.pid, event->fork.tid, &child))
         return false;
-    }
     if (reader->threads[child].alive) {
         input_complain(reader->input, "FORK of thread %" PRId32 ", expected its EXIT first",
                        event->fork.tid);
@@ -510,13 +483,12 @@ static bool read_fork(struct reader *reader, const struct trace_event *event)
     }
     caller = &reader->threads[parent];
     share = event->fork.pid == event->fork.parent_pid;
-    if (caller->in_call && caller->call == CALL_CLONE) {
+    if (caller->in_call && caller->call == CALL_CLONE)
         share = share || (caller->arguments[0] & CLONE_SHARES_MEMORY) != 0;
-    }
     share = share || (caller->in_call && caller->call == CALL_VFORK);
     op = add_op(reader, share ? OP_SHARE : OP_FORK, parent);
     op->child = child;
-    memset(&reader->threads[child], 0, sizeof reader->threads[child]);
+    memset(&reader->threads[child], 0, sizeof(reader->threads[child]));
     reader->threads[child].alive = true;
     return true;
 }
@@ -525,11 +497,10 @@ static bool read_exit(struct reader *reader, const struct trace_event *event)
 {
     uint32_t task;
 
-    if (!find_live_task(reader, event->fork.pid, event->fork.tid, &task)) {
+    if (!find_live_task(reader, event->fork.pid, event->fork.tid, &task))
         return false;
-    }
     add_op(reader, OP_EXIT, task);
-    memset(&reader->threads[task], 0, sizeof reader->threads[task]);
+    memset(&reader->threads[task], 0, sizeof(reader->threads[task]));
     return true;
 }
 
@@ -560,9 +531,8 @@ static bool read_event(struct reader *reader, const struct trace_event *event)
     default:
         break;
     }
-    if (!find_live_task(reader, event->pid, event->tid, &task)) {
+    if (!find_live_task(reader, event->pid, event->tid, &task))
         return false;
-    }
     switch (event->kind) {
     case TRACE_ENTER:
         return read_enter(reader, task, event);
@@ -589,9 +559,8 @@ static bool read_lines(struct reader *reader)
             input_complain(reader->input, "%s", error.text);
             return false;
         }
-        if (!read_event(reader, &event)) {
+        if (!read_event(reader, &event))
             return false;
-        }
     }
     if (status == INPUT_END && reader->program->op_count == 0) {
         fprintf(stderr, "%s:%" PRIu64 ": the recording ends, expected events of a program\n",
@@ -608,12 +577,11 @@ struct program *program_read(const char *path)
     bool complete;
 
     reader.input = input_open(path);
-    if (reader.input == NULL) {
+    if (reader.input == NULL)
         return NULL;
-    }
-    reader.program = host_alloc(1, sizeof *reader.program);
+    reader.program = host_alloc(1, sizeof(*reader.program));
     reader.program->name = strdup(input_name(reader.input));
-    reader.by_tid = host_alloc(TID_LIMIT, sizeof reader.by_tid[0]);
+    reader.by_tid = host_alloc(TID_LIMIT, sizeof(reader.by_tid[0]));
     complete = read_lines(&reader);
     free(reader.by_tid);
     free(reader.threads);
@@ -629,9 +597,8 @@ void program_free(struct program *program)
 {
     size_t i;
 
-    for (i = 0; i < program->file_count; i++) {
+    for (i = 0; i < program->file_count; i++)
         free(program->files[i].name);
-    }
     free(program->files);
     free(program->tasks);
     free(program->ops);

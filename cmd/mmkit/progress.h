@@ -18,9 +18,8 @@ void progress_end(struct progress *progress); /* wipes the bar */
 
 static inline void progress_update(struct progress *progress, size_t done)
 {
-    if (done >= progress->next) {
+    if (done >= progress->next)
         progress_draw(progress, done);
-    }
 }
 
 #endif

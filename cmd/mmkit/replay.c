@@ -7,6 +7,7 @@
  */
 #include "replay_state.h"
 
+#include "clock.h"
 #include "host_alloc.h"
 #include "progress.h"
 
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     PT_LEVELS = 4, /* x86-64 */
@@ -29,9 +29,8 @@ void replay_diverge(struct replay *replay, const char *format, ...)
     const struct program_task *task = &replay->program->tasks[replay->op->task];
     va_list arguments;
 
-    if (replay->result->divergences++ >= DIVERGENCES_SHOWN) {
+    if (replay->result->divergences++ >= DIVERGENCES_SHOWN)
         return;
-    }
     fprintf(stderr, "%s:%" PRIu32 ": divergence: thread %" PRId32 "/%" PRId32 ": ",
             replay->program->name, replay->op->line, task->pid, task->tid);
     va_start(arguments, format);
@@ -59,13 +58,13 @@ static void complain_memory(const struct replay *replay)
 static void state_init(struct replay *replay, const struct program *program,
                        const struct replay_options *options, struct replay_result *result)
 {
-    memset(replay, 0, sizeof *replay);
-    memset(result, 0, sizeof *result);
+    memset(replay, 0, sizeof(*replay));
+    memset(result, 0, sizeof(*result));
     replay->program = program;
     replay->options = options;
     replay->result = result;
-    replay->files = host_alloc(program->file_count + 1, sizeof replay->files[0]);
-    replay->task_spaces = host_alloc(program->task_count + 1, sizeof replay->task_spaces[0]);
+    replay->files = host_alloc(program->file_count + 1, sizeof(replay->files[0]));
+    replay->task_spaces = host_alloc(program->task_count + 1, sizeof(replay->task_spaces[0]));
     replay->op = &program->ops[0];
     shadow_world_init(&replay->world, PT_LEVELS, PT_BITS);
 }
@@ -75,9 +74,8 @@ static void state_destroy(struct replay *replay)
 {
     uint32_t task;
 
-    for (task = 0; task < replay->program->task_count; task++) {
+    for (task = 0; task < replay->program->task_count; task++)
         replay_space_leave(replay, task);
-    }
     replay_files_close(replay);
     shadow_world_destroy(&replay->world);
     free(replay->files);
@@ -95,14 +93,14 @@ static enum step run_op(struct replay *replay, const struct op *op)
     } else {
         step = replay_call(replay, op);
         space = replay->task_spaces[op->task]; /* exec and exit change it */
-        if (space != NULL) {
+        if (space != NULL)
             replay_space_observe(space);
-        }
     }
     replay->result->events += step == STEP_DONE;
-    if (space != NULL && step == STEP_DONE) {
+    if (space != NULL && step == STEP_DONE)
         replay_space_account(replay, space);
-    }
+    if (op->kind != OP_EXIT)
+        replay->result->tables.end_bytes = replay->linked * MMK_PAGE_SIZE;
     return step;
 }
 
@@ -110,15 +108,12 @@ static void check(struct replay *replay, size_t done)
 {
     const struct op *op = replay->op;
 
-    if (replay->options->check_interval == 0) {
+    if (replay->options->check_interval == 0)
         return;
-    }
-    if (replay->task_spaces[op->task] != NULL) {
+    if (replay->task_spaces[op->task] != NULL)
         replay_check_op(replay, replay->task_spaces[op->task], op);
-    }
-    if (done % replay->options->check_interval == 0 || done == replay->program->op_count) {
+    if (done % replay->options->check_interval == 0 || done == replay->program->op_count)
         replay_check_all(replay);
-    }
 }
 
 /* By this name bench/instructions.py finds what it counts. */
@@ -142,18 +137,12 @@ static MMK_NOINLINE bool run_ops(struct replay *replay)
     return true;
 }
 
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
 static bool start_machine(const struct replay *replay)
 {
-    struct machine_config config = {
-        .memory = replay->options->memory, .cpus = 1, .populate = true, .mmkit = MMK_CONFIG_DEFAULT};
+    struct machine_config config = {.memory = replay->options->memory,
+                                    .cpus = 1,
+                                    .populate = true,
+                                    .mmkit = MMK_CONFIG_DEFAULT};
 
     config.mmkit.table_policy = replay->options->policy;
     if (machine_create(&config) != 0) {
@@ -185,7 +174,6 @@ static void read_peaks(struct replay *replay)
     struct mmk_stats stats;
 
     mmk_stats_read(&stats);
-    result->tables.end_bytes = replay->linked * MMK_PAGE_SIZE;
     result->tables.waiting_peak_bytes = stats.tables_waiting_peak * MMK_PAGE_SIZE;
     result->tables.stock_peak_bytes = stats.tables_stock_peak * MMK_PAGE_SIZE;
     result->tlb.flushes = stats.tlb_flushes;
@@ -208,9 +196,9 @@ bool replay_run(const struct program *program, const struct replay_options *opti
         return false;
     }
     free_frames = count_free_frames();
-    start = now();
+    start = clock_seconds();
     complete = run_ops(&replay);
-    result->seconds = now() - start;
+    result->seconds = clock_seconds() - start;
     read_peaks(&replay);
     state_destroy(&replay);
     result->leaked_frames = (int64_t)(free_frames - count_free_frames());
@@ -228,9 +216,8 @@ uint64_t replay_estimate_memory(const struct program *program)
     size_t i;
 
     state_init(&replay, program, NULL, &result);
-    for (i = 0; i < program->op_count; i++) {
+    for (i = 0; i < program->op_count; i++)
         run_op(&replay, &program->ops[i]);
-    }
     state_destroy(&replay);
     /* An eighth for descriptors and small objects, 32 MiB for caches and what waits. */
     bytes = replay.demand_peak * MMK_PAGE_SIZE;

@@ -28,9 +28,11 @@ struct replay_result {
     struct {
         uint64_t anon, zero, file, cow, swap, reuse, spurious, unneeded;
     } faults;
-    uint64_t virt_peak_bytes, rss_peak_bytes;
+    uint64_t virt_peak_bytes; /* sum of all mappings of all address spaces */
+    uint64_t rss_peak_bytes;  /* distinct frames that some entry maps, by the shadow's account */
     struct {
-        uint64_t peak_bytes, end_bytes, least_at_peak_bytes;
+        uint64_t peak_bytes, least_at_peak_bytes;
+        uint64_t end_bytes;       /* after the last operation that is not an exit */
         int64_t excess_max_bytes; /* from 0 upwards */
         uint64_t waiting_peak_bytes, stock_peak_bytes;
     } tables;
@@ -49,7 +51,8 @@ uint64_t replay_estimate_memory(const struct program *program);
 
 /*
  * Replays on a machine of its own, which is gone afterwards.
- * => false after printing one message: the memory does not suffice
+ * => false after printing one message: the memory does not suffice. Everything has been torn down:
+ *    divergences and leaked_frames are valid
  */
 bool replay_run(const struct program *program, const struct replay_options *options,
                 struct replay_result *result);

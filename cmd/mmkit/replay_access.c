@@ -32,11 +32,11 @@ static enum mmk_fault_result perform(uint64_t address, enum mmk_access access, u
 {
     switch (access) {
     case MMK_ACCESS_WRITE:
-        return machine_store(address & ~(uint64_t)7, word, sizeof *word);
+        return machine_store(address & ~(uint64_t)7, word, sizeof(*word));
     case MMK_ACCESS_EXEC:
         return machine_fetch(address);
     default:
-        return machine_load(address & ~(uint64_t)7, word, sizeof *word);
+        return machine_load(address & ~(uint64_t)7, word, sizeof(*word));
     }
 }
 
@@ -46,15 +46,14 @@ static void check_word(struct replay *replay, const struct shadow_view *view, ui
 {
     uint64_t expected = content_word(view->content, (unsigned)(address & ~MMK_PAGE_MASK));
     uint64_t got = 0;
-    enum mmk_fault_result result = machine_load(address, &got, sizeof got);
+    enum mmk_fault_result result = machine_load(address, &got, sizeof(got));
 
     expected ^= replay->fault_number == replay->options->wrong_at;
     if (result != MMK_FAULT_DONE) {
         replay_diverge(replay, "a read %s at 0x%" PRIx64 ": %s, expected done", when, address,
                        result_names[result]);
     } else if (got != expected) {
-        replay_diverge(replay,
-                       "0x%" PRIx64 " holds 0x%016" PRIx64 " %s, expected 0x%016" PRIx64,
+        replay_diverge(replay, "0x%" PRIx64 " holds 0x%016" PRIx64 " %s, expected 0x%016" PRIx64,
                        address, got, when, expected);
     }
 }
@@ -63,9 +62,8 @@ static bool load_page(struct replay *replay, uint64_t page, uint64_t words[CONTE
 {
     enum mmk_fault_result result = machine_load(page, words, MMK_PAGE_SIZE);
 
-    if (result == MMK_FAULT_DONE) {
+    if (result == MMK_FAULT_DONE)
         return true;
-    }
     replay_diverge(replay, "reading the page at 0x%" PRIx64 ": %s, expected done", page,
                    result_names[result]);
     return false;
@@ -73,7 +71,7 @@ static bool load_page(struct replay *replay, uint64_t page, uint64_t words[CONTE
 
 static bool all_zero(const uint64_t words[CONTENT_WORDS])
 {
-    return words[0] == 0 && memcmp(words, words + 1, MMK_PAGE_SIZE - sizeof words[0]) == 0;
+    return words[0] == 0 && memcmp(words, words + 1, MMK_PAGE_SIZE - sizeof(words[0])) == 0;
 }
 
 static void report_page(struct replay *replay, uint64_t page, const uint64_t *got,
@@ -86,7 +84,7 @@ static void report_page(struct replay *replay, uint64_t page, const uint64_t *go
     replay_diverge(replay,
                    "0x%" PRIx64 " holds 0x%016" PRIx64 ", expected 0x%016" PRIx64
                    " (whole page compared)",
-                   page + i * sizeof got[0], got[i], expected[i]);
+                   page + i * sizeof(got[0]), got[i], expected[i]);
 }
 
 void replay_compare_page(struct replay *replay, struct space *space, uint64_t address)
@@ -95,13 +93,11 @@ void replay_compare_page(struct replay *replay, struct space *space, uint64_t ad
     uint64_t got[CONTENT_WORDS], expected[CONTENT_WORDS];
     uint64_t page = mmk_page_down(address);
 
-    if (view.kind == SHADOW_NONE || !load_page(replay, page, got)) {
+    if (view.kind == SHADOW_NONE || !load_page(replay, page, got))
         return;
-    }
     content_fill(view.content, expected);
-    if (memcmp(got, expected, sizeof got) != 0 && !(view.lazy && all_zero(got))) {
+    if (memcmp(got, expected, sizeof(got)) != 0 && !(view.lazy && all_zero(got)))
         report_page(replay, page, got, expected);
-    }
 }
 
 /*
@@ -115,48 +111,39 @@ static void settle_lazy(struct replay *replay, struct space *space, const struct
     uint64_t page = mmk_page_down(op->address);
     unsigned word = (unsigned)((op->address - page) / 8);
 
-    if (!load_page(replay, page, got)) {
+    if (!load_page(replay, page, got))
         return;
-    }
     content_fill(view->content, expected);
-    if (op->access == MMK_ACCESS_WRITE) {
+    if (op->access == MMK_ACCESS_WRITE)
         expected[word] = stamp;
-    }
-    if (memcmp(got, expected, sizeof got) == 0) {
+    if (memcmp(got, expected, sizeof(got)) == 0)
         return;
-    }
-    if (op->access == MMK_ACCESS_WRITE && got[word] == stamp) {
+    if (op->access == MMK_ACCESS_WRITE && got[word] == stamp)
         got[word] = 0;
-    }
-    if (all_zero(got)) {
+    if (all_zero(got))
         shadow_drop_lazy(&space->shadow, op->address);
-    } else {
+    else
         report_page(replay, page, got, expected);
-    }
 }
 
 /* Reads back the word at the address, and one elsewhere in the page. */
-static void check_after(struct replay *replay, struct space *space, const struct op *op)
+static void check_after(struct replay *replay, const struct op *op, const struct shadow_view *view)
 {
-    struct shadow_view view = shadow_view(&space->shadow, op->address);
     uint64_t page = mmk_page_down(op->address);
 
-    if (view.lazy) {
+    if (view->lazy)
         return; /* settle_lazy() has seen all of it */
-    }
-    if (op->access != MMK_ACCESS_WRITE) {
-        check_word(replay, &view, op->address & ~(uint64_t)7, "after the access");
-    }
-    check_word(replay, &view, page + (spread(replay->fault_number) & ~MMK_PAGE_MASK & ~7u),
+    if (op->access != MMK_ACCESS_WRITE)
+        check_word(replay, view, op->address & ~(uint64_t)7, "after the access");
+    check_word(replay, view, page + (spread(replay->fault_number) & ~MMK_PAGE_MASK & ~7u),
                "after the access");
 }
 
 static enum step judge(struct replay *replay, const struct op *op, enum mmk_fault_result got,
                        enum mmk_fault_result predicted)
 {
-    if (got == MMK_FAULT_OOM && replay_is_exhausted(replay)) {
+    if (got == MMK_FAULT_OOM && replay_is_exhausted(replay))
         return STEP_NO_MEMORY;
-    }
     replay_diverge(replay, "%s at 0x%" PRIx64 ": %s, expected %s", access_names[op->access],
                    op->address, result_names[got], result_names[predicted]);
     return STEP_DONE;
@@ -165,29 +152,27 @@ static enum step judge(struct replay *replay, const struct op *op, enum mmk_faul
 static enum step access_mmkit(struct replay *replay, struct space *space, const struct op *op,
                               enum mmk_fault_result predicted)
 {
-    struct shadow_view before = shadow_view(&space->shadow, op->address);
+    struct shadow_view before = shadow_view(&space->shadow, op->address), after;
     uint64_t stamp = next_stamp(replay);
-    uint64_t word = stamp;
+    uint64_t word = stamp, faults;
     enum mmk_fault_result got;
 
     replay_space_load(replay, space);
     if (predicted == MMK_FAULT_DONE && op->access == MMK_ACCESS_WRITE &&
-        before.kind != SHADOW_NONE && !before.lazy) {
+        before.kind != SHADOW_NONE && !before.lazy)
         check_word(replay, &before, op->address & ~(uint64_t)7, "before a write");
-    }
+    faults = machine_faults_here();
     got = perform(op->address, op->access, &word);
-    replay->result->faults.unneeded += !replay_space_observe(space);
-    if (got != predicted) {
+    replay->result->faults.unneeded += machine_faults_here() == faults;
+    replay_space_observe(space);
+    if (got != predicted)
         return judge(replay, op, got, predicted);
-    }
-    if (got != MMK_FAULT_DONE) {
+    if (got != MMK_FAULT_DONE)
         return STEP_DONE;
-    }
-    if (before.lazy) {
+    if (before.lazy)
         settle_lazy(replay, space, op, &before, stamp);
-    }
-    shadow_touch(&space->shadow, op->address, op->access, stamp);
-    check_after(replay, space, op);
+    after = shadow_touch(&space->shadow, op->address, op->access, stamp);
+    check_after(replay, op, &after);
     return STEP_DONE;
 }
 
@@ -197,11 +182,9 @@ enum step replay_fault(struct replay *replay, struct space *space, const struct 
         shadow_predict(&space->shadow, op->address, (enum mmk_access)op->access);
 
     replay->fault_number++;
-    if (!replay_is_planning(replay)) {
+    if (!replay_is_planning(replay))
         return access_mmkit(replay, space, op, predicted);
-    }
-    if (predicted == MMK_FAULT_DONE) {
-        shadow_touch(&space->shadow, op->address, op->access, next_stamp(replay));
-    }
+    if (predicted == MMK_FAULT_DONE)
+        (void)shadow_touch(&space->shadow, op->address, op->access, next_stamp(replay));
     return STEP_DONE;
 }

@@ -12,12 +12,10 @@
 /* Compares the result of a call; => STEP_NO_MEMORY if the machine is at fault */
 static enum step judge(struct replay *replay, const char *call, int64_t got, int64_t recorded)
 {
-    if (got == recorded) {
+    if (got == recorded)
         return STEP_DONE;
-    }
-    if (got == MMK_ENOMEM && replay_is_exhausted(replay)) {
+    if (got == MMK_ENOMEM && replay_is_exhausted(replay))
         return STEP_NO_MEMORY;
-    }
     replay_diverge(replay, "%s answered 0x%" PRIx64 ", recorded 0x%" PRIx64, call, (uint64_t)got,
                    (uint64_t)recorded);
     return STEP_DONE;
@@ -31,9 +29,8 @@ static enum step judge_void(struct replay *replay, const char *call)
 /* A recorded address without MAP_FIXED was free on Linux, so it must be free here. */
 static unsigned placement(struct space *space, const struct op *op)
 {
-    if ((op->flags & MMK_MAP_FIXED) != 0) {
+    if ((op->flags & MMK_MAP_FIXED) != 0)
         return op->flags;
-    }
     return op->flags | (shadow_is_free(&space->shadow, op->address, op->address + op->length)
                             ? MMK_MAP_FIXED_NOREPLACE
                             : MMK_MAP_FIXED);
@@ -67,9 +64,8 @@ static enum step do_mmap(struct replay *replay, struct space *space, const struc
 
     if (op->file != 0) {
         file = replay_file_for(replay, op);
-        if (file == NULL) {
+        if (file == NULL)
             return judge_void(replay, "opening a file");
-        }
     }
     if (!replay_is_planning(replay)) {
         got = mmk_mmap(space->mm, op->address, op->length, op->prot, placement(space, op),
@@ -84,9 +80,8 @@ static enum step do_munmap(struct replay *replay, struct space *space, const str
 {
     enum step step = STEP_DONE;
 
-    if (!replay_is_planning(replay)) {
+    if (!replay_is_planning(replay))
         step = judge(replay, "munmap", mmk_munmap(space->mm, op->address, op->length), 0);
-    }
     shadow_unmap(&space->shadow, op->address, op->address + op->length);
     return step;
 }
@@ -96,12 +91,10 @@ static enum step do_mprotect(struct replay *replay, struct space *space, const s
     uint64_t end = op->address + op->length;
     enum step step = STEP_DONE;
 
-    if (op->partial && shadow_is_covered(&space->shadow, op->address, end)) {
+    if (op->partial && shadow_is_covered(&space->shadow, op->address, end))
         return STEP_SKIPPED; /* Linux had no memory: nothing was changed */
-    }
     if (!replay_is_planning(replay)) {
-        step = judge(replay, "mprotect",
-                     mmk_mprotect(space->mm, op->address, op->length, op->prot),
+        step = judge(replay, "mprotect", mmk_mprotect(space->mm, op->address, op->length, op->prot),
                      op->partial ? MMK_ENOMEM : 0);
     }
     shadow_protect(&space->shadow, op->address, end, op->prot);
@@ -113,19 +106,17 @@ static enum step do_madvise(struct replay *replay, struct space *space, const st
     uint64_t end = op->address + op->length;
     enum step step = STEP_DONE;
 
-    if (op->partial && shadow_is_covered(&space->shadow, op->address, end)) {
+    if (op->partial && shadow_is_covered(&space->shadow, op->address, end))
         return STEP_SKIPPED;
-    }
     if (!replay_is_planning(replay)) {
         step = judge(replay, "madvise",
                      mmk_madvise(space->mm, op->address, op->length, (int)op->argument),
                      op->partial ? MMK_ENOMEM : 0);
     }
-    if (op->argument == MMK_MADV_DONTNEED) {
+    if (op->argument == MMK_MADV_DONTNEED)
         shadow_discard(&space->shadow, op->address, end);
-    } else if (op->argument == MMK_MADV_FREE) {
+    else if (op->argument == MMK_MADV_FREE)
         shadow_lazy_free(&space->shadow, op->address, end);
-    }
     return step;
 }
 
@@ -134,9 +125,8 @@ static enum step start_heap(struct replay *replay, struct space *space, uint64_t
 {
     space->shadow.brk_start = start;
     space->shadow.brk_end = start;
-    if (replay_is_planning(replay)) {
+    if (replay_is_planning(replay))
         return STEP_DONE;
-    }
     return judge(replay, "setting the break", mmk_set_brk(space->mm, start), 0);
 }
 
@@ -146,17 +136,14 @@ static enum step do_brk(struct replay *replay, struct space *space, const struct
     uint64_t result = op->argument;
     uint64_t got;
 
-    if (shadow->brk_start == 0) {
+    if (shadow->brk_start == 0)
         return start_heap(replay, space, result);
-    }
-    if (result == shadow->brk_end && op->address > shadow->brk_end) {
+    if (result == shadow->brk_end && op->address > shadow->brk_end)
         return STEP_SKIPPED; /* Linux refused: its limits are not ours */
-    }
     if (!replay_is_planning(replay)) {
         got = mmk_brk(space->mm, op->address);
-        if (got != result && got == shadow->brk_end && replay_is_exhausted(replay)) {
+        if (got != result && got == shadow->brk_end && replay_is_exhausted(replay))
             return STEP_NO_MEMORY;
-        }
         judge(replay, "brk", (int64_t)got, (int64_t)result);
     }
     shadow_set_brk(shadow, result);
@@ -167,9 +154,8 @@ static enum step do_exec(struct replay *replay, const struct op *op)
 {
     struct space *space = replay_space_create(replay);
 
-    if (space == NULL) {
+    if (space == NULL)
         return judge_void(replay, "exec");
-    }
     replay_space_leave(replay, op->task);
     replay_space_enter(replay, space, op->task);
     return STEP_DONE;
@@ -179,9 +165,8 @@ static enum step do_fork(struct replay *replay, struct space *space, const struc
 {
     struct space *child = replay_space_fork(replay, space);
 
-    if (child == NULL) {
+    if (child == NULL)
         return judge_void(replay, "fork");
-    }
     replay_space_enter(replay, child, op->child);
     replay_space_observe(child);
     replay_space_account(replay, child);
@@ -192,9 +177,8 @@ enum step replay_call(struct replay *replay, const struct op *op)
 {
     struct space *space = replay->task_spaces[op->task];
 
-    if (space == NULL && op->kind != OP_EXEC) {
+    if (space == NULL && op->kind != OP_EXEC)
         return STEP_SKIPPED; /* its fork or exec failed, which has been counted */
-    }
     switch ((enum op_kind)op->kind) {
     case OP_MMAP:
     case OP_EXEC_MAP:

@@ -39,9 +39,8 @@ static uint64_t visit_page(void *context, uint64_t page, uint64_t value)
     uint64_t address = page << MMK_PAGE_SHIFT;
     const struct shadow_region *region = shadow_find(&walk->space->shadow, address);
 
-    if (region->prot != MMK_PROT_NONE) {
+    if (region->prot != MMK_PROT_NONE)
         replay_compare_page(walk->replay, walk->space, address);
-    }
     return value;
 }
 
@@ -73,11 +72,9 @@ void replay_check_all(struct replay *replay)
         compare_counts(replay, space);
         compare_pages(replay, space);
     }
-    for (i = 0; i < replay->program->file_count; i++) {
-        if (replay->files[i].object != NULL) {
+    for (i = 0; i < replay->program->file_count; i++)
+        if (replay->files[i].object != NULL)
             mmk_check_object(replay->files[i].object);
-        }
-    }
     mmk_check_frames();
 }
 

@@ -2,13 +2,14 @@
 /* replay_cmd.c - `mmkit replay`: options, runs, reports, exit status. */
 #include "replay_cmd.h"
 
+#include "clock.h"
 #include "options.h"
 #include "report.h"
 
 #include <argp.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -41,7 +42,8 @@ static const struct argp_option option_list[] = {
      "Which empty page tables are freed: mmkit (all, at once; the default), linux-6.18, never", 0},
     {"compare", KEY_COMPARE, NULL, 0, "Run all three policies, one after the other", 0},
     {"memory", KEY_MEMORY, "SIZE", 0,
-     "RAM of the machine; K, M, G and T multiply by 1024 (default: what the trace can need at most)",
+     "RAM of the machine; K, M, G and T multiply by 1024 (default: what the trace can need at "
+     "most)",
      0},
     {"check", KEY_CHECK, "N", OPTION_ARG_OPTIONAL,
      "After every event check what it touched; every N events (default 1000) and at the end, "
@@ -69,8 +71,14 @@ static void parse_policy(struct argp_state *state, struct arguments *arguments, 
             return;
         }
     }
-    argp_failure(state, STATUS_BAD_INPUT, 0,
-                 "--policy %s: expected mmkit, linux-6.18 or never", name);
+    argp_failure(state, STATUS_BAD_INPUT, 0, "--policy %s: expected mmkit, linux-6.18 or never",
+                 name);
+}
+
+/* The machine's RAM is touched before the clock starts: more than there is would end the host. */
+static uint64_t host_memory(void)
+{
+    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void parse_memory(struct argp_state *state, struct arguments *arguments, const char *text)
@@ -81,6 +89,9 @@ static void parse_memory(struct argp_state *state, struct arguments *arguments, 
         argp_failure(state, STATUS_BAD_INPUT, 0,
                      "--memory %s: expected a size of at least 4K, such as 512M", text);
     }
+    if (bytes > host_memory())
+        argp_failure(state, STATUS_BAD_INPUT, 0, "--memory %s: expected no more than this host has",
+                     text);
     arguments->options.memory = mmk_page_down(bytes);
     arguments->options.memory_text = text;
 }
@@ -89,10 +100,8 @@ static uint64_t parse_count(struct argp_state *state, const char *option, const 
 {
     uint64_t number = 0;
 
-    if (!option_number(text, &number) || number == 0) {
-        argp_failure(state, STATUS_BAD_INPUT, 0, "--%s=%s: expected a number from 1", option,
-                     text);
-    }
+    if (!option_number(text, &number) || number == 0)
+        argp_failure(state, STATUS_BAD_INPUT, 0, "--%s=%s: expected a number from 1", option, text);
     return number;
 }
 
@@ -125,9 +134,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
                      "--swap, --huge, --around and --speculate are not supported yet");
         return 0;
     case ARGP_KEY_ARG:
-        if (arguments->trace != NULL) {
+        if (arguments->trace != NULL)
             argp_failure(state, STATUS_BAD_INPUT, 0, "'%s': expected one trace a run", text);
-        }
         arguments->trace = text;
         return 0;
     case ARGP_KEY_NO_ARGS:
@@ -152,41 +160,51 @@ static const struct argp parser = {
            "too little memory.",
 };
 
-static double now(void)
+static bool is_fault(const struct report *report, unsigned policy)
 {
-    struct timespec time;
+    const struct replay_result *result = &report->result;
 
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+    return result->divergences > 0 || result->leaked_frames != 0 ||
+           (policy == MMK_TABLES_MMKIT && result->tables.excess_max_bytes > 0);
 }
 
-/* => false after a message */
-static bool run(const struct arguments *arguments, struct report *reports)
+/* A run that ended early has no report, but what it found wrong counts. */
+static int judge_incomplete(const struct report *report)
+{
+    const struct replay_result *result = &report->result;
+
+    if (result->leaked_frames != 0)
+        fprintf(stderr, "%s: %" PRId64 " frames did not come back\n", report->trace,
+                result->leaked_frames);
+    return result->leaked_frames != 0 || result->divergences > 0 ? STATUS_FAULT : STATUS_BAD_INPUT;
+}
+
+/* => the exit status; if not 0, there is nothing to report: a message has been printed */
+static int run(const struct arguments *arguments, struct report *reports)
 {
     struct replay_options options = arguments->options;
     struct program *program;
-    double start = now();
+    double start = clock_seconds();
     double parse_seconds;
-    bool complete = true;
+    int status = 0;
     unsigned i;
 
     program = program_read(arguments->trace);
-    if (program == NULL) {
-        return false;
-    }
-    parse_seconds = now() - start;
-    if (options.memory_text == NULL) {
+    if (program == NULL)
+        return STATUS_BAD_INPUT;
+    parse_seconds = clock_seconds() - start;
+    if (options.memory_text == NULL)
         options.memory = replay_estimate_memory(program);
-    }
-    for (i = 0; i < arguments->policies && complete; i++) {
+    for (i = 0; i < arguments->policies && status == 0; i++) {
         options.policy = (enum mmk_table_policy)(arguments->first_policy + i);
         reports[i].trace = arguments->trace;
         reports[i].policy = policy_names[options.policy];
         reports[i].parse_seconds = parse_seconds;
-        complete = replay_run(program, &options, &reports[i].result);
+        if (!replay_run(program, &options, &reports[i].result))
+            status = judge_incomplete(&reports[i]);
     }
     program_free(program);
-    return complete;
+    return status;
 }
 
 static void write_json(FILE *stream, const struct arguments *arguments,
@@ -221,50 +239,38 @@ static bool write_reports(const struct arguments *arguments, const struct report
     bool failed;
 
     report_print(to_stdout ? stderr : stdout, reports, arguments->policies);
-    if (arguments->json == NULL) {
+    if (arguments->json == NULL)
         return true;
-    }
-    if (!to_stdout) {
+    if (!to_stdout)
         stream = fopen(arguments->json, "w");
-    }
     failed = stream == NULL;
     if (!failed) {
         write_json(stream, arguments, reports);
         failed = (to_stdout ? fflush(stream) : fclose(stream)) != 0;
     }
-    if (failed) {
+    if (failed)
         fprintf(stderr, "%s: cannot write: %s\n", arguments->json, strerror(errno));
-    }
     return !failed;
-}
-
-static bool is_fault(const struct report *report, unsigned policy)
-{
-    const struct replay_result *result = &report->result;
-
-    return result->divergences > 0 || result->leaked_frames != 0 ||
-           (policy == MMK_TABLES_MMKIT && result->tables.excess_max_bytes > 0);
 }
 
 int replay_cmd(int argc, char **argv)
 {
     struct arguments arguments = {.first_policy = MMK_TABLES_MMKIT, .policies = 1};
     struct report reports[POLICIES];
-    int status = 0;
     unsigned i;
+    int status;
 
     argp_parse(&parser, argc, argv, 0, NULL, &arguments);
     arguments.options.progress = isatty(STDERR_FILENO) != 0;
-    if (arguments.policies > 1) {
+    if (arguments.policies > 1)
         arguments.first_policy = 0;
-    }
-    if (!run(&arguments, reports) || !write_reports(&arguments, reports)) {
+    status = run(&arguments, reports);
+    if (status != 0)
+        return status;
+    if (!write_reports(&arguments, reports))
         return STATUS_BAD_INPUT;
-    }
-    for (i = 0; i < arguments.policies; i++) {
-        if (is_fault(&reports[i], arguments.first_policy + i)) {
+    for (i = 0; i < arguments.policies; i++)
+        if (is_fault(&reports[i], arguments.first_policy + i))
             status = STATUS_FAULT;
-        }
-    }
     return status;
 }

@@ -17,9 +17,8 @@ static const struct mmk_object_ops file_ops = {.read_page = read_page, .release 
 
 static bool make_object(struct replay_file *file, uint64_t size)
 {
-    if (file->object == NULL) {
+    if (file->object == NULL)
         return mmk_object_create(&file_ops, size, file, &file->object) == 0;
-    }
     return mmk_object_resize(file->object, size) == 0;
 }
 
@@ -33,9 +32,8 @@ struct replay_file *replay_file_for(struct replay *replay, const struct op *op)
         file->shadow = shadow_object_create(&replay->world, true, file->seed);
     }
     if (end > file->size) {
-        if (!replay_is_planning(replay) && !make_object(file, end)) {
+        if (!replay_is_planning(replay) && !make_object(file, end))
             return NULL;
-        }
         file->size = end;
     }
     return file;
@@ -48,11 +46,9 @@ void replay_files_close(struct replay *replay)
     for (i = 0; i < replay->program->file_count; i++) {
         struct replay_file *file = &replay->files[i];
 
-        if (file->object != NULL) {
+        if (file->object != NULL)
             mmk_object_put(file->object);
-        }
-        if (file->shadow != NULL) {
+        if (file->shadow != NULL)
             shadow_object_put(&replay->world, file->shadow);
-        }
     }
 }

@@ -12,14 +12,13 @@
 
 static struct space *add_space(struct replay *replay, struct mmk_mm *mm)
 {
-    struct space *space = host_alloc(1, sizeof *space);
+    struct space *space = host_alloc(1, sizeof(*space));
 
     space->mm = mm;
     space->link = &replay->spaces;
     space->next = replay->spaces;
-    if (space->next != NULL) {
+    if (space->next != NULL)
         space->next->link = &space->next;
-    }
     replay->spaces = space;
     replay->result->processes++;
     return space;
@@ -30,9 +29,8 @@ struct space *replay_space_create(struct replay *replay)
     struct mmk_mm *mm = NULL;
     struct space *space;
 
-    if (!replay_is_planning(replay) && mmk_mm_create(&mm) != 0) {
+    if (!replay_is_planning(replay) && mmk_mm_create(&mm) != 0)
         return NULL;
-    }
     space = add_space(replay, mm);
     shadow_init(&space->shadow, &replay->world);
     return space;
@@ -43,9 +41,8 @@ struct space *replay_space_fork(struct replay *replay, struct space *parent)
     struct mmk_mm *mm = NULL;
     struct space *space;
 
-    if (!replay_is_planning(replay) && mmk_fork(parent->mm, &mm) != 0) {
+    if (!replay_is_planning(replay) && mmk_fork(parent->mm, &mm) != 0)
         return NULL;
-    }
     space = add_space(replay, mm);
     shadow_fork(&space->shadow, &parent->shadow);
     return space;
@@ -62,9 +59,8 @@ void replay_space_load(struct replay *replay, struct space *space)
 /* => the first user of a new space has its mm's first reference */
 void replay_space_enter(struct replay *replay, struct space *space, uint32_t task)
 {
-    if (space->users > 0 && space->mm != NULL) {
+    if (space->users > 0 && space->mm != NULL)
         mmk_mm_get(space->mm);
-    }
     space->users++;
     replay->task_spaces[task] = space;
 }
@@ -88,9 +84,8 @@ static void end_space(struct replay *replay, struct space *space)
     if (space->mm != NULL) {
         mmk_mm_stats(space->mm, &stats);
         add_fault_counts(replay, &stats);
-        if (replay->loaded == space) {
+        if (replay->loaded == space)
             replay_space_load(replay, NULL);
-        }
         mmk_mm_put(space->mm);
     }
     replay->least -= space->least_seen;
@@ -99,9 +94,8 @@ static void end_space(struct replay *replay, struct space *space)
     replay->created -= space->created_seen;
     shadow_destroy(&space->shadow);
     *space->link = space->next;
-    if (space->next != NULL) {
+    if (space->next != NULL)
         space->next->link = space->link;
-    }
     free(space);
 }
 
@@ -109,35 +103,19 @@ void replay_space_leave(struct replay *replay, uint32_t task)
 {
     struct space *space = replay->task_spaces[task];
 
-    if (space == NULL) {
+    if (space == NULL)
         return;
-    }
     replay->task_spaces[task] = NULL;
-    if (--space->users == 0) {
+    if (--space->users == 0)
         end_space(replay, space);
-    } else if (space->mm != NULL) {
+    else if (space->mm != NULL)
         mmk_mm_put(space->mm);
-    }
 }
 
-bool replay_space_observe(struct space *space)
+void replay_space_observe(struct space *space)
 {
-    struct mmk_mm_stats stats;
-    uint64_t faults, before = space->faults;
-    unsigned level;
-
-    if (space->mm == NULL) {
-        return false;
-    }
-    mmk_mm_stats(space->mm, &stats);
-    space->linked = 0;
-    for (level = 0; level < MMK_STATS_LEVELS; level++) {
-        space->linked += stats.tables[level];
-    }
-    faults = stats.fault_anon + stats.fault_zero + stats.fault_file + stats.fault_cow +
-             stats.fault_reuse + stats.fault_spurious + stats.fault_failed;
-    space->faults = faults;
-    return faults != before;
+    if (space->mm != NULL)
+        space->linked = mmk_mm_table_bytes(space->mm) / MMK_PAGE_SIZE;
 }
 
 /* Moves a sum by what one space's part of it has changed. */
@@ -151,26 +129,21 @@ static void note_peaks(struct replay *replay)
 {
     struct replay_result *result = replay->result;
     uint64_t frames = replay->world.contents.frames + replay->world.object_pages;
-    uint64_t demand = replay->world.contents.frames + replay->world.touched_pages +
-                      replay->created;
+    uint64_t demand = replay->world.contents.frames + replay->world.touched_pages + replay->created;
     int64_t excess = (int64_t)(replay->linked - replay->least) * (int64_t)MMK_PAGE_SIZE;
 
-    if (replay->virt_bytes > result->virt_peak_bytes) {
+    if (replay->virt_bytes > result->virt_peak_bytes)
         result->virt_peak_bytes = replay->virt_bytes;
-    }
-    if (frames * MMK_PAGE_SIZE > result->rss_peak_bytes) {
+    if (frames * MMK_PAGE_SIZE > result->rss_peak_bytes)
         result->rss_peak_bytes = frames * MMK_PAGE_SIZE;
-    }
-    if (demand > replay->demand_peak) {
+    if (demand > replay->demand_peak)
         replay->demand_peak = demand;
-    }
     if (replay->linked * MMK_PAGE_SIZE > result->tables.peak_bytes) {
         result->tables.peak_bytes = replay->linked * MMK_PAGE_SIZE;
         result->tables.least_at_peak_bytes = replay->least * MMK_PAGE_SIZE;
     }
-    if (excess > result->tables.excess_max_bytes) {
+    if (excess > result->tables.excess_max_bytes)
         result->tables.excess_max_bytes = excess;
-    }
 }
 
 void replay_space_account(struct replay *replay, struct space *space)
@@ -180,9 +153,8 @@ void replay_space_account(struct replay *replay, struct space *space)
     move_sum(&replay->created, &space->created_seen, space->shadow.slots.created);
     move_sum(&replay->linked, &space->linked_seen, space->linked);
     note_peaks(replay);
-    if (replay_is_planning(replay) || space->linked_seen >= space->least_seen) {
+    if (replay_is_planning(replay) || space->linked_seen >= space->least_seen)
         return;
-    }
     if (!replay->too_few_tables) {
         replay->too_few_tables = true;
         replay_diverge(replay, "%llu tables are linked, the entries need %llu",

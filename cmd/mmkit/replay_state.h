@@ -24,7 +24,7 @@ struct space {
     struct shadow shadow;
     struct mmk_mm *mm; /* NULL when planning */
     uint64_t users;
-    uint64_t linked, faults; /* as mmkit counted them last */
+    uint64_t linked; /* tables, as mmkit counted them last */
     uint64_t least_seen, linked_seen, virt_seen, created_seen; /* counted in the sums */
 };
 
@@ -40,14 +40,14 @@ struct replay {
     const struct replay_options *options; /* NULL: planning */
     struct replay_result *result;
     struct shadow_world world;
-    struct replay_file *files;   /* as program->files */
-    struct space **task_spaces;  /* by task; NULL: has none */
+    struct replay_file *files;  /* as program->files */
+    struct space **task_spaces; /* by task; NULL: has none */
     struct space *spaces, *loaded;
-    const struct op *op;         /* the one in progress */
-    uint64_t fault_number;       /* of recorded faults; makes stamps unique */
+    const struct op *op;                         /* the one in progress */
+    uint64_t fault_number;                       /* of recorded faults; makes stamps unique */
     uint64_t least, linked, virt_bytes, created; /* sums; tables in pages */
-    uint64_t demand_peak;        /* pages */
-    bool too_few_tables;         /* said already */
+    uint64_t demand_peak;                        /* pages */
+    bool too_few_tables;                         /* said already */
 };
 
 enum step {
@@ -62,8 +62,8 @@ static inline bool replay_is_planning(const struct replay *replay)
 }
 
 /* replay.c: counts a divergence at the operation in progress; prints the first few. */
-__attribute__((format(printf, 2, 3))) void replay_diverge(struct replay *replay,
-                                                           const char *format, ...);
+__attribute__((format(printf, 2, 3))) void replay_diverge(struct replay *replay, const char *format,
+                                                          ...);
 
 /* replay.c: a call answered MMK_ENOMEM: is it true that there is no memory to speak of? */
 bool replay_is_exhausted(const struct replay *replay);
@@ -78,17 +78,14 @@ enum step replay_fault(struct replay *replay, struct space *space, const struct 
 void replay_compare_page(struct replay *replay, struct space *space, uint64_t address);
 
 /* replay_space.c */
-struct space *replay_space_create(struct replay *replay);            /* NULL: no memory */
+struct space *replay_space_create(struct replay *replay);                     /* NULL: no memory */
 struct space *replay_space_fork(struct replay *replay, struct space *parent); /* likewise */
 void replay_space_enter(struct replay *replay, struct space *space, uint32_t task);
-void replay_space_leave(struct replay *replay, uint32_t task); /* the last one ends it */
+void replay_space_leave(struct replay *replay, uint32_t task);      /* the last one ends it */
 void replay_space_load(struct replay *replay, struct space *space); /* on the CPU; NULL: none */
 
-/*
- * Reads mmkit's counters of the space, right after an operation on it.
- * => has it taken a fault since they were read last?
- */
-bool replay_space_observe(struct space *space);
+/* Reads mmkit's count of the space's tables, right after an operation on it. */
+void replay_space_observe(struct space *space);
 
 /* After an operation on space, observed: sums and peaks. */
 void replay_space_account(struct replay *replay, struct space *space);

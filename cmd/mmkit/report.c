@@ -20,7 +20,7 @@ static void format_bytes(char *text, size_t size, int64_t bytes)
     double value = (double)bytes;
     unsigned unit = 0;
 
-    while (value >= 10240 && unit + 1 < sizeof units / sizeof units[0]) {
+    while (value >= 10240 && unit + 1 < sizeof(units) / sizeof(units[0])) {
         value /= 1024;
         unit++;
     }
@@ -70,8 +70,7 @@ static const struct row rows[] = {
     ROW("leaked frames", ROW_SIGNED, result.leaked_frames),
 };
 
-static void format_cell(char *text, size_t size, const struct report *report,
-                        const struct row *row)
+static void format_cell(char *text, size_t size, const struct report *report, const struct row *row)
 {
     const void *field = (const char *)report + row->offset;
 
@@ -101,13 +100,12 @@ void report_print(FILE *stream, const struct report *reports, size_t count)
 
     fprintf(stream, "%s (read in %.3f s)\n\n%-*s", reports[0].trace, reports[0].parse_seconds,
             LABEL_COLUMNS, "table policy");
-    for (i = 0; i < count; i++) {
+    for (i = 0; i < count; i++)
         fprintf(stream, "%*s", VALUE_COLUMNS, reports[i].policy);
-    }
-    for (row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+    for (row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
         fprintf(stream, "\n%-*s", LABEL_COLUMNS, rows[row].label);
         for (i = 0; i < count; i++) {
-            format_cell(text, sizeof text, &reports[i], &rows[row]);
+            format_cell(text, sizeof(text), &reports[i], &rows[row]);
             fprintf(stream, "%*s", VALUE_COLUMNS, text);
         }
     }

@@ -40,13 +40,13 @@ struct shadow_world {
 struct shadow_object {
     uint64_t references;
     bool file;
-    uint64_t seed; /* of a file's content */
+    uint64_t seed;         /* of a file's content */
     struct page_map pages; /* struct shadow_page * by index */
 };
 
 struct shadow_region {
-    uint64_t start, end; /* bytes */
-    uint64_t index;      /* of the object's page at start */
+    uint64_t start, end;          /* bytes */
+    uint64_t index;               /* of the object's page at start */
     struct shadow_object *object; /* NULL: private anonymous */
     unsigned prot;
     bool shared;
@@ -103,12 +103,6 @@ const struct shadow_region *shadow_find(struct shadow *shadow, uint64_t address)
 enum mmk_fault_result shadow_predict(struct shadow *shadow, uint64_t address,
                                      enum mmk_access access);
 
-/*
- * The access has succeeded. A write has put `stamp` at the address, rounded down to 8.
- * => shadow_predict() said DONE
- */
-void shadow_touch(struct shadow *shadow, uint64_t address, enum mmk_access access, uint64_t stamp);
-
 /* One page, as the program must see it. */
 struct shadow_view {
     enum shadow_kind kind; /* NONE: no entry, content is unknown until it is touched */
@@ -117,6 +111,13 @@ struct shadow_view {
 };
 
 struct shadow_view shadow_view(struct shadow *shadow, uint64_t address);
+
+/*
+ * The access has succeeded. A write has put `stamp` at the address, rounded down to 8.
+ * => shadow_predict() said DONE; answers the page as it is now
+ */
+struct shadow_view shadow_touch(struct shadow *shadow, uint64_t address, enum mmk_access access,
+                                uint64_t stamp);
 
 /* The lazy page at `address` has been seen to hold zeros: it was discarded. => before the touch */
 void shadow_drop_lazy(struct shadow *shadow, uint64_t address);

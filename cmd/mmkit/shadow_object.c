@@ -30,7 +30,7 @@ void shadow_world_destroy(struct shadow_world *world)
 
 struct shadow_object *shadow_object_create(struct shadow_world *world, bool file, uint64_t seed)
 {
-    struct shadow_object *object = host_alloc(1, sizeof *object);
+    struct shadow_object *object = host_alloc(1, sizeof(*object));
 
     object->references = 1;
     object->file = file;
@@ -55,9 +55,8 @@ void shadow_object_put(struct shadow_world *world, struct shadow_object *object)
 {
     uint64_t pages = (uint64_t)1 << (world->maps.levels * world->maps.bits);
 
-    if (--object->references > 0) {
+    if (--object->references > 0)
         return;
-    }
     page_map_range(&object->pages, 0, pages, free_page, world);
     page_map_destroy(&object->pages);
     free(object);
@@ -70,10 +69,9 @@ struct shadow_page *shadow_object_page(struct shadow_world *world, struct shadow
     struct shadow_page *page = (struct shadow_page *)(uintptr_t)value;
 
     if (page == NULL) {
-        page = host_alloc(1, sizeof *page);
-        if (object->file) {
+        page = host_alloc(1, sizeof(*page));
+        if (object->file)
             page->content = content_of_file(&world->contents, object->seed, index);
-        }
         page_map_set(&object->pages, index, (uint64_t)(uintptr_t)page);
         world->touched_pages++;
     }

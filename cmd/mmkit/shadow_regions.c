@@ -19,17 +19,15 @@ static size_t find_above(struct shadow *shadow, uint64_t address)
     size_t low = 0, high = shadow->count;
 
     if (shadow->last < shadow->count && shadow->regions[shadow->last].start <= address &&
-        address < shadow->regions[shadow->last].end) {
+        address < shadow->regions[shadow->last].end)
         return shadow->last;
-    }
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (shadow->regions[middle].end > address) {
+        if (shadow->regions[middle].end > address)
             high = middle;
-        } else {
+        else
             low = middle + 1;
-        }
     }
     shadow->last = low;
     return low;
@@ -39,19 +37,18 @@ const struct shadow_region *shadow_find(struct shadow *shadow, uint64_t address)
 {
     size_t at = find_above(shadow, address);
 
-    if (at == shadow->count || shadow->regions[at].start > address) {
+    if (at == shadow->count || shadow->regions[at].start > address)
         return NULL;
-    }
     return &shadow->regions[at];
 }
 
 /* Makes room for one region at `at`, whose content is then undefined. */
 static struct shadow_region *insert(struct shadow *shadow, size_t at)
 {
-    shadow->regions = host_grow(shadow->regions, shadow->count, &shadow->capacity,
-                                sizeof shadow->regions[0]);
+    shadow->regions =
+        host_grow(shadow->regions, shadow->count, &shadow->capacity, sizeof(shadow->regions[0]));
     memmove(&shadow->regions[at + 1], &shadow->regions[at],
-            (shadow->count - at) * sizeof shadow->regions[0]);
+            (shadow->count - at) * sizeof(shadow->regions[0]));
     shadow->count++;
     return &shadow->regions[at];
 }
@@ -60,14 +57,14 @@ static void drop(struct shadow *shadow, size_t at, size_t count)
 {
     size_t i;
 
-    for (i = at; i < at + count; i++) {
-        if (shadow->regions[i].object != NULL) {
+    if (count == 0)
+        return;
+    for (i = at; i < at + count; i++)
+        if (shadow->regions[i].object != NULL)
             shadow_object_put(shadow->world, shadow->regions[i].object);
-        }
-    }
     shadow->count -= count;
     memmove(&shadow->regions[at], &shadow->regions[at + count],
-            (shadow->count - at) * sizeof shadow->regions[0]);
+            (shadow->count - at) * sizeof(shadow->regions[0]));
 }
 
 /* Makes `address` a border, where it lies inside a region. */
@@ -76,17 +73,15 @@ static void split(struct shadow *shadow, uint64_t address)
     size_t at = find_above(shadow, address);
     struct shadow_region *lower;
 
-    if (at == shadow->count || shadow->regions[at].start >= address) {
+    if (at == shadow->count || shadow->regions[at].start >= address)
         return;
-    }
     lower = insert(shadow, at);
     lower[0] = lower[1];
     lower[0].end = address;
     lower[1].start = address;
     lower[1].index += (address - lower[0].start) >> MMK_PAGE_SHIFT;
-    if (lower->object != NULL) {
+    if (lower->object != NULL)
         lower->object->references++;
-    }
 }
 
 static bool can_merge(const struct shadow_region *low, const struct shadow_region *high)
@@ -142,9 +137,8 @@ void shadow_map(struct shadow *shadow, const struct shadow_region *region)
     shadow_unmap(shadow, region->start, region->end);
     at = find_above(shadow, region->start);
     *insert(shadow, at) = *region;
-    if (region->object != NULL) {
+    if (region->object != NULL)
         region->object->references++;
-    }
     shadow->mapped_bytes += region->end - region->start;
     merge(shadow, region->start, region->end);
 }
@@ -172,8 +166,8 @@ static bool each_part(struct shadow *shadow, uint64_t start, uint64_t end,
     uint64_t reached = start;
     size_t at;
 
-    for (at = find_above(shadow, start);
-         at < shadow->count && shadow->regions[at].start < end; at++) {
+    for (at = find_above(shadow, start); at < shadow->count && shadow->regions[at].start < end;
+         at++) {
         const struct shadow_region *region = &shadow->regions[at];
 
         covered = covered && region->start <= reached;
@@ -218,15 +212,13 @@ void shadow_set_brk(struct shadow *shadow, uint64_t end)
 {
     uint64_t old_top = mmk_page_up(shadow->brk_end);
     uint64_t new_top = mmk_page_up(end);
-    struct shadow_region heap = {.start = old_top,
-                                 .end = new_top,
-                                 .prot = MMK_PROT_READ | MMK_PROT_WRITE};
+    struct shadow_region heap = {
+        .start = old_top, .end = new_top, .prot = MMK_PROT_READ | MMK_PROT_WRITE};
 
-    if (new_top > old_top) {
+    if (new_top > old_top)
         shadow_map(shadow, &heap);
-    } else if (new_top < old_top) {
+    else if (new_top < old_top)
         shadow_unmap(shadow, new_top, old_top);
-    }
     shadow->brk_end = end;
 }
 
@@ -238,17 +230,14 @@ static bool grow_stack(struct shadow *shadow, uint64_t address)
     struct shadow_region *stack;
     uint64_t floor;
 
-    if (at == shadow->count || !shadow->regions[at].grows_down) {
+    if (at == shadow->count || !shadow->regions[at].grows_down)
         return false;
-    }
     stack = &shadow->regions[at];
     floor = at == 0 ? 0 : shadow->regions[at - 1].end;
-    if (at > 0 && !shadow->regions[at - 1].grows_down && shadow->regions[at - 1].prot != 0) {
+    if (at > 0 && !shadow->regions[at - 1].grows_down && shadow->regions[at - 1].prot != 0)
         floor += shadow->world->stack_guard_gap;
-    }
-    if (stack->end - page > shadow->world->stack_limit || page < floor) {
+    if (stack->end - page > shadow->world->stack_limit || page < floor)
         return false;
-    }
     shadow->mapped_bytes += stack->start - page;
     stack->start = page;
     return true;
@@ -271,11 +260,9 @@ enum mmk_fault_result shadow_predict(struct shadow *shadow, uint64_t address,
 {
     const struct shadow_region *region = shadow_find(shadow, address);
 
-    if (region == NULL && grow_stack(shadow, address)) {
+    if (region == NULL && grow_stack(shadow, address))
         region = shadow_find(shadow, address);
-    }
-    if (region == NULL) {
+    if (region == NULL)
         return MMK_FAULT_SEGV_MAPERR;
-    }
     return is_allowed(region->prot, access) ? MMK_FAULT_DONE : MMK_FAULT_SEGV_ACCERR;
 }

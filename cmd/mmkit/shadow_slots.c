@@ -58,8 +58,8 @@ static void release(struct shadow *shadow, const struct shadow_region *region, u
         content_put(&world->contents, slot_content(slot));
         shadow->private_pages--;
     } else if (slot_kind(slot) == SHADOW_OBJECT) {
-        shadow_page_unmap(world, shadow_object_page(world, region->object,
-                                                    object_index(region, page)));
+        shadow_page_unmap(world,
+                          shadow_object_page(world, region->object, object_index(region, page)));
         (*object_counter(shadow, region->object))--;
     }
 }
@@ -98,23 +98,21 @@ void shadow_zap(struct shadow *shadow, const struct shadow_region *region, uint6
 void shadow_mark_lazy(struct shadow *shadow, const struct shadow_region *region, uint64_t start,
                       uint64_t end)
 {
-    if (region->object == NULL) {
+    if (region->object == NULL)
         visit_part(shadow, region, start, end, visit_mark_lazy);
-    }
 }
 
 void shadow_init(struct shadow *shadow, struct shadow_world *world)
 {
-    memset(shadow, 0, sizeof *shadow);
+    memset(shadow, 0, sizeof(*shadow));
     shadow->world = world;
     page_map_init(&shadow->slots, &world->maps);
 }
 
 void shadow_destroy(struct shadow *shadow)
 {
-    if (shadow->count > 0) {
+    if (shadow->count > 0)
         shadow_unmap(shadow, 0, shadow->regions[shadow->count - 1].end);
-    }
     page_map_destroy(&shadow->slots);
     free(shadow->regions);
     shadow->regions = NULL;
@@ -140,12 +138,11 @@ void shadow_fork(struct shadow *child, const struct shadow *parent)
 
     shadow_init(child, parent->world);
     for (i = 0; i < parent->count; i++) {
-        child->regions = host_grow(child->regions, i, &child->capacity, sizeof child->regions[0]);
+        child->regions = host_grow(child->regions, i, &child->capacity, sizeof(child->regions[0]));
         child->regions[i] = parent->regions[i];
         child->count = i + 1;
-        if (child->regions[i].object != NULL) {
+        if (child->regions[i].object != NULL)
             child->regions[i].object->references++;
-        }
     }
     child->mapped_bytes = parent->mapped_bytes;
     child->brk_start = parent->brk_start;
@@ -166,8 +163,8 @@ static uint64_t write_private(struct shadow *shadow, const struct shadow_region 
         content_frame_put(&world->contents, content);
     } else {
         if (region->object != NULL) {
-            content = shadow_object_page(world, region->object, object_index(region, page))
-                          ->content;
+            content =
+                shadow_object_page(world, region->object, object_index(region, page))->content;
             content_get(content);
         }
         release(shadow, region, page, slot);
@@ -196,7 +193,22 @@ static uint64_t touch_object(struct shadow *shadow, const struct shadow_region *
     return SHADOW_OBJECT;
 }
 
-void shadow_touch(struct shadow *shadow, uint64_t address, enum mmk_access access, uint64_t stamp)
+/* => region holds the page, unless the slot is empty */
+static struct shadow_view view_slot(struct shadow *shadow, const struct shadow_region *region,
+                                    uint64_t page, uint64_t slot)
+{
+    struct shadow_view view = {slot_kind(slot), (slot & LAZY) != 0, NULL};
+
+    if (view.kind == SHADOW_PRIVATE)
+        view.content = slot_content(slot);
+    else if (view.kind == SHADOW_OBJECT)
+        view.content =
+            shadow_object_page(shadow->world, region->object, object_index(region, page))->content;
+    return view;
+}
+
+struct shadow_view shadow_touch(struct shadow *shadow, uint64_t address, enum mmk_access access,
+                                uint64_t stamp)
 {
     const struct shadow_region *region = shadow_find(shadow, address);
     uint64_t page = address >> MMK_PAGE_SHIFT;
@@ -214,26 +226,18 @@ void shadow_touch(struct shadow *shadow, uint64_t address, enum mmk_access acces
     } else if (slot_kind(slot) == SHADOW_NONE) {
         updated = SHADOW_ZERO;
     }
-    if (updated != slot) {
+    if (updated != slot)
         page_map_set(&shadow->slots, page, updated);
-    }
+    return view_slot(shadow, region, page, updated);
 }
 
 struct shadow_view shadow_view(struct shadow *shadow, uint64_t address)
 {
     uint64_t page = address >> MMK_PAGE_SHIFT;
     uint64_t slot = page_map_get(&shadow->slots, page);
-    struct shadow_view view = {slot_kind(slot), (slot & LAZY) != 0, NULL};
+    bool is_object = slot_kind(slot) == SHADOW_OBJECT;
 
-    if (view.kind == SHADOW_PRIVATE) {
-        view.content = slot_content(slot);
-    } else if (view.kind == SHADOW_OBJECT) {
-        const struct shadow_region *region = shadow_find(shadow, address);
-
-        view.content =
-            shadow_object_page(shadow->world, region->object, object_index(region, page))->content;
-    }
-    return view;
+    return view_slot(shadow, is_object ? shadow_find(shadow, address) : NULL, page, slot);
 }
 
 void shadow_drop_lazy(struct shadow *shadow, uint64_t address)

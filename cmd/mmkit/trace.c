@@ -64,39 +64,35 @@ __attribute__((format(printf, 2, 3))) static void fail(struct scanner *scan, con
 {
     va_list arguments;
 
-    if (scan->failed) {
+    if (scan->failed)
         return;
-    }
     scan->failed = true;
     va_start(arguments, format);
-    vsnprintf(scan->error->text, sizeof scan->error->text, format, arguments);
+    vsnprintf(scan->error->text, sizeof(scan->error->text), format, arguments);
     va_end(arguments);
 }
 
 /* What stands at the scanner, short enough for a message. */
 static void fail_here(struct scanner *scan, const char *expected)
 {
-    if (*scan->at == '\0') {
+    if (*scan->at == '\0')
         fail(scan, "truncated line, expected %s", expected);
-    } else {
+    else
         fail(scan, "'%.24s', expected %s", scan->at, expected);
-    }
 }
 
 static void skip_spaces(struct scanner *scan)
 {
-    while (*scan->at == ' ') {
+    while (*scan->at == ' ')
         scan->at++;
-    }
 }
 
 static bool accept(struct scanner *scan, const char *text)
 {
     size_t length = strlen(text);
 
-    if (scan->failed || strncmp(scan->at, text, length) != 0) {
+    if (scan->failed || strncmp(scan->at, text, length) != 0)
         return false;
-    }
     scan->at += length;
     return true;
 }
@@ -106,26 +102,23 @@ static void expect(struct scanner *scan, const char *text)
     char expected[64];
 
     if (!accept(scan, text) && !scan->failed) {
-        snprintf(expected, sizeof expected, "'%s'", text);
+        snprintf(expected, sizeof(expected), "'%s'", text);
         fail_here(scan, expected);
     }
 }
 
 static void expect_end(struct scanner *scan)
 {
-    if (!scan->failed && *scan->at != '\0') {
+    if (!scan->failed && *scan->at != '\0')
         fail_here(scan, "the end of the line");
-    }
 }
 
 static int digit_value(char c)
 {
-    if (c >= '0' && c <= '9') {
+    if (c >= '0' && c <= '9')
         return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
+    if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
-    }
     return 16;
 }
 
@@ -135,9 +128,8 @@ static uint64_t scan_digits(struct scanner *scan, unsigned base, const char *exp
     uint64_t value = 0;
     unsigned count = 0;
 
-    if (scan->failed) {
+    if (scan->failed)
         return 0;
-    }
     while ((unsigned)digit_value(*scan->at) < base) {
         unsigned digit = (unsigned)digit_value(*scan->at);
 
@@ -149,26 +141,23 @@ static uint64_t scan_digits(struct scanner *scan, unsigned base, const char *exp
         scan->at++;
         count++;
     }
-    if (count == 0) {
+    if (count == 0)
         fail_here(scan, expected);
-    }
     return value;
 }
 
 static uint64_t scan_hex(struct scanner *scan)
 {
-    if (!scan->failed && !accept(scan, "0x")) {
+    if (!scan->failed && !accept(scan, "0x"))
         fail_here(scan, "a hexadecimal number (0x...)");
-    }
     return scan_digits(scan, 16, "hexadecimal digits");
 }
 
 /* As printf's %#lx prints it: 0 has no prefix. */
 static uint64_t scan_alternate_hex(struct scanner *scan)
 {
-    if (accept(scan, "0x")) {
+    if (accept(scan, "0x"))
         return scan_digits(scan, 16, "hexadecimal digits");
-    }
     expect(scan, "0");
     return 0;
 }
@@ -231,9 +220,8 @@ static void parse_fault(struct scanner *scan, struct trace_event *event)
     expect(scan, "address=");
     event->fault.address = scan_hex(scan);
     expect(scan, " ip=");
-    if (!scan->failed) {
+    if (!scan->failed)
         scan->at += strcspn(scan->at, " "); /* a number or the name of a kernel function */
-    }
     expect(scan, " error_code=");
     event->fault.error_code = scan_hex(scan);
     expect_end(scan);
@@ -268,10 +256,9 @@ static void parse_enter(struct scanner *scan, struct trace_event *event)
 
     event->kind = TRACE_ENTER;
     event->enter.call = scan_call(scan);
-    memset(event->enter.arguments, 0, sizeof event->enter.arguments);
-    if (scan->failed) {
+    memset(event->enter.arguments, 0, sizeof(event->enter.arguments));
+    if (scan->failed)
         return;
-    }
     name = call_formats[event->enter.call].arguments;
     for (i = 0; name[i] != NULL; i++) {
         expect(scan, i == 0 ? " " : ", ");
@@ -279,9 +266,8 @@ static void parse_enter(struct scanner *scan, struct trace_event *event)
         expect(scan, ": ");
         event->enter.arguments[i] = scan_hex(scan);
     }
-    if (i == 0) {
+    if (i == 0)
         skip_spaces(scan);
-    }
     expect_end(scan);
 }
 
@@ -298,9 +284,8 @@ static bool scan_flag(struct scanner *scan, char set, char clear, const char *ex
 {
     char c;
 
-    if (scan->failed) {
+    if (scan->failed)
         return false;
-    }
     c = *scan->at;
     if (c != set && c != clear) {
         fail_here(scan, expected);
@@ -337,9 +322,8 @@ static void parse_mapped(struct scanner *scan, struct trace_event *event)
     mapped->prot |= scan_flag(scan, 'x', '-', prot_text) ? MMK_PROT_EXEC : 0;
     mapped->shared = scan_flag(scan, 's', 'p', prot_text);
     expect(scan, " ");
-    if (!scan->failed && *scan->at == '\0') {
+    if (!scan->failed && *scan->at == '\0')
         fail_here(scan, "the name of what is mapped");
-    }
     mapped->name = scan->at;
 }
 
@@ -419,9 +403,8 @@ bool trace_parse(const char *line, struct trace_event *event, struct trace_error
 
     event->kind = TRACE_NOTHING;
     scan_header(&scan, line, event);
-    if (scan.failed) {
+    if (scan.failed)
         return false;
-    }
     if (accept(&scan, "exceptions:page_fault_user: ") ||
         accept(&scan, "exceptions:page_fault_kernel: ")) {
         parse_fault(&scan, event);
