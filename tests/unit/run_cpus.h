@@ -15,6 +15,7 @@
 
 struct cpu_thread {
     pthread_t thread;
+    pthread_barrier_t *start; /* NULL: starts by itself */
     unsigned cpu;
     void (*function)(unsigned cpu, void *argument);
     void *argument;
@@ -25,20 +26,32 @@ static void *cpu_thread_run(void *argument)
     const struct cpu_thread *own = argument;
 
     machine_cpu_attach(own->cpu);
+    if (own->start) {
+        machine_idle_begin();
+        pthread_barrier_wait(own->start);
+        machine_idle_end();
+    }
     own->function(own->cpu, own->argument);
     machine_cpu_detach();
     return NULL;
+}
+
+static inline void cpu_start_at(struct cpu_thread *thread, pthread_barrier_t *start, unsigned cpu,
+                                void (*function)(unsigned cpu, void *argument), void *argument)
+{
+    int error;
+
+    *thread =
+        (struct cpu_thread){.start = start, .cpu = cpu, .function = function, .argument = argument};
+    error = pthread_create(&thread->thread, NULL, cpu_thread_run, thread);
+    check(error == 0);
 }
 
 /* Starts function(cpu, argument) in a new thread that is virtual CPU `cpu`. */
 static inline void cpu_start(struct cpu_thread *thread, unsigned cpu,
                              void (*function)(unsigned cpu, void *argument), void *argument)
 {
-    int error;
-
-    *thread = (struct cpu_thread){.cpu = cpu, .function = function, .argument = argument};
-    error = pthread_create(&thread->thread, NULL, cpu_thread_run, thread);
-    check(error == 0);
+    cpu_start_at(thread, NULL, cpu, function, argument);
 }
 
 /* => the caller is no CPU, or lies between machine_idle_begin() and end */
@@ -47,17 +60,20 @@ static inline void cpu_join(struct cpu_thread *thread)
     pthread_join(thread->thread, NULL);
 }
 
-/* On CPUs 0 to cpus - 1, until all are done. => the caller is no CPU */
+/* On CPUs 0 to cpus - 1, all from the same moment, until all are done. => the caller is no CPU */
 static inline void run_cpus(unsigned cpus, void (*function)(unsigned cpu, void *argument),
                             void *argument)
 {
     struct cpu_thread threads[MMK_MAX_CPUS];
+    pthread_barrier_t start;
     unsigned cpu;
 
+    pthread_barrier_init(&start, NULL, cpus);
     for (cpu = 0; cpu < cpus; cpu++)
-        cpu_start(&threads[cpu], cpu, function, argument);
+        cpu_start_at(&threads[cpu], &start, cpu, function, argument);
     for (cpu = 0; cpu < cpus; cpu++)
         cpu_join(&threads[cpu]);
+    pthread_barrier_destroy(&start);
 }
 
 #endif

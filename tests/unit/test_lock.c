@@ -67,17 +67,17 @@ static void test_spinlock(void **state)
     assert_false(mmk_spin_is_locked(&spun.lock));
     run_cpus(CPUS, spin_run, &spun);
     assert_false(mmk_spin_is_locked(&spun.lock));
-    assert_int_equal(spun.count,
-                     (CPUS - 1) * ROUNDS + mmk_a64_load(&spun.tries_won, MMK_RELAXED));
+    assert_int_equal(spun.count, (CPUS - 1) * ROUNDS + mmk_a64_load(&spun.tries_won, MMK_RELAXED));
 }
 
 struct shared {
     struct mmk_rwlock lock;
-    uint64_t value[2];        /* equal, but while a writer changes them */
-    struct mmk_a32 writers;   /* inside, as far as they know */
+    uint64_t value[2];      /* equal, but while a writer changes them */
+    struct mmk_a32 writers; /* inside, as far as they know */
     struct mmk_a32 readers;
     struct mmk_a32 step;
     struct mmk_a64 writes;
+    uint64_t read; /* by read_once() */
 };
 
 /* Inside, having it for reading. */
@@ -185,6 +185,7 @@ static void read_once(unsigned cpu, void *argument)
     (void)cpu;
     mmk_rw_read_lock(&shared->lock, MMK_LOCK_MMAP);
     read_inside(shared);
+    shared->read = shared->value[0];
     reach(shared, 0x100);
     mmk_rw_read_unlock(&shared->lock, MMK_LOCK_MMAP);
 }
@@ -196,74 +197,102 @@ static void start(struct shared *shared)
     machine_cpu_attach(0);
 }
 
-static void finish(struct cpu_thread threads[], unsigned count)
+static void cpu_join_idle(struct cpu_thread *thread)
 {
     machine_idle_begin();
-    while (count-- > 0)
-        cpu_join(&threads[count]);
+    cpu_join(thread);
     machine_idle_end();
+}
+
+static void finish(struct cpu_thread threads[], unsigned count)
+{
+    while (count-- > 0)
+        cpu_join_idle(&threads[count]);
     machine_cpu_detach();
 }
 
+static void await_pending(struct shared *shared)
+{
+    while (!(mmk_a32_load(&shared->lock.state, MMK_RELAXED) & MMK_RW_PENDING))
+        mmk_cpu_relax();
+}
+
 /* Readers share; a waiting writer stops new ones, and gets it when the old ones have left. */
-static void test_writer_goes_first(void **state)
+static void writer_goes_first(void)
 {
     struct cpu_thread threads[2];
     struct shared shared;
 
-    (void)state;
     start(&shared);
     mmk_rw_read_lock(&shared.lock, MMK_LOCK_MMAP);
     cpu_start(&threads[0], 1, read_once, &shared);
-    while (!reached(&shared, 0x100))
-        sleep_ms(1);
-    cpu_join(&threads[0]);
+    cpu_join_idle(&threads[0]);
+    assert_true(reached(&shared, 0x100));
     cpu_start(&threads[0], 1, write_once, &shared);
-    while (mmk_rw_try_read_lock(&shared.lock, MMK_LOCK_MMAP)) {
-        mmk_rw_read_unlock(&shared.lock, MMK_LOCK_MMAP);
-        sleep_ms(1); /* until the writer has come */
-    }
+    await_pending(&shared);
+    assert_false(mmk_rw_try_read_lock(&shared.lock, MMK_LOCK_MMAP));
     cpu_start(&threads[1], 2, read_once, &shared);
-    sleep_ms(20);
+    sleep_ms(2);
     assert_true(reached(&shared, 0x100)); /* neither is in */
     mmk_rw_read_unlock(&shared.lock, MMK_LOCK_MMAP);
     finish(threads, 2);
     assert_true(reached(&shared, 0x201));
+    assert_int_equal(shared.read, 1); /* after the writer */
 }
 
-/* A downgrade lets a waiting reader in, but no writer; one that waits stays in front of readers. */
-static void test_downgrade(void **state)
+/* A downgrade lets a waiting reader in. */
+static void downgrade_lets_readers_in(void)
+{
+    struct cpu_thread thread;
+    struct shared shared;
+
+    start(&shared);
+    mmk_rw_write_lock(&shared.lock, MMK_LOCK_MMAP);
+    assert_false(mmk_rw_try_read_lock(&shared.lock, MMK_LOCK_MMAP));
+    cpu_start(&thread, 1, read_once, &shared);
+    sleep_ms(2);
+    assert_true(reached(&shared, 0));
+    mmk_rw_downgrade(&shared.lock);
+    cpu_join_idle(&thread);
+    assert_true(reached(&shared, 0x100));
+    assert_true(mmk_rw_try_read_lock(&shared.lock, MMK_LOCK_MMAP));
+    mmk_rw_read_unlock(&shared.lock, MMK_LOCK_MMAP);
+    mmk_rw_read_unlock(&shared.lock, MMK_LOCK_MMAP);
+    machine_cpu_detach();
+}
+
+/* It lets no writer in; one that waits stays in front of new readers. */
+static void downgrade_keeps_writers_out(void)
 {
     struct cpu_thread threads[2];
     struct shared shared;
 
-    (void)state;
     start(&shared);
     mmk_rw_write_lock(&shared.lock, MMK_LOCK_MMAP);
-    assert_false(mmk_rw_try_read_lock(&shared.lock, MMK_LOCK_MMAP));
-    cpu_start(&threads[0], 1, read_once, &shared);
-    sleep_ms(20);
-    assert_true(reached(&shared, 0));
-    mmk_rw_downgrade(&shared.lock);
-    while (!reached(&shared, 0x100))
-        sleep_ms(1);
-    cpu_join(&threads[0]);
-    assert_true(mmk_rw_try_read_lock(&shared.lock, MMK_LOCK_MMAP));
-    mmk_rw_read_unlock(&shared.lock, MMK_LOCK_MMAP);
-    mmk_rw_read_unlock(&shared.lock, MMK_LOCK_MMAP);
-
-    mmk_rw_write_lock(&shared.lock, MMK_LOCK_MMAP);
     cpu_start(&threads[0], 1, write_once, &shared);
-    while (!(mmk_a32_load(&shared.lock.state, MMK_RELAXED) & MMK_RW_PENDING))
-        sleep_ms(1);
+    await_pending(&shared);
     mmk_rw_downgrade(&shared.lock);
     assert_false(mmk_rw_try_read_lock(&shared.lock, MMK_LOCK_MMAP));
     cpu_start(&threads[1], 2, read_once, &shared);
-    sleep_ms(20);
-    assert_true(reached(&shared, 0x100));
+    sleep_ms(2);
+    assert_true(reached(&shared, 0));
     mmk_rw_read_unlock(&shared.lock, MMK_LOCK_MMAP);
     finish(threads, 2);
-    assert_true(reached(&shared, 0x201));
+    assert_true(reached(&shared, 0x101));
+    assert_int_equal(shared.read, 1);
+}
+
+/* Who runs when is up to the host: many times. */
+static void test_preference(void **state)
+{
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 50; i++) {
+        writer_goes_first();
+        downgrade_lets_readers_in();
+        downgrade_keeps_writers_out();
+    }
 }
 
 /* A lock whose memory is freed by whoever gets it after its last reader, as an object's may be. */
@@ -300,9 +329,7 @@ static void test_last_release_is_last(void **state)
         mmk_rw_write_lock(&doomed->lock, MMK_LOCK_MMAP);
         mmk_note_release(MMK_LOCK_MMAP, &doomed->lock);
         free(doomed);
-        machine_idle_begin();
-        cpu_join(&thread);
-        machine_idle_end();
+        cpu_join_idle(&thread);
     }
     machine_cpu_detach();
 }
@@ -312,8 +339,9 @@ static void test_last_release_is_last(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        lock_test(test_spinlock),         lock_test(test_rwlock),
-        lock_test(test_writer_goes_first), lock_test(test_downgrade),
+        lock_test(test_spinlock),
+        lock_test(test_rwlock),
+        lock_test(test_preference),
         lock_test(test_last_release_is_last),
     };
 

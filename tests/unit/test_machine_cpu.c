@@ -14,8 +14,9 @@
 #include <time.h>
 #include <cmocka.h>
 
-#define CPUS 4
-#define PAGE ((uint64_t)1 << 30)
+#define CPUS     5
+#define FLUSHERS 3 /* of them, in test_crossfire() */
+#define PAGE     ((uint64_t)1 << 30)
 
 static const struct machine_config config = {
     .memory = (uint64_t)64 << 20, .cpus = CPUS, .mmkit = MMK_CONFIG_DEFAULT};
@@ -219,8 +220,20 @@ static void test_flush_reaches_all(void **state)
 
 struct crossfire {
     struct mmk_mm *mm;
-    struct mmk_spinlock locks[CPUS];
+    struct mmk_spinlock locks[FLUSHERS];
+    struct mmk_a32 left; /* flushers that have not finished */
 };
+
+/* Has the address space loaded, but sleeps nearly all the time, or comes and goes. */
+static void crossfire_rest(struct crossfire *fire, bool sleeps)
+{
+    while (mmk_a32_load(&fire->left, MMK_ACQUIRE) > 0) {
+        machine_idle_begin();
+        while (sleeps && mmk_a32_load(&fire->left, MMK_ACQUIRE) > 0)
+            sleep_ms(1);
+        machine_idle_end();
+    }
+}
 
 static void crossfire_run(unsigned cpu, void *argument)
 {
@@ -228,28 +241,32 @@ static void crossfire_run(unsigned cpu, void *argument)
     unsigned i;
 
     machine_switch_mm(fire->mm);
-    for (i = 0; i < 2000; i++) {
+    if (cpu >= FLUSHERS)
+        crossfire_rest(fire, cpu == FLUSHERS);
+    for (i = 0; cpu < FLUSHERS && i < 1000; i++) {
         mmk_spin_lock(&fire->locks[cpu], MMK_LOCK_TABLE_LEAF);
         mmk_tlb_flush(fire->mm, PAGE, PAGE + MMK_PAGE_SIZE);
         mmk_spin_unlock(&fire->locks[cpu], MMK_LOCK_TABLE_LEAF);
-        mmk_spin_lock(&fire->locks[(cpu + 1) % CPUS], MMK_LOCK_TABLE_LEAF);
-        mmk_spin_unlock(&fire->locks[(cpu + 1) % CPUS], MMK_LOCK_TABLE_LEAF);
-        if (i % 500 == cpu)
+        mmk_spin_lock(&fire->locks[(cpu + 1) % FLUSHERS], MMK_LOCK_TABLE_LEAF);
+        mmk_spin_unlock(&fire->locks[(cpu + 1) % FLUSHERS], MMK_LOCK_TABLE_LEAF);
+        if (i % 300 == cpu)
             mmk_host_rcu_barrier();
     }
+    if (cpu < FLUSHERS)
+        mmk_a32_fetch_sub(&fire->left, 1, MMK_RELEASE);
     machine_switch_mm(NULL);
 }
 
 /* All interrupt all, each with a lock held that another waits for: nobody is stuck. */
 static void test_crossfire(void **state)
 {
-    struct crossfire fire;
+    struct crossfire fire = {.left = {FLUSHERS}};
     uint64_t before = ipis();
     unsigned i;
 
     (void)state;
     assert_int_equal(mmk_mm_create(&fire.mm), 0);
-    for (i = 0; i < CPUS; i++)
+    for (i = 0; i < FLUSHERS; i++)
         mmk_spin_init(&fire.locks[i]);
     machine_cpu_detach();
     run_cpus(CPUS, crossfire_run, &fire);
@@ -354,10 +371,17 @@ static void publish(struct shared *shared)
     mmk_host_rcu_barrier();
 }
 
+/* Reads anew each time. */
+static uint64_t look_at(const uint64_t *word)
+{
+    return *(const volatile uint64_t *)word;
+}
+
 static void shared_run(unsigned cpu, void *argument)
 {
     struct shared *shared = argument;
     const struct item *item;
+    unsigned i;
 
     if (cpu == 0) {
         publish(shared);
@@ -366,8 +390,8 @@ static void shared_run(unsigned cpu, void *argument)
     while (!mmk_a32_load(&shared->stop, MMK_ACQUIRE)) {
         mmk_rcu_read_lock();
         item = mmk_aptr_load(&shared->current, MMK_ACQUIRE);
-        if (item)
-            check(item->value[0] != 0 && item->value[0] == item->value[1]);
+        for (i = 0; item && i < 100; i++)
+            check(look_at(&item->value[0]) != 0 && item->value[0] == look_at(&item->value[1]));
         mmk_rcu_read_unlock();
         mmk_cpu_relax();
     }

@@ -281,7 +281,7 @@ static void test_random(void **unused)
 
     (void)unused;
     model_reset();
-    for (step = 0; step < 60000; step++) {
+    for (step = 0; step < 120000; step++) {
         random_step(&state, step);
         compare_search(&state);
         if (step % 8 == 0)
@@ -373,6 +373,11 @@ static void test_extremes(void **unused)
     assert_true(mmk_vma_tree_gap(&tree, 0, address(79), address(0) - 4096, &start));
     assert_int_equal(start, 4096);
     assert_false(mmk_vma_tree_gap(&tree, 0, address(79), address(0) - 4095, &start));
+    assert_int_equal(mmk_vma_tree_reserve(&tree, 1, &reserve), 0);
+    mmk_vma_tree_erase_range(&tree, address(0), UINT64_MAX, &reserve);
+    mmk_vma_tree_unreserve(&reserve);
+    mmk_vma_tree_check(&tree);
+    assert_ptr_equal(mmk_vma_tree_prev_rcu(&tree, UINT64_MAX), &pool[40]);
 }
 
 enum pattern { UPWARD, DOWNWARD, UNDER_A_HEAP, PATTERNS };
@@ -460,7 +465,7 @@ static void test_thinning(void **unused)
 #define REGION  64u
 #define REGIONS (PAGES / REGION / 2)
 #define SHORT   5u /* first page of a region that a short VMA may have; 3 and 4 are for growth */
-#define CHANGES 20000u
+#define CHANGES 60000u
 
 static struct mmk_a64 life[PAGES];
 static struct mmk_a32 stop;
@@ -608,29 +613,84 @@ static void test_readers(void **unused)
     mmk_vma_tree_check(&tree);
 }
 
+/* A node that a reader is in stays as it was, whatever the writer does, until the reader leaves. */
+static struct mmk_a32 turn;
+
+static void *stay_in_root(void *unused)
+{
+    const size_t size = offsetof(struct mmk_vma_node, gap);
+    const struct mmk_vma_node *root;
+    unsigned char before[sizeof(*root)];
+
+    (void)unused;
+    machine_cpu_attach(1);
+    mmk_rcu_read_lock();
+    root = mmk_aptr_load(&tree.root, MMK_ACQUIRE);
+    memcpy(before, root, size);
+    mmk_a32_store(&turn, 1, MMK_RELEASE);
+    while (mmk_a32_load(&turn, MMK_ACQUIRE) == 1)
+        mmk_cpu_relax();
+    must(root != mmk_aptr_load(&tree.root, MMK_ACQUIRE));
+    must(memcmp(before, root, size) == 0);
+    mmk_rcu_read_unlock();
+    machine_cpu_detach();
+    return NULL;
+}
+
+static void test_grace_period(void **unused)
+{
+    pthread_t thread;
+    unsigned i;
+
+    (void)unused;
+    for (i = 0; i < 10; i++)
+        tree_insert(&pool[i], 2 * i, 2 * i + 1);
+    mmk_a32_store(&turn, 0, MMK_RELAXED);
+    must(pthread_create(&thread, NULL, stay_in_root, NULL) == 0);
+    while (mmk_a32_load(&turn, MMK_ACQUIRE) == 0)
+        mmk_cpu_relax();
+    for (i = 0; i < 1000; i++) {
+        tree_insert(&pool[10], 31, 32);
+        tree_erase(31, 32);
+    }
+    mmk_a32_store(&turn, 2, MMK_RELEASE);
+    machine_idle_begin();
+    must(pthread_join(thread, NULL) == 0);
+    machine_idle_end();
+}
+
 /* ---- allocations that fail ------------------------------------------------------------------- */
+
+static unsigned count_spare(void)
+{
+    const struct mmk_vma_node *first = mmk_aptr_load(&tree.spare, MMK_RELAXED);
+
+    return first ? first->dead.count : 0;
+}
 
 /* The tree and its unused nodes are as before; all memory comes back at the end (teardown). */
 static void fail_reserve(bool onward)
 {
     struct mmk_vma_tree_reserve reserve;
     bool failed = true;
-    unsigned n;
+    unsigned n, spare;
     int error;
 
     for (n = 0; failed; n++) {
+        spare = count_spare();
         machine_fail_nth(n, onward);
-        error = mmk_vma_tree_reserve(&tree, 8, &reserve);
+        error = mmk_vma_tree_reserve(&tree, MMK_VMA_TREE_CHANGES, &reserve);
         failed = machine_fail_stop();
         assert_int_equal(error, failed ? MMK_ENOMEM : 0);
         if (failed) {
             assert_null(reserve.first);
             assert_int_equal(reserve.count, 0);
+            assert_int_equal(count_spare(), spare);
         }
         mmk_vma_tree_unreserve(&reserve);
         mmk_vma_tree_check(&tree);
     }
-    assert_in_range(n, 2, 8 * 9 + 1); /* it did fail, and not for ever */
+    assert_in_range(n, 2, MMK_VMA_TREE_CHANGES * 9 + 1); /* it did fail, and not for ever */
 }
 
 static void test_no_memory(void **unused)
@@ -670,6 +730,34 @@ static void test_nested_reserve(void **unused)
     }
     mmk_vma_tree_check(&tree);
     assert_int_equal(tree.count, 300);
+}
+
+/* As many changes as a reserve is for, in trees of every size: it lasts, root splits included. */
+static void test_reserve_lasts(void **unused)
+{
+    struct mmk_vma_tree_reserve reserve;
+    uint64_t state = seed + 4;
+    unsigned n, changes, page, order;
+
+    (void)unused;
+    for (order = 0; order < 3; order++) {
+        model_reset();
+        while (model_count < 4000) {
+            assert_int_equal(mmk_vma_tree_reserve(&tree, MMK_VMA_TREE_CHANGES, &reserve), 0);
+            for (changes = 0; changes < MMK_VMA_TREE_CHANGES; model_count++, changes++) {
+                n = model_count;
+                page = order == 0 ? n : order == 1 ? PAGES - 1 - n : below(&state, PAGES);
+                while (owner[page])
+                    page = (page + 1) % PAGES;
+                owner[page] = free_vmas[--free_count];
+                set_range(owner[page], page, page + 1);
+                mmk_vma_tree_insert(&tree, owner[page], &reserve);
+            }
+            mmk_vma_tree_unreserve(&reserve);
+        }
+        compare_all();
+        tree_erase(0, PAGES);
+    }
 }
 
 /* ---- panics ---------------------------------------------------------------------------------- */
@@ -797,8 +885,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fill, setup, teardown),
         cmocka_unit_test_setup_teardown(test_thinning, setup, teardown),
         cmocka_unit_test_setup_teardown(test_readers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_grace_period, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nested_reserve, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reserve_lasts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_panics, setup, teardown),
     };
     const char *given = getenv("MMK_TEST_SEED");

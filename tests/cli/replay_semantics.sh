@@ -1,0 +1,76 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Usage: replay_semantics.sh MMKIT
+#
+# Replays each small recording beside this script with every check, under each table policy: no
+# divergence, no leak, and the counts given here. Then once per fault with a shadow that is wrong
+# at that fault: the replay must say so, or its checks prove nothing.
+set -u
+mmkit=$1
+here=$(dirname "$0")
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+fail() {
+    echo "FAIL: $*" >&2
+    failures=$((failures + 1))
+}
+
+# value KEY: the first number under that key in the JSON
+value() {
+    sed -n "s/^ *\"$1\": \(-\{0,1\}[0-9.]*\).*/\1/p" "$work/json" | head -n 1
+}
+
+# expect TRACE KEY=NUMBER...
+expect() {
+    trace=$1
+    shift
+    for policy in mmkit linux-6.18 never; do
+        "$mmkit" replay --policy $policy --check=1 --json "$work/json" "$here/$trace" \
+            >"$work/out" 2>"$work/err"
+        status=$?
+        if [ $status -ne 0 ]; then
+            fail "$trace, policy $policy: status $status: $(head -n 1 "$work/err")"
+            continue
+        fi
+        for pair in divergences=0 leaked_frames=0 "$@"; do
+            key=${pair%=*}
+            [ "$(value "$key")" = "${pair#*=}" ] ||
+                fail "$trace, policy $policy: $key is $(value "$key"), expected ${pair#*=}"
+        done
+    done
+}
+
+# Every fault that succeeds must be caught with a wrong expectation.
+expect_caught() {
+    trace=$1
+    shift
+    for at in "$@"; do
+        "$mmkit" replay --wrong-at="$at" "$here/$trace" >"$work/out" 2>"$work/err"
+        status=$?
+        [ $status -eq 1 ] || fail "$trace, wrong at fault $at: status $status, expected 1"
+        grep -q "$trace:[0-9]*: divergence: " "$work/err" ||
+            fail "$trace, wrong at fault $at: no message with file and line"
+    done
+}
+
+expect fork.txt processes=3 anon=6 cow=8 file=2 zero=2 reuse=1
+expect vfork.txt processes=2 anon=5 cow=0
+expect threads.txt processes=2 anon=4 cow=1
+expect stack.txt processes=2 anon=4 zero=3
+expect advice.txt processes=2
+expect brk.txt processes=2 anon=4 zero=2
+expect shared.txt processes=2 anon=0 cow=0 file=10
+expect files.txt processes=2 cow=3
+expect failures.txt processes=1 anon=1
+
+expect_caught fork.txt 1 2 3 4 5 6 7 8 9 10 11 12 20
+expect_caught vfork.txt 1 3 6
+expect_caught shared.txt 1 3 5 8
+expect_caught files.txt 1 2 3 4 5 8
+expect_caught brk.txt 1 2 3 5
+
+[ $failures -eq 0 ] || exit 1
+echo "replay_semantics: all passed"

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* test_advise.c - madvise: arguments, holes, DONTNEED and FREE. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "fixture.h"
+
+static int advise(mmk_vaddr_t addr, uint64_t pages, int advice)
+{
+    int error = mmk_madvise(mm, addr, pages * PAGE, advice);
+
+    mmk_check(mm);
+    return error;
+}
+
+static void test_arguments(void **state)
+{
+    static const int known[] = {MMK_MADV_NORMAL, MMK_MADV_RANDOM, MMK_MADV_SEQUENTIAL,
+                                MMK_MADV_DONTNEED, MMK_MADV_FREE};
+    mmk_vaddr_t a = map_at(0, 4, RW, ANON);
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        assert_int_equal(mmk_madvise(mm, a + 1, PAGE, known[i]), MMK_EINVAL);
+        assert_int_equal(mmk_madvise(mm, a + 1, 0, known[i]), MMK_EINVAL);
+        assert_int_equal(mmk_madvise(mm, a, UINT64_MAX, known[i]), MMK_EINVAL);
+        assert_int_equal(mmk_madvise(mm, a, (uint64_t)0 - PAGE, known[i]), MMK_EINVAL);
+        assert_int_equal(mmk_madvise(mm, (uint64_t)0 - PAGE, PAGE, known[i]), MMK_EINVAL);
+        assert_int_equal(mmk_madvise(mm, a, 0, known[i]), 0);
+        assert_int_equal(mmk_madvise(mm, a, 4 * PAGE, known[i]), 0);
+        assert_int_equal(mmk_madvise(mm, a, 5 * PAGE, known[i]), MMK_ENOMEM);
+        assert_int_equal(mmk_madvise(mm, a - PAGE, PAGE, known[i]), MMK_ENOMEM);
+        assert_int_equal(mmk_madvise(mm, a + 4 * PAGE, PAGE, known[i]), MMK_ENOMEM);
+        assert_int_equal(mmk_madvise(mm, MMK_USER_END, PAGE, known[i]), MMK_ENOMEM);
+    }
+    assert_int_equal(mmk_madvise(mm, a, 0, 99), MMK_EINVAL);
+    assert_int_equal(mmk_madvise(mm, a, PAGE, -1), MMK_EINVAL);
+    assert_int_equal(mmk_madvise(mm, a, PAGE, 3), MMK_EINVAL);
+    expect_shape(1, 4);
+}
+
+static void test_dontneed(void **state)
+{
+    mmk_vaddr_t a = map_at(0, 8, RW, ANON);
+
+    (void)state;
+    fill(a, 8, 1);
+    assert_int_equal(advise(a + 2 * PAGE, 3, MMK_MADV_DONTNEED), 0);
+    assert_int_equal(mm_stats(mm).rss_anon, 5);
+    expect_filled(a, 2, 1);
+    expect_byte(a + 2 * PAGE, 0);
+    expect_byte(a + 4 * PAGE, 0);
+    expect_filled(a + 5 * PAGE, 3, 6);
+    assert_int_equal(mmk_madvise(mm, a, 1, MMK_MADV_DONTNEED), 0); /* whole pages */
+    expect_byte(a + PAGE - 1, 0);
+    expect_byte(a, 0);
+    expect_byte(a + PAGE, 2);
+    assert_int_equal(advise(a, 8, MMK_MADV_DONTNEED), 0);
+    assert_int_equal(mm_stats(mm).rss_anon, 0);
+    expect_tables(mm, 0, 0, 0);
+    expect_shape(1, 8);
+}
+
+/* Holes are skipped, the rest is done, and the caller is told. */
+static void test_holes(void **state)
+{
+    mmk_vaddr_t a = map_at(1, 2, RW, ANON) - PAGE;
+    const uint64_t rss = 8;
+
+    (void)state;
+    map_at(4, 2, RO, ANON);
+    map_at(6, 2, RW, ANON);
+    map_at(10, 4, RW, ANON);
+    fill(a + PAGE, 2, 1);
+    fill(a + 6 * PAGE, 2, 1);
+    fill(a + 10 * PAGE, 4, 1);
+    assert_int_equal(mm_stats(mm).rss_anon, rss);
+    assert_int_equal(advise(a, 12, MMK_MADV_DONTNEED), MMK_ENOMEM);
+    assert_int_equal(mm_stats(mm).rss_anon, 2);
+    expect_filled(a + 12 * PAGE, 2, 3);
+    expect_byte(a + 10 * PAGE, 0);
+    /* Nothing between the first hole and the end. */
+    assert_int_equal(advise(a + 8 * PAGE, 2, MMK_MADV_DONTNEED), MMK_ENOMEM);
+    assert_int_equal(advise(a + 13 * PAGE, 100, MMK_MADV_DONTNEED), MMK_ENOMEM);
+    assert_int_equal(mm_stats(mm).rss_anon, 1);
+}
+
+/* On objects: out of the entries, not out of the object; private copies are lost. */
+static void test_dontneed_objects(void **state)
+{
+    struct mmk_object *file = new_file(4), *shmem = new_shmem(4);
+    mmk_vaddr_t a = map_object_at(0, 4, RW, MMK_MAP_SHARED, file, 0);
+    mmk_vaddr_t b = map_object_at(4, 4, RW, MMK_MAP_PRIVATE, file, 0);
+    mmk_vaddr_t c = map_object_at(8, 4, RW, MMK_MAP_SHARED, shmem, 0);
+
+    (void)state;
+    store_byte(a, 77);
+    store_byte(b, 88);
+    expect_byte(b + PAGE, 2);
+    store_byte(c, 99);
+    assert_int_equal(advise(a, 12, MMK_MADV_DONTNEED), 0);
+    assert_int_equal(mm_stats(mm).rss_anon + mm_stats(mm).rss_file + mm_stats(mm).rss_shmem, 0);
+    expect_tables(mm, 0, 0, 0);
+    expect_byte(a, 77);
+    expect_byte(b, 77);
+    expect_byte(c, 99);
+    mmk_check_object(file);
+    mmk_object_put(file);
+    mmk_object_put(shmem);
+}
+
+static void test_lazyfree(void **state)
+{
+    mmk_vaddr_t a = map_at(0, 6, RW, ANON);
+    struct mmk_page *page;
+    struct mmk_mm *child;
+
+    (void)state;
+    fill(a, 3, 5);
+    expect_byte(a + 3 * PAGE, 0); /* the zero page, and two that are not there */
+    page = peek_page(mm, a);
+    assert_true(mmk_pte_dirty(peek_entry(mm, a)));
+    assert_int_equal(advise(a, 6, MMK_MADV_FREE), 0);
+    assert_true(mmk_page_test(page, MMK_PF_LAZYFREE));
+    assert_false(mmk_pte_dirty(peek_entry(mm, a)));
+    assert_int_equal(mm_stats(mm).rss_anon, 3);
+    expect_filled(a, 3, 5); /* nobody was short of memory */
+    store_byte(a, 6);       /* dirty again: TLBs were flushed */
+    assert_true(mmk_pte_dirty(peek_entry(mm, a)));
+    /* Not for pages that others use. */
+    page = peek_page(mm, a + PAGE);
+    mmk_page_clear(page, MMK_PF_LAZYFREE);
+    assert_int_equal(mmk_fork(mm, &child), 0);
+    assert_int_equal(advise(a, 6, MMK_MADV_FREE), 0);
+    assert_false(mmk_page_test(page, MMK_PF_LAZYFREE));
+    put_mm(child);
+    /* Nor without access: no translation, no flush. */
+    assert_int_equal(mmk_mprotect(mm, a, PAGE, MMK_PROT_NONE), 0);
+    assert_int_equal(advise(a, 1, MMK_MADV_FREE), 0);
+    assert_int_equal(mmk_mprotect(mm, a, PAGE, RW), 0);
+    expect_byte(a, 6);
+}
+
+/* Only private anonymous memory; what comes before is done. */
+static void test_free_refused(void **state)
+{
+    struct mmk_object *file = new_file(4);
+    mmk_vaddr_t a = map_at(0, 2, RW, ANON);
+
+    (void)state;
+    map_object_at(2, 2, RW, MMK_MAP_PRIVATE, file, 0);
+    map_at(4, 2, RW, SHARED_ANON);
+    map_at(6, 2, RW, ANON);
+    fill(a, 8, 1);
+    assert_int_equal(advise(a + 2 * PAGE, 2, MMK_MADV_FREE), MMK_EINVAL);
+    assert_int_equal(advise(a + 4 * PAGE, 2, MMK_MADV_FREE), MMK_EINVAL);
+    assert_int_equal(advise(a, 8, MMK_MADV_FREE), MMK_EINVAL);
+    assert_true(mmk_page_test(peek_page(mm, a + PAGE), MMK_PF_LAZYFREE));
+    assert_false(mmk_page_test(peek_page(mm, a + 6 * PAGE), MMK_PF_LAZYFREE));
+    /* A hole before does not hide it. */
+    assert_int_equal(mmk_munmap(mm, a + PAGE, PAGE), 0);
+    assert_int_equal(advise(a, 4, MMK_MADV_FREE), MMK_EINVAL);
+    mmk_object_put(file);
+}
+
+static void test_one_flush(void **state)
+{
+    uint64_t i, flushes;
+
+    (void)state;
+    for (i = 0; i < 8; i++)
+        map_at(i * 512, 512, i % 2 ? RW : MMK_PROT_WRITE, ANON);
+    for (i = 0; i < 8; i++)
+        fill(BASE + i * 2 * MIB, 3, 1);
+    flushes = stats_now().tlb_flushes;
+    assert_int_equal(advise(BASE, 8 * 512, MMK_MADV_FREE), 0);
+    assert_int_equal(stats_now().tlb_flushes, flushes + 1);
+    assert_int_equal(advise(BASE, 8 * 512, MMK_MADV_DONTNEED), 0);
+    assert_int_equal(stats_now().tlb_flushes, flushes + 2);
+    assert_int_equal(advise(BASE, 8 * 512, MMK_MADV_DONTNEED), 0); /* nothing left */
+    assert_int_equal(stats_now().tlb_flushes, flushes + 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_arguments),        TEST(test_dontneed), TEST(test_holes),
+        TEST(test_dontneed_objects), TEST(test_lazyfree), TEST(test_free_refused),
+        TEST(test_one_flush),
+    };
+
+    return cmocka_run_group_tests_name("advise", tests, NULL, NULL);
+}
