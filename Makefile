@@ -14,7 +14,7 @@ run: deps build/build.ninja
 	build/mmkit replay traces/redis.txt.zst --compare
 
 test: deps-test builds
-	@tools/run_tests.py build:unit,cli,tidy,replay build-asan:unit,smoke build-tsan:stress
+	@tools/run_tests.py build:unit,cli,tidy,replay build-asan:unit,smoke build-tsan:race,stress
 
 test-long: deps-test builds build-cov/build.ninja build-bench/build.ninja
 	@tools/run_tests.py build:long build-asan:checked build-tsan:soak \

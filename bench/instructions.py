@@ -3,9 +3,10 @@
 """instructions.py BUILD [--update] - counts instructions, and compares with instructions.txt.
 
 Counted by callgrind on the main thread: each operation of micro.c, and a replayed event of the
-churn-jemalloc recording (the replay alone: no parsing). What memset and memcpy do inside the
-counted part is taken off: it is the clearing and copying of pages, which is the same for every
-kernel and drowns the rest.
+churn-jemalloc recording (the replay alone: no parsing), as a whole (event-all: with the software
+MMU and the model that it is compared with) and the library's share of it (event-library: what
+functions of src/ execute). What memset and memcpy do inside the counted part is taken off: it is
+the clearing and copying of pages, which is the same for every kernel and drowns the rest.
 
 The counts belong to one compiler and libc (the file names them); a difference of up to 3 % passes.
 --update writes the new counts; `git diff` then shows every change.
@@ -26,10 +27,12 @@ TRACE = HERE.parent / "traces" / "churn-jemalloc.txt.zst"
 TOLERANCE = 0.03
 MICRO_COUNT = 2000
 PAGE_COPIES = re.compile(r"^(__)?(memset|memcpy|memmove)")
+LIBRARY = re.compile(r"(^|/)src/[^/]+\.[ch]$")
 
 
 def callgrind(function, command):
-    """Instructions that the main thread executes inside `function`, pages' content aside."""
+    """Instructions that the main thread executes inside `function`, pages' content aside: all,
+    the library's; and what the command printed."""
     with tempfile.TemporaryDirectory() as scratch:
         out = pathlib.Path(scratch) / "out"
         # An empty environment: its size moves the stack, and with it some counts.
@@ -40,24 +43,28 @@ def callgrind(function, command):
             check=False, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"instructions.py: {command[0]} failed:\n{done.stderr}")
-        return self_cost(out.with_name("out-01")), done.stdout
+        return *self_cost(out.with_name("out-01")), done.stdout
 
 
 def self_cost(path):
-    """Sums the lines of a callgrind file that are a function's own; a call's line is not."""
-    total = 0
-    skip = False
+    """Sums the lines of a callgrind file that are a function's own; a call's line is not.
+    An inlined function's lines count for the function that it has become part of."""
+    total = library = 0
+    skip = ours = False
     counted = True
     for line in path.read_text().splitlines():
-        if line.startswith("fn="):
+        if line.startswith("fl="):
+            ours = bool(LIBRARY.search(line[3:]))
+        elif line.startswith("fn="):
             counted = not PAGE_COPIES.match(line[3:])
         elif line.startswith("calls="):
             skip = True
         elif line[:1].isdigit():
             if counted and not skip:
                 total += int(line.split()[1])
+                library += int(line.split()[1]) * ours
             skip = False
-    return total
+    return total, library
 
 
 def count_micro(build):
@@ -65,15 +72,16 @@ def count_micro(build):
     names = subprocess.run([micro, "--list"], check=True, capture_output=True, text=True).stdout
     counts = {}
     for name in names.split():
-        total, _ = callgrind("measured*", [micro, name, MICRO_COUNT])
+        total, _, _ = callgrind("measured*", [micro, name, MICRO_COUNT])
         counts[name] = total / MICRO_COUNT
     return counts
 
 
 def count_replay(build):
-    total, stdout = callgrind("run_ops*",
-                              [build / "mmkit", "replay", TRACE, "--json", "-"])
-    return {"replay-event": total / json.loads(stdout)["events"]}
+    total, library, stdout = callgrind("run_ops*",
+                                       [build / "mmkit", "replay", TRACE, "--json", "-"])
+    events = json.loads(stdout)["events"]
+    return {"event-all": total / events, "event-library": library / events}
 
 
 def read_golden():
@@ -101,7 +109,8 @@ def compare(counts, golden):
     print(f"{'operation':20} {'before':>9} {'now':>9} {'change':>8}")
     for name in list(counts) + [name for name in golden if name not in counts]:
         if name not in counts or name not in golden:
-            print(f"{name:20} {golden.get(name, '-'):>9} {counts.get(name, '-'):>9}")
+            only = f"{counts.get(name, golden.get(name)):9.1f}"
+            print(f"{name:20} {'' if name in counts else only:>9} {only if name in counts else '':>9}")
             fine = False
             continue
         change = counts[name] / golden[name] - 1

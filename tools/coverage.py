@@ -22,6 +22,7 @@ import sys
 import tempfile
 
 LEAST = 90.0
+TIMEOUT = 120 # seconds, for each program
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SRC = str(ROOT / "src") + os.sep
 RECORDINGS = ["ls", "gcc", "redis"]
@@ -32,7 +33,11 @@ def run(commands, scratch):
     """Runs each; their counters land in scratch."""
     environment = dict(os.environ, LLVM_PROFILE_FILE=str(scratch / "%m-%p.profraw"))
     for command in commands:
-        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+        try:
+            done = subprocess.run(command, env=environment, check=False, capture_output=True,
+                                  text=True, timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            sys.exit(f"coverage.py: {' '.join(command)} did not end within {TIMEOUT} s")
         if done.returncode != 0:
             sys.exit(f"coverage.py: {' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 failed=0
 count=0
-warn='-Wall -Wextra -Wshadow -Wconversion -Werror'
+warn='-Wall -Wextra -Werror'
 include='-Iinclude -Iports/template'
 
 # compile COMPILER LANGUAGE:STANDARD FILE WHAT: what the compiler says is shown when it fails

@@ -48,6 +48,7 @@ def run_build(build, suites):
     passed = failed = 0
     for line in log.read_text().splitlines():
         test = json.loads(line)
+        test["name"] = test["name"].split(" / ")[-1] # without project and suites
         if test["result"] == "SKIP":
             print(f"  {build}: {test['name']}: skipped")
             continue
