@@ -108,10 +108,16 @@ static unsigned page_order(const struct mmk_page *page)
     return (mmk_a32_load(&page->flags, MMK_RELAXED) & MMK_PF_ORDER) >> MMK_PF_ORDER_AT;
 }
 
+/* Type and order as the flag word holds them. */
+MMK_ALWAYS_INLINE uint32_t kind_of(enum mmk_page_type type, unsigned order)
+{
+    return (uint32_t)type | order << MMK_PF_ORDER_AT;
+}
+
 /* Sets type and order, and clears all else. */
 static void page_become(struct mmk_page *page, enum mmk_page_type type, unsigned order)
 {
-    mmk_a32_store(&page->flags, (uint32_t)type | order << MMK_PF_ORDER_AT, MMK_RELAXED);
+    mmk_a32_store(&page->flags, kind_of(type, order), MMK_RELAXED);
 }
 
 static void count_free(uint64_t more) MMK_REQUIRES(buddy.lock)
@@ -126,11 +132,13 @@ static struct mmk_page *free_block(const struct mmk_range *range, mmk_pfn_t pfn,
     MMK_REQUIRES(buddy.lock)
 {
     struct mmk_page *page;
+    uint32_t flags;
 
     if (pfn - range->start >= range->end - range->start)
         return NULL;
     page = &range->map[pfn - range->start];
-    if (mmk_page_type(page) != MMK_PAGE_FREE || page_order(page) != order)
+    flags = mmk_a32_load(&page->flags, MMK_RELAXED);
+    if ((flags & (MMK_PF_TYPE | MMK_PF_ORDER)) != kind_of(MMK_PAGE_FREE, order))
         return NULL;
     return page;
 }
@@ -148,10 +156,12 @@ static void buddy_put(struct mmk_page *page, unsigned order) MMK_REQUIRES(buddy.
         if (!other)
             break;
         mmk_list_del(&other->free.link);
-        page_become(other, MMK_PAGE_FREE, 0);
-        page_become(page, MMK_PAGE_FREE, 0);
-        if (other < page)
+        if (other < page) {
+            page_become(page, MMK_PAGE_FREE, 0);
             page = other;
+        } else {
+            page_become(other, MMK_PAGE_FREE, 0);
+        }
         pfn &= ~((mmk_pfn_t)1 << order);
     }
     page_become(page, MMK_PAGE_FREE, order);
