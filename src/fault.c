@@ -55,11 +55,6 @@ void mmk_fault_drop_anon(struct mmk_page *page)
     mmk_page_put(page);
 }
 
-mmk_pte_t mmk_fault_leaf(const struct mmk_vmf *vmf, const struct mmk_page *page, bool write)
-{
-    return mmk_pte_leaf(mmk_page_to_pfn(page), write, (vmf->flags & MMK_VM_EXEC) != 0);
-}
-
 bool mmk_fault_set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
 {
     bool fits;

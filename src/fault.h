@@ -74,6 +74,10 @@ struct mmk_page *mmk_fault_new_anon(unsigned flags);
 void mmk_fault_drop_anon(struct mmk_page *page);
 
 /* The entry that maps `page` for vmf's access. */
-mmk_pte_t mmk_fault_leaf(const struct mmk_vmf *vmf, const struct mmk_page *page, bool write);
+MMK_ALWAYS_INLINE mmk_pte_t mmk_fault_leaf(const struct mmk_vmf *vmf, const struct mmk_page *page,
+                                           bool write)
+{
+    return mmk_pte_leaf(mmk_page_to_pfn(page), write, (vmf->flags & MMK_VM_EXEC) != 0);
+}
 
 #endif

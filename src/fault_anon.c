@@ -12,10 +12,9 @@ static void count_zero(struct mmk_vmf *vmf)
     mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_ZERO, 1);
 }
 
-static void count_new(struct mmk_vmf *vmf)
+MMK_ALWAYS_INLINE void count_new(struct mmk_vmf *vmf)
 {
-    mmk_mm_count(vmf->mm, MMK_COUNT_RSS_ANON, 1);
-    mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_ANON, 1);
+    mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_ANON);
 }
 
 bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)

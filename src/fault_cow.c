@@ -96,8 +96,7 @@ static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
     mmk_fault_unlock(&walk);
     if (page != mmk_zero_page())
         mmk_page_put(page);
-    mmk_mm_count(vmf->mm, MMK_COUNT_RSS_ANON, 1);
-    mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_COW, 1);
+    mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_COW);
     return MMK_FAULT_DONE;
 }
 

@@ -27,8 +27,7 @@ static enum mmk_fault_result map_page(struct mmk_vmf *vmf, struct mmk_page *page
         mmk_page_set(page, MMK_PF_DIRTY);
     result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, page, write));
     if (result == MMK_FAULT_DONE) {
-        mmk_mm_count(vmf->mm, mmk_page_rss_kind(page), 1);
-        mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_FILE, 1);
+        mmk_mm_count_fault(vmf->mm, mmk_page_rss_kind(page), MMK_COUNT_FAULT_FILE);
         mmk_page_unlock(page);
         return result;
     }
@@ -55,8 +54,7 @@ static enum mmk_fault_result map_copy(struct mmk_vmf *vmf, struct mmk_page *page
     mmk_page_unlock(page);
     mmk_page_put(page);
     if (result == MMK_FAULT_DONE) {
-        mmk_mm_count(vmf->mm, MMK_COUNT_RSS_ANON, 1);
-        mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_COW, 1);
+        mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_COW);
     } else if (copy) {
         mmk_fault_drop_anon(copy);
     }

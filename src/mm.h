@@ -62,13 +62,30 @@ uint64_t mmk_mm_tables_linked(void);
 /* A table was linked (+1) or unlinked (-1). => its parent's lock held, or the mm is private */
 void mmk_mm_count_table(struct mmk_mm *mm, unsigned level, int delta);
 
+/* => `count` is this CPU's, inside a per-CPU section */
+MMK_ALWAYS_INLINE void mmk_mm_add(struct mmk_a64 *count, int64_t delta)
+{
+    mmk_a64_store(count, mmk_a64_load(count, MMK_RELAXED) + (uint64_t)delta, MMK_RELAXED);
+}
+
 /* Adds delta to one of this CPU's counters. => any context but interrupts */
 MMK_ALWAYS_INLINE void mmk_mm_count(struct mmk_mm *mm, enum mmk_counter counter, int64_t delta)
 {
     unsigned long state = mmk_percpu_enter();
-    struct mmk_a64 *count = &mm->cpu[mmk_cpu_id()].count[counter];
 
-    mmk_a64_store(count, mmk_a64_load(count, MMK_RELAXED) + (uint64_t)delta, MMK_RELAXED);
+    mmk_mm_add(&mm->cpu[mmk_cpu_id()].count[counter], delta);
+    mmk_percpu_leave(state);
+}
+
+/* A fault of kind `fault` has mapped a page of kind `rss`. */
+MMK_ALWAYS_INLINE void mmk_mm_count_fault(struct mmk_mm *mm, enum mmk_counter rss,
+                                          enum mmk_counter fault)
+{
+    unsigned long state = mmk_percpu_enter();
+    struct mmk_a64 *count = mm->cpu[mmk_cpu_id()].count;
+
+    mmk_mm_add(&count[rss], 1);
+    mmk_mm_add(&count[fault], 1);
     mmk_percpu_leave(state);
 }
 

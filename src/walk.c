@@ -15,29 +15,6 @@
  */
 #include "walk.h"
 
-/* Descends by addresses in the direct map; only the last table's descriptor is looked up. */
-void mmk_walk_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk)
-{
-    struct mmk_a64 *entry = &mm->top[mmk_pt_index(addr, MMK_PT_LEVELS - 1)], *parent = NULL;
-    unsigned shift = mmk_pt_shift(MMK_PT_LEVELS - 1), level = MMK_PT_LEVELS - 1;
-    mmk_pte_t pte;
-
-    do {
-        pte = mmk_pte_read(entry);
-        if (mmk_unlikely(mmk_pte_none(pte)))
-            break;
-        parent = entry;
-        shift -= MMK_PT_INDEX_BITS;
-        entry = &mmk_pte_entries(pte)[(addr >> shift) & (MMK_PT_ENTRIES - 1)];
-    } while (--level > 0);
-    walk->mm = mm;
-    walk->addr = addr;
-    walk->table = parent ? mmk_virt_to_page(entry) : mm->root;
-    walk->entry = entry;
-    walk->parent = parent;
-    walk->level = level;
-}
-
 void mmk_walk_lock(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk)
 {
     for (;;) {
