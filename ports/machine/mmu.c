@@ -13,8 +13,8 @@
  *    compare-exchange on the very entry the walk has used; if that changed, the walk starts anew.
  * H4 Rights are the AND of W and U and the OR of NX over all levels. U is required: all accesses
  *    are user accesses.
- * H5 A fault drops what the caches hold for the address, so that the next walk starts at the root:
- *    one that a stale paging-structure entry has caused is not caused again.
+ * H5 A fault drops the entries of the caches that it has used (SDM volume 3, 4.10.4.1): what a
+ * stale entry has caused it does not cause again.
  *
  * ASIDs: a CPU remembers MACHINE_ASIDS address spaces across switches (PCID). Each has a
  * generation number, part of the tag of its entries: giving it a new one drops them all at once.
@@ -207,27 +207,27 @@ void machine_switch_mm(struct mmk_mm *mm)
     mmu->mm = mm;
 }
 
-/* Starts as far down as the paging-structure cache reaches; false: at the root. */
-static bool walk_start(struct machine_mmu *mmu, struct walk *walk)
+/* Starts as far down as the paging-structure cache reaches. => the entry used; NULL: at the root */
+static struct machine_tlb_entry *walk_start(struct machine_mmu *mmu, struct walk *walk)
 {
     uint64_t gen = mmu->asid->walk_gen;
     unsigned level;
 
     for (level = 1; level < MMK_PT_LEVELS; level++) {
         unsigned shift = shift_of(level);
-        const struct machine_tlb_entry *entry = walk_place(mmu, level, walk->addr, shift, gen);
+        struct machine_tlb_entry *entry = walk_place(mmu, level, walk->addr, shift, gen);
 
         if (entry->tag == tag_of(walk->addr, shift, gen)) {
             walk->table = entry->frame & PT_ADDRESS;
             walk->rights = entry->frame & PT_RIGHTS;
             walk->level = level - 1;
-            return true;
+            return entry;
         }
     }
     walk->table = mmu->root;
     walk->rights = PT_RIGHTS;
     walk->level = MMK_PT_LEVELS - 1;
-    return false;
+    return NULL;
 }
 
 /* An entry at `level` linked a table: remembers it, with the rights so far. */
@@ -239,16 +239,6 @@ MMK_ALWAYS_INLINE void walk_remember(struct machine_mmu *mmu, mmk_vaddr_t addr, 
 
     entry->tag = tag_of(addr, shift_of(level), gen);
     entry->frame = table_and_rights;
-}
-
-/* Drops all that walk_start() could find for the address, or what is in its place. */
-static void walk_forget(struct machine_mmu *mmu, mmk_vaddr_t addr)
-{
-    uint64_t gen = mmu->asid->walk_gen;
-    unsigned level;
-
-    for (level = 1; level < MMK_PT_LEVELS; level++)
-        walk_place(mmu, level, addr, shift_of(level), gen)->tag = 0;
 }
 
 static void check_in_ram(mmk_paddr_t phys)
@@ -340,8 +330,8 @@ static enum outcome walk_down(struct machine_cpu *cpu, struct walk *walk)
 static bool walk_tables(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
 {
     struct walk walk = {.addr = addr, .access = access};
+    struct machine_tlb_entry *cached;
     enum outcome outcome;
-    bool cached;
 
     do {
         machine_count(&cpu->counters.walks);
@@ -349,7 +339,7 @@ static bool walk_tables(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_acce
         outcome = walk_down(cpu, &walk);
     } while (outcome == WALK_AGAIN);
     if (outcome == WALK_FAULT && cached)
-        walk_forget(&cpu->mmu, addr);
+        cached->tag = 0;
     return outcome == WALK_DONE;
 }
 

@@ -292,7 +292,7 @@ static void test_stale_table(void **state)
     }
 }
 
-/* H5: a stale way down may cause a fault, but only one: the next walk starts at the root. */
+/* H5: a stale way down may cause a fault, but only one: the next walk does not take it. */
 static void test_fault_drops_caches(void **state)
 {
     struct mmk_a64 *upper;
