@@ -90,7 +90,8 @@ static bool check_percpu(struct mmk_page *pages)
     return good && on && mmk_interrupts_on();
 }
 
-static bool check_spinlock(struct mmk_page *pages)
+/* Tries a lock that it holds, which -Wthread-safety would take for a mistake. */
+static bool check_spinlock(struct mmk_page *pages) MMK_NO_TSA
 {
     struct mmk_spinlock lock;
     bool good;
@@ -112,7 +113,7 @@ static bool check_spinlock(struct mmk_page *pages)
 }
 
 /* A second reader comes by a try: one thread may not wait for the lock twice. */
-static bool check_rwlock(struct mmk_page *pages)
+static bool check_rwlock(struct mmk_page *pages) MMK_NO_TSA
 {
     struct mmk_rwlock lock;
     unsigned round;

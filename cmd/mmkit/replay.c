@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum {
-    PT_LEVELS = 4, /* x86-64 */
+    PT_LEVELS = MMK_PT_LEVELS,
     PT_BITS = 9,
     DIVERGENCES_SHOWN = 10,
     FEW_FRAMES = 256, /* beside what a fork needs: with fewer free, ENOMEM is the truth */

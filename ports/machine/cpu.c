@@ -71,6 +71,7 @@ static bool change_state(struct machine_cpu *cpu, uint32_t from, uint32_t to)
 static void serve(struct machine_cpu *cpu)
 {
     struct machine_vcpu *own = machine_self;
+    uint32_t was;
 
     while (mmk_a32_load(&cpu->vcpu.pending, SEQ_CST)) {
         if (!change_state(cpu, CPU_AWAY, CPU_SERVED))
@@ -78,7 +79,8 @@ static void serve(struct machine_cpu *cpu)
         machine_self = &cpu->vcpu;
         machine_take_interrupts(cpu);
         machine_self = own;
-        mmk_a32_store(&cpu->state, CPU_AWAY, SEQ_CST);
+        was = mmk_a32_xchg(&cpu->state, CPU_AWAY, SEQ_CST);
+        mmk_assert(was == CPU_SERVED, "I4 two threads act as one CPU");
     }
 }
 
@@ -112,10 +114,13 @@ void machine_relax(void)
 
 static void leave_running(struct machine_cpu *cpu)
 {
+    uint32_t was;
+
     mmk_assert(mmk_interrupts_on(), "machine: idle with interrupts off");
     do {
         machine_take_interrupts(cpu);
-        mmk_a32_store(&cpu->state, CPU_AWAY, SEQ_CST);
+        was = mmk_a32_xchg(&cpu->state, CPU_AWAY, SEQ_CST);
+        mmk_assert(was == CPU_RUNNING, "I4 two threads act as one CPU");
     } while (mmk_a32_load(&cpu->vcpu.pending, SEQ_CST) && change_state(cpu, CPU_AWAY, CPU_RUNNING));
 }
 

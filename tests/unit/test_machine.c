@@ -267,7 +267,7 @@ static void test_stale_translation(void **state)
 /* The same for tables: at each level, two entries change places. */
 static void test_stale_table(void **state)
 {
-    const uint64_t far[] = {0, Q(0), P(0) + (1ull << 30), P(0) + (1ull << 39)};
+    const uint64_t far[] = {0, Q(0), P(0) + (1ull << 30), P(0) + (1ull << 39), P(0) + (1ull << 48)};
     unsigned level;
 
     (void)state;

@@ -9,12 +9,14 @@
 
 #include <mmkit/port/directmap.h>
 #include <mmkit/port/lock.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <time.h>
 #include <cmocka.h>
 
 #define CPUS     5
+#define FLIPS    500
 #define FLUSHERS 3 /* of them, in test_crossfire() */
 #define PAGE     ((uint64_t)1 << 30)
 
@@ -45,11 +47,16 @@ static uint64_t ipis(void)
     return stats.ipis;
 }
 
-static void sleep_ms(unsigned ms)
+static void sleep_us(unsigned us)
 {
-    const struct timespec time = {.tv_nsec = (long)ms * 1000000};
+    const struct timespec time = {.tv_nsec = (long)us * 1000};
 
     nanosleep(&time, NULL);
+}
+
+static void sleep_ms(unsigned ms)
+{
+    sleep_us(1000 * ms);
 }
 
 /* Waits as the host would: takes no interrupts. */
@@ -147,7 +154,7 @@ static void flip_writer(struct flip *flip)
 {
     uint64_t epoch, one, other;
 
-    for (epoch = 0; epoch < 10000; epoch += 2) {
+    for (epoch = 0; epoch < 2 * FLIPS; epoch += 2) {
         mmk_a64_store(&flip->epoch, epoch + 1, MMK_RELEASE);
         one = mmk_a64_load(flip->entry, MMK_RELAXED);
         other = mmk_a64_load(flip->other, MMK_RELAXED);
@@ -169,6 +176,8 @@ static void flip_reader(struct flip *flip, unsigned cpu)
         /* The exchange orders the two loads: nothing later is read before it. */
         if (before % 2 == 0 && mmk_a64_fetch_add(&flip->epoch, 0, MMK_ACQ_REL) == before)
             check(value == before / 2 % 2);
+        if (turn % 64 == 0)
+            sched_yield(); /* CPUs may outnumber the host's */
         if (cpu == 2 && turn % 7 == 0) {
             machine_idle_begin();
             machine_idle_end();
@@ -229,6 +238,7 @@ static void crossfire_rest(struct crossfire *fire, bool sleeps)
 {
     while (mmk_a32_load(&fire->left, MMK_ACQUIRE) > 0) {
         machine_idle_begin();
+        sched_yield();
         while (sleeps && mmk_a32_load(&fire->left, MMK_ACQUIRE) > 0)
             sleep_ms(1);
         machine_idle_end();
@@ -243,13 +253,13 @@ static void crossfire_run(unsigned cpu, void *argument)
     machine_switch_mm(fire->mm);
     if (cpu >= FLUSHERS)
         crossfire_rest(fire, cpu == FLUSHERS);
-    for (i = 0; cpu < FLUSHERS && i < 1000; i++) {
+    for (i = 0; cpu < FLUSHERS && i < 300; i++) {
         mmk_spin_lock(&fire->locks[cpu], MMK_LOCK_TABLE_LEAF);
         mmk_tlb_flush(fire->mm, PAGE, PAGE + MMK_PAGE_SIZE);
         mmk_spin_unlock(&fire->locks[cpu], MMK_LOCK_TABLE_LEAF);
         mmk_spin_lock(&fire->locks[(cpu + 1) % FLUSHERS], MMK_LOCK_TABLE_LEAF);
         mmk_spin_unlock(&fire->locks[(cpu + 1) % FLUSHERS], MMK_LOCK_TABLE_LEAF);
-        if (i % 300 == cpu)
+        if (i % 100 == cpu)
             mmk_host_rcu_barrier();
     }
     if (cpu < FLUSHERS)
@@ -273,6 +283,61 @@ static void test_crossfire(void **state)
     machine_cpu_attach(0);
     assert_true(ipis() > before);
     mmk_mm_put(fire.mm);
+}
+
+struct idle_race {
+    struct mmk_mm *mm;
+    struct mmk_a32 arrived, done; /* CPUs, all rounds together */
+};
+
+static void await_count(struct mmk_a32 *count, uint32_t value)
+{
+    unsigned turn;
+
+    for (turn = 1; (int32_t)(mmk_a32_load(count, MMK_ACQUIRE) - value) < 0; turn++) {
+        mmk_cpu_relax();
+        if (turn % 64 == 0)
+            sched_yield();
+    }
+}
+
+/* In each round CPUs 1 and 2 flush while CPU 0 falls asleep, until both have their answers. */
+static void idle_race_run(unsigned cpu, void *argument)
+{
+    struct idle_race *race = argument;
+    uint32_t round, delay;
+
+    machine_switch_mm(race->mm);
+    for (round = 0; round < 2000; round++) {
+        mmk_a32_fetch_add(&race->arrived, 1, MMK_ACQ_REL);
+        await_count(&race->arrived, 3 * (round + 1));
+        delay = round * (cpu + 3) % 61;
+        while (delay-- > 0)
+            (void)mmk_a32_load(&race->arrived, __ATOMIC_SEQ_CST);
+        if (cpu > 0) {
+            mmk_tlb_flush(race->mm, PAGE, PAGE + MMK_PAGE_SIZE);
+            mmk_a32_fetch_add(&race->done, 1, MMK_ACQ_REL);
+        } else {
+            machine_idle_begin();
+            while ((int32_t)(mmk_a32_load(&race->done, MMK_ACQUIRE) - 2 * (round + 1)) < 0)
+                sched_yield();
+            machine_idle_end();
+        }
+    }
+    machine_switch_mm(NULL);
+}
+
+/* I1 No interrupt is lost, at whatever moment of falling asleep or being served it comes. */
+static void test_idle_race(void **state)
+{
+    struct idle_race race = {.mm = NULL};
+
+    (void)state;
+    assert_int_equal(mmk_mm_create(&race.mm), 0);
+    machine_cpu_detach();
+    run_cpus(3, idle_race_run, &race);
+    machine_cpu_attach(0);
+    mmk_mm_put(race.mm);
 }
 
 struct probe {
@@ -348,24 +413,29 @@ static void item_free(struct mmk_rcu_head *head)
     mmk_a32_store(&item->free, 1, MMK_RELEASE);
 }
 
+#define ITEMS 512
+
 static void publish(struct shared *shared)
 {
-    static struct item items[64];
+    static struct item items[ITEMS];
     struct item *item, *old = NULL;
+    unsigned pause;
     uint64_t i;
 
     memset(items, 0, sizeof(items));
-    for (i = 0; i < 64; i++)
+    for (i = 0; i < ITEMS; i++)
         items[i].free.v = 1;
     for (i = 1; i < 5000; i++) {
-        item = &items[i % 64];
+        item = &items[i % ITEMS];
         while (!mmk_a32_load(&item->free, MMK_ACQUIRE))
-            mmk_host_rcu_barrier();
+            mmk_cpu_relax();
         mmk_a32_store(&item->free, 0, MMK_RELAXED);
         item->value[0] = item->value[1] = i;
         old = mmk_aptr_xchg(&shared->current, item, MMK_ACQ_REL);
         if (old)
             mmk_host_call_rcu(&old->head, item_free);
+        for (pause = 0; pause < 100; pause++)
+            mmk_cpu_relax(); /* so that some come during a grace period */
     }
     mmk_a32_store(&shared->stop, 1, MMK_RELEASE);
     mmk_host_rcu_barrier();
@@ -390,10 +460,12 @@ static void shared_run(unsigned cpu, void *argument)
     while (!mmk_a32_load(&shared->stop, MMK_ACQUIRE)) {
         mmk_rcu_read_lock();
         item = mmk_aptr_load(&shared->current, MMK_ACQUIRE);
-        for (i = 0; item && i < 100; i++)
+        for (i = 0; item && i < 4; i++) {
+            sleep_us(20 * cpu); /* grace periods begin and end meanwhile */
             check(look_at(&item->value[0]) != 0 && item->value[0] == look_at(&item->value[1]));
+        }
         mmk_rcu_read_unlock();
-        mmk_cpu_relax();
+        sched_yield();
     }
 }
 
@@ -486,13 +558,6 @@ static void attach_twice(void *unused)
     machine_cpu_attach(1);
 }
 
-static void not_attached(void *unused)
-{
-    (void)unused;
-    machine_cpu_detach();
-    (void)mmk_cpu_id();
-}
-
 static void interrupt_nobody(void *unused)
 {
     (void)unused;
@@ -512,9 +577,6 @@ static void test_misuse(void **state)
     assert_true(expect_panic(attach_twice, NULL, "is a CPU already"));
     assert_true(expect_panic(interrupt_nobody, NULL, "interrupt to no other CPU"));
     assert_true(expect_panic(idle_in_percpu, NULL, "with interrupts off"));
-#ifndef MACHINE_NO_LOCK_CHECK
-    assert_true(expect_panic(not_attached, NULL, "not a CPU"));
-#endif
 }
 
 #ifndef MACHINE_NO_LOCK_CHECK
@@ -584,6 +646,13 @@ static void sleep_in_context(void *argument)
     mmk_note_may_sleep();
 }
 
+static void not_attached(void *unused)
+{
+    (void)unused;
+    machine_cpu_detach();
+    (void)mmk_cpu_id();
+}
+
 static void release_other(void *unused)
 {
     static const char locks[2];
@@ -600,6 +669,7 @@ static void test_contexts(void **state)
     assert_true(expect_panic(sleep_in_context, "r", "K2 sleeps inside an RCU read section"));
     assert_true(expect_panic(sleep_in_context, "i", "K2 sleeps with interrupts off"));
     assert_true(expect_panic(release_other, NULL, "K3"));
+    assert_true(expect_panic(not_attached, NULL, "not a CPU"));
 }
 #endif
 
@@ -612,6 +682,7 @@ int main(void)
         machine_test(test_running_cpu_polls),
         machine_test(test_flush_reaches_all),
         machine_test(test_crossfire),
+        machine_test(test_idle_race),
         machine_test(test_rcu_waits_for_readers),
         machine_test(test_rcu_protects),
         machine_test(test_wait_and_wake),
