@@ -43,7 +43,7 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf);
 bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk);
 
 /*
- * Sets the entry, none until now, to `pte`, with the tables that it lacks (alloc_set_pte of S4).
+ * Sets the entry, none until now, to `pte`, with the tables that it lacks (alloc_set_pte of Linux).
  * => DONE; RETRY: somebody was first; OOM. Unless DONE nothing has changed, and the page is the
  *    caller's. Counters are the caller's business
  */

@@ -68,7 +68,7 @@ struct mmk_page {
             uint32_t live;          /* T: entries that are not none */
             uint32_t level;         /* c: 0 = pte table */
             uint32_t dead;          /* P: unlinked for good */
-            struct mmk_aptr parent; /* P: the entry that links it (pte_to_pmd of S1); root: NULL */
+            struct mmk_aptr parent; /* P: the entry that links it; root: NULL */
             struct mmk_mm *mm;      /* c */
             mmk_vaddr_t base;       /* c: first address that it covers */
             union {

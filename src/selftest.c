@@ -318,8 +318,10 @@ int mmk_selftest(const char **what)
         if (!checks[i].passes(pages))
             error = MMK_EIO;
     }
-    if (error)
+    if (error) {
+        mmk_host_log(MMK_LOG_ERROR, *what);
         return error; /* the frames are lost: nothing more is done on a broken port */
+    }
     mmk_page_put(pages);
     *what = NULL;
     return 0;

@@ -63,7 +63,7 @@ void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain);
 
 /*
  * Sets walk's leaf entry, which is none; missing tables come from `chain` and are published with
- * it by one store (S4).
+ * it by one store.
  * => walk locked; chain reaches from its level
  */
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte);

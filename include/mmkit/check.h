@@ -35,7 +35,7 @@ void mmk_check_object(struct mmk_object *object);
 /*
  * Conformance of the port: atomics, locks, per-CPU sections, direct map, RCU, local flushes, wait
  * and wake with a word that does not match. Run it once at boot, on each CPU.
- * => 0; a negative error, with the failing item in *what, a static string
+ * => 0; a negative error, with the failing item in *what, a static string, and in the log
  */
 MMK_MUST_CHECK int mmk_selftest(const char **what);
 
