@@ -3,6 +3,9 @@
 # A thin front for Meson. `make run` shows what mmkit does; `make test` says whether it does it.
 # Both first see to what the machine lacks (tools/deps.sh).
 
+# The first prerequisite of each target installs what the next needs.
+.NOTPARALLEL:
+
 .PHONY: all run test test-long bench format tidy clean deps deps-test
 
 all: deps build/build.ninja
@@ -46,22 +49,26 @@ deps-test:
 .PHONY: builds
 builds: build/build.ninja build-asan/build.ninja build-tsan/build.ninja
 
+comma := ,
+
+# $(call setup,COMPILER,OPTIONS): Meson talks a lot when it works, and on stdout when it does not.
+setup = @CC=$(1) meson setup $(@D) $(2) >/dev/null || \
+    { tail -n 20 $(@D)/meson-logs/meson-log.txt; exit 1; }
+
 build/build.ninja:
-	@meson setup build >/dev/null
+	$(call setup,$(CC))
 
 build-asan/build.ninja:
-	@CC=clang-19 meson setup build-asan -Dbuildtype=debug -Doptimization=1 \
-	    -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=all >/dev/null
+	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=1 \
+	    -Db_sanitize=address$(comma)undefined -Dc_args=-fno-sanitize-recover=all)
 
 build-tsan/build.ninja:
-	@CC=clang-19 meson setup build-tsan -Dbuildtype=debug -Doptimization=1 \
-	    -Db_sanitize=thread >/dev/null
+	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread)
 
 build-cov/build.ninja:
-	@CC=clang-19 meson setup build-cov -Dbuildtype=debug -Doptimization=0 \
+	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=0 \
 	    -Dc_args='-fprofile-instr-generate -fcoverage-mapping' \
-	    -Dc_link_args=-fprofile-instr-generate >/dev/null
+	    -Dc_link_args=-fprofile-instr-generate)
 
 build-bench/build.ninja:
-	@CC=gcc meson setup build-bench -Dbuildtype=release -Ddebug=true \
-	    -Dlock_check=false >/dev/null
+	$(call setup,gcc,-Dbuildtype=release -Ddebug=true -Dlock_check=false)
