@@ -9,20 +9,11 @@
 
 #include "host_alloc.h"
 
+#include <mmkit/port/annotate.h>
+
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct content {
-    uint32_t references;
-    uint32_t frames;
-    uint32_t offset; /* of the stamp; BASE: this is a page of a file */
-    uint32_t unused;
-    uint64_t value; /* the stamp, or the file's seed */
-    union {
-        struct content *below; /* of a stamp: owned */
-        uint64_t index;        /* of a base */
-    };
-};
 
 enum { BASE = UINT32_MAX >> 1, BLOCK_CONTENTS = 2047 };
 
@@ -30,6 +21,19 @@ struct content_block {
     struct content_block *next;
     struct content contents[BLOCK_CONTENTS];
 };
+
+static MMK_COLD void add_block(struct content_pool *pool)
+{
+    struct content_block *block = host_alloc(1, sizeof(*block));
+    unsigned i;
+
+    block->next = pool->blocks;
+    pool->blocks = block;
+    for (i = 0; i < BLOCK_CONTENTS; i++) {
+        block->contents[i].below = pool->free;
+        pool->free = &block->contents[i];
+    }
+}
 
 void content_pool_init(struct content_pool *pool)
 {
@@ -49,20 +53,8 @@ void content_pool_destroy(struct content_pool *pool)
     content_pool_init(pool);
 }
 
-static void add_block(struct content_pool *pool)
-{
-    struct content_block *block = host_alloc(1, sizeof(*block));
-    unsigned i;
-
-    block->next = pool->blocks;
-    pool->blocks = block;
-    for (i = 0; i < BLOCK_CONTENTS; i++) {
-        block->contents[i].below = pool->free;
-        pool->free = &block->contents[i];
-    }
-}
-
-static struct content *content_create(struct content_pool *pool)
+/* => what it lies on is the caller's to set */
+static struct content *content_create(struct content_pool *pool, uint32_t offset, uint64_t value)
 {
     struct content *content;
 
@@ -73,6 +65,8 @@ static struct content *content_create(struct content_pool *pool)
     pool->exist++;
     content->references = 1;
     content->frames = 0;
+    content->offset = offset;
+    content->value = value;
     return content;
 }
 
@@ -90,18 +84,10 @@ static bool is_base(const struct content *content)
 
 struct content *content_of_file(struct content_pool *pool, uint64_t seed, uint64_t index)
 {
-    struct content *content = content_create(pool);
+    struct content *content = content_create(pool, BASE, seed);
 
-    content->offset = BASE;
-    content->value = seed;
     content->index = index;
     return content;
-}
-
-void content_get(struct content *content)
-{
-    if (content != NULL)
-        content->references++;
 }
 
 void content_put(struct content_pool *pool, struct content *content)
@@ -112,21 +98,6 @@ void content_put(struct content_pool *pool, struct content *content)
         content_free(pool, content);
         content = below;
     }
-}
-
-void content_frame_get(struct content_pool *pool, struct content *content)
-{
-    pool->frames += content->frames++ == 0;
-}
-
-void content_frame_put(struct content_pool *pool, struct content *content)
-{
-    pool->frames -= --content->frames == 0;
-}
-
-bool content_is_shared(const struct content *content)
-{
-    return content->frames > 1;
 }
 
 /*
@@ -155,10 +126,9 @@ struct content *content_stamp(struct content_pool *pool, struct content *content
 {
     struct content *stamp;
 
-    content = drop_hidden(pool, content, offset);
-    stamp = content_create(pool);
-    stamp->offset = offset;
-    stamp->value = value;
+    if (content != NULL)
+        content = drop_hidden(pool, content, offset);
+    stamp = content_create(pool, offset, value);
     stamp->below = content;
     return stamp;
 }

@@ -16,10 +16,21 @@
 #ifndef CONTENT_H
 #define CONTENT_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-struct content;
+/* Its fields are for content.c and the inlines here. */
+struct content {
+    uint32_t references;
+    uint32_t frames;
+    uint32_t offset; /* of the stamp; or says that this is a page of a file: a base */
+    uint32_t unused;
+    uint64_t value; /* the stamp, or the file's seed */
+    union {
+        struct content *below; /* of a stamp: owned */
+        uint64_t index;        /* of a base */
+    };
+};
 
 struct content_pool {
     struct content *free;
@@ -36,12 +47,24 @@ void content_pool_destroy(struct content_pool *pool);
 /* The base of page `index` of the file whose identity hashes to `seed`. => one reference */
 struct content *content_of_file(struct content_pool *pool, uint64_t seed, uint64_t index);
 
-void content_get(struct content *content);
+static inline void content_get(struct content *content)
+{
+    if (content != NULL)
+        content->references++;
+}
+
 void content_put(struct content_pool *pool, struct content *content);
 
 /* A page slot becomes, or ceases to be, an owner of the frame with this content; not for NULL. */
-void content_frame_get(struct content_pool *pool, struct content *content);
-void content_frame_put(struct content_pool *pool, struct content *content);
+static inline void content_frame_get(struct content_pool *pool, struct content *content)
+{
+    pool->frames += content->frames++ == 0;
+}
+
+static inline void content_frame_put(struct content_pool *pool, struct content *content)
+{
+    pool->frames -= --content->frames == 0;
+}
 
 /*
  * Writes `value` at byte `offset` (a multiple of 8). The caller's reference to `content` becomes
@@ -49,9 +72,6 @@ void content_frame_put(struct content_pool *pool, struct content *content);
  */
 struct content *content_stamp(struct content_pool *pool, struct content *content, unsigned offset,
                               uint64_t value);
-
-/* Does another slot own the same frame? => the caller's slot does */
-bool content_is_shared(const struct content *content);
 
 uint64_t content_word(const struct content *content, unsigned offset);
 void content_fill(const struct content *content, uint64_t words[CONTENT_WORDS]);

@@ -52,7 +52,7 @@ void page_map_init(struct page_map *map, struct page_map_pool *pool)
     map->pool = pool;
     map->nodes = 0;
     map->created = 0;
-    map->cached_leaf = NULL;
+    map->cached_pages = 0;
     map->root = node_create(map);
 }
 
@@ -77,22 +77,26 @@ static uint64_t slot_index(const struct page_map *map, uint64_t page, unsigned l
     return (page >> (level * map->pool->bits)) & (((uint64_t)1 << map->pool->bits) - 1);
 }
 
-struct page_map_node *page_map_leaf(struct page_map *map, uint64_t page)
+static void remember(struct page_map *map, uint64_t page, struct page_map_node *leaf)
 {
-    uint64_t prefix = page >> map->pool->bits;
+    map->cached_pages = (uint64_t)1 << map->pool->bits;
+    map->cached_first = page & ~(map->cached_pages - 1);
+    map->cached_leaf = leaf;
+}
+
+bool page_map_seek(struct page_map *map, uint64_t page)
+{
     struct page_map_node *node = map->root;
     unsigned level;
 
-    if (map->cached_leaf != NULL && map->cached_prefix == prefix)
-        return map->cached_leaf;
     for (level = map->pool->levels - 1; level > 0 && node != NULL; level--)
         node = node->slots[slot_index(map, page, level)].node;
-    map->cached_leaf = node;
-    map->cached_prefix = prefix;
-    return node;
+    if (node != NULL)
+        remember(map, page, node);
+    return node != NULL;
 }
 
-static struct page_map_node *make_leaf(struct page_map *map, uint64_t page)
+void page_map_make_leaf(struct page_map *map, uint64_t page)
 {
     struct page_map_node *node = map->root;
     unsigned level;
@@ -108,20 +112,7 @@ static struct page_map_node *make_leaf(struct page_map *map, uint64_t page)
             parent->live++;
         }
     }
-    map->cached_leaf = node;
-    map->cached_prefix = page >> map->pool->bits;
-    return node;
-}
-
-void page_map_set(struct page_map *map, uint64_t page, uint64_t value)
-{
-    struct page_map_node *leaf = page_map_leaf(map, page);
-    uint64_t index = slot_index(map, page, 0);
-
-    if (leaf == NULL)
-        leaf = make_leaf(map, page);
-    leaf->live += leaf->slots[index].value == 0;
-    leaf->slots[index].value = value;
+    remember(map, page, node);
 }
 
 struct walk {
@@ -182,6 +173,6 @@ void page_map_range(struct page_map *map, uint64_t first, uint64_t end, page_map
 
     if (first >= end)
         return;
-    map->cached_leaf = NULL;
+    map->cached_pages = 0;
     walk_node(&walk, map->root, 0, map->pool->levels - 1);
 }

@@ -7,10 +7,15 @@
  *  1. A node below the root exists exactly while something is in it: live > 0.
  *  2. nodes = all nodes, root included; created counts every node ever made (root included).
  *  3. Nodes on the pool's free list hold only zeros.
+ *  4. The leaf looked up last covers [cached_first, cached_first + cached_pages); cached_pages is 0
+ *     where none is known.
  */
 #ifndef PAGE_MAP_H
 #define PAGE_MAP_H
 
+#include <mmkit/port/annotate.h>
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,7 +40,7 @@ struct page_map {
     struct page_map_pool *pool;
     struct page_map_node *root;
     uint64_t nodes, created;
-    uint64_t cached_prefix; /* of the leaf looked up last: page >> bits */
+    uint64_t cached_first, cached_pages;
     struct page_map_node *cached_leaf;
 };
 
@@ -45,21 +50,31 @@ void page_map_pool_destroy(struct page_map_pool *pool); /* => every map of it is
 void page_map_init(struct page_map *map, struct page_map_pool *pool);
 void page_map_destroy(struct page_map *map); /* => the values are the caller's to let go first */
 
-/* The leaf node of `page`, or NULL. */
-struct page_map_node *page_map_leaf(struct page_map *map, uint64_t page);
+/* Looks up the leaf of `page`, which is the cached one then. => false: there is none */
+bool page_map_seek(struct page_map *map, uint64_t page);
+
+/* Likewise, but makes the leaf; it is up to the caller to put something into it. */
+void page_map_make_leaf(struct page_map *map, uint64_t page);
 
 /* The value at `page`; 0: none. */
 static inline uint64_t page_map_get(struct page_map *map, uint64_t page)
 {
-    struct page_map_node *leaf = map->cached_leaf;
-
-    if (leaf == NULL || map->cached_prefix != page >> map->pool->bits)
-        leaf = page_map_leaf(map, page);
-    return leaf == NULL ? 0 : leaf->slots[page & (((uint64_t)1 << map->pool->bits) - 1)].value;
+    if (mmk_unlikely(page - map->cached_first >= map->cached_pages) && !page_map_seek(map, page))
+        return 0;
+    return map->cached_leaf->slots[page - map->cached_first].value;
 }
 
 /* Sets the value at `page`, which may not be 0; page < 2^(levels * bits). */
-void page_map_set(struct page_map *map, uint64_t page, uint64_t value);
+static inline void page_map_set(struct page_map *map, uint64_t page, uint64_t value)
+{
+    uint64_t *slot;
+
+    if (mmk_unlikely(page - map->cached_first >= map->cached_pages))
+        page_map_make_leaf(map, page);
+    slot = &map->cached_leaf->slots[page - map->cached_first].value;
+    map->cached_leaf->live += *slot == 0;
+    *slot = value;
+}
 
 /*
  * Calls visit for each value of [first, end), in order; what it returns replaces the value, 0

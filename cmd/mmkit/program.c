@@ -27,7 +27,7 @@
 
 enum { TID_LIMIT = 1 << 22, CLONE_SHARES_MEMORY = 0x100, ERRNO_MAX = 4095 };
 
-#define USER_END ((uint64_t)1 << 47)
+#define USER_END ((uint64_t)1 << (TRACE_ADDRESS_BITS - 1))
 
 /* mmap and mprotect flags that mmkit does not have; those not named here are hints. */
 enum {

@@ -93,14 +93,12 @@ static enum step run_op(struct replay *replay, const struct op *op)
     } else {
         step = replay_call(replay, op);
         space = replay->task_spaces[op->task]; /* exec and exit change it */
-        if (space != NULL)
+        if (space != NULL && !replay_is_planning(replay))
             replay_space_observe(space);
     }
     replay->result->events += step == STEP_DONE;
     if (space != NULL && step == STEP_DONE)
         replay_space_account(replay, space);
-    if (op->kind != OP_EXIT)
-        replay->result->tables.end_bytes = replay->linked * MMK_PAGE_SIZE;
     return step;
 }
 
@@ -108,33 +106,46 @@ static void check(struct replay *replay, size_t done)
 {
     const struct op *op = replay->op;
 
-    if (replay->options->check_interval == 0)
-        return;
     if (replay->task_spaces[op->task] != NULL)
         replay_check_op(replay, replay->task_spaces[op->task], op);
     if (done % replay->options->check_interval == 0 || done == replay->program->op_count)
         replay_check_all(replay);
 }
 
+/* The operations [first, end). => false: the machine has too little memory */
+static bool run_part(struct replay *replay, size_t first, size_t end, struct progress *progress)
+{
+    const struct op *op = &replay->program->ops[first];
+    size_t done;
+
+    for (done = first; done < end; done++, op++) {
+        if (run_op(replay, op) == STEP_NO_MEMORY)
+            return false;
+        if (replay->options->check_interval != 0)
+            check(replay, done + 1);
+        progress_update(progress, done);
+    }
+    return true;
+}
+
 /* By this name bench/instructions.py finds what it counts. */
 static MMK_NOINLINE bool run_ops(struct replay *replay)
 {
     const struct program *program = replay->program;
+    size_t exits = program->op_count; /* from here on, there is nothing else */
     struct progress progress;
-    size_t i;
+    bool complete;
 
+    while (exits > 0 && program->ops[exits - 1].kind == OP_EXIT)
+        exits--;
     progress_begin(&progress, program->op_count, replay->options->progress);
-    for (i = 0; i < program->op_count; i++) {
-        if (run_op(replay, &program->ops[i]) == STEP_NO_MEMORY) {
-            progress_end(&progress);
-            complain_memory(replay);
-            return false;
-        }
-        check(replay, i + 1);
-        progress_update(&progress, i);
-    }
+    complete = run_part(replay, 0, exits, &progress);
+    replay->result->tables.end_bytes = replay->linked * MMK_PAGE_SIZE;
+    complete = complete && run_part(replay, exits, program->op_count, &progress);
     progress_end(&progress);
-    return true;
+    if (!complete)
+        complain_memory(replay);
+    return complete;
 }
 
 static bool start_machine(const struct replay *replay)
@@ -174,6 +185,7 @@ static void read_peaks(struct replay *replay)
     struct mmk_stats stats;
 
     mmk_stats_read(&stats);
+    result->rss_peak_bytes = replay->resident_peak * MMK_PAGE_SIZE;
     result->tables.waiting_peak_bytes = stats.tables_waiting_peak * MMK_PAGE_SIZE;
     result->tables.stock_peak_bytes = stats.tables_stock_peak * MMK_PAGE_SIZE;
     result->tlb.flushes = stats.tlb_flushes;

@@ -16,10 +16,10 @@ static const char *const access_names[] = {"read", "write", "fetch"};
 static const char *const result_names[] = {"done",   "retry",  "out of memory",
                                            "MAPERR", "ACCERR", "BUS"};
 
+/* An offset in a page, a multiple of 8, that is another for each number. */
 static uint64_t spread(uint64_t number)
 {
-    number *= 0x9e3779b97f4a7c15;
-    return number ^ (number >> 31);
+    return number * 0x9e3779b97f4a7c15 >> (64 - MMK_PAGE_SHIFT) & ~(uint64_t)7;
 }
 
 /* Never 0, and different for every fault of a replay. */
@@ -40,22 +40,30 @@ static enum mmk_fault_result perform(uint64_t address, enum mmk_access access, u
     }
 }
 
+static MMK_NOINLINE void report_word(struct replay *replay, uint64_t address,
+                                     enum mmk_fault_result result, uint64_t got, uint64_t expected,
+                                     const char *when)
+{
+    if (result != MMK_FAULT_DONE) {
+        replay_diverge(replay, "a read %s at 0x%" PRIx64 ": %s, expected done", when, address,
+                       result_names[result]);
+    } else {
+        replay_diverge(replay, "0x%" PRIx64 " holds 0x%016" PRIx64 " %s, expected 0x%016" PRIx64,
+                       address, got, when, expected);
+    }
+}
+
 /* Compares one word of a page that has an entry. */
-static void check_word(struct replay *replay, const struct shadow_view *view, uint64_t address,
-                       const char *when)
+MMK_ALWAYS_INLINE void check_word(struct replay *replay, const struct shadow_view *view,
+                                  uint64_t address, const char *when)
 {
     uint64_t expected = content_word(view->content, (unsigned)(address & ~MMK_PAGE_MASK));
     uint64_t got = 0;
     enum mmk_fault_result result = machine_load(address, &got, sizeof(got));
 
     expected ^= replay->fault_number == replay->options->wrong_at;
-    if (result != MMK_FAULT_DONE) {
-        replay_diverge(replay, "a read %s at 0x%" PRIx64 ": %s, expected done", when, address,
-                       result_names[result]);
-    } else if (got != expected) {
-        replay_diverge(replay, "0x%" PRIx64 " holds 0x%016" PRIx64 " %s, expected 0x%016" PRIx64,
-                       address, got, when, expected);
-    }
+    if (result != MMK_FAULT_DONE || got != expected)
+        report_word(replay, address, result, got, expected, when);
 }
 
 static bool load_page(struct replay *replay, uint64_t page, uint64_t words[CONTENT_WORDS])
@@ -89,23 +97,24 @@ static void report_page(struct replay *replay, uint64_t page, const uint64_t *go
 
 void replay_compare_page(struct replay *replay, struct space *space, uint64_t address)
 {
-    struct shadow_view view = shadow_view(&space->shadow, address);
     uint64_t got[CONTENT_WORDS], expected[CONTENT_WORDS];
     uint64_t page = mmk_page_down(address);
+    struct shadow_view view;
 
+    shadow_view(&space->shadow, address, &view);
     if (view.kind == SHADOW_NONE || !load_page(replay, page, got))
         return;
     content_fill(view.content, expected);
-    if (memcmp(got, expected, sizeof(got)) != 0 && !(view.lazy && all_zero(got)))
+    if (memcmp(got, expected, sizeof(got)) != 0 && !(view.kind == SHADOW_LAZY && all_zero(got)))
         report_page(replay, page, got, expected);
 }
 
 /*
  * A page after MADV_FREE has been accessed: it holds what it held, or zeros, apart from a new
- * stamp. The shadow learns which.
+ * stamp. The shadow learns which, and *view.
  */
 static void settle_lazy(struct replay *replay, struct space *space, const struct op *op,
-                        const struct shadow_view *view, uint64_t stamp)
+                        struct shadow_view *view, uint64_t stamp)
 {
     uint64_t got[CONTENT_WORDS], expected[CONTENT_WORDS];
     uint64_t page = mmk_page_down(op->address);
@@ -120,10 +129,12 @@ static void settle_lazy(struct replay *replay, struct space *space, const struct
         return;
     if (op->access == MMK_ACCESS_WRITE && got[word] == stamp)
         got[word] = 0;
-    if (all_zero(got))
-        shadow_drop_lazy(&space->shadow, op->address);
-    else
+    if (!all_zero(got)) {
         report_page(replay, page, got, expected);
+        return;
+    }
+    shadow_drop_lazy(&space->shadow, op->address);
+    shadow_view(&space->shadow, op->address, view);
 }
 
 /* Reads back the word at the address, and one elsewhere in the page. */
@@ -131,12 +142,12 @@ static void check_after(struct replay *replay, const struct op *op, const struct
 {
     uint64_t page = mmk_page_down(op->address);
 
-    if (view->lazy)
-        return; /* settle_lazy() has seen all of it */
-    if (op->access != MMK_ACCESS_WRITE)
+    if (op->access != MMK_ACCESS_WRITE) {
+        if (view->kind == SHADOW_LAZY)
+            return; /* settle_lazy() has seen all of it */
         check_word(replay, view, op->address & ~(uint64_t)7, "after the access");
-    check_word(replay, view, page + (spread(replay->fault_number) & ~MMK_PAGE_MASK & ~7u),
-               "after the access");
+    }
+    check_word(replay, view, page + spread(replay->fault_number), "after the access");
 }
 
 static enum step judge(struct replay *replay, const struct op *op, enum mmk_fault_result got,
@@ -150,41 +161,43 @@ static enum step judge(struct replay *replay, const struct op *op, enum mmk_faul
 }
 
 static enum step access_mmkit(struct replay *replay, struct space *space, const struct op *op,
-                              enum mmk_fault_result predicted)
+                              enum mmk_fault_result predicted, struct shadow_view *view)
 {
-    struct shadow_view before = shadow_view(&space->shadow, op->address), after;
     uint64_t stamp = next_stamp(replay);
     uint64_t word = stamp, faults;
     enum mmk_fault_result got;
 
     replay_space_load(replay, space);
-    if (predicted == MMK_FAULT_DONE && op->access == MMK_ACCESS_WRITE &&
-        before.kind != SHADOW_NONE && !before.lazy)
-        check_word(replay, &before, op->address & ~(uint64_t)7, "before a write");
+    if (predicted == MMK_FAULT_DONE && view->kind != SHADOW_NONE && view->kind != SHADOW_LAZY &&
+        op->access == MMK_ACCESS_WRITE)
+        check_word(replay, view, op->address & ~(uint64_t)7, "before a write");
     faults = machine_faults_here();
     got = perform(op->address, op->access, &word);
-    replay->result->faults.unneeded += machine_faults_here() == faults;
-    replay_space_observe(space);
+    if (machine_faults_here() == faults)
+        replay->result->faults.unneeded++;
+    else
+        replay_space_observe(space);
     if (got != predicted)
         return judge(replay, op, got, predicted);
     if (got != MMK_FAULT_DONE)
         return STEP_DONE;
-    if (before.lazy)
-        settle_lazy(replay, space, op, &before, stamp);
-    after = shadow_touch(&space->shadow, op->address, op->access, stamp);
-    check_after(replay, op, &after);
+    if (view->kind == SHADOW_LAZY)
+        settle_lazy(replay, space, op, view, stamp);
+    shadow_touch(&space->shadow, op->address, (enum mmk_access)op->access, stamp, view);
+    check_after(replay, op, view);
     return STEP_DONE;
 }
 
 enum step replay_fault(struct replay *replay, struct space *space, const struct op *op)
 {
-    enum mmk_fault_result predicted =
-        shadow_predict(&space->shadow, op->address, (enum mmk_access)op->access);
+    enum mmk_access access = (enum mmk_access)op->access;
+    struct shadow_view view;
+    enum mmk_fault_result predicted = shadow_predict(&space->shadow, op->address, access, &view);
 
     replay->fault_number++;
     if (!replay_is_planning(replay))
-        return access_mmkit(replay, space, op, predicted);
+        return access_mmkit(replay, space, op, predicted, &view);
     if (predicted == MMK_FAULT_DONE)
-        (void)shadow_touch(&space->shadow, op->address, op->access, next_stamp(replay));
+        shadow_touch(&space->shadow, op->address, access, next_stamp(replay), &view);
     return STEP_DONE;
 }

@@ -168,7 +168,8 @@ static enum step do_fork(struct replay *replay, struct space *space, const struc
     if (child == NULL)
         return judge_void(replay, "fork");
     replay_space_enter(replay, child, op->child);
-    replay_space_observe(child);
+    if (!replay_is_planning(replay))
+        replay_space_observe(child);
     replay_space_account(replay, child);
     return STEP_DONE;
 }

@@ -112,12 +112,6 @@ void replay_space_leave(struct replay *replay, uint32_t task)
         mmk_mm_put(space->mm);
 }
 
-void replay_space_observe(struct space *space)
-{
-    if (space->mm != NULL)
-        space->linked = mmk_mm_table_bytes(space->mm) / MMK_PAGE_SIZE;
-}
-
 /* Moves a sum by what one space's part of it has changed. */
 static void move_sum(uint64_t *sum, uint64_t *seen, uint64_t now)
 {
@@ -125,19 +119,25 @@ static void move_sum(uint64_t *sum, uint64_t *seen, uint64_t now)
     *seen = now;
 }
 
-static void note_peaks(struct replay *replay)
+static void note_frames(struct replay *replay)
+{
+    const struct shadow_world *world = &replay->world;
+    uint64_t resident = world->contents.frames + world->object_pages;
+    uint64_t demand = world->contents.frames + world->touched_pages + replay->created;
+
+    if (resident > replay->resident_peak)
+        replay->resident_peak = resident;
+    if (demand > replay->demand_peak)
+        replay->demand_peak = demand;
+}
+
+static void note_tables(struct replay *replay)
 {
     struct replay_result *result = replay->result;
-    uint64_t frames = replay->world.contents.frames + replay->world.object_pages;
-    uint64_t demand = replay->world.contents.frames + replay->world.touched_pages + replay->created;
     int64_t excess = (int64_t)(replay->linked - replay->least) * (int64_t)MMK_PAGE_SIZE;
 
     if (replay->virt_bytes > result->virt_peak_bytes)
         result->virt_peak_bytes = replay->virt_bytes;
-    if (frames * MMK_PAGE_SIZE > result->rss_peak_bytes)
-        result->rss_peak_bytes = frames * MMK_PAGE_SIZE;
-    if (demand > replay->demand_peak)
-        replay->demand_peak = demand;
     if (replay->linked * MMK_PAGE_SIZE > result->tables.peak_bytes) {
         result->tables.peak_bytes = replay->linked * MMK_PAGE_SIZE;
         result->tables.least_at_peak_bytes = replay->least * MMK_PAGE_SIZE;
@@ -146,13 +146,21 @@ static void note_peaks(struct replay *replay)
         result->tables.excess_max_bytes = excess;
 }
 
-void replay_space_account(struct replay *replay, struct space *space)
+/* Most faults change none of the sums. No operation both creates nodes and frees as many. */
+static bool has_changed(const struct space *space)
+{
+    return space->linked != space->linked_seen || space->shadow.slots.nodes != space->least_seen ||
+           space->shadow.mapped_bytes != space->virt_seen;
+}
+
+static MMK_NOINLINE void account_change(struct replay *replay, struct space *space)
 {
     move_sum(&replay->least, &space->least_seen, space->shadow.slots.nodes);
     move_sum(&replay->virt_bytes, &space->virt_seen, space->shadow.mapped_bytes);
     move_sum(&replay->created, &space->created_seen, space->shadow.slots.created);
     move_sum(&replay->linked, &space->linked_seen, space->linked);
-    note_peaks(replay);
+    note_tables(replay);
+    note_frames(replay);
     if (replay_is_planning(replay) || space->linked_seen >= space->least_seen)
         return;
     if (!replay->too_few_tables) {
@@ -161,4 +169,12 @@ void replay_space_account(struct replay *replay, struct space *space)
                        (unsigned long long)space->linked_seen,
                        (unsigned long long)space->least_seen);
     }
+}
+
+void replay_space_account(struct replay *replay, struct space *space)
+{
+    if (has_changed(space))
+        account_change(replay, space);
+    else
+        note_frames(replay);
 }

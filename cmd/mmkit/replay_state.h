@@ -46,7 +46,7 @@ struct replay {
     const struct op *op;                         /* the one in progress */
     uint64_t fault_number;                       /* of recorded faults; makes stamps unique */
     uint64_t least, linked, virt_bytes, created; /* sums; tables in pages */
-    uint64_t demand_peak;                        /* pages */
+    uint64_t resident_peak, demand_peak;         /* pages */
     bool too_few_tables;                         /* said already */
 };
 
@@ -84,8 +84,11 @@ void replay_space_enter(struct replay *replay, struct space *space, uint32_t tas
 void replay_space_leave(struct replay *replay, uint32_t task);      /* the last one ends it */
 void replay_space_load(struct replay *replay, struct space *space); /* on the CPU; NULL: none */
 
-/* Reads mmkit's count of the space's tables, right after an operation on it. */
-void replay_space_observe(struct space *space);
+/* Reads mmkit's count of the space's tables, right after an operation on it. => not planning */
+static inline void replay_space_observe(struct space *space)
+{
+    space->linked = mmk_mm_table_bytes(space->mm) / MMK_PAGE_SIZE;
+}
 
 /* After an operation on space, observed: sums and peaks. */
 void replay_space_account(struct replay *replay, struct space *space);

@@ -10,10 +10,11 @@
  * Invariants:
  *  1. Regions are sorted, not empty, do not overlap; neighbours that could be one are one.
  *  2. A page has a slot exactly while its entry must exist; every slot lies in a region.
- *  3. A slot is ZERO (the zero page), OBJECT (the object's page at that place) or PRIVATE (a frame
- *     of the process's own, with a content); only PRIVATE ones are LAZY (after MADV_FREE: the
- *     page holds its content or zeros until it is written again).
- *  4. private_pages, file_pages and shared_pages count the slots; mapped_bytes the regions.
+ *  3. A slot is ZERO (the zero page), OBJECT (the object's page at that place), PRIVATE (a frame of
+ *     the process's own, with a content) or LAZY (PRIVATE after MADV_FREE: the page holds its
+ *     content or zeros until it is written again).
+ *  4. `last` is NULL or a region of the array.
+ *  5. private_pages, file_pages and shared_pages count the slots; mapped_bytes the regions.
  */
 #ifndef SHADOW_H
 #define SHADOW_H
@@ -56,15 +57,23 @@ struct shadow_region {
 struct shadow {
     struct shadow_world *world;
     struct shadow_region *regions;
-    size_t count, capacity, last; /* last: found last */
+    size_t count, capacity;
+    const struct shadow_region *last; /* found last, or NULL */
     struct page_map slots;
     uint64_t mapped_bytes;
     uint64_t private_pages, file_pages, shared_pages;
     uint64_t brk_start, brk_end; /* brk_start 0: not known yet */
 };
 
-/* A slot's value: a content in the upper bits, the kind and the lazy mark in the lowest three. */
-enum shadow_kind { SHADOW_NONE = 0, SHADOW_ZERO = 1, SHADOW_OBJECT = 2, SHADOW_PRIVATE = 3 };
+/* A slot's value: the kind in the lowest bits, of private ones the content above. */
+enum shadow_kind {
+    SHADOW_NONE,
+    SHADOW_ZERO,
+    SHADOW_OBJECT,
+    SHADOW_PRIVATE,
+    SHADOW_LAZY, /* private, too: zeros are right as well */
+};
+#define SHADOW_KIND_MASK ((uint64_t)7)
 
 /* => levels and bits: the shape of the page tables, 4 and 9 on x86-64 */
 void shadow_world_init(struct shadow_world *world, unsigned levels, unsigned bits);
@@ -94,30 +103,84 @@ void shadow_set_brk(struct shadow *shadow, uint64_t end); /* maps or unmaps the 
 bool shadow_is_free(struct shadow *shadow, uint64_t start, uint64_t end);
 bool shadow_is_covered(struct shadow *shadow, uint64_t start, uint64_t end);
 
+/* As shadow_find(), by a search. */
+const struct shadow_region *shadow_search(struct shadow *shadow, uint64_t address);
+
 /* The region that holds `address`, or NULL. => valid until the next call that changes regions */
-const struct shadow_region *shadow_find(struct shadow *shadow, uint64_t address);
+static inline const struct shadow_region *shadow_find(struct shadow *shadow, uint64_t address)
+{
+    const struct shadow_region *last = shadow->last;
+
+    if (mmk_likely(last != NULL && last->start <= address && address < last->end))
+        return last;
+    return shadow_search(shadow, address);
+}
+
+/* One page, as the program must see it. => valid until the next call that changes the shadow */
+struct shadow_view {
+    const struct shadow_region *region; /* NULL: nothing is mapped there */
+    struct content *content;
+    enum shadow_kind kind; /* NONE: no entry */
+};
+
+void shadow_view(struct shadow *shadow, uint64_t address, struct shadow_view *view);
+
+/*
+ * Makes the stack above `address` reach down to it, as Linux does: to the limit at most, and with
+ * a gap to what lies below.
+ * => `address` is not mapped; NULL: nothing has grown
+ */
+const struct shadow_region *shadow_grow_stack(struct shadow *shadow, uint64_t address);
+
+static inline bool shadow_allows(unsigned prot, enum mmk_access access)
+{
+    switch (access) {
+    case MMK_ACCESS_WRITE:
+        return (prot & MMK_PROT_WRITE) != 0;
+    case MMK_ACCESS_EXEC:
+        return (prot & MMK_PROT_EXEC) != 0;
+    default: /* x86-64 cannot map anything unreadable but nothing at all */
+        return prot != MMK_PROT_NONE;
+    }
+}
+
+/* What the object's page that belongs at `address` holds. */
+struct content *shadow_object_content(struct shadow *shadow, uint64_t address,
+                                      const struct shadow_region *region);
+
+/* Sets what the slot alone tells. */
+static inline void shadow_view_slot(struct shadow_view *view, uint64_t slot)
+{
+    view->kind = (enum shadow_kind)(slot & SHADOW_KIND_MASK);
+    view->content = (struct content *)(uintptr_t)(slot & ~SHADOW_KIND_MASK);
+}
 
 /*
  * What an access must come to; a stack that it makes grow has grown.
+ * => DONE: *view is the page before it, with the content that a read finds
  */
-enum mmk_fault_result shadow_predict(struct shadow *shadow, uint64_t address,
-                                     enum mmk_access access);
-
-/* One page, as the program must see it. */
-struct shadow_view {
-    enum shadow_kind kind; /* NONE: no entry, content is unknown until it is touched */
-    bool lazy;             /* zeros are right too */
-    const struct content *content;
-};
-
-struct shadow_view shadow_view(struct shadow *shadow, uint64_t address);
+static inline enum mmk_fault_result shadow_predict(struct shadow *shadow, uint64_t address,
+                                                   enum mmk_access access, struct shadow_view *view)
+{
+    view->region = shadow_find(shadow, address);
+    if (view->region == NULL)
+        view->region = shadow_grow_stack(shadow, address);
+    if (view->region == NULL)
+        return MMK_FAULT_SEGV_MAPERR;
+    if (!shadow_allows(view->region->prot, access))
+        return MMK_FAULT_SEGV_ACCERR;
+    shadow_view_slot(view, page_map_get(&shadow->slots, address >> MMK_PAGE_SHIFT));
+    if (view->kind < SHADOW_PRIVATE && view->region->object != NULL)
+        view->content = shadow_object_content(shadow, address, view->region);
+    return MMK_FAULT_DONE;
+}
 
 /*
  * The access has succeeded. A write has put `stamp` at the address, rounded down to 8.
- * => shadow_predict() said DONE; answers the page as it is now
+ * => *view as shadow_predict() left it, saying DONE; it is the page as it is now
  */
-struct shadow_view shadow_touch(struct shadow *shadow, uint64_t address, enum mmk_access access,
-                                uint64_t stamp);
+void shadow_touch(struct shadow *shadow, uint64_t address, enum mmk_access access, uint64_t stamp,
+                  struct shadow_view *view);
 
 /* The lazy page at `address` has been seen to hold zeros: it was discarded. => before the touch */
 void shadow_drop_lazy(struct shadow *shadow, uint64_t address);

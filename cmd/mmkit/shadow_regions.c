@@ -14,13 +14,10 @@
 #include <string.h>
 
 /* The first region that ends above `address`, or count. */
-static size_t find_above(struct shadow *shadow, uint64_t address)
+static size_t find_above(const struct shadow *shadow, uint64_t address)
 {
     size_t low = 0, high = shadow->count;
 
-    if (shadow->last < shadow->count && shadow->regions[shadow->last].start <= address &&
-        address < shadow->regions[shadow->last].end)
-        return shadow->last;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
@@ -29,17 +26,17 @@ static size_t find_above(struct shadow *shadow, uint64_t address)
         else
             low = middle + 1;
     }
-    shadow->last = low;
     return low;
 }
 
-const struct shadow_region *shadow_find(struct shadow *shadow, uint64_t address)
+const struct shadow_region *shadow_search(struct shadow *shadow, uint64_t address)
 {
     size_t at = find_above(shadow, address);
 
     if (at == shadow->count || shadow->regions[at].start > address)
         return NULL;
-    return &shadow->regions[at];
+    shadow->last = &shadow->regions[at];
+    return shadow->last;
 }
 
 /* Makes room for one region at `at`, whose content is then undefined. */
@@ -50,6 +47,7 @@ static struct shadow_region *insert(struct shadow *shadow, size_t at)
     memmove(&shadow->regions[at + 1], &shadow->regions[at],
             (shadow->count - at) * sizeof(shadow->regions[0]));
     shadow->count++;
+    shadow->last = NULL;
     return &shadow->regions[at];
 }
 
@@ -63,6 +61,7 @@ static void drop(struct shadow *shadow, size_t at, size_t count)
         if (shadow->regions[i].object != NULL)
             shadow_object_put(shadow->world, shadow->regions[i].object);
     shadow->count -= count;
+    shadow->last = NULL;
     memmove(&shadow->regions[at], &shadow->regions[at + count],
             (shadow->count - at) * sizeof(shadow->regions[0]));
 }
@@ -222,8 +221,7 @@ void shadow_set_brk(struct shadow *shadow, uint64_t end)
     shadow->brk_end = end;
 }
 
-/* Linux: the stack may grow to the limit, and keeps a gap to what lies below it. */
-static bool grow_stack(struct shadow *shadow, uint64_t address)
+const struct shadow_region *shadow_grow_stack(struct shadow *shadow, uint64_t address)
 {
     size_t at = find_above(shadow, address);
     uint64_t page = mmk_page_down(address);
@@ -231,38 +229,14 @@ static bool grow_stack(struct shadow *shadow, uint64_t address)
     uint64_t floor;
 
     if (at == shadow->count || !shadow->regions[at].grows_down)
-        return false;
+        return NULL;
     stack = &shadow->regions[at];
     floor = at == 0 ? 0 : shadow->regions[at - 1].end;
     if (at > 0 && !shadow->regions[at - 1].grows_down && shadow->regions[at - 1].prot != 0)
         floor += shadow->world->stack_guard_gap;
     if (stack->end - page > shadow->world->stack_limit || page < floor)
-        return false;
+        return NULL;
     shadow->mapped_bytes += stack->start - page;
     stack->start = page;
-    return true;
-}
-
-static bool is_allowed(unsigned prot, enum mmk_access access)
-{
-    switch (access) {
-    case MMK_ACCESS_WRITE:
-        return (prot & MMK_PROT_WRITE) != 0;
-    case MMK_ACCESS_EXEC:
-        return (prot & MMK_PROT_EXEC) != 0;
-    default: /* x86-64 cannot map anything unreadable but nothing at all */
-        return prot != MMK_PROT_NONE;
-    }
-}
-
-enum mmk_fault_result shadow_predict(struct shadow *shadow, uint64_t address,
-                                     enum mmk_access access)
-{
-    const struct shadow_region *region = shadow_find(shadow, address);
-
-    if (region == NULL && grow_stack(shadow, address))
-        region = shadow_find(shadow, address);
-    if (region == NULL)
-        return MMK_FAULT_SEGV_MAPERR;
-    return is_allowed(region->prot, access) ? MMK_FAULT_DONE : MMK_FAULT_SEGV_ACCERR;
+    return stack;
 }

@@ -15,26 +15,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KIND_MASK = 3, LAZY = 4, FLAGS_MASK = KIND_MASK | LAZY };
-
 static enum shadow_kind slot_kind(uint64_t slot)
 {
-    return (enum shadow_kind)(slot & KIND_MASK);
+    return (enum shadow_kind)(slot & SHADOW_KIND_MASK);
 }
 
 static struct content *slot_content(uint64_t slot)
 {
-    return (struct content *)(uintptr_t)(slot & ~(uint64_t)FLAGS_MASK);
+    return (struct content *)(uintptr_t)(slot & ~SHADOW_KIND_MASK);
 }
 
-static uint64_t private_slot(struct content *content)
+static uint64_t private_slot(struct content *content, enum shadow_kind kind)
 {
-    return (uint64_t)(uintptr_t)content | SHADOW_PRIVATE;
+    return (uint64_t)(uintptr_t)content | kind;
 }
 
-static uint64_t object_index(const struct shadow_region *region, uint64_t page)
+/* The page of region's object that belongs at `page`. */
+static struct shadow_page *object_page(struct shadow *shadow, const struct shadow_region *region,
+                                       uint64_t page)
 {
-    return region->index + (page - (region->start >> MMK_PAGE_SHIFT));
+    uint64_t index = region->index + (page - (region->start >> MMK_PAGE_SHIFT));
+
+    return shadow_object_page(shadow->world, region->object, index);
 }
 
 static uint64_t *object_counter(struct shadow *shadow, const struct shadow_object *object)
@@ -47,28 +49,29 @@ struct range {
     const struct shadow_region *region;
 };
 
-/* Lets go of what the slot of `page` owns. */
-static void release(struct shadow *shadow, const struct shadow_region *region, uint64_t page,
-                    uint64_t slot)
+static void release_private(struct shadow *shadow, struct content *content)
 {
-    struct shadow_world *world = shadow->world;
+    shadow->private_pages--;
+    content_frame_put(&shadow->world->contents, content);
+    content_put(&shadow->world->contents, content);
+}
 
-    if (slot_kind(slot) == SHADOW_PRIVATE) {
-        content_frame_put(&world->contents, slot_content(slot));
-        content_put(&world->contents, slot_content(slot));
-        shadow->private_pages--;
-    } else if (slot_kind(slot) == SHADOW_OBJECT) {
-        shadow_page_unmap(world,
-                          shadow_object_page(world, region->object, object_index(region, page)));
-        (*object_counter(shadow, region->object))--;
-    }
+/* Out of line, so that those who seldom call it need not save registers for it. */
+static MMK_NOINLINE void release_object(struct shadow *shadow, const struct shadow_region *region,
+                                        uint64_t page)
+{
+    shadow_page_unmap(shadow->world, object_page(shadow, region, page));
+    (*object_counter(shadow, region->object))--;
 }
 
 static uint64_t visit_zap(void *context, uint64_t page, uint64_t slot)
 {
     struct range *range = context;
 
-    release(range->shadow, range->region, page, slot);
+    if (slot_kind(slot) >= SHADOW_PRIVATE)
+        release_private(range->shadow, slot_content(slot));
+    else if (slot_kind(slot) == SHADOW_OBJECT)
+        release_object(range->shadow, range->region, page);
     return 0;
 }
 
@@ -76,7 +79,7 @@ static uint64_t visit_mark_lazy(void *context, uint64_t page, uint64_t slot)
 {
     (void)context;
     (void)page;
-    return slot_kind(slot) == SHADOW_PRIVATE ? slot | LAZY : slot;
+    return slot_kind(slot) == SHADOW_PRIVATE ? private_slot(slot_content(slot), SHADOW_LAZY) : slot;
 }
 
 static void visit_part(struct shadow *shadow, const struct shadow_region *region, uint64_t start,
@@ -122,7 +125,7 @@ static uint64_t visit_fork(void *context, uint64_t page, uint64_t slot)
 {
     struct shadow *child = context;
 
-    if (slot_kind(slot) == SHADOW_PRIVATE) {
+    if (slot_kind(slot) >= SHADOW_PRIVATE) {
         content_get(slot_content(slot));
         content_frame_get(&child->world->contents, slot_content(slot));
         page_map_set(&child->slots, page, slot);
@@ -151,99 +154,95 @@ void shadow_fork(struct shadow *child, const struct shadow *parent)
                    child);
 }
 
-/* The slot of a private page after a write over `slot` (which may be of any kind). */
-static uint64_t write_private(struct shadow *shadow, const struct shadow_region *region,
-                              uint64_t page, uint64_t slot, unsigned offset, uint64_t stamp)
+struct content *shadow_object_content(struct shadow *shadow, uint64_t address,
+                                      const struct shadow_region *region)
 {
-    struct shadow_world *world = shadow->world;
-    struct content *content = NULL;
+    return object_page(shadow, region, address >> MMK_PAGE_SHIFT)->content;
+}
 
-    if (slot_kind(slot) == SHADOW_PRIVATE) {
-        content = slot_content(slot);
-        content_frame_put(&world->contents, content);
+void shadow_view(struct shadow *shadow, uint64_t address, struct shadow_view *view)
+{
+    view->region = shadow_find(shadow, address);
+    shadow_view_slot(view, page_map_get(&shadow->slots, address >> MMK_PAGE_SHIFT));
+    if (view->kind == SHADOW_OBJECT)
+        view->content = shadow_object_content(shadow, address, view->region);
+}
+
+static unsigned word_offset(uint64_t address)
+{
+    return (unsigned)(address & (MMK_PAGE_SIZE - 1) & ~(uint64_t)7);
+}
+
+/* The page is the process's own from now on, if it was not before. */
+static void write_private(struct shadow *shadow, uint64_t page, unsigned offset, uint64_t stamp,
+                          struct shadow_view *view)
+{
+    struct content_pool *contents = &shadow->world->contents;
+
+    if (view->kind >= SHADOW_PRIVATE) {
+        content_frame_put(contents, view->content);
     } else {
-        if (region->object != NULL) {
-            content =
-                shadow_object_page(world, region->object, object_index(region, page))->content;
-            content_get(content);
-        }
-        release(shadow, region, page, slot);
+        content_get(view->content);
         shadow->private_pages++;
     }
-    content = content_stamp(&world->contents, content, offset, stamp);
-    content_frame_get(&world->contents, content);
-    return private_slot(content);
+    view->content = content_stamp(contents, view->content, offset, stamp);
+    content_frame_get(contents, view->content);
+    page_map_set(&shadow->slots, page, private_slot(view->content, SHADOW_PRIVATE));
+    if (view->kind == SHADOW_OBJECT)
+        release_object(shadow, view->region, page);
+    view->kind = SHADOW_PRIVATE;
 }
 
-static uint64_t touch_object(struct shadow *shadow, const struct shadow_region *region,
-                             uint64_t page, uint64_t slot, const uint64_t *stamp, unsigned offset)
+static void map_object(struct shadow *shadow, uint64_t page, struct shadow_view *view)
 {
-    struct shadow_world *world = shadow->world;
-    struct shadow_page *object_page =
-        shadow_object_page(world, region->object, object_index(region, page));
+    struct shadow_page *mapped = object_page(shadow, view->region, page);
 
-    if (slot_kind(slot) == SHADOW_NONE) {
-        shadow_page_map(world, object_page);
-        (*object_counter(shadow, region->object))++;
-    }
-    if (stamp != NULL) {
-        object_page->content =
-            content_stamp(&world->contents, object_page->content, offset, *stamp);
-    }
-    return SHADOW_OBJECT;
+    shadow_page_map(shadow->world, mapped);
+    (*object_counter(shadow, view->region->object))++;
+    page_map_set(&shadow->slots, page, SHADOW_OBJECT);
+    view->content = mapped->content;
+    view->kind = SHADOW_OBJECT;
 }
 
-/* => region holds the page, unless the slot is empty */
-static struct shadow_view view_slot(struct shadow *shadow, const struct shadow_region *region,
-                                    uint64_t page, uint64_t slot)
+static void write_object(struct shadow *shadow, uint64_t page, unsigned offset, uint64_t stamp,
+                         struct shadow_view *view)
 {
-    struct shadow_view view = {slot_kind(slot), (slot & LAZY) != 0, NULL};
+    struct shadow_page *mapped = object_page(shadow, view->region, page);
 
-    if (view.kind == SHADOW_PRIVATE)
-        view.content = slot_content(slot);
-    else if (view.kind == SHADOW_OBJECT)
-        view.content =
-            shadow_object_page(shadow->world, region->object, object_index(region, page))->content;
-    return view;
+    mapped->content = content_stamp(&shadow->world->contents, mapped->content, offset, stamp);
+    view->content = mapped->content;
 }
 
-struct shadow_view shadow_touch(struct shadow *shadow, uint64_t address, enum mmk_access access,
-                                uint64_t stamp)
-{
-    const struct shadow_region *region = shadow_find(shadow, address);
-    uint64_t page = address >> MMK_PAGE_SHIFT;
-    uint64_t slot = page_map_get(&shadow->slots, page);
-    unsigned offset = (unsigned)(address & (MMK_PAGE_SIZE - 1) & ~(uint64_t)7);
-    uint64_t updated = slot;
-
-    if (access == MMK_ACCESS_WRITE && !region->shared) {
-        updated = write_private(shadow, region, page, slot, offset, stamp);
-    } else if (region->shared) {
-        updated = touch_object(shadow, region, page, slot,
-                               access == MMK_ACCESS_WRITE ? &stamp : NULL, offset);
-    } else if (slot_kind(slot) == SHADOW_NONE && region->object != NULL) {
-        updated = touch_object(shadow, region, page, slot, NULL, offset);
-    } else if (slot_kind(slot) == SHADOW_NONE) {
-        updated = SHADOW_ZERO;
-    }
-    if (updated != slot)
-        page_map_set(&shadow->slots, page, updated);
-    return view_slot(shadow, region, page, updated);
-}
-
-struct shadow_view shadow_view(struct shadow *shadow, uint64_t address)
+/* Anything but a write to private memory; out of line as release_object() is. */
+static MMK_NOINLINE void touch_other(struct shadow *shadow, uint64_t address,
+                                     enum mmk_access access, uint64_t stamp,
+                                     struct shadow_view *view)
 {
     uint64_t page = address >> MMK_PAGE_SHIFT;
-    uint64_t slot = page_map_get(&shadow->slots, page);
-    bool is_object = slot_kind(slot) == SHADOW_OBJECT;
 
-    return view_slot(shadow, is_object ? shadow_find(shadow, address) : NULL, page, slot);
+    if (view->kind == SHADOW_NONE && view->region->object != NULL) {
+        map_object(shadow, page, view);
+    } else if (view->kind == SHADOW_NONE) {
+        page_map_set(&shadow->slots, page, SHADOW_ZERO);
+        view->kind = SHADOW_ZERO;
+    }
+    if (access == MMK_ACCESS_WRITE)
+        write_object(shadow, page, word_offset(address), stamp, view);
+}
+
+void shadow_touch(struct shadow *shadow, uint64_t address, enum mmk_access access, uint64_t stamp,
+                  struct shadow_view *view)
+{
+    if (access == MMK_ACCESS_WRITE && !view->region->shared)
+        write_private(shadow, address >> MMK_PAGE_SHIFT, word_offset(address), stamp, view);
+    else
+        touch_other(shadow, address, access, stamp, view);
 }
 
 void shadow_drop_lazy(struct shadow *shadow, uint64_t address)
 {
     uint64_t page = address >> MMK_PAGE_SHIFT;
 
-    release(shadow, shadow_find(shadow, address), page, page_map_get(&shadow->slots, page));
+    release_private(shadow, slot_content(page_map_get(&shadow->slots, page)));
     page_map_set(&shadow->slots, page, SHADOW_ZERO);
 }

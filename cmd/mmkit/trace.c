@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COMM_COLUMNS = 16, ADDRESS_BITS = 48 };
+enum { COMM_COLUMNS = 16 };
 
 struct scanner {
     const char *at;
@@ -54,9 +54,9 @@ const char *trace_call_name(enum trace_call call)
 
 bool trace_address_is_canonical(uint64_t address)
 {
-    uint64_t top = address >> (ADDRESS_BITS - 1);
+    uint64_t top = address >> (TRACE_ADDRESS_BITS - 1);
 
-    return top == 0 || top == UINT64_MAX >> (ADDRESS_BITS - 1);
+    return top == 0 || top == UINT64_MAX >> (TRACE_ADDRESS_BITS - 1);
 }
 
 __attribute__((format(printf, 2, 3))) static void fail(struct scanner *scan, const char *format,
@@ -226,8 +226,8 @@ static void parse_fault(struct scanner *scan, struct trace_event *event)
     event->fault.error_code = scan_hex(scan);
     expect_end(scan);
     if (!scan->failed && !trace_address_is_canonical(event->fault.address)) {
-        fail(scan, "address 0x%" PRIx64 " is not canonical, expected bits 47 to 63 to be equal",
-             event->fault.address);
+        fail(scan, "address 0x%" PRIx64 " is not canonical, expected bits %d to 63 to be equal",
+             event->fault.address, TRACE_ADDRESS_BITS - 1);
     }
 }
 

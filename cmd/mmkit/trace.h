@@ -12,6 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of a virtual address, sign included: what the tables of this build translate. */
+enum { TRACE_ADDRESS_BITS = MMK_PT_LEVELS * 9 + 12 };
+
 enum trace_kind {
     TRACE_NOTHING, /* means nothing to memory: the kernel's own mappings, a new name */
     TRACE_FAULT,   /* a page fault begins */
@@ -93,7 +96,7 @@ bool trace_parse(const char *line, struct trace_event *event, struct trace_error
 
 const char *trace_call_name(enum trace_call call);
 
-/* Is this an address that x86-64's four levels can translate (bits 47 to 63 equal)? */
+/* Is this an address that x86-64's tables can translate (all bits from the sign upwards equal)? */
 bool trace_address_is_canonical(uint64_t address);
 
 #endif

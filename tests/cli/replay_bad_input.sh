@@ -51,7 +51,7 @@ edited unknown_event '15s/page_fault_user/double_fault/' 15 'unknown event.*expe
 edited unknown_call '12s/sys_enter_mmap/sys_enter_mseal/' 12 'unknown system call.*expected'
 edited unknown_record '3s/COMM exec/SWITCH/' 3 'unknown record.*expected'
 edited lost_events '15s/exceptions.*/PERF_RECORD_LOST lost 12/' 15 'lost events'
-edited not_canonical '15s/address=0x7f/address=0x8f/' 15 'not canonical, expected'
+edited not_canonical '15s/address=0x7f/address=0x80007f/' 15 'not canonical, expected'
 edited bad_result '14s/0x7f0000000000/0x7f0000000800/' 14 'expected whole pages'
 edited kernel_result '14s/0x7f0000000000/0xffff800000000000/' 14 'expected whole pages'
 edited no_enter '12d' 13 'expected its enter'

@@ -100,6 +100,26 @@ static const uint64_t *expected_words(const struct model_page *page, unsigned nu
     return page->state == ZERO ? zeros : object_words[number];
 }
 
+static struct shadow_view view_of(struct shadow *shadow, uint64_t address)
+{
+    struct shadow_view view;
+
+    shadow_view(shadow, address, &view);
+    return view;
+}
+
+/* An access that succeeds; the view of the page is kept up to date. */
+static void touch(struct shadow *shadow, uint64_t address, enum mmk_access access, uint64_t stamp)
+{
+    struct shadow_view view, after;
+
+    assert_int_equal(shadow_predict(shadow, address, access, &view), MMK_FAULT_DONE);
+    shadow_touch(shadow, address, access, stamp, &view);
+    after = view_of(shadow, address);
+    assert_true(view.region == after.region && view.content == after.content);
+    assert_int_equal(view.kind, after.kind);
+}
+
 static void compare(unsigned space)
 {
     uint64_t words[CONTENT_WORDS];
@@ -108,7 +128,7 @@ static void compare(unsigned space)
     assert_true(shadows[space].slots.nodes == count_tables(&models[space]));
     for (page = 0; page < PAGES; page++) {
         const struct model_page *p = &models[space].pages[page];
-        struct shadow_view view = shadow_view(&shadows[space], (uint64_t)page << MMK_PAGE_SHIFT);
+        struct shadow_view view = view_of(&shadows[space], (uint64_t)page << MMK_PAGE_SHIFT);
 
         assert_true((view.kind == SHADOW_NONE) == (p->state == ABSENT));
         if (p->state == ABSENT)
@@ -207,15 +227,16 @@ static void do_touch(unsigned space, unsigned number, uint64_t stamp)
     unsigned word = pick(4) == 0 ? pick(CONTENT_WORDS) : 0;
     uint64_t address = ((uint64_t)number << MMK_PAGE_SHIFT) + word * 8 + pick(8);
     enum mmk_fault_result expected = MMK_FAULT_DONE;
+    struct shadow_view view;
 
     if (!page->mapped)
         expected = MMK_FAULT_SEGV_MAPERR;
     else if (page->prot == 0 || (access == MMK_ACCESS_WRITE && !(page->prot & MMK_PROT_WRITE)))
         expected = MMK_FAULT_SEGV_ACCERR;
-    assert_int_equal(shadow_predict(&shadows[space], address, access), expected);
+    assert_int_equal(shadow_predict(&shadows[space], address, access, &view), expected);
     if (expected != MMK_FAULT_DONE)
         return;
-    (void)shadow_touch(&shadows[space], address, access, stamp);
+    touch(&shadows[space], address, access, stamp);
     if (access == MMK_ACCESS_WRITE)
         model_write(space, number, word, stamp);
     else if (page->state == ABSENT)
@@ -316,7 +337,7 @@ static void full_size_tables_are_counted(void **state)
     shadow_map(&shadow, &region);
     assert_true(shadow.slots.nodes == 1);
     for (i = 0; i < sizeof(touched) / sizeof(touched[0]); i++) {
-        (void)shadow_touch(&shadow, touched[i].address, MMK_ACCESS_READ, 0);
+        touch(&shadow, touched[i].address, MMK_ACCESS_READ, 0);
         assert_true(shadow.slots.nodes == touched[i].tables);
     }
     shadow_discard(&shadow, 0x7f0000000000, 0x7f0000001000); /* its table has one page left */
@@ -344,18 +365,18 @@ static void shared_memory_is_shared(void **state)
     region.object = shadow_object_create(&world, false, 0);
     shadow_map(&parent, &region);
     shadow_object_put(&world, region.object);
-    (void)shadow_touch(&parent, 0x1008, MMK_ACCESS_WRITE, 77);
+    touch(&parent, 0x1008, MMK_ACCESS_WRITE, 77);
     shadow_fork(&child, &parent);
-    assert_int_equal(shadow_view(&child, 0x1000).kind, SHADOW_NONE);
-    (void)shadow_touch(&child, 0x1010, MMK_ACCESS_WRITE, 88);
-    assert_true(content_word(shadow_view(&parent, 0x1000).content, 0x10) == 88);
-    assert_true(content_word(shadow_view(&child, 0x1000).content, 0x08) == 77);
+    assert_int_equal(view_of(&child, 0x1000).kind, SHADOW_NONE);
+    touch(&child, 0x1010, MMK_ACCESS_WRITE, 88);
+    assert_true(content_word(view_of(&parent, 0x1000).content, 0x10) == 88);
+    assert_true(content_word(view_of(&child, 0x1000).content, 0x08) == 77);
     assert_true(world.object_pages == 1);
     shadow_discard(&parent, 0x1000, 0x3000);
     shadow_discard(&child, 0x1000, 0x3000);
     assert_true(world.object_pages == 0);
-    (void)shadow_touch(&parent, 0x1000, MMK_ACCESS_READ, 0);
-    assert_true(content_word(shadow_view(&parent, 0x1000).content, 0x10) == 88);
+    touch(&parent, 0x1000, MMK_ACCESS_READ, 0);
+    assert_true(content_word(view_of(&parent, 0x1000).content, 0x10) == 88);
     shadow_destroy(&parent);
     shadow_destroy(&child);
     assert_true(world.contents.exist == 0 && world.touched_pages == 0);
@@ -372,19 +393,20 @@ static void lazily_freed_pages_may_be_either(void **state)
     shadow_world_init(&world, 4, 9);
     shadow_init(&shadow, &world);
     shadow_map(&shadow, &region);
-    (void)shadow_touch(&shadow, 0x1000, MMK_ACCESS_WRITE, 1);
-    (void)shadow_touch(&shadow, 0x2000, MMK_ACCESS_WRITE, 2);
-    (void)shadow_touch(&shadow, 0x3000, MMK_ACCESS_READ, 0);
+    touch(&shadow, 0x1000, MMK_ACCESS_WRITE, 1);
+    touch(&shadow, 0x2000, MMK_ACCESS_WRITE, 2);
+    touch(&shadow, 0x3000, MMK_ACCESS_READ, 0);
     assert_true(shadow_lazy_free(&shadow, 0x1000, 0x4000));
     assert_false(shadow_lazy_free(&shadow, 0x1000, 0x5000));
-    assert_true(shadow_view(&shadow, 0x1000).lazy && !shadow_view(&shadow, 0x3000).lazy);
-    (void)shadow_touch(&shadow, 0x1008, MMK_ACCESS_WRITE, 3); /* kept */
-    assert_false(shadow_view(&shadow, 0x1000).lazy);
-    assert_true(content_word(shadow_view(&shadow, 0x1000).content, 0) == 1);
+    assert_int_equal(view_of(&shadow, 0x1000).kind, SHADOW_LAZY);
+    assert_int_equal(view_of(&shadow, 0x3000).kind, SHADOW_ZERO);
+    touch(&shadow, 0x1008, MMK_ACCESS_WRITE, 3); /* kept */
+    assert_int_equal(view_of(&shadow, 0x1000).kind, SHADOW_PRIVATE);
+    assert_true(content_word(view_of(&shadow, 0x1000).content, 0) == 1);
     shadow_drop_lazy(&shadow, 0x2000); /* seen to be gone */
-    assert_int_equal(shadow_view(&shadow, 0x2000).kind, SHADOW_ZERO);
-    (void)shadow_touch(&shadow, 0x2008, MMK_ACCESS_WRITE, 4);
-    assert_true(content_word(shadow_view(&shadow, 0x2000).content, 0) == 0);
+    assert_int_equal(view_of(&shadow, 0x2000).kind, SHADOW_ZERO);
+    touch(&shadow, 0x2008, MMK_ACCESS_WRITE, 4);
+    assert_true(content_word(view_of(&shadow, 0x2000).content, 0) == 0);
     assert_true(shadow.private_pages == 2);
     shadow_destroy(&shadow);
     assert_true(world.contents.exist == 0);

@@ -10,11 +10,25 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "trace.h"
 
 #define HEAD "            prog   100/101    1712.771332: "
+
+/* Where user addresses end, and kernel addresses start. */
+#if MMK_PT_LEVELS == 5
+#define LAST_USER    "0xffffffffffffff"
+#define NOT_USER     "0x100000000000000"
+#define NOT_KERNEL   "0xfeffffffffffffff"
+#define FIRST_KERNEL "0xff00000000000000"
+#else
+#define LAST_USER    "0x7fffffffffff"
+#define NOT_USER     "0x800000000000"
+#define NOT_KERNEL   "0xffff7fffffffffff"
+#define FIRST_KERNEL "0xffff800000000000"
+#endif
 
 static struct trace_event parse(const char *line)
 {
@@ -50,9 +64,11 @@ static void fault_has_address_and_kind(void **state)
     assert_int_equal(event.tid, 101);
     assert_true(event.fault.address == 0x7f7577e8de06);
     assert_true(event.fault.error_code == 0x14);
-    event = parse(HEAD "exceptions:page_fault_kernel: address=0xffff800000000000 ip=elf_load "
-                       "error_code=0x2");
-    assert_true(event.fault.address == 0xffff800000000000);
+    event = parse(HEAD "exceptions:page_fault_kernel: address=" FIRST_KERNEL
+                       " ip=elf_load error_code=0x2");
+    assert_true(event.fault.address == strtoull(FIRST_KERNEL, NULL, 16));
+    event = parse(HEAD "exceptions:page_fault_user: address=" LAST_USER " ip=0x1 error_code=0x4");
+    assert_true(event.fault.address == strtoull(LAST_USER, NULL, 16));
 }
 
 static void any_name_may_precede_the_ids(void **state)
@@ -168,9 +184,9 @@ static void nonsense_is_refused_by_name(void **state)
     refuse(HEAD "syscalls:sys_enter_mseal: a: 0x1", "unknown system call 'mseal'");
     refuse(HEAD "PERF_RECORD_SWITCH", "unknown record");
     refuse(HEAD "PERF_RECORD_LOST lost 5", "lost events");
-    refuse(HEAD "exceptions:page_fault_user: address=0x800000000000 ip=0x1 error_code=0x4",
+    refuse(HEAD "exceptions:page_fault_user: address=" NOT_USER " ip=0x1 error_code=0x4",
            "not canonical, expected");
-    refuse(HEAD "exceptions:page_fault_user: address=0xffff7fffffffffff ip=0x1 error_code=0x4",
+    refuse(HEAD "exceptions:page_fault_user: address=" NOT_KERNEL " ip=0x1 error_code=0x4",
            "not canonical, expected");
     refuse(HEAD "exceptions:page_fault_user: address=0x10000000000000001 ip=0x1 error_code=0x4",
            "above 64 bits");
