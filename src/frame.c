@@ -143,14 +143,13 @@ static struct mmk_page *free_block(const struct mmk_range *range, mmk_pfn_t pfn,
     return page;
 }
 
-/* Puts a block back, merged with its buddy as often as that is free. */
+/* Puts a block back, merged with its buddy as often as that is free. The caller counts it. */
 static void buddy_put(struct mmk_page *page, unsigned order) MMK_REQUIRES(buddy.lock)
 {
     mmk_pfn_t pfn = mmk_page_to_pfn(page);
     struct mmk_range *range = range_of(pfn);
     struct mmk_page *other;
 
-    count_free((uint64_t)1 << order);
     for (; order < MMK_MAX_ORDER; order++) {
         other = free_block(range, pfn ^ (mmk_pfn_t)1 << order, order);
         if (!other)
@@ -168,6 +167,14 @@ static void buddy_put(struct mmk_page *page, unsigned order) MMK_REQUIRES(buddy.
     mmk_list_add(&buddy.free[order], &page->free.link);
 }
 
+/* The order of the smallest free block of `order` or above; above MMK_MAX_ORDER: none. */
+static unsigned smallest_block(unsigned order) MMK_REQUIRES(buddy.lock)
+{
+    while (order <= MMK_MAX_ORDER && mmk_list_empty(&buddy.free[order]))
+        order++;
+    return order;
+}
+
 /*
  * Takes a block, split from the smallest that is large enough, and gives it its type: before the
  * lock is dropped, or its buddy would merge with it.
@@ -175,10 +182,8 @@ static void buddy_put(struct mmk_page *page, unsigned order) MMK_REQUIRES(buddy.
 static struct mmk_page *buddy_take(unsigned order, enum mmk_page_type type) MMK_REQUIRES(buddy.lock)
 {
     struct mmk_page *page, *half;
-    unsigned at = order;
+    unsigned at = smallest_block(order);
 
-    while (at <= MMK_MAX_ORDER && mmk_list_empty(&buddy.free[at]))
-        at++;
     if (at > MMK_MAX_ORDER)
         return NULL;
     page = mmk_list_entry(buddy.free[at].next, struct mmk_page, free.link);
@@ -195,15 +200,39 @@ static struct mmk_page *buddy_take(unsigned order, enum mmk_page_type type) MMK_
 
 /* ---- caches ---------------------------------------------------------------------------------- */
 
+/*
+ * Single frames, by the smallest blocks that there are: the same frames, in the same order, as
+ * taking one at a time, without the splitting in between.
+ * => how many, up to `want`
+ */
+static uint32_t buddy_take_singles(struct mmk_page *frame[], uint32_t want) MMK_REQUIRES(buddy.lock)
+{
+    uint32_t n = 0, i;
+
+    while (n < want) {
+        unsigned order = smallest_block(0);
+        struct mmk_page *page;
+
+        if (order > MMK_MAX_ORDER)
+            break;
+        while (((uint32_t)1 << order) > want - n)
+            order--;
+        page = buddy_take(order, MMK_PAGE_CACHED);
+        for (i = 0; i < (uint32_t)1 << order; i++) {
+            page_become(page + i, MMK_PAGE_CACHED, 0);
+            frame[n++] = page + i;
+        }
+    }
+    return n;
+}
+
 /* => within a per-CPU section; the number of frames that the empty cache now has */
 static MMK_NOINLINE uint32_t cache_refill(struct frame_cache *cache)
 {
-    struct mmk_page *page;
-    uint32_t n = 0;
+    uint32_t n;
 
     mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
-    while (n < CACHE_BATCH && (page = buddy_take(0, MMK_PAGE_CACHED)) != NULL)
-        cache->page[n++] = page;
+    n = buddy_take_singles(cache->page, CACHE_BATCH);
     mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
     return n;
 }
@@ -215,6 +244,7 @@ static void cache_put_back(struct frame_cache *cache, uint32_t n) MMK_REQUIRES(b
 
     for (i = 0; i < n; i++)
         buddy_put(cache->page[i], 0);
+    count_free(n);
     memmove(cache->page, cache->page + n, left * sizeof(cache->page[0]));
     mmk_a32_store(&cache->count, left, MMK_RELAXED);
 }
@@ -260,7 +290,7 @@ static struct mmk_page *alloc_single(void)
 }
 
 /* A second try comes after this CPU's cache was put back: its frames may be what is missing. */
-static struct mmk_page *alloc_block(unsigned order)
+static MMK_NOINLINE struct mmk_page *alloc_block(unsigned order)
 {
     unsigned long state = mmk_percpu_enter();
     struct frame_cache *cache = &caches[mmk_cpu_id()];
@@ -334,12 +364,13 @@ static void free_single(struct mmk_page *page)
     mmk_percpu_leave(state);
 }
 
-static void free_block_of(struct mmk_page *page, unsigned order)
+static MMK_NOINLINE void free_block_of(struct mmk_page *page, unsigned order)
 {
     unsigned long state = mmk_percpu_enter();
 
     mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
     buddy_put(page, order);
+    count_free((uint64_t)1 << order);
     mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
     mmk_percpu_leave(state);
 }
@@ -414,6 +445,7 @@ static void add_blocks(const struct mmk_range *range, mmk_pfn_t pfn)
                       mmk_a64_load(&buddy.frames_total, MMK_RELAXED) + ((uint64_t)1 << order),
                       MMK_RELAXED);
         buddy_put(page, order);
+        count_free((uint64_t)1 << order);
         mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
         mmk_percpu_leave(state);
     }
