@@ -55,19 +55,6 @@ void mmk_fault_drop_anon(struct mmk_page *page)
     mmk_page_put(page);
 }
 
-bool mmk_fault_set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
-{
-    bool fits;
-
-    mmk_table_lock(walk->table);
-    fits =
-        mmk_table_linked_at(walk->table, walk->parent) && mmk_pte_none(mmk_pte_read(walk->entry));
-    if (mmk_likely(fits))
-        mmk_walk_set(walk, NULL, pte);
-    mmk_table_unlock(walk->table);
-    return fits;
-}
-
 enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
 {
     struct mmk_walk walk;

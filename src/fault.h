@@ -50,13 +50,6 @@ bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk);
 enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte);
 
 /*
- * The same at a leaf entry where a walk has just been. => false: it is no longer none, or no longer
- * there
- * => inside the RCU read section of the walk
- */
-bool mmk_fault_set_rcu(struct mmk_walk *walk, mmk_pte_t pte);
-
-/*
  * Locks the table of vmf's leaf entry, if it still says vmf->pte.
  * => true: inside an RCU read section and locked; mmk_fault_unlock(). false: look again
  */

@@ -17,12 +17,30 @@ MMK_ALWAYS_INLINE void count_new(struct mmk_vmf *vmf)
     mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_ANON);
 }
 
+/*
+ * mmk_fault_set() at a leaf entry where a walk has just been. => false: it is no longer none, or no
+ * longer there
+ * => inside the RCU read section of the walk
+ */
+static bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
+{
+    bool fits;
+
+    mmk_table_lock(walk->table);
+    fits =
+        mmk_table_linked_at(walk->table, walk->parent) && mmk_pte_none(mmk_pte_read(walk->entry));
+    if (mmk_likely(fits))
+        mmk_walk_set(walk, NULL, pte);
+    mmk_table_unlock(walk->table);
+    return fits;
+}
+
 bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
 {
     struct mmk_page *page;
 
     if (vmf->access != MMK_ACCESS_WRITE) {
-        if (!mmk_fault_set_rcu(walk, mmk_fault_leaf(vmf, mmk_zero_page(), false)))
+        if (!set_rcu(walk, mmk_fault_leaf(vmf, mmk_zero_page(), false)))
             return false;
         count_zero(vmf);
         return true;
@@ -30,7 +48,7 @@ bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
     page = mmk_fault_new_anon(MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
     if (!page)
         return false;
-    if (!mmk_fault_set_rcu(walk, mmk_fault_leaf(vmf, page, true))) {
+    if (!set_rcu(walk, mmk_fault_leaf(vmf, page, true))) {
         mmk_fault_drop_anon(page);
         return false;
     }

@@ -200,6 +200,7 @@ uint64_t mmk_mm_table_bytes(const struct mmk_mm *mm)
     uint64_t tables = 0;
     unsigned level;
 
+    MMK_UNROLL
     for (level = 0; level < MMK_PT_LEVELS; level++)
         tables += mmk_a64_load(&mm->tables[level], MMK_RELAXED);
     return tables << MMK_PAGE_SHIFT;

@@ -61,6 +61,7 @@ MMK_ALWAYS_INLINE void mmk_walk_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, struct 
     unsigned shift = mmk_pt_shift(MMK_PT_LEVELS - 1), level = MMK_PT_LEVELS - 1;
     mmk_pte_t pte;
 
+    MMK_UNROLL
     do {
         pte = mmk_pte_read(entry);
         if (mmk_unlikely(mmk_pte_none(pte)))

@@ -27,6 +27,7 @@ extern "C" {
 #define MMK_COLD          __attribute__((cold, noinline))
 #define MMK_NOINLINE      __attribute__((noinline))
 #define MMK_ALWAYS_INLINE static inline __attribute__((always_inline))
+#define MMK_UNROLL        _Pragma("GCC unroll 8") /* before a loop over the levels of tables */
 #define MMK_CACHE_LINE    64
 #define MMK_CACHE_ALIGNED __attribute__((aligned(MMK_CACHE_LINE)))
 
