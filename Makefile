@@ -17,7 +17,8 @@ run: deps build/build.ninja
 	build/mmkit replay traces/redis.txt.zst --compare
 
 test: deps-test builds
-	@tools/run_tests.py build:unit,cli,tidy,replay build-asan:unit,smoke build-tsan:race,stress
+	@tools/run_tests.py build:unit,cli,tidy,replay build-la57:unit,smoke \
+	    build-asan:unit,smoke build-tsan:race,stress
 
 test-long: deps-test builds build-cov/build.ninja build-bench/build.ninja
 	@tools/run_tests.py build:long build-asan:checked build-tsan:soak \
@@ -36,7 +37,7 @@ tidy: deps-test build/build.ninja
 	@tools/run_tests.py build:tidy
 
 clean:
-	rm -rf build build-asan build-tsan build-cov build-bench
+	rm -rf build build-la57 build-asan build-tsan build-cov build-bench
 
 deps:
 	@tools/deps.sh build
@@ -47,7 +48,7 @@ deps-test:
 # One configuration a folder. The sanitizers are clang 19's, which is also the second compiler
 # that must have nothing to warn of.
 .PHONY: builds
-builds: build/build.ninja build-asan/build.ninja build-tsan/build.ninja
+builds: build/build.ninja build-la57/build.ninja build-asan/build.ninja build-tsan/build.ninja
 
 comma := ,
 
@@ -57,6 +58,9 @@ setup = @CC=$(1) meson setup $(@D) $(2) >/dev/null || \
 
 build/build.ninja:
 	$(call setup,$(CC))
+
+build-la57/build.ninja:
+	$(call setup,$(CC),-Dlevels=5)
 
 build-asan/build.ninja:
 	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=1 \

@@ -34,7 +34,7 @@ static void test_maperr(void **state)
                                        BASE + PAGE,
                                        MMK_USER_END - 1,
                                        MMK_USER_END,
-                                       (uint64_t)1 << 47,
+                                       MMK_USER_END + PAGE,
                                        (uint64_t)1 << 63,
                                        UINT64_MAX};
     const enum mmk_access accesses[] = {MMK_ACCESS_READ, MMK_ACCESS_WRITE, MMK_ACCESS_EXEC};
