@@ -20,6 +20,8 @@
 
 struct mmk_config mmk_config;
 
+static bool started; /* between mmk_init() and mmk_shutdown() */
+
 static bool valid(const struct mmk_config *config)
 {
     return config->table_policy <= MMK_TABLES_NEVER &&
@@ -30,8 +32,10 @@ static bool valid(const struct mmk_config *config)
 
 int mmk_init(const struct mmk_config *config)
 {
+    mmk_assert(!started, "mmk_init() comes first, and again only after mmk_shutdown()");
     if (!valid(config))
         return MMK_EINVAL;
+    started = true;
     mmk_config = *config;
     mmk_frame_init();
     mmk_slab_init();
@@ -67,10 +71,12 @@ void mmk_drain(void)
 
 void mmk_shutdown(void)
 {
+    mmk_assert(started, "mmk_shutdown() comes after mmk_init()");
     mmk_assert(mmk_mm_count_all() == 0, "no address space is left at shutdown");
     mmk_assert(mmk_object_count() == 0, "no object is left at shutdown");
     mmk_drain();
     mmk_frame_init();
+    started = false;
 }
 
 void mmk_cpu_online(void)

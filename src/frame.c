@@ -316,6 +316,24 @@ static void clear_block(struct mmk_page *page, unsigned order)
         mmk_clear_page(at + i * MMK_PAGE_SIZE);
 }
 
+static struct mmk_page *take(unsigned order)
+{
+    return order == 0 ? alloc_single() : alloc_block(order);
+}
+
+/*
+ * Nothing is free. What waits for a grace period, empty tables above all, soon is: this is the one
+ * place where an operation waits for it, and its alternative is to fail. The last of it stays in
+ * the cache of the CPU that frees it.
+ */
+static MMK_NOINLINE struct mmk_page *take_after_grace_period(unsigned order, unsigned flags)
+{
+    if (flags & MMK_ALLOC_NOWAIT)
+        return NULL;
+    mmk_host_rcu_barrier();
+    return take(order);
+}
+
 struct mmk_page *mmk_page_alloc(unsigned order, unsigned flags)
 {
     struct mmk_page *page;
@@ -324,7 +342,9 @@ struct mmk_page *mmk_page_alloc(unsigned order, unsigned flags)
         mmk_note_may_sleep();
     if (mmk_unlikely(order > MMK_MAX_ORDER) || mmk_inject(MMK_INJECT_FRAME))
         return NULL;
-    page = order == 0 ? alloc_single() : alloc_block(order);
+    page = take(order);
+    if (mmk_unlikely(!page))
+        page = take_after_grace_period(order, flags);
     if (mmk_unlikely(!page))
         return NULL;
     mmk_assert(mmk_page_refs(page) == 0, "F1 a free frame has no references");

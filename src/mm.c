@@ -159,7 +159,10 @@ static void unmap_everything(struct mmk_mm *mm)
 
 void mmk_mm_put(struct mmk_mm *mm)
 {
-    if (mmk_a32_fetch_sub(&mm->users, 1, MMK_ACQ_REL) != 1)
+    uint32_t users = mmk_a32_fetch_sub(&mm->users, 1, MMK_ACQ_REL);
+
+    mmk_assert(users != 0, "an address space is put once for each user");
+    if (users != 1)
         return;
     mmk_assert(mmk_a64_load(&mm->cpus, MMK_RELAXED) == 0,
                "P17 the root is freed after the last CPU has left");

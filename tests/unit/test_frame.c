@@ -233,6 +233,38 @@ static void test_zero(void **state)
     }
 }
 
+/* More frames than a CPU caches, coming free after a grace period. */
+#define LATE 200
+
+static void put_late(struct mmk_rcu_head *head)
+{
+    size_t i;
+
+    (void)head;
+    for (i = 0; i < LATE; i++)
+        mmk_page_put(pages[i]);
+}
+
+/* An allocation that may sleep waits for what a grace period will free before it gives up. */
+static void test_waits_before_failing(void **state)
+{
+    struct mmk_page *page;
+    struct mmk_rcu_head rcu;
+    size_t n = take_all(0);
+
+    (void)state;
+    assert_true(n > LATE);
+    mmk_rcu_read_lock(); /* no grace period before this ends */
+    mmk_host_call_rcu(&rcu, put_late);
+    assert_null(mmk_page_alloc(0, MMK_ALLOC_NOWAIT));
+    mmk_rcu_read_unlock();
+    page = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
+    assert_non_null(page);
+    mmk_page_put(page);
+    while (n-- > LATE)
+        mmk_page_put(pages[n]);
+}
+
 static void test_exhaustion(void **state)
 {
     size_t before[ORDERS], after[ORDERS];
@@ -677,6 +709,7 @@ int main(void)
         TEST(test_references),
         TEST(test_zero),
         TEST(test_exhaustion),
+        TEST(test_waits_before_failing),
         TEST(test_own_cache_gives_way),
         TEST(test_random),
         TEST(test_bad_ranges),

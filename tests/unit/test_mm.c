@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "expect_panic.h"
 #include "fixture.h"
 
 /* The first address space brings the zero page, the last takes it along. */
@@ -139,11 +140,35 @@ static void test_cpu_offline(void **state)
     assert_int_equal(stats_now().tables_stock, 0);
 }
 
+static void put_twice(void *argument)
+{
+    struct mmk_mm *other = new_mm();
+
+    (void)argument;
+    mmk_mm_put(other);
+    mmk_mm_put(other);
+}
+
+static void init_twice(void *argument)
+{
+    const struct mmk_config config = MMK_CONFIG_DEFAULT;
+
+    (void)argument;
+    (void)!mmk_init(&config);
+}
+
+static void test_misuse(void **state)
+{
+    (void)state;
+    assert_true(expect_panic(put_twice, NULL, "an address space is put once for each user"));
+    assert_true(expect_panic(init_twice, NULL, "mmk_init() comes first"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_first),     TEST(test_users), TEST(test_ids),         TEST(test_many),
-        TEST(test_placement), TEST(test_stats), TEST(test_cpu_offline),
+        TEST(test_placement), TEST(test_stats), TEST(test_cpu_offline), TEST(test_misuse),
     };
 
     return cmocka_run_group_tests_name("mm", tests, NULL, NULL);
