@@ -132,16 +132,37 @@ static enum mmk_fault_result handle_looked(struct mmk_vmf *vmf)
     return spurious(vmf);
 }
 
+/*
+ * A fault on an entry that was none has failed. It may have looked in the middle of a
+ * copy-on-write, whose entry is none for a moment (P7): then the page is there, and nothing has
+ * failed (P12).
+ */
+static bool was_between(struct mmk_vmf *vmf)
+{
+    struct mmk_walk walk;
+    bool none;
+
+    if (!mmk_pte_none(vmf->pte))
+        return false;
+    mmk_rcu_read_lock();
+    mmk_walk_lock(vmf->mm, vmf->addr, &walk);
+    none = mmk_pte_none(mmk_pte_read(walk.entry));
+    mmk_fault_unlock(&walk);
+    return !none;
+}
+
 static MMK_NOINLINE enum mmk_fault_result handle_slow(struct mmk_vmf *vmf)
 {
     enum mmk_fault_result result;
+    bool again;
 
     mmk_chain_init(&vmf->chain);
-    do
+    do {
         result = handle_looked(vmf);
-    while (result == MMK_FAULT_RETRY && !look(vmf));
+        again = result == MMK_FAULT_RETRY || (result != MMK_FAULT_DONE && was_between(vmf));
+    } while (again && !look(vmf));
     mmk_chain_discard(&vmf->chain);
-    return result == MMK_FAULT_RETRY ? MMK_FAULT_DONE : result;
+    return again ? MMK_FAULT_DONE : result;
 }
 
 /* => mmap lock held for reading */

@@ -79,6 +79,23 @@ static void age_entry(unsigned cpu, void *unused)
     mmk_rcu_read_unlock();
 }
 
+/* The middle of a copy-on-write: none for a moment, under the lock. */
+static void exchange_entry(unsigned cpu, void *unused)
+{
+    struct mmk_walk walk;
+    mmk_pte_t pte;
+
+    (void)cpu;
+    (void)unused;
+    mmk_rcu_read_lock();
+    (void)lock_leaf(&walk, base);
+    pte = mmk_pte_take(walk.entry);
+    let_in();
+    mmk_pte_set(walk.entry, pte);
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+}
+
 /* Takes the last entry, and with it the table. */
 static void free_table(unsigned cpu, void *unused)
 {
@@ -206,6 +223,26 @@ static void test_entry_aged(void **state)
     assert_int_equal(mm_stats(mm).fault_cow, 1);
 }
 
+/* What looked like a first touch, and had no memory for one, was none: the page is there. */
+static void test_entry_between(void **state)
+{
+    enum mmk_fault_result result;
+    uint8_t byte = 6;
+
+    (void)state;
+    base = map_at(0, 2048, RW, ANON);
+    store_byte(base, 5);
+    hold(exchange_entry, NULL);
+    mmk_tlb_local_all(&mm->context);
+    machine_fail_nth(0, true);
+    result = machine_store(base, &byte, 1);
+    (void)machine_fail_stop();
+    release();
+    assert_int_equal(result, MMK_FAULT_DONE);
+    expect_byte(base, 6);
+    assert_int_equal(mm_stats(mm).rss_anon, 1);
+}
+
 /* The fault walked to a table that is freed when it gets the lock. */
 static void test_table_freed_under_fault(void **state)
 {
@@ -310,6 +347,7 @@ int main(void)
         TEST(test_entry_set),
         TEST(test_entry_set_read),
         TEST(test_entry_aged),
+        TEST(test_entry_between),
         TEST(test_table_freed_under_fault),
         TEST(test_table_freed_under_copy),
         TEST(test_table_freed_under_advice),
