@@ -27,7 +27,7 @@
 
 #define THREADS   4
 #define MEMORY    ((uint64_t)64 << 20)
-#define ROUND_OPS 1500
+#define ROUND_OPS 2000
 
 #define PAGE MMK_PAGE_SIZE
 #define MB2  ((mmk_vaddr_t)2 << 20)
@@ -889,7 +889,7 @@ static void *run(void *argument)
         if (self->id == 0) {
             check_everything();
             world.stop = now() > world.end;
-            world.mode = (world.mode + 1) % MODES;
+            world.mode = world.mode ? MODE_ALL : 1 + random_below(MODES - 1);
         }
         stress_wait(&world.barrier);
     }

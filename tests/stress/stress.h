@@ -4,7 +4,7 @@
  * whose outcome must be legal, allocations that fail now and then, and threads stopped anywhere.
  *
  * CPUs outnumber the host's, so races need help: a timer's signal stops each thread about every
- * hundred microseconds, wherever it is, and makes it yield or sleep for a moment.
+ * few hundred microseconds, wherever it is, and makes it yield or sleep for a moment.
  */
 #ifndef STRESS_H
 #define STRESS_H
@@ -92,7 +92,7 @@ static inline double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-#define DISTURB_NS 100000
+#define DISTURB_NS 200000
 
 static void disturb(int signal)
 {
