@@ -22,6 +22,7 @@ struct mapping {
     struct mmk_object *object;
     uint64_t offset; /* bytes, in the object */
     bool fixed, replace;
+    int refused; /* an error that comes after those of the place, as on Linux; 0: none */
 };
 
 /* --- decoding the arguments ------------------------------------------------------------------ */
@@ -64,8 +65,6 @@ static int decode_fixed(const struct mapping *map)
 static int decode(struct mapping *map, mmk_vaddr_t addr, uint64_t length, unsigned prot,
                   unsigned flags, struct mmk_object *object, uint64_t offset)
 {
-    int error = 0;
-
     if (offset & ~MMK_PAGE_MASK)
         return MMK_EINVAL;
     if (flags & MMK_MAP_ANONYMOUS)
@@ -83,11 +82,11 @@ static int decode(struct mapping *map, mmk_vaddr_t addr, uint64_t length, unsign
     map->vm_flags = prot;
     if (map->length == 0 || map->length > MMK_USER_END)
         return MMK_ENOMEM;
-    if (map->fixed)
-        error = decode_fixed(map);
-    if (!error && object && offset > OFFSET_END - map->length)
-        error = MMK_EOVERFLOW;
-    return error ? error : decode_type(flags, object, &map->vm_flags);
+    if (object && offset > OFFSET_END - map->length)
+        map->refused = MMK_EOVERFLOW;
+    else
+        map->refused = decode_type(flags, object, &map->vm_flags);
+    return map->fixed ? decode_fixed(map) : 0;
 }
 
 /* --- choosing an address --------------------------------------------------------------------- */
@@ -128,7 +127,7 @@ static bool find_gap(const struct mmk_mm *mm, mmk_vaddr_t high, uint64_t length,
 /* A hint counts when it is free, and wholly below or wholly above the window's end, as on Linux. */
 static bool take_hint(const struct mmk_mm *mm, struct mapping *map)
 {
-    mmk_vaddr_t hint = mmk_page_down(map->addr);
+    mmk_vaddr_t hint = map->addr;
 
     if (hint != 0 && hint < mmk_config.mmap_min_addr)
         hint = mmk_config.mmap_min_addr;
@@ -143,8 +142,10 @@ static bool take_hint(const struct mmk_mm *mm, struct mapping *map)
 /* => mmap lock held */
 static int choose_address(const struct mmk_mm *mm, struct mapping *map)
 {
-    mmk_vaddr_t beyond = map->addr > MMK_MAP_WINDOW ? MMK_USER_END - MMK_MAP_WINDOW : 0;
+    mmk_vaddr_t beyond;
 
+    map->addr = mmk_page_down(map->addr);
+    beyond = map->addr > MMK_MAP_WINDOW ? MMK_USER_END - MMK_MAP_WINDOW : 0;
     if (take_hint(mm, map) || find_gap(mm, mm->mmap_base + beyond, map->length, &map->addr) ||
         find_gap(mm, MMK_MAP_WINDOW + beyond, map->length, &map->addr))
         return 0;
@@ -211,7 +212,7 @@ static int map_anywhere(struct mmk_mm *mm, struct mapping *map)
     else
         error = !map->replace && overlaps(mm, map->addr, map->addr + map->length) ? MMK_EEXIST : 0;
     if (!error)
-        error = map_locked(mm, map);
+        error = map->refused ? map->refused : map_locked(mm, map);
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return error;
 }
@@ -225,7 +226,7 @@ int64_t mmk_mmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned 
 
     if (error)
         return error;
-    if (!map.object && (map.vm_flags & MMK_VM_SHARED)) {
+    if (!map.refused && !map.object && (map.vm_flags & MMK_VM_SHARED)) {
         error = mmk_object_create(NULL, map.length, NULL, &own);
         if (error)
             return error;

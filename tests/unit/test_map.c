@@ -43,8 +43,8 @@ static const struct attempt attempts[] = {
     /* too long */
     {0, UINT64_MAX, RW, ANON, false, 0, MMK_ENOMEM},
     {0, (uint64_t)0 - PAGE, RW, ANON, false, 0, MMK_ENOMEM},
-    {0, (uint64_t)1 << 48, RW, ANON, false, 0, MMK_ENOMEM},
-    {0, (uint64_t)1 << 48, RW, MMK_MAP_ANONYMOUS, false, 0, MMK_ENOMEM},
+    {0, 2 * MMK_USER_END, RW, ANON, false, 0, MMK_ENOMEM},
+    {0, 2 * MMK_USER_END, RW, MMK_MAP_ANONYMOUS, false, 0, MMK_ENOMEM},
     {0, MMK_USER_END + 1, RW, ANON, false, 0, MMK_ENOMEM},
     {0, MMK_USER_END, RW, ANON, false, 0, MMK_ENOMEM}, /* mmap_min_addr is in the way */
     /* fixed addresses */
@@ -158,9 +158,9 @@ static void test_hint(void **state)
     assert_true(a < BASE || a >= BASE + 17 * PAGE);
     a = map(BASE + 15 * PAGE, 2, RW, ANON, NULL, 0);
     assert_true(a < BASE || a >= BASE + 17 * PAGE);
-    /* Low ones are raised, those in the first page are none. */
+    /* Those in the first page are none, other low ones are raised. */
+    assert_true(map(0x800, 1, RW, ANON, NULL, 0) > GIB);
     assert_int_equal(map(PAGE + 5, 1, RW, ANON, NULL, 0), MIN_ADDR);
-    assert_true(map(0x800, 1, RW, ANON, NULL, 0) > BASE);
     /* Beyond the end: none. */
     assert_true(map(MMK_USER_END, 1, RW, ANON, NULL, 0) < MMK_USER_END);
     assert_true(map(MMK_USER_END - PAGE, 2, RW, ANON, NULL, 0) < MMK_USER_END - PAGE);
@@ -221,6 +221,8 @@ static void test_fixed_noreplace(void **state)
     assert_int_equal(mmk_mmap(mm, a - PAGE, 2 * PAGE, RW, flags, NULL, 0), MMK_EEXIST);
     assert_int_equal(mmk_mmap(mm, a + 3 * PAGE, 2 * PAGE, RW, flags, NULL, 0), MMK_EEXIST);
     assert_int_equal(mmk_mmap(mm, a - PAGE, 9 * PAGE, RW, flags, NULL, 0), MMK_EEXIST);
+    /* What is wrong with the type comes second. */
+    assert_int_equal(mmk_mmap(mm, a, PAGE, RW, flags ^ MMK_MAP_PRIVATE, NULL, 0), MMK_EEXIST);
     expect_shape(1, 4);
     expect_byte(a, 7);
     assert_int_equal(map(a - PAGE, 1, RW, flags, NULL, 0), a - PAGE);
@@ -250,14 +252,14 @@ static void test_top_down(void **state)
 static void test_address_space_full(void **state)
 {
     uint64_t below = (mm->mmap_base - MIN_ADDR) / PAGE;
-    uint64_t above = (MMK_USER_END - mm->mmap_base) / PAGE;
+    uint64_t above = (MMK_MAP_WINDOW - mm->mmap_base) / PAGE;
     mmk_vaddr_t a;
 
     (void)state;
     assert_int_equal(map(0, below, RW, ANON, NULL, 0), MIN_ADDR);
     /* Nothing left below: anywhere. */
     a = map(0, 1, RO, ANON, NULL, 0);
-    assert_int_equal(a, MMK_USER_END - PAGE);
+    assert_int_equal(a, MMK_MAP_WINDOW - PAGE);
     assert_int_equal(mmk_mmap(mm, 0, above * PAGE, RO, ANON, NULL, 0), MMK_ENOMEM);
     assert_int_equal(map(0, above - 1, RO, ANON, NULL, 0), mm->mmap_base);
     assert_int_equal(mmk_mmap(mm, 0, PAGE, RO, ANON, NULL, 0), MMK_ENOMEM);
@@ -266,6 +268,95 @@ static void test_address_space_full(void **state)
     unmap(mm->mmap_base - PAGE, 1);
     assert_int_equal(map(0, 1, RO, ANON, NULL, 0), mm->mmap_base - PAGE);
     expect_byte(mm->mmap_base - PAGE, 0);
+}
+
+/* ---- above the window: with five levels, and only when asked for --------------------------------
+ */
+
+#define WINDOW MMK_MAP_WINDOW
+#define ABOVE  (WINDOW + 16 * MIB)
+
+/* Where mappings start when the hint is above the window. */
+static mmk_vaddr_t high_base(void)
+{
+    return mm->mmap_base + (MMK_USER_END - WINDOW);
+}
+
+static void test_window_hint(void **state)
+{
+    mmk_vaddr_t low = mm->mmap_base, high = high_base();
+
+    (void)state;
+    if (MMK_PT_LEVELS == 4) { /* beyond the end: no hint */
+        assert_int_equal(high, low);
+        assert_int_equal(map(ABOVE, 4, RW, ANON, NULL, 0), low - 4 * PAGE);
+        return;
+    }
+    assert_int_equal(map(ABOVE, 4, RW, ANON, NULL, 0), ABOVE);
+    fill(ABOVE, 4, 1);
+    /* Taken, or it does not fit: as high as may be. */
+    assert_int_equal(map(ABOVE, 4, RO, ANON, NULL, 0), high - 4 * PAGE);
+    assert_int_equal(map(MMK_USER_END - PAGE, 2, RO, ANON, NULL, 0), high - 6 * PAGE);
+    assert_int_equal(map(UINT64_MAX, 1, RW, ANON, NULL, 0), high - 7 * PAGE);
+    store_byte(high - 7 * PAGE, 9);
+    /* Nobody else goes there. */
+    assert_int_equal(map(0, 4, RW, ANON, NULL, 0), low - 4 * PAGE);
+    assert_int_equal(map(low - PAGE, 1, RO, ANON, NULL, 0), low - 5 * PAGE);
+    expect_filled(ABOVE, 4, 1);
+    expect_byte(high - 7 * PAGE, 9);
+    expect_byte(low - 4 * PAGE, 0);
+    mmk_check(mm);
+}
+
+/* A hint whose mapping would cross the window's end is none; FIXED may cross it. */
+static void test_window_straddled(void **state)
+{
+    mmk_vaddr_t low = mm->mmap_base;
+    int64_t crossing;
+
+    (void)state;
+    assert_int_equal(map(WINDOW - PAGE, 2, RW, ANON, NULL, 0), low - 2 * PAGE);
+    assert_int_equal(map(WINDOW - GIB, 2 * GIB / PAGE, RW, ANON, NULL, 0),
+                     low - 2 * PAGE - 2 * GIB);
+    unmap(low - 2 * PAGE - 2 * GIB, 2 * GIB / PAGE);
+    assert_int_equal(map(WINDOW, 1, RO, ANON, NULL, 0), low - 3 * PAGE);
+    assert_int_equal(map(WINDOW + 1, 1, RX, ANON, NULL, 0), low - 4 * PAGE); /* rounded first */
+    assert_int_equal(map(WINDOW - PAGE, 1, RW, ANON, NULL, 0), WINDOW - PAGE);
+    crossing = mmk_mmap(mm, WINDOW - PAGE, 4 * PAGE, RW, ANON | MMK_MAP_FIXED, NULL, 0);
+    if (MMK_PT_LEVELS == 4) {
+        assert_int_equal(crossing, MMK_ENOMEM);
+        return;
+    }
+    assert_int_equal(crossing, WINDOW - PAGE);
+    assert_int_equal(map(WINDOW + 3 * PAGE, 1, RW, ANON, NULL, 0), WINDOW + 3 * PAGE);
+    fill(WINDOW - PAGE, 5, 1);
+    assert_int_equal(mmk_madvise(mm, WINDOW, 2 * PAGE, MMK_MADV_DONTNEED), 0);
+    expect_byte(WINDOW - PAGE, 1);
+    expect_byte(WINDOW, 0);
+    expect_byte(WINDOW + PAGE, 0);
+    expect_filled(WINDOW + 2 * PAGE, 2, 4);
+    mmk_check(mm);
+    unmap(WINDOW - PAGE, 5);
+    expect_tables(mm, 0, 0, 0);
+}
+
+/* One side is full: who asked for above goes below, but not the other way round. */
+static void test_window_full(void **state)
+{
+    uint64_t above = (MMK_USER_END - WINDOW) / PAGE;
+
+    (void)state;
+    if (above > 0) {
+        assert_int_equal(map(WINDOW, above, RO, ANON | MMK_MAP_FIXED, NULL, 0), WINDOW);
+        assert_int_equal(map(ABOVE, 1, RW, ANON, NULL, 0), WINDOW - PAGE);
+        unmap(WINDOW - PAGE, above + 1);
+    }
+    (void)map(MIN_ADDR, (WINDOW - MIN_ADDR) / PAGE, RO, ANON | MMK_MAP_FIXED, NULL, 0);
+    assert_int_equal(mmk_mmap(mm, 0, PAGE, RW, ANON, NULL, 0), MMK_ENOMEM);
+    assert_int_equal(mmk_mmap(mm, WINDOW, PAGE, RW, ANON, NULL, 0), MMK_ENOMEM);
+    assert_int_equal(mmk_mmap(mm, WINDOW + PAGE, PAGE, RW, ANON, NULL, 0),
+                     above > 0 ? (int64_t)(WINDOW + PAGE) : MMK_ENOMEM);
+    mmk_check(mm);
 }
 
 /* ---- the room below a stack --------------------------------------------------------------------
@@ -512,6 +603,9 @@ int main(void)
         TEST(test_fixed_noreplace),
         TEST(test_top_down),
         TEST(test_address_space_full),
+        TEST(test_window_hint),
+        TEST(test_window_straddled),
+        TEST(test_window_full),
         TEST(test_guard_gap),
         TEST(test_gap_search_below_stack),
         TEST(test_low_stack),
