@@ -18,6 +18,9 @@
  * re-checks that it is linked where it was found. No count is kept of visitors: RCU and the
  * re-check are a visitor's reference.
  *
+ * The policy is read here twice, below: which empty tables go, and whether fork copies empty ones.
+ * (check.c reads it as well, since T3 holds for one policy only.)
+ *
  * Freeing goes bottom up, against the order, so the parent's lock is tried; if that fails, both
  * are dropped and taken in order, with everything checked again. The parent may have become
  * empty by that, and is treated likewise.
@@ -242,7 +245,7 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
 
 /* --- freeing --------------------------------------------------------------------------------- */
 
-/* The one place that reads the policy: may this table, now without entries, be freed? */
+/* By the policy, may this table, now without entries, be freed? */
 static bool policy_frees(const struct mmk_page *table, const struct mmk_gather *gather)
 {
     mmk_vaddr_t base = table->table.base;

@@ -11,7 +11,10 @@
 extern "C" {
 #endif
 
-/* The calling CPU starts to use mmkit. => before anything else there; not concurrent with itself */
+/*
+ * The calling CPU starts to use mmkit: step 3 at boot (init.h).
+ * => before mmk_selftest() and all that follows there
+ */
 void mmk_cpu_online(void);
 
 /* The calling CPU stops: its cached frames and tables go back. => has left every mm */

@@ -8,13 +8,9 @@
 
 enum mmk_error {
     MMK_EPERM = -1,
-    MMK_EINTR = -4,
     MMK_EIO = -5,
-    MMK_EAGAIN = -11,
     MMK_ENOMEM = -12,
-    MMK_EACCES = -13,
     MMK_EFAULT = -14,
-    MMK_EBUSY = -16,
     MMK_EEXIST = -17,
     MMK_EINVAL = -22,
     MMK_EFBIG = -27,

@@ -2,12 +2,14 @@
 /*
  * host.h - the COLD port contract: what the embedder supplies at link time.
  *
- * With memcpy, memset, memmove and memcmp these are the only symbols that src/ leaves undefined.
+ * With memcpy, memset, memmove and memcmp these are all that src/ may leave undefined.
  * The hot contract is <mmkit/port/...>. docs/PORTING.md has the table of contexts: for each
  * function whether it is called with interrupts off, under spin locks, or inside RCU.
  *
- * Preconditions, once for all: the calling thread stays on its CPU where a function says so; no
- * function calls back into mmkit unless it says so; none but mmk_host_wait() sleeps.
+ * Once for all: the calling thread stays on its CPU where a function says so. Two may sleep,
+ * mmk_host_wait() and mmk_host_rcu_barrier(). None calls mmkit, but for the callbacks that
+ * mmk_host_call_rcu() queues: these run later, or inside mmk_host_rcu_barrier(), never inside
+ * mmk_host_call_rcu() itself.
  */
 #ifndef MMKIT_HOST_H
 #define MMKIT_HOST_H
@@ -61,9 +63,12 @@ void mmk_host_send_ipi(unsigned cpu);
 void mmk_host_call_rcu(struct mmk_rcu_head *head, void (*function)(struct mmk_rcu_head *head));
 
 /*
- * Waits until every callback that was queued before, on any CPU, has run. mmkit calls it only
- * where its documentation says "waits for a grace period" (mmk_drain).
- * => may sleep; no spin lock, no RCU read section
+ * Waits until every callback that was queued before, on any CPU, has run. Called by mmk_drain(),
+ * mmk_shutdown(), mmk_check_frames(), mmk_selftest(), and by an allocation that may sleep and finds
+ * no memory: what waits for a grace period may be all that it needs. It tries once more afterwards.
+ * => may sleep; not in an RCU read section or per-CPU section, never with a spin lock held
+ * => locks that sleep may be held, mmkit's (mmap, invalidate, page) and those of whoever called
+ *    mmkit: neither waiting nor a callback may want one. Callbacks do not
  */
 void mmk_host_rcu_barrier(void);
 

@@ -2,8 +2,12 @@
 /*
  * init.h - starting and stopping mmkit; memory handed in.
  *
- * There is one mmkit in a kernel. Order at boot: mmk_init(), mmk_add_memory() for each range,
- * mmk_cpu_online() on each CPU, then everything else. mmk_selftest() may run after that.
+ * There is one mmkit in a kernel. Order at boot:
+ *   1 mmk_init(), once
+ *   2 mmk_add_memory(), for each range of RAM; more may follow at any time
+ *   3 mmk_cpu_online(), on each CPU, before it calls anything below
+ *   4 mmk_selftest(), once on each CPU
+ * then everything else. A CPU that comes later does 3 and 4 when it comes.
  */
 #ifndef MMKIT_INIT_H
 #define MMKIT_INIT_H
@@ -39,7 +43,7 @@ struct mmk_config {
 
 /*
  * Starts mmkit, with no memory yet. May be called again after mmk_shutdown().
- * => 0; MMK_EINVAL: a value out of its range, or the format needs more than this CPU type has
+ * => 0; MMK_EINVAL: a value out of its range
  * => not concurrent with anything
  */
 MMK_MUST_CHECK int mmk_init(const struct mmk_config *config);

@@ -71,13 +71,17 @@ void mmk_mm_leave(struct mmk_mm *mm);
 uint64_t mmk_mm_id(const struct mmk_mm *mm);
 
 /*
- * mmap(2). `object` is the file, or NULL; `offset` in bytes, a multiple of the page size. Shared
- * anonymous memory (MMK_MAP_SHARED | MMK_MAP_ANONYMOUS) makes an object of its own. Without FIXED
- * the highest gap that fits is taken, or `addr` when it is free.
- * => the address; MMK_EINVAL: length 0, a misaligned fixed address or offset, not exactly one of
- *    SHARED and PRIVATE; MMK_ENOMEM: no gap, or no memory; MMK_EEXIST: FIXED_NOREPLACE on something
- *    mapped; MMK_EPERM: below mmap_min_addr; MMK_EOVERFLOW: offset + length; MMK_EOPNOTSUPP: a flag
- *    SHARED_VALIDATE does not know
+ * mmap(2). `object` is what is mapped, `offset` where in it, in bytes, a multiple of the page size.
+ * With MMK_MAP_ANONYMOUS there is none: `object` is ignored, and MMK_MAP_SHARED makes one of its
+ * own. Without FIXED the highest gap that fits is taken, or `addr` when it is free.
+ * => the address
+ * => MMK_EINVAL: length 0; a misaligned fixed address or offset; a protection other than READ,
+ *    WRITE, EXEC; neither an object nor ANONYMOUS (whoever turns file descriptors into objects
+ *    answers EBADF for a bad one, as Linux does); a type other than SHARED, PRIVATE and
+ *    SHARED_VALIDATE with an object; GROWSDOWN, unless private and anonymous
+ * => MMK_ENOMEM: no gap, or beyond the end, or no memory; MMK_EEXIST: FIXED_NOREPLACE on something
+ *    mapped; MMK_EPERM: FIXED below mmap_min_addr; MMK_EOVERFLOW: offset + length;
+ *    MMK_EOPNOTSUPP: a flag that SHARED_VALIDATE does not know
  */
 MMK_MUST_CHECK int64_t mmk_mmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned prot,
                                 unsigned flags, struct mmk_object *object, uint64_t offset);

@@ -24,7 +24,7 @@ struct mmk_object_ops {
      * Fills `page` (MMK_PAGE_SIZE bytes, in the direct map) with the content at index * page size;
      * what lies beyond the object's size is zeroed by mmkit afterwards.
      * => 0, or a negative error: whoever touches the page gets MMK_FAULT_BUS
-     * => may sleep; the page is locked, the object's invalidate lock is held for reading
+     * => may sleep; the page is locked, the object's invalidate lock is held
      */
     int (*read_page)(struct mmk_object *object, uint64_t index, void *page);
 
@@ -67,7 +67,8 @@ MMK_MUST_CHECK int mmk_object_resize(struct mmk_object *object, uint64_t size);
  * Frees the pages in [offset, offset + length), as fallocate(2) with FALLOC_FL_PUNCH_HOLE: parts
  * of pages are zeroed, whole pages unmapped everywhere and dropped. Private copies stay. Only
  * meaningful for objects that forget (shared memory); one with ops reads the page again.
- * => 0; MMK_EINVAL: length 0 or a sum that overflows; MMK_ENOMEM; or an error of read_page
+ * => 0; MMK_EINVAL: length 0, or one of the two above 2^63 - 1; MMK_EFBIG: their sum is;
+ *    MMK_ENOMEM; or an error of read_page
  * => may sleep; no locks held
  */
 MMK_MUST_CHECK int mmk_object_punch_hole(struct mmk_object *object, uint64_t offset,

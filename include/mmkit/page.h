@@ -24,7 +24,7 @@ enum mmk_alloc {
 
 /*
  * Allocates 2^order frames that lie together, aligned to their size, with one reference.
- * => NULL: none free
+ * => NULL: none free. Unless MMK_ALLOC_NOWAIT, a grace period was waited for before that
  * => order 0..MMK_MAX_ORDER; flags: enum mmk_alloc, or'ed
  * => may sleep unless MMK_ALLOC_NOWAIT
  */

@@ -19,21 +19,48 @@ static struct mmk_rcu_head *first, *last;
 typedef void (*callback)(struct mmk_rcu_head *head);
 _Static_assert(sizeof(callback) <= sizeof(void *), "a function pointer fits one word");
 
-/* REPLACE: print the message where somebody sees it, stop the other CPUs. */
-void mmk_host_panic(const char *file, int line, const char *what)
+/* REPLACE: one character to your console: a UART, a debug port. */
+static void template_putc(char c)
 {
-    (void)file;
-    (void)line;
-    (void)what;
-    for (;;)
-        mmk_cpu_relax();
+    (void)c;
 }
 
-/* REPLACE: there is no console. */
+static void put_text(const char *text)
+{
+    while (*text)
+        template_putc(*text++);
+}
+
+static void put_number(unsigned number)
+{
+    unsigned unit = 1;
+
+    while (number / unit >= 10)
+        unit *= 10;
+    for (; unit != 0; unit /= 10)
+        template_putc((char)('0' + number / unit % 10));
+}
+
+/* Says where and what, then an illegal instruction. REPLACE: stop the other CPUs first. */
+void mmk_host_panic(const char *file, int line, const char *what)
+{
+    put_text("mmkit: ");
+    put_text(file);
+    template_putc(':');
+    put_number((unsigned)line);
+    put_text(": ");
+    put_text(what);
+    template_putc('\n');
+    __builtin_trap();
+}
+
+/* REPLACE: with your log, and its levels. */
 void mmk_host_log(enum mmk_log_level level, const char *text)
 {
     (void)level;
-    (void)text;
+    put_text("mmkit: ");
+    put_text(text);
+    template_putc('\n');
 }
 
 /*
@@ -87,7 +114,12 @@ void template_rcu_poll(void)
     }
 }
 
-/* The caller is in no read section and there is no other CPU: no section runs now. */
+/*
+ * May be called from inside mmkit, by an allocation that finds no memory, with sleeping locks held.
+ * The caller is in no read section, and there is no other CPU and no other thread inside mmkit: so
+ * no section runs now, and the callbacks, which want no lock that the caller has, may run at once.
+ * REPLACE: with threads or more CPUs, sleep until a grace period is over and they have run.
+ */
 void mmk_host_rcu_barrier(void)
 {
     template_rcu_poll();

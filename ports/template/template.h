@@ -5,7 +5,7 @@
 
 /*
  * Runs the RCU callbacks that are queued. Call it from the idle loop, or after a system call.
- * => not inside mmkit: no RCU read section, no lock of mmkit's is held
+ * => in no RCU read section, with no spin lock held: outside mmkit, or in mmk_host_rcu_barrier()
  */
 void template_rcu_poll(void);
 

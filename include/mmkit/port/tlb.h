@@ -22,15 +22,17 @@ struct mmk_tlb_context {
 };
 
 /*
- * MMK_PORT_TLB: on this CPU, drop every translation of `context`
+ * MMK_PORT_TLB, three functions. On this CPU, drop every translation of `context`
  * mmk_tlb_local_page(context, addr)  ... of the page at addr, and every paging-structure entry
  *                                    that may lead to it
  * mmk_tlb_local_all(context)         ... of all its pages, paging-structure entries included
  * A port without ASIDs ignores a context that is not the one loaded: loading another flushed it.
  * => caller stays on its CPU; also called from the shootdown interrupt
  *
- * mmk_tlb_local_spurious(context, addr): a fault found an entry that allows the access. Drop a
- * stale entry for addr if this architecture may cache one (most need nothing).
+ * mmk_tlb_local_spurious(context, addr): a fault found that the entry allows the access, or made it
+ * writable. Where a CPU may keep the translation that it has just faulted on (none, or read-only),
+ * drop it, or the access faults for ever. x86-64 drops it with the fault: nothing to do.
+ * => the thread may be moved before or after: then the access may fault once more, which is fine
  */
 #ifdef MMK_PORT_TLB
 #include MMK_PORT_TLB

@@ -42,11 +42,10 @@ typedef struct {
 #define MMK_X86_USER     ((uint64_t)1 << 2)
 #define MMK_X86_ACCESSED ((uint64_t)1 << 5)
 #define MMK_X86_DIRTY    ((uint64_t)1 << 6)
-#define MMK_X86_PROTNONE                                                                           \
-    ((uint64_t)1 << 8) /* with P clear: maps a page that no access may reach                       \
-                        */
-#define MMK_X86_NX    ((uint64_t)1 << 63)
-#define MMK_X86_FRAME ((((uint64_t)1 << 52) - 1) & MMK_PAGE_MASK)
+/* With P clear: maps a page that no access may reach. */
+#define MMK_X86_PROTNONE ((uint64_t)1 << 8)
+#define MMK_X86_NX       ((uint64_t)1 << 63)
+#define MMK_X86_FRAME    ((((uint64_t)1 << 52) - 1) & MMK_PAGE_MASK)
 
 /* Bytes that one entry at `level` covers, as a shift. */
 MMK_ALWAYS_INLINE unsigned mmk_pt_shift(unsigned level)
