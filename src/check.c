@@ -214,22 +214,5 @@ void mmk_check_frames(void)
 
 void mmk_check_object(struct mmk_object *object)
 {
-    uint64_t index = 0, last = UINT64_MAX, count = 0;
-    const struct mmk_page *page;
-
-    mmk_page_index_check(&object->pages);
-    mmk_interval_tree_check(&object->vmas);
-    mmk_rcu_read_lock();
-    while ((page = mmk_page_index_next_rcu(&object->pages, &index, last)) != NULL) {
-        uint32_t mapcount = mmk_a32_load(&page->user.mapcount, MMK_RELAXED);
-
-        mmk_assert(mmk_page_type(page) == MMK_PAGE_OBJECT && page->user.index == index &&
-                       mmk_aptr_load(&page->user.object, MMK_RELAXED) == object,
-                   "R1 an indexed page knows its place");
-        mmk_assert(mmk_page_refs(page) >= mapcount + 1, "F1 index and mappings hold references");
-        count++;
-        index++;
-    }
-    mmk_rcu_read_unlock();
-    mmk_assert(count == object->pages.count, "C1 an object counts its pages");
+    mmk_object_check(object);
 }

@@ -148,21 +148,6 @@ static struct mmk_page *get_cached(struct mmk_object *object, uint64_t index)
     return NULL;
 }
 
-struct mmk_page *mmk_object_get_page_nowait_rcu(struct mmk_object *object, uint64_t index)
-{
-    struct mmk_page *page = find_rcu(object, index);
-
-    if (!page)
-        return NULL;
-    if (mmk_page_trylock(page)) {
-        if (mmk_likely(is_current(object, page)))
-            return page;
-        mmk_page_unlock(page);
-    }
-    mmk_page_put(page);
-    return NULL;
-}
-
 /*
  * A frame that is to be the page at `index`, locked, with two references: for the index and for
  * the caller. Shared memory's is filled already.
@@ -481,11 +466,13 @@ static int punch_locked(struct mmk_object *object, uint64_t start, uint64_t end)
 
 int mmk_object_punch_hole(struct mmk_object *object, uint64_t offset, uint64_t length)
 {
-    uint64_t end = offset + length;
+    uint64_t end = offset + length; /* does not wrap when both are sizes */
     int error;
 
-    if (length == 0 || end < offset)
+    if (length == 0 || offset > SIZE_MAX_BYTES || length > SIZE_MAX_BYTES)
         return MMK_EINVAL;
+    if (end > SIZE_MAX_BYTES)
+        return MMK_EFBIG;
     mmk_rw_write_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
     error = punch_locked(object, offset, end);
     mmk_rw_write_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);
@@ -513,7 +500,10 @@ static void destroy(struct mmk_object *object)
 
 void mmk_object_put(struct mmk_object *object)
 {
-    if (mmk_a32_fetch_sub(&object->refs, 1, MMK_ACQ_REL) == 1)
+    uint32_t refs = mmk_a32_fetch_sub(&object->refs, 1, MMK_ACQ_REL);
+
+    mmk_assert(refs != 0, "an object is put once for each reference");
+    if (refs == 1)
         destroy(object);
 }
 

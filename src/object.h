@@ -40,13 +40,9 @@ MMK_MUST_CHECK int mmk_object_get_page(struct mmk_object *object, uint64_t index
                                        struct mmk_page **page);
 
 /*
- * The same without sleeping, for speculation: only a page that is there and whose lock is free.
- * => NULL: anything else, mmk_object_get_page() will tell
- * => inside an RCU read section, which also keeps the object from being freed
+ * Panics if an invariant of object.c, of the index or of the interval tree is broken.
+ * => nothing else runs in the object; may sleep
  */
-struct mmk_page *mmk_object_get_page_nowait_rcu(struct mmk_object *object, uint64_t index);
-
-/* Panics if a page in the index is not what object.c promises. => nothing runs in the object */
 void mmk_object_check(struct mmk_object *object);
 
 #endif

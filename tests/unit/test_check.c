@@ -447,7 +447,7 @@ static void test_object(void **state)
     prepare();
     mmk_check_object(file);
     assert_true(expect_panic(object_count_wrong, NULL, "count"));
-    assert_true(expect_panic(object_index_wrong, NULL, "R1 an indexed page"));
+    assert_true(expect_panic(object_index_wrong, NULL, "O1 user.index"));
     assert_true(expect_panic(object_page_refs_wrong, NULL, "F1"));
     mmk_object_put(file);
 }
