@@ -14,6 +14,7 @@
 #include "host_alloc.h"
 
 #include <errno.h>
+#include <error.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -60,7 +61,7 @@ static bool read_raw(struct input *input)
         got = read(input->fd, input->raw, sizeof(input->raw));
     } while (got < 0 && errno == EINTR);
     if (got < 0) {
-        fprintf(stderr, "%s: cannot read: %s\n", input->name, strerror(errno));
+        error(0, errno, "%s", input->name);
         return false;
     }
     input->raw_left = (ZSTD_inBuffer){input->raw, (size_t)got, 0};
@@ -77,7 +78,7 @@ static bool detect_compression(struct input *input)
         return true;
     input->stream = ZSTD_createDStream();
     if (input->stream == NULL || ZSTD_isError(ZSTD_initDStream(input->stream))) {
-        fprintf(stderr, "%s: cannot start decompression\n", input->name);
+        error(0, 0, "%s: cannot start decompression", input->name);
         return false;
     }
     return true;
@@ -93,7 +94,7 @@ struct input *input_open(const char *path)
     input->text = host_alloc(TEXT_CAPACITY, 1);
     input->text_capacity = TEXT_CAPACITY;
     if (input->fd < 0) {
-        fprintf(stderr, "%s: cannot open: %s\n", path, strerror(errno));
+        error(0, errno, "%s", path);
         input_close(input);
         return NULL;
     }

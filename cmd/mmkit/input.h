@@ -20,7 +20,7 @@ enum input_status {
 
 /*
  * Opens `path`; "-" is standard input.
- * => NULL after printing a message; the caller ends with input_close()
+ * => NULL after printing "PROGRAM: NAME: REASON"; the caller ends with input_close()
  */
 struct input *input_open(const char *path);
 void input_close(struct input *input);

