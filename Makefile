@@ -3,6 +3,10 @@
 # A thin front for Meson. `make run` shows what mmkit does; `make test` says whether it does it.
 # Both first see to what the machine lacks (tools/deps.sh).
 
+# Programs of build-cov write their counters somewhere, those of Meson's own probes included; what
+# counts is set by tools/coverage.py.
+export LLVM_PROFILE_FILE := /dev/null
+
 # The first prerequisite of each target installs what the next needs.
 .NOTPARALLEL:
 
@@ -13,7 +17,7 @@ all: deps build/build.ninja
 
 # The main job: a recording of redis-server, replayed under three policies for page tables.
 run: deps build/build.ninja
-	@ninja -C build --quiet mmkit
+	$(call make,build,mmkit)
 	build/mmkit replay traces/redis.txt.zst --compare
 
 test: deps-test builds
@@ -26,18 +30,19 @@ test-long: deps-test builds build-cov/build.ninja build-bench/build.ninja
 
 # Events a second; instructions a fault, a map, an event. UPDATE=1 accepts the new counts.
 bench: deps-test build-bench/build.ninja
-	@ninja -C build-bench --quiet
+	$(call make,build-bench)
 	@bench/speed.py build-bench/mmkit
 	@bench/instructions.py build-bench $(if $(UPDATE),--update)
 
 format: deps-test
 	@clang-format-14 -i $$(git ls-files --cached --others --exclude-standard '*.c' '*.h')
 
-tidy: deps-test build/build.ninja
+tidy: deps-test with-tests
 	@tools/run_tests.py build:tidy
 
 clean:
 	rm -rf build build-la57 build-asan build-tsan build-cov build-bench
+	rm -f *.profraw
 
 deps:
 	@tools/deps.sh build
@@ -47,8 +52,16 @@ deps-test:
 
 # One configuration a folder. The sanitizers are clang 19's, which is also the second compiler
 # that must have nothing to warn of.
-.PHONY: builds
-builds: build/build.ninja build-la57/build.ninja build-asan/build.ninja build-tsan/build.ninja
+.PHONY: builds with-tests
+builds: with-tests build-la57/build.ninja build-asan/build.ninja build-tsan/build.ninja
+
+# `make run` does without cmocka: what it has set up may have no tests yet.
+with-tests: build/build.ninja
+	@grep -q tests/test_ build/build.ninja || meson configure build -Dtests=enabled
+
+# $(call make,FOLDER,TARGET): silent when there is nothing to do.
+make = @ninja -C $(1) -n $(2) | grep -q 'no work to do' || \
+    { echo 'building $(1)'; ninja -C $(1) --quiet $(2); }
 
 comma := ,
 

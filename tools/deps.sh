@@ -46,10 +46,11 @@ esac
 need meson have meson
 need ninja-build have ninja
 need pkg-config have pkg-config
-need libcmocka-dev pkg-config --exists cmocka
 need liburcu-dev pkg-config --exists liburcu
 need libzstd-dev pkg-config --exists libzstd
 if [ "$1" = test ]; then
+    need cmake have cmake
+    need libcmocka-dev pkg-config --exists cmocka
     need gcc have gcc
     need g++ cxx gcc
     need clang-19 have clang-19

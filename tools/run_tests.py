@@ -31,10 +31,22 @@ def count(test):
     return passed, failed
 
 
+def make(build):
+    """Builds one folder, silently unless there is something to do. => False: does not build"""
+    plan = subprocess.run(["ninja", "-C", build, "-n"], check=False, capture_output=True, text=True)
+    if plan.returncode == 0 and "no work to do" in plan.stdout:
+        return True
+    print(f"building {build}", flush=True)
+    done = subprocess.run(["ninja", "-C", build, "--quiet"], check=False, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        print(f"{done.stdout}{build}: does not build")
+    return done.returncode == 0
+
+
 def run_build(build, suites):
     """Builds one folder and runs the suites in it: (passed, failed)."""
-    if subprocess.run(["ninja", "-C", build, "--quiet"], check=False).returncode != 0:
-        print(f"{build}: does not build")
+    if not make(build):
         return 0, 1
     log = pathlib.Path(build) / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)

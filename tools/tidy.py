@@ -3,7 +3,8 @@
 """tidy.py - what can be checked of docs/STYLE.md by reading the text. Prints each breach.
 
 1 every source file has an SPDX line at its top, ends in a newline, has no trailing blanks
-2 C: no tab, no line above 100 columns, no file above 1000 lines, no function above 70
+2 C: no tab, no line above 100 columns, no file above 1000 lines, no function above 70;
+  Markdown: no line of prose above 100 columns, tables and code left out
 3 src/ includes <mmkit/...>, <stdbool.h>, <stddef.h>, <stdint.h> and its own headers; no file
   includes a header of a higher layer (layers.txt); ports/, cmd/, bench/ include nothing of src/
 4 every file that Meson should compile is in a list: nothing is forgotten
@@ -59,6 +60,19 @@ def check_c(path, lines):
             report(path, number, "tab")
         if len(line) > LINE_MAX:
             report(path, number, f"{len(line)} columns, at most {LINE_MAX}")
+
+
+def check_markdown(path, lines):
+    """Prose only: not tables, nor code, which is fenced, or indented after an empty line."""
+    fenced = indented = False
+    before = ""
+    for number, line in enumerate(lines, 1):
+        if line.startswith("```"):
+            fenced = not fenced
+        indented = line.startswith("    ") and (indented or not before)
+        if len(line) > LINE_MAX and not (fenced or indented or line.startswith("|")):
+            report(path, number, f"{len(line)} columns, at most {LINE_MAX}")
+        before = line
 
 
 def check_functions(path, lines):
@@ -158,6 +172,8 @@ def main():
             continue
         lines = text.splitlines()
         check_text(path, lines, text)
+        if path.suffix == ".md" and path.parent.name != "traces":
+            check_markdown(path, lines)
         if path not in c_paths:
             continue
         check_c(path, lines)
