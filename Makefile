@@ -25,7 +25,7 @@ test: deps-test builds
 	    build-asan:unit,smoke build-tsan:race,stress
 
 test-long: deps-test builds build-cov/build.ninja build-bench/build.ninja
-	@tools/run_tests.py build:long build-asan:checked build-tsan:soak \
+	@tools/run_tests.py build:long build-asan:long build-tsan:soak \
 	    build-cov:coverage build-bench:count
 
 # Events a second; instructions a fault, a map, an event. UPDATE=1 accepts the new counts.
