@@ -31,7 +31,6 @@
 #include "table.h"
 
 #include "core.h"
-#include "slab.h"
 #include <mmkit/stats.h>
 
 #define STOCK_MAX 64
