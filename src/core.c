@@ -16,8 +16,6 @@
 #include <mmkit/cpu.h>
 #include <mmkit/stats.h>
 
-#define TABLE_STOCK_MAX 64
-
 struct mmk_config mmk_config;
 
 static bool started; /* between mmk_init() and mmk_shutdown() */
@@ -27,7 +25,7 @@ static bool valid(const struct mmk_config *config)
     return config->table_policy <= MMK_TABLES_NEVER &&
            (config->mmap_min_addr & ~MMK_PAGE_MASK) == 0 &&
            config->mmap_min_addr < MMK_USER_END / 2 && config->stack_limit < MMK_USER_END / 4 &&
-           config->stack_guard_gap < MMK_USER_END / 4 && config->table_stock <= TABLE_STOCK_MAX;
+           config->stack_guard_gap < MMK_USER_END / 4 && config->table_stock <= MMK_TABLE_STOCK_MAX;
 }
 
 int mmk_init(const struct mmk_config *config)

@@ -33,12 +33,10 @@
 #include "core.h"
 #include <mmkit/stats.h>
 
-#define STOCK_MAX 64
-
 /* This CPU's tables that are all zero, ready for use. */
 struct MMK_CACHE_ALIGNED stock {
     struct mmk_a32 count, peak; /* written by this CPU only */
-    struct mmk_page *table[STOCK_MAX];
+    struct mmk_page *table[MMK_TABLE_STOCK_MAX];
 };
 
 static struct stock stocks[MMK_MAX_CPUS];

@@ -11,6 +11,9 @@
 #include "pte_entry.h"
 #include "walk.h"
 
+#define MMK_TABLE_STOCK_MAX                                                                        \
+    64 /* zeroed tables kept per CPU, whatever mmk_config.table_stock says */
+
 /* Tables made ready for a path that lacks them, by level; nobody else knows them yet. */
 struct mmk_chain {
     struct mmk_page *table[MMK_PT_LEVELS - 1];
