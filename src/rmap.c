@@ -14,23 +14,13 @@
 #include "vma.h"
 #include "zap.h"
 
-static uint64_t min_index(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t max_index(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 static void unmap_from(const struct mmk_vma *vma, uint64_t first, uint64_t last, bool private_too)
 {
     struct mmk_gather gather;
     mmk_vaddr_t start, end;
 
-    first = max_index(first, vma->interval.first);
-    last = min_index(last, vma->interval.last);
+    first = mmk_max(first, vma->interval.first);
+    last = mmk_min(last, vma->interval.last);
     start = mmk_vma_origin(vma) + (first << MMK_PAGE_SHIFT);
     end = mmk_vma_origin(vma) + ((last + 1) << MMK_PAGE_SHIFT);
     mmk_gather_begin(&gather, vma->mm, MMK_GATHER_OTHER, 0, 0);

@@ -14,16 +14,6 @@
 
 #include "zap.h"
 
-static mmk_vaddr_t max_addr(mmk_vaddr_t a, mmk_vaddr_t b)
-{
-    return a > b ? a : b;
-}
-
-static mmk_vaddr_t min_addr(mmk_vaddr_t a, mmk_vaddr_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The VMA that has addr inside, not at its start; NULL: none. */
 static struct mmk_vma *straddles(struct mmk_mm *mm, mmk_vaddr_t addr)
 {
@@ -85,7 +75,7 @@ static uint64_t mapped_bytes(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t e
     uint64_t bytes = 0;
 
     while (vma && mmk_vma_start(vma) < end) {
-        bytes += min_addr(end, mmk_vma_end(vma)) - max_addr(start, mmk_vma_start(vma));
+        bytes += mmk_min(end, mmk_vma_end(vma)) - mmk_max(start, mmk_vma_start(vma));
         vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
     }
     return bytes;

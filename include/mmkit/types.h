@@ -34,6 +34,16 @@ static inline uint64_t mmk_page_up(uint64_t bytes)
     return (bytes + MMK_PAGE_SIZE - 1) & MMK_PAGE_MASK;
 }
 
+static inline uint64_t mmk_min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline uint64_t mmk_max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 #ifdef __cplusplus
 }
 #endif
