@@ -16,6 +16,7 @@
 
 #include "frame.h"
 #include "object.h"
+#include "object_setup.h"
 #include <machine.h>
 
 #define PAGE ((size_t)MMK_PAGE_SIZE)
@@ -534,8 +535,7 @@ static void test_failing_reads(void **context)
 /* ---- threads -----------------------------------------------------------------------------------
  */
 
-#define THREADS 2
-#define ROUNDS  200
+#define ROUNDS 200
 
 static struct mmk_object *shared;
 static struct mmk_a32 arrived, stop, faults;
@@ -764,43 +764,6 @@ static void test_truncation_under_way(void **context)
     mmk_page_put(page);
     mmk_object_put(shared);
 }
-
-/* ---- the machine -------------------------------------------------------------------------------
- */
-
-static uint64_t frames_before;
-
-static int setup(void **context)
-{
-    struct machine_config config = {
-        .memory = (uint64_t)64 << 20,
-        .cpus = 1 + THREADS,
-        .mmkit = MMK_CONFIG_DEFAULT,
-    };
-
-    (void)context;
-    if (machine_create(&config))
-        return -1;
-    machine_cpu_attach(0);
-    mmk_drain();
-    frames_before = mmk_frames_free();
-    return 0;
-}
-
-/* Every test gives back every frame. */
-static int teardown(void **context)
-{
-    bool leak;
-
-    (void)context;
-    mmk_drain();
-    leak = mmk_object_count() != 0 || mmk_frames_free() != frames_before;
-    machine_cpu_detach();
-    machine_destroy();
-    return leak ? -1 : 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

@@ -17,12 +17,12 @@
 #include "frame.h"
 #include "object.h"
 #include "rmap.h"
+#include "object_setup.h"
 #include <machine.h>
 
-#define PAGE    MMK_PAGE_SIZE
-#define PAGES   16
-#define THREADS 2
-#define RW      (MMK_PROT_READ | MMK_PROT_WRITE)
+#define PAGE  MMK_PAGE_SIZE
+#define PAGES 16
+#define RW    (MMK_PROT_READ | MMK_PROT_WRITE)
 
 static uint64_t seed, state;
 
@@ -334,43 +334,6 @@ static void test_no_memory(void **context)
     resize_without_memory(false);
     resize_without_memory(true);
 }
-
-/* ---- the machine -------------------------------------------------------------------------------
- */
-
-static uint64_t frames_before;
-
-static int setup(void **context)
-{
-    struct machine_config config = {
-        .memory = (uint64_t)64 << 20,
-        .cpus = 1 + THREADS,
-        .mmkit = MMK_CONFIG_DEFAULT,
-    };
-
-    (void)context;
-    if (machine_create(&config))
-        return -1;
-    machine_cpu_attach(0);
-    mmk_drain();
-    frames_before = mmk_frames_free();
-    return 0;
-}
-
-/* Every test gives back every frame. */
-static int teardown(void **context)
-{
-    bool leak;
-
-    (void)context;
-    mmk_drain();
-    leak = mmk_object_count() != 0 || mmk_frames_free() != frames_before;
-    machine_cpu_detach();
-    machine_destroy();
-    return leak ? -1 : 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
