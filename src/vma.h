@@ -14,12 +14,12 @@
 #include <mmkit/port/rcu.h>
 
 /* Flags. The low three equal MMK_PROT_*: what is allowed now. */
-#define MMK_VM_READ      0x01u
-#define MMK_VM_WRITE     0x02u
-#define MMK_VM_EXEC      0x04u
-#define MMK_VM_PROT      0x07u
-#define MMK_VM_SHARED    0x08u
-#define MMK_VM_GROWSDOWN 0x10u
+#define MMK_VM_READ      0x0001u
+#define MMK_VM_WRITE     0x0002u
+#define MMK_VM_EXEC      0x0004u
+#define MMK_VM_PROT      0x0007u
+#define MMK_VM_SHARED    0x0008u
+#define MMK_VM_GROWSDOWN 0x0010u
 
 struct mmk_vma {
     struct mmk_a64 start, end;    /* bytes, page multiples, start < end */

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reshape.c - changing the flags of the VMAs in a range.
+ *
+ * At most two VMAs are cut, at the ends of what changes; those in between change as they are. So
+ * all that may be needed is known and allocated before the first change.
+ */
+#include "reshape.h"
+
+static struct mmk_vma *at(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    return mmk_vma_tree_find_rcu(&mm->vmas, addr);
+}
+
+mmk_vaddr_t mmk_vma_first_hole(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    while (start < end) {
+        struct mmk_vma *vma = at(mm, start);
+
+        if (!vma || mmk_vma_start(vma) > start)
+            return start;
+        start = mmk_vma_end(vma);
+    }
+    return end;
+}
+
+static uint64_t new_flags(const struct mmk_reshape *reshape, const struct mmk_vma *vma)
+{
+    return (mmk_vma_flags(vma) & ~reshape->clear) | reshape->set;
+}
+
+/* The VMA that must be cut at addr: it has addr inside, and changes on one side only. */
+static struct mmk_vma *needs_cut(struct mmk_mm *mm, const struct mmk_reshape *reshape,
+                                 mmk_vaddr_t addr)
+{
+    struct mmk_vma *vma = at(mm, addr);
+
+    if (!vma || mmk_vma_start(vma) >= addr || new_flags(reshape, vma) == mmk_vma_flags(vma))
+        return NULL;
+    return vma;
+}
+
+int mmk_reshape_prepare(struct mmk_mm *mm, struct mmk_reshape *reshape, mmk_vaddr_t start,
+                        mmk_vaddr_t end, uint64_t clear, uint64_t set)
+{
+    struct mmk_vma *first, *last;
+
+    reshape->start = start;
+    reshape->end = end;
+    reshape->clear = clear;
+    reshape->set = set;
+    reshape->spare[0] = reshape->spare[1] = NULL;
+    if (mmk_vma_tree_reserve(&mm->vmas, 4, &reshape->reserve))
+        return MMK_ENOMEM;
+    first = needs_cut(mm, reshape, start);
+    last = needs_cut(mm, reshape, end);
+    if (first)
+        reshape->spare[0] = mmk_vma_alloc_upper(first, start);
+    if (last)
+        reshape->spare[1] = mmk_vma_alloc_upper(last, end);
+    if ((!first || reshape->spare[0]) && (!last || reshape->spare[1]))
+        return 0;
+    mmk_reshape_cancel(reshape);
+    return MMK_ENOMEM;
+}
+
+void mmk_reshape_cancel(struct mmk_reshape *reshape)
+{
+    unsigned i;
+
+    for (i = 0; i < 2; i++)
+        if (reshape->spare[i])
+            mmk_vma_free(reshape->spare[i]);
+    mmk_vma_tree_unreserve(&reshape->reserve);
+}
+
+/* The upper cut first: the lower one may be in the same VMA. */
+void mmk_reshape_cut(struct mmk_mm *mm, struct mmk_reshape *reshape)
+{
+    if (reshape->spare[1])
+        mmk_vma_split(at(mm, reshape->end), reshape->end, reshape->spare[1], &reshape->reserve);
+    if (reshape->spare[0]) {
+        struct mmk_vma *vma = at(mm, reshape->start);
+
+        mmk_a64_store(&reshape->spare[0]->end, mmk_vma_end(vma), MMK_RELAXED);
+        mmk_vma_split(vma, reshape->start, reshape->spare[0], &reshape->reserve);
+    }
+    mmk_vma_tree_unreserve(&reshape->reserve);
+}
+
+bool mmk_reshape_set(const struct mmk_reshape *reshape, struct mmk_vma *vma)
+{
+    uint64_t flags = new_flags(reshape, vma);
+
+    if (flags == mmk_vma_flags(vma))
+        return false;
+    mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
+    return true;
+}
+
+/* The first VMA that ends above addr, if it starts below `end`. */
+static struct mmk_vma *next_in(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end)
+{
+    struct mmk_vma *vma = addr < end ? at(mm, addr) : NULL;
+
+    return vma && mmk_vma_start(vma) < end ? vma : NULL;
+}
+
+/* A merge makes the VMA at its address one that starts lower: its end is asked for afterwards. */
+void mmk_reshape_merge(struct mmk_mm *mm, const struct mmk_reshape *reshape)
+{
+    mmk_vaddr_t addr = reshape->start;
+    struct mmk_vma *vma;
+
+    while ((vma = next_in(mm, addr, reshape->end)) != NULL) {
+        addr = mmk_max(addr, mmk_vma_start(vma));
+        mmk_vma_merge_at(mm, addr);
+        addr = mmk_vma_end(at(mm, addr));
+    }
+    mmk_vma_merge_at(mm, reshape->end);
+}
+
+int mmk_reshape(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t clear, uint64_t set)
+{
+    struct mmk_reshape reshape;
+    struct mmk_vma *vma;
+    mmk_vaddr_t addr;
+    int error = mmk_reshape_prepare(mm, &reshape, start, end, clear, set);
+
+    if (error)
+        return error;
+    mmk_reshape_cut(mm, &reshape);
+    for (addr = start; (vma = next_in(mm, addr, end)) != NULL; addr = mmk_vma_end(vma))
+        mmk_reshape_set(&reshape, vma);
+    mmk_reshape_merge(mm, &reshape);
+    return 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reshape.h - changing the flags of the VMAs in a range: cut at its ends, set, merged again.
+ *
+ *     error = mmk_reshape_prepare(mm, &reshape, start, end, clear, set);    may fail
+ *     mmk_reshape_cut(mm, &reshape);                                        from here on not
+ *     for each VMA in the range: mmk_reshape_set(&reshape, vma), and what follows from it
+ *     mmk_reshape_merge(mm, &reshape);
+ *
+ * or mmk_reshape() for all of it. The range may have holes.
+ */
+#ifndef MMK_SRC_RESHAPE_H
+#define MMK_SRC_RESHAPE_H
+
+#include "map.h"
+
+struct mmk_reshape {
+    mmk_vaddr_t start, end;
+    uint64_t clear, set;      /* MMK_VM_*: a VMA's new flags are (old & ~clear) | set */
+    struct mmk_vma *spare[2]; /* upper parts, for cuts at start and at end */
+    struct mmk_vma_tree_reserve reserve;
+};
+
+/*
+ * Allocates what cutting may need.
+ * => 0, or MMK_ENOMEM with nothing changed
+ * => start < end, page multiples; mmap lock held for writing; may sleep
+ */
+MMK_MUST_CHECK int mmk_reshape_prepare(struct mmk_mm *mm, struct mmk_reshape *reshape,
+                                       mmk_vaddr_t start, mmk_vaddr_t end, uint64_t clear,
+                                       uint64_t set);
+
+/* Instead of the rest. */
+void mmk_reshape_cancel(struct mmk_reshape *reshape);
+
+/* Cuts VMAs that change on one side of start or end only. => nothing has changed since prepare */
+void mmk_reshape_cut(struct mmk_mm *mm, struct mmk_reshape *reshape);
+
+/* Sets vma's flags. => true: they were different; after cut: vma has no part outside the range */
+bool mmk_reshape_set(const struct mmk_reshape *reshape, struct mmk_vma *vma);
+
+/* Merges what may be one now. => after every VMA in the range has been set */
+void mmk_reshape_merge(struct mmk_mm *mm, const struct mmk_reshape *reshape);
+
+/* Prepare, cut, set all, merge. => as mmk_reshape_prepare() */
+MMK_MUST_CHECK int mmk_reshape(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
+                               uint64_t clear, uint64_t set);
+
+/* Where the first hole at or above start is; `end` when there is none below it. => mmap lock */
+mmk_vaddr_t mmk_vma_first_hole(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+
+#endif
