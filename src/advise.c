@@ -14,13 +14,13 @@ struct advice {
     int (*visit)(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end);
 };
 
-/* MADV_DONTNEED: pages and tables go; the next touch sees zeros, or the object. */
+/* MADV_DONTNEED: pages and tables go, guards stay; the next touch sees zeros, or the object. */
 static int dontneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
 {
     (void)vma;
     advice->gather.low = start;
     advice->gather.high = end;
-    mmk_zap_range(&advice->gather, start, end, true);
+    mmk_zap_range(&advice->gather, start, end, MMK_ZAP_PAGES);
     return 0;
 }
 
@@ -28,9 +28,9 @@ static int dontneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t star
 static void free_entry(struct mmk_gather *gather, struct mmk_a64 *entry, mmk_vaddr_t addr)
 {
     mmk_pte_t pte = mmk_pte_read(entry);
-    struct mmk_page *page = mmk_pfn_to_page(mmk_pte_pfn(pte));
+    struct mmk_page *page = mmk_pte_page(pte);
 
-    if (mmk_pte_none(pte) || page == mmk_zero_page() || mmk_page_refs(page) != 1)
+    if (!page || mmk_page_refs(page) != 1)
         return;
     mmk_page_clear(page, MMK_PF_DIRTY);
     mmk_page_set(page, MMK_PF_LAZYFREE);

@@ -58,24 +58,32 @@ static void check_object_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const st
                "an object's page is writable through shared mappings only");
 }
 
-static void check_leaf(struct census *census, mmk_pte_t pte, mmk_vaddr_t addr)
+/* Of an entry that is present: what it allows. */
+static void check_permissions(const struct mmk_vma *vma, mmk_pte_t pte)
 {
-    const struct mmk_vma *vma = vma_at(census->mm, addr);
-    const struct mmk_page *page = mmk_pfn_to_page(mmk_pte_pfn(pte));
-    uint64_t flags;
+    uint64_t flags = mmk_vma_flags(vma);
 
-    mmk_assert(vma, "R1 an entry lies in a VMA");
-    flags = mmk_vma_flags(vma);
-    mmk_assert(mmk_pte_present(pte) && page, "an entry that is not none maps a frame");
     mmk_assert(mmk_pte_accessible(pte) == mmk_vma_accessible(flags),
                "an entry is accessible when its VMA is");
     mmk_assert(!mmk_pte_write(pte) || (flags & MMK_VM_WRITE), "a writable entry's VMA allows it");
     mmk_assert(mmk_pte_exec(pte) == !!(flags & MMK_VM_EXEC), "an entry may be executed as its VMA");
-    if (page == mmk_zero_page()) {
-        mmk_assert(!vma->object && !mmk_pte_write(pte),
-                   "P18 the zero page is read-only, anonymous");
-        return;
-    }
+}
+
+/* A frame that is not counted: no RSS. */
+static void check_special_leaf(const struct mmk_vma *vma, mmk_pte_t pte)
+{
+    mmk_assert(mmk_pfn_to_page(mmk_pte_pfn(pte)) == mmk_zero_page() && !vma->object &&
+                   !mmk_pte_write(pte),
+               "P18 a special entry is the zero page, read-only, anonymous");
+}
+
+static void check_normal_leaf(struct census *census, const struct mmk_vma *vma, mmk_pte_t pte,
+                              mmk_vaddr_t addr)
+{
+    const struct mmk_page *page = mmk_pte_page(pte);
+
+    mmk_assert(page, "an entry that is not none maps a frame");
+    mmk_assert(page != mmk_zero_page(), "P18 the zero page's entries are special");
     if (mmk_page_type(page) == MMK_PAGE_ANON) {
         check_anon_leaf(vma, pte, page);
     } else {
@@ -83,6 +91,21 @@ static void check_leaf(struct census *census, mmk_pte_t pte, mmk_vaddr_t addr)
         check_object_leaf(vma, pte, page, addr);
     }
     census->rss[mmk_page_rss_kind(page)]++;
+}
+
+static void check_leaf(struct census *census, mmk_pte_t pte, mmk_vaddr_t addr)
+{
+    const struct mmk_vma *vma = vma_at(census->mm, addr);
+
+    mmk_assert(vma, "R1 an entry lies in a VMA");
+    if (mmk_pte_guard(pte))
+        return;
+    mmk_assert(mmk_pte_present(pte), "an entry that is not none maps a frame, or is a guard");
+    check_permissions(vma, pte);
+    if (mmk_pte_special(pte))
+        check_special_leaf(vma, pte);
+    else
+        check_normal_leaf(census, vma, pte, addr);
 }
 
 /* The table's own fields. `parent` is the entry that links it; NULL: it is the root. */

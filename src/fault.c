@@ -9,6 +9,7 @@
  *       none, no object         fault_anon.c: the zero page, or a new page
  *       none, object            fault_file.c: the object's page, or a private copy    -> BUS
  *       read-only, write        fault_cow.c: own page again, or a copy
+ *       a guard                                                                  -> SEGV_MAPERR
  *       allows the access       spurious: this CPU's TLB was behind (P18)
  *
  * Looking takes no lock but RCU; pages are prepared outside every lock; the commit locks the one
@@ -127,6 +128,8 @@ static enum mmk_fault_result handle_looked(struct mmk_vmf *vmf)
 {
     if (mmk_pte_none(vmf->pte))
         return vmf->vma->object ? mmk_fault_file(vmf) : mmk_fault_anon(vmf);
+    if (mmk_unlikely(mmk_pte_guard(vmf->pte)))
+        return MMK_FAULT_SEGV_MAPERR;
     if (vmf->access == MMK_ACCESS_WRITE && !mmk_pte_write(vmf->pte))
         return mmk_fault_write_protected(vmf);
     return spurious(vmf);

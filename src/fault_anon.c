@@ -12,6 +12,11 @@ static void count_zero(struct mmk_vmf *vmf)
     mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_ZERO, 1);
 }
 
+MMK_ALWAYS_INLINE mmk_pte_t zero_leaf(const struct mmk_vmf *vmf)
+{
+    return mmk_pte_mkspecial(mmk_fault_leaf(vmf, mmk_zero_page(), false));
+}
+
 MMK_ALWAYS_INLINE void count_new(struct mmk_vmf *vmf)
 {
     mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_ANON);
@@ -40,7 +45,7 @@ bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
     struct mmk_page *page;
 
     if (vmf->access != MMK_ACCESS_WRITE) {
-        if (!set_rcu(walk, mmk_fault_leaf(vmf, mmk_zero_page(), false)))
+        if (!set_rcu(walk, zero_leaf(vmf)))
             return false;
         count_zero(vmf);
         return true;
@@ -58,7 +63,7 @@ bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
 
 static enum mmk_fault_result read_zero(struct mmk_vmf *vmf)
 {
-    enum mmk_fault_result result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, mmk_zero_page(), false));
+    enum mmk_fault_result result = mmk_fault_set(vmf, zero_leaf(vmf));
 
     if (result == MMK_FAULT_DONE)
         count_zero(vmf);

@@ -68,17 +68,17 @@ static void drop_mapping(struct mmk_mm *mm, struct mmk_page *page)
     mmk_a32_fetch_sub(&page->user.mapcount, 1, MMK_RELEASE);
 }
 
+/* NULL: of the zero page. */
 static struct mmk_page *make_copy(const struct mmk_page *page)
 {
-    bool zero = page == mmk_zero_page();
-    struct mmk_page *copy = mmk_fault_new_anon(zero ? MMK_ALLOC_ZERO : MMK_ALLOC_NORMAL);
+    struct mmk_page *copy = mmk_fault_new_anon(page ? MMK_ALLOC_NORMAL : MMK_ALLOC_ZERO);
 
-    if (copy && !zero)
+    if (copy && page)
         mmk_copy_page(mmk_page_virt(copy), mmk_page_virt(page));
     return copy;
 }
 
-/* => the caller holds a reference to page, unless it is the zero page */
+/* page NULL: the zero page. => the caller holds a reference to page */
 static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
 {
     struct mmk_page *copy = make_copy(page);
@@ -91,10 +91,10 @@ static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
         return MMK_FAULT_RETRY;
     }
     exchange(vmf, &walk, copy);
-    if (page != mmk_zero_page())
+    if (page)
         drop_mapping(vmf->mm, page);
     mmk_fault_unlock(&walk);
-    if (page != mmk_zero_page())
+    if (page)
         mmk_page_put(page);
     mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_COW);
     return MMK_FAULT_DONE;
@@ -102,19 +102,19 @@ static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
 
 enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
 {
-    struct mmk_page *page = mmk_pfn_to_page(mmk_pte_pfn(vmf->pte));
+    struct mmk_page *page = mmk_pte_page(vmf->pte);
     enum mmk_fault_result result;
     struct mmk_walk walk;
 
     if (!mmk_fault_lock(vmf, &walk))
         return MMK_FAULT_RETRY;
-    if ((vmf->flags & MMK_VM_SHARED) || (page != mmk_zero_page() && is_own(page)))
+    if ((vmf->flags & MMK_VM_SHARED) || (page && is_own(page)))
         return reuse(vmf, &walk, page);
-    if (page != mmk_zero_page())
+    if (page)
         mmk_page_get(page);
     mmk_fault_unlock(&walk);
     result = replace(vmf, page);
-    if (page != mmk_zero_page())
+    if (page)
         mmk_page_put(page);
     return result;
 }

@@ -47,12 +47,9 @@ static mmk_pte_t share(struct copy *copy, struct mmk_a64 *entry, mmk_pte_t pte, 
 
 static bool is_private(mmk_pte_t pte)
 {
-    struct mmk_page *page;
+    const struct mmk_page *page = mmk_pte_page(pte);
 
-    if (mmk_pte_none(pte))
-        return false;
-    page = mmk_pfn_to_page(mmk_pte_pfn(pte));
-    return page != mmk_zero_page() && mmk_page_type(page) == MMK_PAGE_ANON;
+    return page && mmk_page_type(page) == MMK_PAGE_ANON;
 }
 
 /* Fills the chain's leaf table from the parent's. => walk locked at level 0 */

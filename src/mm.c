@@ -147,7 +147,7 @@ static void unmap_everything(struct mmk_mm *mm)
     mmk_vaddr_t addr = 0;
 
     mmk_gather_begin(&gather, mm, MMK_GATHER_UNMAP, 0, UINT64_MAX);
-    mmk_zap_range(&gather, 0, MMK_USER_END, true);
+    mmk_zap_range(&gather, 0, MMK_USER_END, MMK_ZAP_ALL);
     mmk_gather_finish(&gather);
     while ((vma = mmk_vma_tree_find_rcu(&mm->vmas, addr)) != NULL) {
         addr = mmk_vma_end(vma);

@@ -22,10 +22,10 @@ static mmk_pte_t protected_entry(const struct protect *protect, mmk_pte_t pte)
 {
     bool write = (protect->flags & MMK_VM_WRITE) != 0;
     bool exec = (protect->flags & MMK_VM_EXEC) != 0;
-    struct mmk_page *page = mmk_pfn_to_page(mmk_pte_pfn(pte));
+    const struct mmk_page *page = mmk_pte_page(pte);
 
     pte = mmk_pte_protect(pte, mmk_vma_accessible(protect->flags), write, exec);
-    if (write && page != mmk_zero_page() && mmk_page_type(page) == MMK_PAGE_ANON &&
+    if (write && page && mmk_page_type(page) == MMK_PAGE_ANON &&
         mmk_page_test(page, MMK_PF_EXCLUSIVE))
         pte = mmk_pte_mkwrite(pte);
     return pte;
@@ -40,7 +40,7 @@ static mmk_vaddr_t protect_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *ar
     for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, entry++) {
         mmk_pte_t old = mmk_pte_read(entry), new;
 
-        if (mmk_pte_none(old))
+        if (!mmk_pte_present(old))
             continue;
         do
             new = protected_entry(protect, old);

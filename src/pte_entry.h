@@ -40,6 +40,15 @@ MMK_ALWAYS_INLINE bool mmk_pte_change(struct mmk_a64 *entry, mmk_pte_t *old, mmk
     return mmk_a64_cmpxchg(entry, &old->v, pte.v, MMK_ACQ_REL);
 }
 
+/*
+ * The page that a leaf entry maps and is counted in; NULL: the entry maps none, or a special frame
+ * (vm_normal_page of Linux).
+ */
+MMK_ALWAYS_INLINE struct mmk_page *mmk_pte_page(mmk_pte_t pte)
+{
+    return mmk_likely(mmk_pte_normal(pte)) ? mmk_pfn_to_page(mmk_pte_pfn(pte)) : NULL;
+}
+
 /* The entries of a table; the table that an entry links, and that one's entries. */
 MMK_ALWAYS_INLINE struct mmk_a64 *mmk_table_entries(const struct mmk_page *table)
 {

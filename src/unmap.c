@@ -114,7 +114,7 @@ void mmk_unmap_zap(struct mmk_mm *mm, struct mmk_unmap *unmap)
     struct mmk_gather gather;
 
     mmk_gather_begin(&gather, mm, MMK_GATHER_UNMAP, unmap->low, unmap->high);
-    mmk_zap_range(&gather, unmap->start, unmap->end, true);
+    mmk_zap_range(&gather, unmap->start, unmap->end, MMK_ZAP_ALL);
     mmk_gather_finish(&gather);
 }
 

@@ -33,11 +33,11 @@ _Static_assert(MMK_COUNT_RSS_ANON == 0 && MMK_COUNT_RSS_SHMEM == 2, "tally.rss i
 static void zap_entry(struct mmk_gather *gather, struct mmk_a64 *entry, struct tally *tally)
 {
     mmk_pte_t old = mmk_pte_take(entry);
-    struct mmk_page *page = mmk_pfn_to_page(mmk_pte_pfn(old));
+    struct mmk_page *page = mmk_pte_page(old);
     bool dirty;
 
     tally->taken++;
-    if (page == mmk_zero_page())
+    if (!page)
         return;
     tally->rss[mmk_page_rss_kind(page)]--;
     dirty = mmk_pte_dirty(old) && mmk_page_type(page) == MMK_PAGE_OBJECT;
@@ -47,11 +47,19 @@ static void zap_entry(struct mmk_gather *gather, struct mmk_a64 *entry, struct t
     mmk_gather_page(gather, page, dirty);
 }
 
-static bool stays(mmk_pte_t pte)
+/* Is this entry, which is not none, left alone? */
+MMK_ALWAYS_INLINE bool stays(mmk_pte_t pte, enum mmk_zap which)
 {
-    struct mmk_page *page = mmk_pfn_to_page(mmk_pte_pfn(pte));
+    const struct mmk_page *page;
 
-    return page != mmk_zero_page() && mmk_page_type(page) == MMK_PAGE_ANON;
+    if (which == MMK_ZAP_ALL)
+        return false;
+    if (mmk_pte_guard(pte))
+        return true;
+    if (which == MMK_ZAP_PAGES)
+        return false;
+    page = mmk_pte_page(pte);
+    return page && mmk_page_type(page) == MMK_PAGE_ANON;
 }
 
 static void tally_up(struct mmk_mm *mm, struct mmk_page *table, const struct tally *tally)
@@ -66,7 +74,7 @@ static void tally_up(struct mmk_mm *mm, struct mmk_page *table, const struct tal
 
 /* A leaf table's entries in [addr, end); answers where it stopped. => its lock held */
 static mmk_vaddr_t zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end,
-                            bool anon_too)
+                            enum mmk_zap which)
 {
     struct tally tally = {0};
     struct mmk_a64 *entry = walk->entry;
@@ -75,7 +83,7 @@ static mmk_vaddr_t zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mm
     for (; addr < end; addr += MMK_PAGE_SIZE, entry++) {
         mmk_pte_t pte = mmk_pte_read(entry);
 
-        if (mmk_pte_none(pte) || (!anon_too && stays(pte)))
+        if (mmk_pte_none(pte) || stays(pte, which))
             continue;
         if (!mmk_gather_room(gather))
             break;
@@ -93,19 +101,20 @@ static mmk_vaddr_t zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mm
 
 struct zap {
     struct mmk_gather *gather;
-    bool anon_too;
+    enum mmk_zap which;
 };
 
 static mmk_vaddr_t zap_table(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
 {
     const struct zap *zap = (const struct zap *)arg;
 
-    return zap_leaf(zap->gather, walk, end, zap->anon_too);
+    return zap_leaf(zap->gather, walk, end, zap->which);
 }
 
-void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end, bool anon_too)
+void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end,
+                   enum mmk_zap which)
 {
-    struct zap zap = {gather, anon_too};
+    struct zap zap = {gather, which};
 
     mmk_range_for_each_leaf(gather, start, end, zap_table, &zap);
 }

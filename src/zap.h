@@ -9,18 +9,28 @@
 
 struct mmk_page;
 
+/* Which entries a zap takes. */
+enum mmk_zap {
+    MMK_ZAP_ALL,    /* unmapping: guards as well */
+    MMK_ZAP_PAGES,  /* whatever maps a page; guards stay */
+    MMK_ZAP_OBJECT, /* what maps an object's own page: private copies stay, too */
+};
+
 /*
- * Makes every entry in [start, end) none and frees the tables that this empties; pages and tables
- * go to the gather. Without `anon_too` private anonymous pages stay.
+ * Makes the entries in [start, end) none that `which` says, and frees the tables that this empties;
+ * pages and tables go to the gather.
  * => addresses page multiples, up to MMK_USER_END; does not sleep; table locks are taken; the mmap
  *    lock, or whatever keeps the range's meaning, is the caller's business
  */
-void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end, bool anon_too);
+void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end,
+                   enum mmk_zap which);
 
 /* The counter that a mapped page belongs to. */
 enum mmk_counter mmk_page_rss_kind(const struct mmk_page *page);
 
-/* The page that answers reads of untouched anonymous memory: no rmap, no reference, no RSS (P18).
+/*
+ * The page that answers reads of untouched anonymous memory. Entries that map it are special: no
+ * rmap, no reference, no RSS (P18). To recognise one ask mmk_pte_special().
  */
 extern struct mmk_aptr mmk_zero_frame; /* set before the first address space exists */
 

@@ -261,12 +261,12 @@ static inline mmk_pte_t peek_entry(struct mmk_mm *in, mmk_vaddr_t addr)
     return pte;
 }
 
-/* The page mapped at addr; NULL: none. */
+/* The frame mapped at addr; NULL: none, or a guard. */
 static inline struct mmk_page *peek_page(struct mmk_mm *in, mmk_vaddr_t addr)
 {
     mmk_pte_t pte = peek_entry(in, addr);
 
-    return mmk_pte_none(pte) ? NULL : mmk_pfn_to_page(mmk_pte_pfn(pte));
+    return !mmk_pte_present(pte) ? NULL : mmk_pfn_to_page(mmk_pte_pfn(pte));
 }
 
 static inline struct mmk_vma *peek_vma(struct mmk_mm *in, mmk_vaddr_t addr)

@@ -232,6 +232,44 @@ static void zero_page_writable(void)
     change_entry(zero, 0, MMK_X86_WRITE);
 }
 
+static void zero_page_counted(void)
+{
+    change_entry(zero, MMK_X86_SPECIAL, 0);
+}
+
+static void special_in_object(void)
+{
+    change_entry(file_at, 0, MMK_X86_SPECIAL);
+}
+
+static void special_other_frame(void)
+{
+    change_entry(anon, MMK_X86_WRITE, MMK_X86_SPECIAL);
+}
+
+static void unknown_marker(void)
+{
+    change_entry(zero, ~(uint64_t)0, (uint64_t)3 << 3);
+}
+
+static void set_guard(mmk_vaddr_t addr, uint32_t live)
+{
+    struct mmk_walk walk = walk_to(addr);
+
+    mmk_a64_store(walk.entry, mmk_pte_mkguard().v, MMK_RELAXED);
+    walk.table->table.live += live;
+}
+
+static void guard_outside(void)
+{
+    set_guard(anon - PAGE, 1);
+}
+
+static void guard_not_counted(void)
+{
+    set_guard(zero + PAGE, 0);
+}
+
 static void maps_a_table(void)
 {
     mmk_pfn_t pfn = mmk_page_to_pfn(leaf_table(anon));
@@ -312,7 +350,13 @@ static const struct {
     {accessible_though_none, "an entry is accessible when its VMA is"},
     {writable_though_not, "a writable entry's VMA allows it"},
     {executable_though_not, "an entry may be executed as its VMA"},
-    {zero_page_writable, "P18 the zero page"},
+    {zero_page_writable, "P18 a special entry"},
+    {zero_page_counted, "P18 the zero page's entries"},
+    {special_in_object, "P18 a special entry"},
+    {special_other_frame, "P18 a special entry"},
+    {unknown_marker, "an entry that is not none maps a frame, or"},
+    {guard_outside, "R1 an entry lies in a VMA"},
+    {guard_not_counted, "T2 live equals"},
     {maps_a_table, "R1 an entry maps a user page"},
     {another_objects_page, "R1 an object's page is mapped by a VMA of that object"},
     {object_page_in_anon, "R1 an object's page is mapped by a VMA of that object"},

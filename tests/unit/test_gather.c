@@ -154,7 +154,7 @@ static void test_dirty(void **state)
     dirty = peek_page(mm, a + PAGE);
     mmk_page_clear(dirty, MMK_PF_DIRTY); /* as if written back meanwhile */
     mmk_gather_begin(&gather, mm, MMK_GATHER_OTHER, 0, 0);
-    mmk_zap_range(&gather, a, a + 4 * PAGE, true);
+    mmk_zap_range(&gather, a, a + 4 * PAGE, MMK_ZAP_ALL);
     assert_true(mmk_page_test(dirty, MMK_PF_DIRTY));
     mmk_page_clear(dirty, MMK_PF_DIRTY); /* and once more */
     mmk_gather_finish(&gather);

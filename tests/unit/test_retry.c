@@ -43,7 +43,7 @@ static struct mmk_page *lock_leaf(struct mmk_walk *walk, mmk_vaddr_t addr)
 
 static mmk_pte_t zero_leaf(void)
 {
-    return mmk_pte_leaf(mmk_page_to_pfn(mmk_zero_page()), false, false);
+    return mmk_pte_mkspecial(mmk_pte_leaf(mmk_page_to_pfn(mmk_zero_page()), false, false));
 }
 
 /* Sets the entry that CPU 0 is about to set. */

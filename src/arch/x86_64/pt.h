@@ -9,8 +9,19 @@
  * Levels count from the leaf: 0 = pte table (4 KiB an entry), 1 = pmd, 2 = pud, 3 = p4d or, with
  * four levels, pgd; 4 = pgd with five.
  *
- * The accessors are pure; entries in memory are read and changed with pte_entry.h. An entry that
- * is none is all zero, so that an empty table is a page of zeros.
+ * The accessors are pure; entries in memory are read and changed with pte_entry.h.
+ *
+ * What a leaf entry is:
+ *
+ *   none       all zero, so that an empty table is a page of zeros
+ *   present    P or PROTNONE: maps the frame in bits 51..12. With SPECIAL that frame is not
+ *              accounted: it has no reference for the entry, no mapcount, no RSS; its descriptor,
+ *              if it has one, is not looked at
+ *   marker     neither, and not zero: maps no frame. Bits 4..3 say which kind: 1 = guard, the
+ *              others are free (swap, an entry on the move), as are bits 63..9 for what they need
+ *
+ * A marker has bits 1, 2, 5, 6, 8 and 9 clear: asked whether it is writable, dirty, or special, it
+ * says no. Whoever wants a frame number asks mmk_pte_present() first.
  */
 #ifndef MMK_SRC_ARCH_X86_64_PT_H
 #define MMK_SRC_ARCH_X86_64_PT_H
@@ -44,8 +55,11 @@ typedef struct {
 #define MMK_X86_DIRTY    ((uint64_t)1 << 6)
 /* With P clear: maps a page that no access may reach. */
 #define MMK_X86_PROTNONE ((uint64_t)1 << 8)
-#define MMK_X86_NX       ((uint64_t)1 << 63)
-#define MMK_X86_FRAME    ((((uint64_t)1 << 52) - 1) & MMK_PAGE_MASK)
+/* Of a leaf that is present: ignored by hardware. */
+#define MMK_X86_SPECIAL ((uint64_t)1 << 9)
+#define MMK_X86_GUARD   ((uint64_t)1 << 3)
+#define MMK_X86_NX      ((uint64_t)1 << 63)
+#define MMK_X86_FRAME   ((((uint64_t)1 << 52) - 1) & MMK_PAGE_MASK)
 
 /* Bytes that one entry at `level` covers, as a shift. */
 MMK_ALWAYS_INLINE unsigned mmk_pt_shift(unsigned level)
@@ -108,6 +122,34 @@ MMK_ALWAYS_INLINE bool mmk_pte_dirty(mmk_pte_t pte)
     return (pte.v & MMK_X86_DIRTY) != 0;
 }
 
+/* A present leaf whose frame is not accounted: no reference, no mapcount, no RSS. */
+MMK_ALWAYS_INLINE bool mmk_pte_special(mmk_pte_t pte)
+{
+    return (pte.v & MMK_X86_SPECIAL) != 0;
+}
+
+/* A present leaf that is not special. One comparison for those that hardware may use. */
+MMK_ALWAYS_INLINE bool mmk_pte_normal(mmk_pte_t pte)
+{
+    uint64_t bits = pte.v & (MMK_X86_PRESENT | MMK_X86_PROTNONE | MMK_X86_SPECIAL);
+
+    return mmk_likely((bits & ~MMK_X86_PROTNONE) == MMK_X86_PRESENT) || bits == MMK_X86_PROTNONE;
+}
+
+/* A marker that turns every access into a SEGV. Maps no frame; is not none. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkguard(void)
+{
+    mmk_pte_t pte = {MMK_X86_GUARD};
+
+    return pte;
+}
+
+MMK_ALWAYS_INLINE bool mmk_pte_guard(mmk_pte_t pte)
+{
+    return pte.v == mmk_pte_mkguard().v;
+}
+
+/* => present */
 MMK_ALWAYS_INLINE mmk_pfn_t mmk_pte_pfn(mmk_pte_t pte)
 {
     return (pte.v & MMK_X86_FRAME) >> MMK_PAGE_SHIFT;
@@ -138,6 +180,12 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkdirty(mmk_pte_t pte)
     return pte;
 }
 
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkspecial(mmk_pte_t pte)
+{
+    pte.v |= MMK_X86_SPECIAL;
+    return pte;
+}
+
 /*
  * A leaf for user code that has just faulted: young, readable, executable when `exec`; writable
  * (and dirty: the write follows) when `write`.
@@ -155,7 +203,8 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_leaf(mmk_pfn_t pfn, bool write, bool exec)
 }
 
 /*
- * The same page with what a new protection allows; never adds the write permission. Without
+ * The same frame, special or not, with what a new protection allows; never adds the write
+ * permission. => present. Without
  * `access` (PROT_NONE) the entry is not present to hardware, so that even the kernel's own
  * accesses to user memory fault.
  */
