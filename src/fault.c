@@ -168,9 +168,8 @@ static MMK_NOINLINE enum mmk_fault_result handle_slow(struct mmk_vmf *vmf)
     return again ? MMK_FAULT_DONE : result;
 }
 
-/* => mmap lock held for reading */
-static enum mmk_fault_result handle(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr,
-                                    enum mmk_access access)
+enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr,
+                                       enum mmk_access access)
 {
     struct mmk_vmf vmf;
 
@@ -207,7 +206,7 @@ enum mmk_fault_result mmk_fault(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_ac
     if (addr < MMK_USER_END)
         result = find_and_lock(mm, addr, &vma);
     if (result == MMK_FAULT_DONE) {
-        result = handle(mm, vma, addr, access);
+        result = mmk_fault_locked(mm, vma, addr, access);
         mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     }
     if (result != MMK_FAULT_DONE)

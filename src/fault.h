@@ -26,6 +26,14 @@ struct mmk_vmf {
 };
 
 /*
+ * mmk_fault() from the VMA on: for those who have it in hand.
+ * => vma holds addr; mmap lock held for reading, and not dropped; may sleep
+ * => DONE, OOM, SEGV_ACCERR or BUS; a failure is not counted
+ */
+MMK_MUST_CHECK enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct mmk_vma *vma,
+                                                      mmk_vaddr_t addr, enum mmk_access access);
+
+/*
  * Each handles one kind of fault.
  * => the mmap lock is held for reading; may sleep
  * => MMK_FAULT_RETRY: the entry changed meanwhile, look again

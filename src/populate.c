@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * populate.c - faulting in every page of a range: for mlock, mmap with MAP_POPULATE or MAP_LOCKED,
+ * and madvise with MADV_POPULATE_READ or _WRITE.
+ *
+ * Each page takes the way of a fault, but those are passed over whose entry already allows the
+ * access: a walk under RCU sees that for a table at a time. It may look at a table that is freed by
+ * then, as advice may take pages away meanwhile: populated means that each page was there once.
+ *
+ * The mmap lock stays held for reading, so that what is populated is what the caller has mapped or
+ * locked. Rejected: letting go of it every so often, as Linux does, for the sake of writers that
+ * wait: every caller would have to look up its VMAs again, and populate what another mapped there.
+ */
+#include "populate.h"
+
+#include "fault.h"
+
+static bool allows(mmk_pte_t pte, enum mmk_access access)
+{
+    return mmk_pte_present(pte) && mmk_pte_accessible(pte) &&
+           (access != MMK_ACCESS_WRITE || mmk_pte_write(pte));
+}
+
+/* Where the first entry is that needs a fault, of a leaf table's for [addr, end); `end`: none. */
+static mmk_vaddr_t scan_leaf(const struct mmk_a64 *entry, mmk_vaddr_t addr, mmk_vaddr_t end,
+                             enum mmk_access access)
+{
+    while (addr < end && allows(mmk_pte_read(entry++), access))
+        addr += MMK_PAGE_SIZE;
+    return addr;
+}
+
+/* The first page at addr or above that needs a fault; `end`: none. */
+static mmk_vaddr_t first_missing(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end,
+                                 enum mmk_access access)
+{
+    while (addr < end) {
+        mmk_vaddr_t table_end = mmk_min(end, mmk_pt_base(addr, 0) + mmk_pt_table_span(0));
+        struct mmk_walk walk;
+
+        mmk_rcu_read_lock();
+        mmk_walk_rcu(mm, addr, &walk);
+        if (walk.level == 0)
+            addr = scan_leaf(walk.entry, addr, table_end, access);
+        mmk_rcu_read_unlock();
+        if (addr < table_end)
+            return addr;
+    }
+    return end;
+}
+
+static int error_of(enum mmk_fault_result result)
+{
+    switch (result) {
+    case MMK_FAULT_DONE:
+        return 0;
+    case MMK_FAULT_OOM:
+        return MMK_ENOMEM;
+    default:
+        return MMK_EFAULT;
+    }
+}
+
+static int populate_vma(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, mmk_vaddr_t end,
+                        enum mmk_access access)
+{
+    int error = 0;
+
+    while (!error && (addr = first_missing(mm, addr, end, access)) < end) {
+        error = error_of(mmk_fault_locked(mm, vma, addr, access));
+        addr += MMK_PAGE_SIZE;
+    }
+    return error;
+}
+
+/* What a touch is, and whether the VMA allows it. => 0, MMK_EINVAL, MMK_EFAULT */
+static int choose_access(const struct mmk_vma *vma, unsigned how, enum mmk_access *access)
+{
+    uint64_t flags = mmk_vma_flags(vma);
+
+    *access = MMK_ACCESS_READ;
+    if (how & MMK_POPULATE_READ)
+        return flags & MMK_VM_READ ? 0 : MMK_EINVAL;
+    /* A shared page would be made dirty for nothing. */
+    if ((how & MMK_POPULATE_WRITE) || (flags & (MMK_VM_WRITE | MMK_VM_SHARED)) == MMK_VM_WRITE)
+        *access = MMK_ACCESS_WRITE;
+    if (how & MMK_POPULATE_WRITE)
+        return flags & MMK_VM_WRITE ? 0 : MMK_EINVAL;
+    return mmk_vma_accessible(flags) ? 0 : MMK_EFAULT;
+}
+
+static int populate_part(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, mmk_vaddr_t end,
+                         unsigned how)
+{
+    enum mmk_access access;
+    int error = choose_access(vma, how, &access);
+
+    if (!error)
+        error = populate_vma(mm, vma, addr, end, access);
+    return how & MMK_POPULATE_BEST_EFFORT ? 0 : error;
+}
+
+int mmk_populate_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, unsigned how)
+{
+    bool strict = (how & (MMK_POPULATE_READ | MMK_POPULATE_WRITE)) != 0;
+    mmk_vaddr_t addr = start;
+    int error = 0;
+
+    while (addr < end && !error) {
+        struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+        mmk_vaddr_t from = vma ? mmk_vma_start(vma) : end;
+
+        if (from > addr && strict)
+            return MMK_ENOMEM;
+        if (from >= end)
+            return 0;
+        addr = mmk_vma_end(vma);
+        error = populate_part(mm, vma, mmk_max(start, from), mmk_min(end, addr), how);
+    }
+    return error;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * populate.h - faulting in every page of a range, before anybody touches it.
+ */
+#ifndef MMK_SRC_POPULATE_H
+#define MMK_SRC_POPULATE_H
+
+#include "mm.h"
+
+/*
+ * How. Up to two of these:
+ *   AS_VMA        as a touch that the VMA allows: a write where it is writable and private, so that
+ *                 no copy is left to be made, else a read. Holes are passed over
+ *   READ, WRITE   instead: as this access; the VMAs must allow it, and there must be no hole
+ *   BEST_EFFORT   with AS_VMA: where a VMA fails go on with the next one
+ */
+#define MMK_POPULATE_AS_VMA      0u
+#define MMK_POPULATE_READ        1u
+#define MMK_POPULATE_WRITE       2u
+#define MMK_POPULATE_BEST_EFFORT 4u
+
+/*
+ * Faults in the pages of [start, end) that are not there yet, in order, up to the first failure.
+ * => 0; with BEST_EFFORT always
+ * => MMK_ENOMEM: no memory, or, with READ or WRITE, a hole
+ * => MMK_EFAULT: a touch would have been answered with a signal: beyond an object's end, or
+ *    PROT_NONE with AS_VMA
+ * => MMK_EINVAL: READ or WRITE, and a VMA does not allow it
+ * => page multiples; mmap lock held for reading, and not dropped; may sleep
+ */
+MMK_MUST_CHECK int mmk_populate_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
+                                       unsigned how);
+
+#endif
