@@ -7,6 +7,9 @@
 # counts is set by tools/coverage.py.
 export LLVM_PROFILE_FILE := /dev/null
 
+# Page-table formats beside the default one, each with a folder of its own.
+FORMATS := x86_64-5 riscv64-sv39 riscv64-sv48 riscv64-sv57
+
 # The first prerequisite of each target installs what the next needs.
 .NOTPARALLEL:
 
@@ -21,7 +24,7 @@ run: deps build/build.ninja
 	build/mmkit replay traces/redis.txt.zst --compare
 
 test: deps-test builds
-	@tools/run_tests.py build:unit,cli,tidy,replay build-la57:unit,smoke \
+	@tools/run_tests.py build:unit,cli,tidy,replay build-x86_64-5:unit,smoke \
 	    build-asan:unit,smoke build-tsan:race,stress
 
 test-long: deps-test builds build-cov/build.ninja build-bench/build.ninja
@@ -41,7 +44,7 @@ tidy: deps-test with-tests
 	@tools/run_tests.py build:tidy
 
 clean:
-	rm -rf build build-la57 build-asan build-tsan build-cov build-bench
+	rm -rf build build-asan build-tsan build-cov build-bench $(FORMATS:%=build-%)
 	rm -f *.profraw
 
 deps:
@@ -53,7 +56,7 @@ deps-test:
 # One configuration a folder. The sanitizers are clang 19's, which is also the second compiler
 # that must have nothing to warn of.
 .PHONY: builds with-tests
-builds: with-tests build-la57/build.ninja build-asan/build.ninja build-tsan/build.ninja
+builds: with-tests build-x86_64-5/build.ninja build-asan/build.ninja build-tsan/build.ninja
 
 # `make run` does without cmocka: what it has set up may have no tests yet.
 with-tests: build/build.ninja
@@ -72,8 +75,8 @@ setup = @CC=$(1) meson setup $(@D) $(2) >/dev/null || \
 build/build.ninja:
 	$(call setup,$(CC))
 
-build-la57/build.ninja:
-	$(call setup,$(CC),-Dlevels=5)
+$(FORMATS:%=build-%/build.ninja): build-%/build.ninja:
+	$(call setup,$(CC),-Dformat=$*)
 
 build-asan/build.ninja:
 	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=1 \

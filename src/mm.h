@@ -7,7 +7,7 @@
 #ifndef MMK_SRC_MM_H
 #define MMK_SRC_MM_H
 
-#include "pt.h"
+#include "pt_shape.h"
 #include "vma_tree.h"
 #include <mmkit/port/lock.h>
 #include <mmkit/port/percpu.h>

@@ -29,11 +29,23 @@ static struct mmk_walk walk_to(mmk_vaddr_t addr)
     return walk;
 }
 
-static void change_entry(mmk_vaddr_t addr, uint64_t clear, uint64_t set)
+static void set_entry(mmk_vaddr_t addr, mmk_pte_t pte)
 {
-    struct mmk_a64 *entry = walk_to(addr).entry;
+    mmk_a64_store(walk_to(addr).entry, pte.v, MMK_RELAXED);
+}
 
-    mmk_a64_store(entry, (mmk_a64_load(entry, MMK_RELAXED) & ~clear) | set, MMK_RELAXED);
+/* What of an entry, in whatever format, says that its frame is pfn. */
+static uint64_t frame_bits(mmk_pfn_t pfn)
+{
+    return mmk_pte_leaf(pfn, false, false).v ^ mmk_pte_leaf(0, false, false).v;
+}
+
+static void set_frame(mmk_vaddr_t addr, mmk_pfn_t pfn)
+{
+    mmk_pte_t pte = peek_entry(mm, addr);
+
+    pte.v ^= frame_bits(mmk_pte_pfn(pte)) ^ frame_bits(pfn);
+    set_entry(addr, pte);
 }
 
 static struct mmk_page *leaf_table(mmk_vaddr_t addr)
@@ -56,7 +68,7 @@ static void live_too_high(void)
 
 static void entry_lost(void)
 {
-    change_entry(anon, ~(uint64_t)0, 0);
+    set_entry(anon, (mmk_pte_t){0});
 }
 
 static void dead_but_linked(void)
@@ -204,12 +216,12 @@ static void interval_wrong(void)
 
 static void not_present(void)
 {
-    change_entry(anon, MMK_X86_PRESENT, 0);
+    set_entry(anon, (mmk_pte_t){frame_bits(mmk_pte_pfn(peek_entry(mm, anon)))});
 }
 
 static void no_frame(void)
 {
-    change_entry(anon, MMK_X86_FRAME, (uint64_t)0x7ffffff << MMK_PAGE_SHIFT);
+    set_frame(anon, 0x7ffffff);
 }
 
 static void accessible_though_none(void)
@@ -224,12 +236,12 @@ static void writable_though_not(void)
 
 static void executable_though_not(void)
 {
-    change_entry(anon, MMK_X86_NX, 0);
+    set_entry(anon, mmk_pte_protect(peek_entry(mm, anon), true, true, true));
 }
 
 static void zero_page_writable(void)
 {
-    change_entry(zero, 0, MMK_X86_WRITE);
+    set_entry(zero, mmk_pte_mkwrite(peek_entry(mm, zero)));
 }
 
 static void zero_page_counted(void)
@@ -272,9 +284,7 @@ static void guard_not_counted(void)
 
 static void maps_a_table(void)
 {
-    mmk_pfn_t pfn = mmk_page_to_pfn(leaf_table(anon));
-
-    change_entry(anon, MMK_X86_FRAME, pfn << MMK_PAGE_SHIFT);
+    set_frame(anon, mmk_page_to_pfn(leaf_table(anon)));
 }
 
 static void another_objects_page(void)
@@ -284,13 +294,13 @@ static void another_objects_page(void)
 
 static void object_page_in_anon(void)
 {
-    change_entry(anon, MMK_X86_FRAME | MMK_X86_WRITE,
-                 mmk_page_to_pfn(peek_page(mm, file_at)) << MMK_PAGE_SHIFT);
+    set_entry(anon, mmk_pte_wrprotect(peek_entry(mm, anon)));
+    set_frame(anon, mmk_page_to_pfn(peek_page(mm, file_at)));
 }
 
 static void anon_page_in_shared(void)
 {
-    change_entry(shared_at, MMK_X86_FRAME, mmk_page_to_pfn(peek_page(mm, anon)) << MMK_PAGE_SHIFT);
+    set_frame(shared_at, mmk_page_to_pfn(peek_page(mm, anon)));
 }
 
 static void wrong_index(void)
@@ -310,7 +320,7 @@ static void object_refs_low(void)
 
 static void private_but_writable(void)
 {
-    change_entry(file_at, 0, MMK_X86_WRITE);
+    set_entry(file_at, mmk_pte_mkwrite(peek_entry(mm, file_at)));
 }
 
 static const struct {

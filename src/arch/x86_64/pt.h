@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pt.h (x86-64) - the page-table format, described once: what an entry says, and which entry of a
- * table an address uses. Intel SDM volume 3, chapter 4.5 (4-level and 5-level paging).
+ * pt.h (x86-64) - the page-table format, described once: what an entry says. Intel SDM volume 3,
+ * chapter 4.5 (4-level and 5-level paging).
  *
  *   63 62      52 51                        12 11    9 8   7  6  5  4   3   2   1   0
  *   NX  ignored    frame number                ignored G  PS  D  A PCD PWT U/S R/W  P
- *
- * Levels count from the leaf: 0 = pte table (4 KiB an entry), 1 = pmd, 2 = pud, 3 = p4d or, with
- * four levels, pgd; 4 = pgd with five.
  *
  * The accessors are pure; entries in memory are read and changed with pte_entry.h.
  *
@@ -35,7 +32,6 @@
 _Static_assert(MMK_PT_LEVELS == 4 || MMK_PT_LEVELS == 5, "x86-64 has 4 or 5 levels");
 
 #define MMK_PT_INDEX_BITS 9
-#define MMK_PT_ENTRIES    (1u << MMK_PT_INDEX_BITS)
 
 /* The user half: the last page below the canonical hole stays unmapped, as on Linux. */
 #define MMK_USER_END (((uint64_t)1 << (MMK_PT_LEVELS * MMK_PT_INDEX_BITS + 11)) - MMK_PAGE_SIZE)
@@ -60,35 +56,6 @@ typedef struct {
 #define MMK_X86_GUARD   ((uint64_t)1 << 3)
 #define MMK_X86_NX      ((uint64_t)1 << 63)
 #define MMK_X86_FRAME   ((((uint64_t)1 << 52) - 1) & MMK_PAGE_MASK)
-
-/* Bytes that one entry at `level` covers, as a shift. */
-MMK_ALWAYS_INLINE unsigned mmk_pt_shift(unsigned level)
-{
-    return MMK_PAGE_SHIFT + level * MMK_PT_INDEX_BITS;
-}
-
-/* Bytes that one entry, or a whole table, at `level` covers. */
-MMK_ALWAYS_INLINE uint64_t mmk_pt_entry_span(unsigned level)
-{
-    return (uint64_t)1 << mmk_pt_shift(level);
-}
-
-MMK_ALWAYS_INLINE uint64_t mmk_pt_table_span(unsigned level)
-{
-    return mmk_pt_entry_span(level + 1);
-}
-
-/* Which entry of its table at `level` addr uses. */
-MMK_ALWAYS_INLINE unsigned mmk_pt_index(mmk_vaddr_t addr, unsigned level)
-{
-    return (unsigned)(addr >> mmk_pt_shift(level)) & (MMK_PT_ENTRIES - 1);
-}
-
-/* The first address that the table at `level` on addr's path covers. */
-MMK_ALWAYS_INLINE mmk_vaddr_t mmk_pt_base(mmk_vaddr_t addr, unsigned level)
-{
-    return addr & ~(mmk_pt_table_span(level) - 1);
-}
 
 MMK_ALWAYS_INLINE bool mmk_pte_none(mmk_pte_t pte)
 {
