@@ -246,22 +246,25 @@ static void zero_page_writable(void)
 
 static void zero_page_counted(void)
 {
-    change_entry(zero, MMK_X86_SPECIAL, 0);
+    mmk_pte_t pte = peek_entry(mm, zero);
+
+    pte.v &= ~mmk_pte_mkspecial((mmk_pte_t){0}).v;
+    set_entry(zero, pte);
 }
 
 static void special_in_object(void)
 {
-    change_entry(file_at, 0, MMK_X86_SPECIAL);
+    set_entry(file_at, mmk_pte_mkspecial(peek_entry(mm, file_at)));
 }
 
 static void special_other_frame(void)
 {
-    change_entry(anon, MMK_X86_WRITE, MMK_X86_SPECIAL);
+    set_entry(anon, mmk_pte_mkspecial(mmk_pte_wrprotect(peek_entry(mm, anon))));
 }
 
 static void unknown_marker(void)
 {
-    change_entry(zero, ~(uint64_t)0, (uint64_t)3 << 3);
+    set_entry(zero, (mmk_pte_t){mmk_pte_mkguard().v * 3});
 }
 
 static void set_guard(mmk_vaddr_t addr, uint32_t live)
