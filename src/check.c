@@ -7,7 +7,7 @@
  */
 #include <mmkit/check.h>
 
-#include "core.h"
+#include "account.h"
 #include "frame.h"
 #include "mm.h"
 #include "object.h"
@@ -169,16 +169,22 @@ static void check_vma(struct mmk_mm *mm, const struct mmk_vma *vma)
 static void check_vmas(struct mmk_mm *mm)
 {
     const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, 0);
-    uint64_t bytes = 0, count = 0;
+    struct mmk_usage usage = {0};
+    uint64_t count = 0;
 
     mmk_vma_tree_check(&mm->vmas);
     while (vma) {
         check_vma(mm, vma);
-        bytes += mmk_vma_end(vma) - mmk_vma_start(vma);
+        mmk_usage_add(&usage, mmk_vma_flags(vma), (int64_t)(mmk_vma_end(vma) - mmk_vma_start(vma)));
         count++;
         vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
     }
-    mmk_assert(bytes == mm->virt_bytes, "C1 virt_bytes equals the VMAs' sizes");
+    mmk_assert(usage.virt == mm->usage.virt, "C1 mapped bytes equal the VMAs' sizes");
+    mmk_assert(usage.data == mm->usage.data && usage.stack == mm->usage.stack,
+               "C1 data and stack equal the VMAs' sizes");
+    mmk_assert(usage.locked == mm->usage.locked, "C1 locked bytes equal the VMAs' sizes");
+    mmk_assert(usage.committed == mm->usage.committed && mm->charged == mm->usage.committed,
+               "C1 committed bytes equal the VMAs' sizes and what was charged");
     mmk_assert(count == mm->vmas.count, "C1 vmas equals the VMAs in the tree");
 }
 

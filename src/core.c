@@ -4,6 +4,7 @@
  */
 #include "core.h"
 
+#include "account.h"
 #include "frame.h"
 #include "gather.h"
 #include "mm.h"
@@ -22,7 +23,10 @@ static bool started; /* between mmk_init() and mmk_shutdown() */
 
 static bool valid(const struct mmk_config *config)
 {
-    return config->table_policy <= MMK_TABLES_NEVER &&
+    return config->table_policy <= MMK_TABLES_NEVER && config->overcommit <= MMK_OVERCOMMIT_NEVER &&
+           config->max_map_count <= INT32_MAX &&
+           config->overcommit_ratio <= MMK_OVERCOMMIT_RATIO_MAX &&
+           config->overcommit_kbytes <= UINT64_MAX >> 10 &&
            (config->mmap_min_addr & ~MMK_PAGE_MASK) == 0 &&
            config->mmap_min_addr < MMK_USER_END / 2 && config->stack_limit < MMK_USER_END / 4 &&
            config->stack_guard_gap < MMK_USER_END / 4 && config->table_stock <= MMK_TABLE_STOCK_MAX;
@@ -44,6 +48,7 @@ int mmk_init(const struct mmk_config *config)
     mmk_vma_tree_module_init();
     mmk_page_index_module_init();
     mmk_object_module_init();
+    mmk_account_module_init();
     mmk_mm_module_init();
     return 0;
 }
@@ -101,4 +106,6 @@ void mmk_stats_read(struct mmk_stats *stats)
     stats->address_spaces = mmk_mm_count_all();
     stats->objects = mmk_object_count();
     stats->slab_frames = mmk_slab_frames();
+    stats->committed = mmk_committed();
+    stats->commit_limit = mmk_commit_limit();
 }

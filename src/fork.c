@@ -13,7 +13,7 @@
  * On failure the child is discarded. What fork did to the parent then cannot be seen: its pages
  * are read-only, and the next write finds itself the only user again.
  */
-#include "mm.h"
+#include "account.h"
 
 #include "object.h"
 #include "table.h"
@@ -167,14 +167,15 @@ static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma)
 
     if (!new)
         return MMK_ENOMEM;
-    if (mmk_vma_tree_reserve(&child->vmas, 1, &reserve)) {
+    if (mmk_account_ask_copy(child, mmk_vma_flags(new), mmk_vma_end(new) - mmk_vma_start(new)) ||
+        mmk_vma_tree_reserve(&child->vmas, 1, &reserve)) {
         mmk_vma_free(new);
         return MMK_ENOMEM;
     }
     mmk_vma_link_object(new);
     mmk_vma_tree_insert(&child->vmas, new, &reserve);
     mmk_vma_tree_unreserve(&reserve);
-    child->virt_bytes += mmk_vma_end(vma) - mmk_vma_start(vma);
+    mmk_account_come(child, mmk_vma_flags(new), mmk_vma_end(new) - mmk_vma_start(new));
     return 0;
 }
 
@@ -186,13 +187,14 @@ static int copy_everything(struct mmk_mm *parent, struct copy *copy)
 
     copy->child->brk_start = parent->brk_start;
     copy->child->brk = parent->brk;
-    copy->child->mmap_base = parent->mmap_base;
+    mmk_limit_inherit(copy->child, parent);
     while (vma && !error) {
         error = copy_vma(copy->child, vma);
         if (!error)
             error = copy_entries(copy, vma);
         vma = mmk_vma_tree_find_rcu(&parent->vmas, mmk_vma_end(vma));
     }
+    mmk_account_settle(copy->child);
     return error;
 }
 

@@ -8,7 +8,7 @@
  */
 #include "map.h"
 
-#include "core.h"
+#include "account.h"
 #include "object.h"
 
 /* Offsets in an object stay below this, as its size does. */
@@ -79,13 +79,16 @@ static int decode(struct mapping *map, mmk_vaddr_t addr, uint64_t length, unsign
     map->offset = object ? offset : 0;
     map->fixed = (flags & (MMK_MAP_FIXED | MMK_MAP_FIXED_NOREPLACE)) != 0;
     map->replace = !(flags & MMK_MAP_FIXED_NOREPLACE);
-    map->vm_flags = prot;
+    map->vm_flags = prot | MMK_VM_MAY;
+    if ((flags & MMK_MAP_NORESERVE) && mmk_config.overcommit != MMK_OVERCOMMIT_NEVER)
+        map->vm_flags |= MMK_VM_NORESERVE;
     if (map->length == 0 || map->length > MMK_USER_END)
         return MMK_ENOMEM;
     if (object && offset > OFFSET_END - map->length)
         map->refused = MMK_EOVERFLOW;
     else
         map->refused = decode_type(flags, object, &map->vm_flags);
+    map->vm_flags = mmk_account_flags(map->vm_flags);
     return map->fixed ? decode_fixed(map) : 0;
 }
 
@@ -179,7 +182,7 @@ static struct mmk_vma *alloc_vma(struct mmk_mm *mm, const struct mapping *map)
 static int map_locked(struct mmk_mm *mm, const struct mapping *map)
 {
     struct mmk_vma_tree_reserve reserve;
-    struct mmk_unmap unmap;
+    struct mmk_unmap unmap = {.gone = {0}};
     bool replaces = overlaps(mm, map->addr, map->addr + map->length);
     struct mmk_vma *vma = alloc_vma(mm, map);
 
@@ -189,7 +192,8 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map)
         mmk_vma_free(vma);
         return MMK_ENOMEM;
     }
-    if (mmk_vma_tree_reserve(&mm->vmas, 2, &reserve)) {
+    if (mmk_account_ask_replace(mm, map->vm_flags, map->length, &unmap.gone) ||
+        mmk_vma_tree_reserve(&mm->vmas, 2, &reserve)) {
         if (replaces)
             mmk_unmap_cancel(&unmap);
         mmk_vma_free(vma);
@@ -213,6 +217,7 @@ static int map_anywhere(struct mmk_mm *mm, struct mapping *map)
         error = !map->replace && overlaps(mm, map->addr, map->addr + map->length) ? MMK_EEXIST : 0;
     if (!error)
         error = map->refused ? map->refused : map_locked(mm, map);
+    mmk_account_settle(mm);
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return error;
 }
@@ -255,7 +260,7 @@ static int grow_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to)
 {
     struct mapping map = {.addr = from,
                           .length = to - from,
-                          .vm_flags = MMK_VM_READ | MMK_VM_WRITE,
+                          .vm_flags = MMK_VM_READ | MMK_VM_WRITE | MMK_VM_MAY | MMK_VM_ACCOUNT,
                           .fixed = true,
                           .replace = false};
 
@@ -296,6 +301,7 @@ mmk_vaddr_t mmk_brk(struct mmk_mm *mm, mmk_vaddr_t brk)
     if (!error)
         mm->brk = brk;
     old = mm->brk;
+    mmk_account_settle(mm);
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return old;
 }

@@ -11,6 +11,7 @@
 /* What unmapping a range needs, and then what it has done so far. */
 struct mmk_unmap {
     mmk_vaddr_t start, end;
+    struct mmk_usage gone; /* what is mapped there counts for */
     struct mmk_vma *spare; /* upper part of a VMA that loses its middle */
     struct mmk_vma_tree_reserve reserve;
     mmk_vaddr_t low, high;      /* neighbours: end of the VMA below, start of the one above */

@@ -8,6 +8,7 @@
  */
 #include "mm.h"
 
+#include "account.h"
 #include "slab.h"
 #include "table.h"
 #include "tlb.h"
@@ -78,15 +79,6 @@ uint64_t mmk_mm_counter(const struct mmk_mm *mm, enum mmk_counter counter)
     return sum;
 }
 
-/* Mappings are placed below the stack's room and a random distance. */
-static mmk_vaddr_t choose_mmap_base(void)
-{
-    uint64_t random = (mmk_host_random() & (((uint64_t)1 << 28) - 1)) << MMK_PAGE_SHIFT;
-    uint64_t room = mmk_page_up(mmk_config.stack_limit) + mmk_page_up(mmk_config.stack_guard_gap);
-
-    return MMK_MAP_WINDOW - room - random;
-}
-
 static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_page *root)
 {
     unsigned level;
@@ -99,8 +91,9 @@ static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_pa
     mm->context.root = mmk_page_phys(root);
     mm->cpu = cpu;
     mm->brk_start = mm->brk = 0;
-    mm->mmap_base = choose_mmap_base();
-    mm->virt_bytes = 0;
+    mm->usage = (struct mmk_usage){0};
+    mm->charged = 0;
+    mmk_limit_init_mm(mm);
     mmk_a32_store(&mm->users, 1, MMK_RELAXED);
     mmk_a32_store(&mm->flush_pending, 0, MMK_RELAXED);
     mmk_a64_store(&mm->cpus, 0, MMK_RELAXED);
@@ -167,6 +160,7 @@ void mmk_mm_put(struct mmk_mm *mm)
     mmk_assert(mmk_a64_load(&mm->cpus, MMK_RELAXED) == 0,
                "P17 the root is freed after the last CPU has left");
     unmap_everything(mm);
+    mmk_account_exit_mm(mm);
     mmk_mm_count_table(mm, MMK_PT_LEVELS - 1, -1);
     mmk_table_free_root(mm->root);
     mmk_page_put(mmk_virt_to_page(mm->cpu));
@@ -214,7 +208,11 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     unsigned level;
 
     mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    stats->virt_bytes = mm->virt_bytes;
+    stats->virt_bytes = mm->usage.virt;
+    stats->data_bytes = mm->usage.data;
+    stats->stack_bytes = mm->usage.stack;
+    stats->locked_bytes = mm->usage.locked;
+    stats->committed_bytes = mm->usage.committed;
     stats->vmas = mm->vmas.count;
     mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     stats->rss_anon = mmk_mm_counter(mm, MMK_COUNT_RSS_ANON);

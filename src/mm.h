@@ -9,6 +9,7 @@
 
 #include "pt_shape.h"
 #include "vma_tree.h"
+#include <mmkit/limit.h>
 #include <mmkit/port/lock.h>
 #include <mmkit/port/percpu.h>
 #include <mmkit/port/tlb.h>
@@ -34,6 +35,15 @@ struct MMK_CACHE_ALIGNED mmk_mm_cpu {
     struct mmk_a64 tlb_gen;             /* its translations of the mm are as new as this (P17) */
 };
 
+/* What mappings count for, in bytes; account.h. */
+struct mmk_usage {
+    uint64_t virt;      /* all */
+    uint64_t data;      /* private, writable, no stacks */
+    uint64_t stack;     /* that grow down */
+    uint64_t locked;    /* LOCKED */
+    uint64_t committed; /* ACCOUNT */
+};
+
 struct mmk_mm {
     struct mmk_rwlock mmap_lock;
     struct mmk_vma_tree vmas;       /* M; RCU to read */
@@ -42,8 +52,11 @@ struct mmk_mm {
     struct mmk_tlb_context context; /* c */
     struct mmk_mm_cpu *cpu;         /* c: one for each CPU, in a block of their own */
     mmk_vaddr_t brk_start, brk;     /* M */
-    mmk_vaddr_t mmap_base;          /* c: mmk_mmap() looks for gaps below */
-    uint64_t virt_bytes;            /* M */
+    mmk_vaddr_t mmap_base;          /* M: mmk_mmap() looks for gaps below */
+    struct mmk_usage usage;         /* M: of its mappings */
+    uint64_t charged;               /* M: of what the library counts as committed; account.c */
+    uint64_t limit[MMK_LIMITS];     /* M: bytes */
+    bool lock_privilege;            /* M: MMK_LIMIT_MEMLOCK does not apply */
     struct mmk_a32 users;           /* a */
     struct mmk_a32 flush_pending;   /* a: operations with entries cleared and not flushed (P2) */
     struct mmk_a64 cpus;            /* a: CPUs that run it now */

@@ -3,18 +3,20 @@
  * protect.c - mprotect.
  *
  * VMAs are cut, changed and merged by reshape.c. What lies before a hole is changed and MMK_ENOMEM
- * is answered, as by Linux.
+ * is answered, as by Linux; so is what lies before a mapping that may not be changed so.
  *
  * Entries never gain the write permission from the VMA alone: a page that others may share stays
  * read-only until a write faults. One that is exclusive to the entry gains it at once.
  */
+#include "account.h"
 #include "range.h"
 #include "reshape.h"
 #include "zap.h"
 
 struct protect {
     struct mmk_gather *gather;
-    uint64_t flags; /* the VMA's new ones */
+    uint64_t flags;  /* the VMA's new ones */
+    bool has_memory; /* of its own, or swap: a marker for all we know */
 };
 
 /* What a present entry becomes. */
@@ -33,13 +35,15 @@ static mmk_pte_t protected_entry(const struct protect *protect, mmk_pte_t pte)
 
 static mmk_vaddr_t protect_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
 {
-    const struct protect *protect = (const struct protect *)arg;
+    struct protect *protect = (struct protect *)arg;
     struct mmk_a64 *entry = walk->entry;
     mmk_vaddr_t addr;
 
     for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, entry++) {
         mmk_pte_t old = mmk_pte_read(entry), new;
 
+        if (!mmk_pte_none(old) && !mmk_pte_special(old))
+            protect->has_memory = true;
         if (!mmk_pte_present(old))
             continue;
         do
@@ -51,11 +55,14 @@ static mmk_vaddr_t protect_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *ar
     return end;
 }
 
-static void protect_vma(const struct mmk_vma *vma, uint64_t flags, struct mmk_gather *gather)
+static void protect_vma(struct mmk_vma *vma, struct mmk_gather *gather)
 {
-    struct protect protect = {gather, flags};
+    struct protect protect = {gather, mmk_vma_flags(vma), false};
 
     mmk_range_for_each_leaf(gather, mmk_vma_start(vma), mmk_vma_end(vma), protect_leaf, &protect);
+    /* Anonymous memory that was never written, and now cannot be, is no longer committed. */
+    if (!(protect.flags & MMK_VM_WRITE) && !vma->object && !protect.has_memory)
+        mmk_account_free(vma);
 }
 
 static void perform(struct mmk_mm *mm, struct mmk_reshape *reshape)
@@ -69,19 +76,58 @@ static void perform(struct mmk_mm *mm, struct mmk_reshape *reshape)
         struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
 
         if (mmk_reshape_set(reshape, vma))
-            protect_vma(vma, mmk_vma_flags(vma), &gather);
+            protect_vma(vma, &gather);
         addr = mmk_vma_end(vma);
     }
     mmk_gather_finish(&gather);
     mmk_reshape_merge(mm, reshape);
 }
 
+/* May [start, end) of vma have this protection? `next`: see mmk_account_ask_turn(). */
+static int ask_vma(const struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end, unsigned prot,
+                   struct mmk_usage *next)
+{
+    uint64_t old_flags = mmk_vma_flags(vma);
+    uint64_t flags = mmk_account_flags((old_flags & ~(uint64_t)MMK_VM_PROT) | prot);
+
+    if (((uint64_t)prot << MMK_VM_MAY_SHIFT) & ~old_flags)
+        return MMK_EACCES;
+    if (flags == old_flags)
+        return 0;
+    return mmk_account_ask_turn(vma->mm, next, old_flags, flags, end - start);
+}
+
+/* How far it goes: to `end`, to the first hole, or to a mapping that refuses. */
+static mmk_vaddr_t ask(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, unsigned prot,
+                       int *error)
+{
+    struct mmk_usage next = mm->usage;
+    mmk_vaddr_t addr = start;
+
+    *error = 0;
+    while (addr < end) {
+        const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+        mmk_vaddr_t stop;
+
+        if (!vma || mmk_vma_start(vma) > addr) {
+            *error = MMK_ENOMEM;
+            break;
+        }
+        stop = mmk_min(end, mmk_vma_end(vma));
+        *error = ask_vma(vma, addr, stop, prot, &next);
+        if (*error)
+            break;
+        addr = stop;
+    }
+    return addr;
+}
+
 /* => mmap lock held for writing */
 static int protect_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, unsigned prot)
 {
-    mmk_vaddr_t stop = mmk_vma_first_hole(mm, start, end);
     struct mmk_reshape reshape;
-    int error;
+    int error, refused;
+    mmk_vaddr_t stop = ask(mm, start, end, prot, &refused);
 
     if (stop > start) {
         error = mmk_reshape_prepare(mm, &reshape, start, stop, MMK_VM_PROT, prot);
@@ -89,7 +135,7 @@ static int protect_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
             return error;
         perform(mm, &reshape);
     }
-    return stop < end ? MMK_ENOMEM : 0;
+    return refused;
 }
 
 int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned prot)
@@ -107,6 +153,7 @@ int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned 
         return MMK_EINVAL;
     mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
     error = protect_locked(mm, addr, end, prot);
+    mmk_account_settle(mm);
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return error;
 }

@@ -7,6 +7,8 @@
  */
 #include "reshape.h"
 
+#include "account.h"
+
 static struct mmk_vma *at(struct mmk_mm *mm, mmk_vaddr_t addr)
 {
     return mmk_vma_tree_find_rcu(&mm->vmas, addr);
@@ -26,7 +28,7 @@ mmk_vaddr_t mmk_vma_first_hole(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t
 
 static uint64_t new_flags(const struct mmk_reshape *reshape, const struct mmk_vma *vma)
 {
-    return (mmk_vma_flags(vma) & ~reshape->clear) | reshape->set;
+    return mmk_account_flags((mmk_vma_flags(vma) & ~reshape->clear) | reshape->set);
 }
 
 /* The VMA that must be cut at addr: it has addr inside, and changes on one side only. */
@@ -94,6 +96,7 @@ bool mmk_reshape_set(const struct mmk_reshape *reshape, struct mmk_vma *vma)
 
     if (flags == mmk_vma_flags(vma))
         return false;
+    mmk_account_turn(vma->mm, mmk_vma_flags(vma), flags, mmk_vma_end(vma) - mmk_vma_start(vma));
     mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
     return true;
 }

@@ -12,6 +12,7 @@
  */
 #include "map.h"
 
+#include "account.h"
 #include "zap.h"
 
 /* The VMA that has addr inside, not at its start; NULL: none. */
@@ -20,6 +21,20 @@ static struct mmk_vma *straddles(struct mmk_mm *mm, mmk_vaddr_t addr)
     struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
 
     return vma && mmk_vma_start(vma) < addr ? vma : NULL;
+}
+
+/* What is mapped in the range counts for. */
+static void add_up(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, struct mmk_usage *usage)
+{
+    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+
+    *usage = (struct mmk_usage){0};
+    while (vma && mmk_vma_start(vma) < end) {
+        mmk_usage_add(
+            usage, mmk_vma_flags(vma),
+            (int64_t)(mmk_min(end, mmk_vma_end(vma)) - mmk_max(start, mmk_vma_start(vma))));
+        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+    }
 }
 
 int mmk_unmap_prepare(struct mmk_mm *mm, struct mmk_unmap *unmap, mmk_vaddr_t start,
@@ -34,9 +49,11 @@ int mmk_unmap_prepare(struct mmk_mm *mm, struct mmk_unmap *unmap, mmk_vaddr_t st
     unmap->removed = NULL;
     if (mmk_vma_tree_reserve(&mm->vmas, 3, &unmap->reserve))
         return MMK_ENOMEM;
+    add_up(mm, start, end, &unmap->gone);
     if (!head || mmk_vma_end(head) <= end)
         return 0;
-    unmap->spare = mmk_vma_alloc_upper(head, end);
+    if (mmk_account_ask_maps(mm, 1))
+        unmap->spare = mmk_vma_alloc_upper(head, end);
     if (unmap->spare)
         return 0;
     mmk_vma_tree_unreserve(&unmap->reserve);
@@ -68,19 +85,6 @@ static void trim_ends(struct mmk_mm *mm, struct mmk_unmap *unmap)
     unmap->trimmed[1] = tail;
 }
 
-/* Bytes of the range that are mapped. */
-static uint64_t mapped_bytes(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
-{
-    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
-    uint64_t bytes = 0;
-
-    while (vma && mmk_vma_start(vma) < end) {
-        bytes += mmk_min(end, mmk_vma_end(vma)) - mmk_max(start, mmk_vma_start(vma));
-        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
-    }
-    return bytes;
-}
-
 /* The VMAs wholly inside the range leave the tree and wait in `removed`. */
 static void remove_whole(struct mmk_mm *mm, struct mmk_unmap *unmap)
 {
@@ -100,7 +104,7 @@ void mmk_unmap_detach(struct mmk_mm *mm, struct mmk_unmap *unmap)
 {
     struct mmk_vma *below, *above;
 
-    mm->virt_bytes -= mapped_bytes(mm, unmap->start, unmap->end);
+    mmk_usage_sub(&mm->usage, &unmap->gone);
     trim_ends(mm, unmap);
     remove_whole(mm, unmap);
     below = mmk_vma_tree_prev_rcu(&mm->vmas, unmap->start);
@@ -157,6 +161,7 @@ int mmk_munmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length)
         return error;
     }
     mmk_unmap_detach(mm, &unmap);
+    mmk_account_settle(mm);
     mmk_rw_downgrade(&mm->mmap_lock);
     mmk_unmap_zap(mm, &unmap);
     mmk_unmap_finish(&unmap);

@@ -20,6 +20,14 @@
 #define MMK_VM_PROT      0x0007u
 #define MMK_VM_SHARED    0x0008u
 #define MMK_VM_GROWSDOWN 0x0010u
+#define MMK_VM_MAYREAD   0x0020u /* these three: what mprotect may allow, in the same order */
+#define MMK_VM_MAYWRITE  0x0040u
+#define MMK_VM_MAYEXEC   0x0080u
+#define MMK_VM_MAY       0x00e0u
+#define MMK_VM_MAY_SHIFT 5
+#define MMK_VM_LOCKED    0x0100u
+#define MMK_VM_NORESERVE 0x2000u /* never counts as committed */
+#define MMK_VM_ACCOUNT   0x4000u /* counts as committed */
 
 struct mmk_vma {
     struct mmk_a64 start, end;    /* bytes, page multiples, start < end */

@@ -7,7 +7,7 @@
  */
 #include "map.h"
 
-#include "core.h"
+#include "account.h"
 
 struct mmk_vma *mmk_vma_alloc_upper(const struct mmk_vma *vma, mmk_vaddr_t addr)
 {
@@ -89,7 +89,7 @@ void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_r
     bool below = lower && same_kind(lower, vma);
     bool above = upper && same_kind(upper, vma);
 
-    mm->virt_bytes += end - start;
+    mmk_account_come(mm, mmk_vma_flags(vma), end - start);
     if (below) {
         extend(lower, mmk_vma_start(lower), end, vma, reserve);
         if (above)
@@ -107,7 +107,7 @@ static bool may_grow_to(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_
 {
     const struct mmk_vma *below = mmk_vma_tree_prev_rcu(&mm->vmas, mmk_vma_start(vma));
 
-    if (start < mmk_config.mmap_min_addr || mmk_vma_end(vma) - start > mmk_config.stack_limit)
+    if (start < mmk_config.mmap_min_addr || mmk_vma_end(vma) - start > mm->limit[MMK_LIMIT_STACK])
         return false;
     if (!below)
         return true;
@@ -119,8 +119,8 @@ static bool may_grow_to(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_
 /* => mmap lock held for writing */
 static enum mmk_fault_result grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr)
 {
-    struct mmk_vma_tree_reserve reserve;
     mmk_vaddr_t start = mmk_page_down(addr);
+    uint64_t growth;
 
     if (!vma)
         return MMK_FAULT_SEGV_MAPERR;
@@ -128,11 +128,12 @@ static enum mmk_fault_result grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_va
         return MMK_FAULT_DONE; /* another thread was first */
     if (!(mmk_vma_flags(vma) & MMK_VM_GROWSDOWN) || !may_grow_to(mm, vma, start))
         return MMK_FAULT_SEGV_MAPERR;
-    if (mmk_vma_tree_reserve(&mm->vmas, 1, &reserve))
-        return MMK_FAULT_OOM;
-    mm->virt_bytes += mmk_vma_start(vma) - start;
-    mmk_vma_tree_resize(&mm->vmas, vma, start, mmk_vma_end(vma), &reserve);
-    mmk_vma_tree_unreserve(&reserve);
+    growth = mmk_vma_start(vma) - start;
+    if (((mmk_vma_flags(vma) & MMK_VM_LOCKED) && !mmk_account_ask_lock(mm, growth)) ||
+        mmk_account_ask(mm, mmk_vma_flags(vma), growth))
+        return MMK_FAULT_SEGV_MAPERR;
+    mmk_account_come(mm, mmk_vma_flags(vma), growth);
+    mmk_vma_tree_resize(&mm->vmas, vma, start, mmk_vma_end(vma), NULL);
     return MMK_FAULT_DONE;
 }
 
@@ -143,6 +144,7 @@ enum mmk_fault_result mmk_stack_grow(struct mmk_mm *mm, mmk_vaddr_t addr, struct
     mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
     *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
     result = grow(mm, *vma, addr);
+    mmk_account_settle(mm);
     if (result == MMK_FAULT_DONE)
         mmk_rw_downgrade(&mm->mmap_lock);
     else

@@ -156,6 +156,7 @@ static bool start_machine(const struct replay *replay)
                                     .mmkit = MMK_CONFIG_DEFAULT};
 
     config.mmkit.table_policy = replay->options->policy;
+    config.mmkit.overcommit = MMK_OVERCOMMIT_ALWAYS; /* Linux, with its memory, has allowed it */
     if (machine_create(&config) != 0) {
         complain_memory(replay);
         return false;

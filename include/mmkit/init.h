@@ -27,18 +27,32 @@ enum mmk_table_policy {
     MMK_TABLES_NEVER,     /* at unmap only, when wholly between the neighbouring mappings */
 };
 
+/* Whether memory is promised that may not be there when it is used; Linux: vm.overcommit_memory. */
+enum mmk_overcommit {
+    MMK_OVERCOMMIT_HEURISTIC, /* refuses one mapping that is larger than all memory */
+    MMK_OVERCOMMIT_ALWAYS,    /* refuses nothing */
+    MMK_OVERCOMMIT_NEVER,     /* refuses what would go beyond the commit limit */
+};
+
+#define MMK_OVERCOMMIT_RATIO_MAX 10000
+
 struct mmk_config {
     enum mmk_table_policy table_policy;
     uint64_t mmap_min_addr;   /* lowest address that mmk_mmap() chooses or accepts; page multiple */
     uint64_t stack_limit;     /* largest size of a mapping that grows down, in bytes */
     uint64_t stack_guard_gap; /* bytes kept free below one; Linux: 1 MiB */
     unsigned table_stock;     /* zeroed tables kept per CPU; 0 to 64 */
+    unsigned max_map_count;   /* mappings of one address space; Linux: vm.max_map_count */
+    enum mmk_overcommit overcommit;
+    unsigned overcommit_ratio;  /* NEVER: the limit, in percent of all frames; 0 to 10000 */
+    uint64_t overcommit_kbytes; /* NEVER: the limit in KiB, instead, unless 0 */
 };
 
 /* Linux's values: policy mmkit, 64 KiB, 8 MiB, 1 MiB, 16. */
 #define MMK_CONFIG_DEFAULT                                                                         \
     {                                                                                              \
-        MMK_TABLES_MMKIT, (uint64_t)64 << 10, (uint64_t)8 << 20, (uint64_t)1 << 20, 16             \
+        MMK_TABLES_MMKIT, (uint64_t)64 << 10, (uint64_t)8 << 20, (uint64_t)1 << 20, 16, 65530,     \
+            MMK_OVERCOMMIT_HEURISTIC, 50, 0                                                        \
     }
 
 /*

@@ -37,7 +37,7 @@ struct mmk_mm;
 #define MMK_MAP_GROWSDOWN       0x0100
 #define MMK_MAP_DENYWRITE       0x0800  /* ignored */
 #define MMK_MAP_EXECUTABLE      0x1000  /* ignored */
-#define MMK_MAP_NORESERVE       0x4000  /* ignored: nothing is reserved */
+#define MMK_MAP_NORESERVE       0x4000  /* not committed, unless MMK_OVERCOMMIT_NEVER */
 #define MMK_MAP_STACK           0x20000 /* ignored, as by Linux */
 #define MMK_MAP_FIXED_NOREPLACE 0x100000
 

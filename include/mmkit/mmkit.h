@@ -9,6 +9,7 @@
 #include <mmkit/fault.h>
 #include <mmkit/host.h>
 #include <mmkit/init.h>
+#include <mmkit/limit.h>
 #include <mmkit/mm.h>
 #include <mmkit/object.h>
 #include <mmkit/page.h>

@@ -17,6 +17,10 @@ extern "C" {
 /* One address space. */
 struct mmk_mm_stats {
     uint64_t virt_bytes;               /* mapped, touched or not */
+    uint64_t data_bytes;               /* of these: private, writable, not growing down */
+    uint64_t stack_bytes;              /* growing down */
+    uint64_t locked_bytes;             /* locked */
+    uint64_t committed_bytes;          /* what would be needed, if all of it were written */
     uint64_t vmas;                     /* mappings */
     uint64_t rss_anon;                 /* entries, in pages: private anonymous memory */
     uint64_t rss_file;                 /* entries: pages of objects with operations */
@@ -53,6 +57,8 @@ struct mmk_stats {
     uint64_t address_spaces; /* that exist */
     uint64_t objects;        /* that exist */
     uint64_t slab_frames;    /* holding mmkit's own small objects */
+    uint64_t committed;      /* bytes, of all address spaces and shared anonymous objects */
+    uint64_t commit_limit;   /* bytes that may be committed in mode MMK_OVERCOMMIT_NEVER */
 };
 
 void mmk_stats_read(struct mmk_stats *stats);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <machine.h>
+#include "account.h"
 #include "frame.h"
 #include "mm.h"
 #include "object.h"
@@ -71,6 +72,15 @@ static inline struct mmk_mm *new_mm(void)
     return new;
 }
 
+/* Linux's defaults, but that mappings may be larger than the machine's little memory. */
+static inline struct mmk_config fixture_config(void)
+{
+    struct mmk_config config = MMK_CONFIG_DEFAULT;
+
+    config.overcommit = MMK_OVERCOMMIT_ALWAYS;
+    return config;
+}
+
 static inline int fixture_setup_with(const struct mmk_config *config)
 {
     const struct machine_config machine = {.memory = 64 * MIB, .cpus = 3, .mmkit = *config};
@@ -88,7 +98,7 @@ static inline int fixture_setup_with(const struct mmk_config *config)
 
 static inline int fixture_setup(void **state)
 {
-    const struct mmk_config config = MMK_CONFIG_DEFAULT;
+    const struct mmk_config config = fixture_config();
 
     (void)state;
     return fixture_setup_with(&config);
@@ -107,7 +117,8 @@ static inline int fixture_teardown(void **state)
     mmk_check_frames();
     stats = stats_now();
     back = stats.frames_free == fixture_frames && stats.address_spaces == 0 && stats.objects == 0 &&
-           stats.tables_linked == 0 && stats.tables_waiting == 0 && stats.tables_stock == 0;
+           stats.tables_linked == 0 && stats.tables_waiting == 0 && stats.tables_stock == 0 &&
+           stats.committed == 0;
     if (!back)
         print_message("left: %ld frames, %lu address spaces, %lu objects, %lu tables\n",
                       (long)(fixture_frames - stats.frames_free),

@@ -58,6 +58,16 @@ static void set_flags(mmk_vaddr_t addr, uint64_t flags)
     mmk_a64_store(&peek_vma(mm, addr)->flags, flags, MMK_RELAXED);
 }
 
+/* And counts it, so that the entries are what is wrong. */
+static void set_prot(mmk_vaddr_t addr, unsigned prot)
+{
+    struct mmk_vma *vma = peek_vma(mm, addr);
+    uint64_t old_flags = mmk_vma_flags(vma), flags = (old_flags & ~(uint64_t)MMK_VM_PROT) | prot;
+
+    mmk_account_turn(mm, old_flags, flags, mmk_vma_end(vma) - mmk_vma_start(vma));
+    set_flags(addr, flags);
+}
+
 /* ---- the breakings ------------------------------------------------------------------------------
  */
 
@@ -145,7 +155,7 @@ static void flush_left_pending(void)
 
 static void virt_wrong(void)
 {
-    mm->virt_bytes += PAGE;
+    mm->usage.virt += PAGE;
 }
 
 static void vmas_wrong(void)
@@ -226,12 +236,12 @@ static void no_frame(void)
 
 static void accessible_though_none(void)
 {
-    set_flags(anon, 0);
+    set_prot(anon, MMK_PROT_NONE);
 }
 
 static void writable_though_not(void)
 {
-    set_flags(anon, MMK_VM_READ);
+    set_prot(anon, MMK_PROT_READ);
 }
 
 static void executable_though_not(void)
@@ -345,7 +355,7 @@ static const struct {
     {rss_file_wrong, "C1 RSS"},
     {tables_wrong, "C1 tables"},
     {flush_left_pending, "P2 no flush is pending"},
-    {virt_wrong, "C1 virt_bytes"},
+    {virt_wrong, "C1 mapped bytes"},
     {vmas_wrong, "VT6 the tree's count"},
     {mapcount_zero, "F1 every mapping of an anonymous page"},
     {refs_too_low, "F1 every mapping of an anonymous page"},

@@ -20,7 +20,7 @@
 /* The machine once for each policy. */
 static int setup_policy(enum mmk_table_policy policy)
 {
-    struct mmk_config config = MMK_CONFIG_DEFAULT;
+    struct mmk_config config = fixture_config();
 
     config.table_policy = policy;
     return fixture_setup_with(&config);
