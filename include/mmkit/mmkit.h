@@ -16,5 +16,6 @@
 #include <mmkit/stats.h>
 #include <mmkit/tlb.h>
 #include <mmkit/types.h>
+#include <mmkit/user.h>
 
 #endif

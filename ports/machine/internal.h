@@ -88,6 +88,12 @@ bool machine_mmu_init(struct machine_mmu *mmu, unsigned tlb_entries);
 void machine_mmu_free(struct machine_mmu *mmu);
 
 /*
+ * Host address of `addr` for an access by the kernel; NULL: it faults. Good until the CPU looks for
+ * interrupts again.
+ */
+void *machine_translate(struct machine_cpu *cpu, mmk_vaddr_t addr, bool write);
+
+/*
  * rcu.c: the thread that runs callbacks, as virtual CPU `cpu`. It outlives mmkit, which may wait
  * for callbacks while it starts and stops: start, mmk_init(), online, ..., mmk_shutdown(), stop.
  * => start: 0 or MMK_ENOMEM

@@ -8,7 +8,8 @@
  *
  * K1 Whoever waits for a lock holds none that ranks after it, nor one of its class at the same or
  *    a higher address.
- * K2 Nothing sleeps with a spin lock held, inside an RCU read section, or with interrupts off.
+ * K2 Nothing sleeps with a spin lock held, inside an RCU read section, with interrupts off, or in
+ *    the middle of a user access.
  * K3 A lock is released by the thread that took it, under the class it was taken with.
  *
  * A loop over a handful of entries: some tens of instructions. Rejected: a graph of the orders
@@ -103,4 +104,5 @@ void machine_note_may_sleep(void)
         return; /* not a CPU, so in none of the contexts below */
     mmk_assert(!urcu_memb_read_ongoing(), "K2 sleeps inside an RCU read section");
     mmk_assert(mmk_interrupts_on(), "K2 sleeps with interrupts off");
+    mmk_assert(!machine_self->user_open, "K2 sleeps inside a user access");
 }

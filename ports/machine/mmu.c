@@ -22,10 +22,9 @@
  *
  * Large pages are cached in pieces of 4 KiB. An ASID that may have such pieces is flushed as a
  * whole when one page is to be flushed, since any address in the large page names it.
- *
- * Guest data moves by relaxed atomics: programs may race, and that is no fault of the host's.
  */
 #include "internal.h"
+#include "pieces.h"
 
 #include <mmkit/fault.h>
 #include <stdlib.h>
@@ -360,22 +359,31 @@ MMK_ALWAYS_INLINE void *tlb_find(struct machine_mmu *mmu, mmk_vaddr_t addr, uint
     return mmk_phys_to_virt((entry->frame & PT_ADDRESS) | (addr & (MMK_PAGE_SIZE - 1)));
 }
 
+/* By a walk, once what the TLB had for the page is dropped. => host address; NULL: a fault */
+static void *translate_again(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
+{
+    if (mmk_unlikely(mmk_a32_load(&cpu->vcpu.pending, MMK_RELAXED)))
+        machine_take_interrupts(cpu);
+    drop_page(&cpu->mmu, cpu->mmu.asid, addr);
+    if (!canonical(addr) || !walk_tables(cpu, addr, access))
+        return NULL;
+    machine_count(&cpu->counters.misses);
+    return tlb_find(&cpu->mmu, addr, 0);
+}
+
 /* => host address; NULL: the access fails for the reason in *result */
 static MMK_NOINLINE void *translate_slow(struct machine_cpu *cpu, mmk_vaddr_t addr,
                                          enum mmk_access access, enum mmk_fault_result *result)
 {
     unsigned tries;
+    void *found;
 
     if (!cpu->mmu.mm)
         mmk_host_panic(__FILE__, __LINE__, "machine: access without an address space loaded");
     for (tries = 0; tries < LIVELOCK; tries++) {
-        if (mmk_unlikely(mmk_a32_load(&cpu->vcpu.pending, MMK_RELAXED)))
-            machine_take_interrupts(cpu);
-        drop_page(&cpu->mmu, cpu->mmu.asid, addr);
-        if (canonical(addr) && walk_tables(cpu, addr, access)) {
-            machine_count(&cpu->counters.misses);
-            return tlb_find(&cpu->mmu, addr, 0);
-        }
+        found = translate_again(cpu, addr, access);
+        if (found)
+            return found;
         machine_count(&cpu->counters.faults);
         *result = mmk_fault(cpu->mmu.mm, addr, access);
         if (*result == MMK_FAULT_RETRY)
@@ -400,6 +408,15 @@ MMK_ALWAYS_INLINE void *translate_fast(struct machine_cpu *cpu, mmk_vaddr_t addr
     return found;
 }
 
+void *machine_translate(struct machine_cpu *cpu, mmk_vaddr_t addr, bool write)
+{
+    void *found = translate_fast(cpu, addr, write ? TLB_STORE : 0);
+
+    if (found || !cpu->mmu.mm)
+        return found;
+    return translate_again(cpu, addr, write ? MMK_ACCESS_WRITE : MMK_ACCESS_READ);
+}
+
 /* Host address of `addr`; NULL: why is in *result. No interrupt is taken after this looks. */
 static void *translate(struct machine_cpu *cpu, mmk_vaddr_t addr, uint64_t rights,
                        enum mmk_access access, enum mmk_fault_result *result)
@@ -409,69 +426,10 @@ static void *translate(struct machine_cpu *cpu, mmk_vaddr_t addr, uint64_t right
     return found ? found : translate_slow(cpu, addr, access, result);
 }
 
-MMK_ALWAYS_INLINE void load_word(const void *ram, void *to)
-{
-    uint64_t word = __atomic_load_n((const uint64_t *)ram, __ATOMIC_RELAXED);
-
-    memcpy(to, &word, sizeof(word));
-}
-
-MMK_ALWAYS_INLINE void store_word(void *ram, const void *from)
-{
-    uint64_t word;
-
-    memcpy(&word, from, sizeof(word));
-    __atomic_store_n((uint64_t *)ram, word, __ATOMIC_RELAXED);
-}
-
-/* One naturally aligned piece: the widest that fits. Aligned words are never torn. */
-static size_t load_piece(const void *ram, void *to, size_t size)
-{
-    uintptr_t at = (uintptr_t)ram;
-    uint32_t half;
-
-    if (size >= 8 && at % 8 == 0) {
-        load_word(ram, to);
-        return 8;
-    }
-    if (size >= 4 && at % 4 == 0) {
-        half = __atomic_load_n((const uint32_t *)ram, __ATOMIC_RELAXED);
-        memcpy(to, &half, 4);
-        return 4;
-    }
-    *(uint8_t *)to = __atomic_load_n((const uint8_t *)ram, __ATOMIC_RELAXED);
-    return 1;
-}
-
-static size_t store_piece(void *ram, const void *from, size_t size)
-{
-    uintptr_t at = (uintptr_t)ram;
-    uint32_t half;
-
-    if (size >= 8 && at % 8 == 0) {
-        store_word(ram, from);
-        return 8;
-    }
-    if (size >= 4 && at % 4 == 0) {
-        memcpy(&half, from, 4);
-        __atomic_store_n((uint32_t *)ram, half, __ATOMIC_RELAXED);
-        return 4;
-    }
-    __atomic_store_n((uint8_t *)ram, *(const uint8_t *)from, __ATOMIC_RELAXED);
-    return 1;
-}
-
 /* Most accesses: worth a path without loops. */
 MMK_ALWAYS_INLINE bool is_word(mmk_vaddr_t addr, size_t size)
 {
     return size == sizeof(uint64_t) && addr % sizeof(uint64_t) == 0;
-}
-
-static size_t in_page(mmk_vaddr_t addr, size_t size)
-{
-    size_t left = (size_t)(MMK_PAGE_SIZE - (addr & (MMK_PAGE_SIZE - 1)));
-
-    return size < left ? size : left;
 }
 
 static MMK_NOINLINE enum mmk_fault_result load_any(struct machine_cpu *cpu, mmk_vaddr_t addr,

@@ -26,6 +26,7 @@
  * #define MMK_PORT_PAGE_OPS  <mmkit/port/directmap.h>  memset, memcpy
  * #define MMK_PORT_LOCK_NOTE <mmkit/port/annotate.h>   nothing
  * #define MMK_PORT_INJECT    <mmkit/port/annotate.h>   nothing
+ * #define MMK_PORT_USER      <mmkit/port/user.h>       user memory through the page tables
  * #define MMK_MAX_CPUS       <mmkit/port/cpu.h>        16
  */
 

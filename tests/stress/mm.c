@@ -734,11 +734,11 @@ static void fork_op(struct mmk_mm *parent)
     if (!done(error))
         return;
     mmk_a32_fetch_add(&world.forks, 1, MMK_RELAXED);
-    machine_switch_mm(child);
+    enter_mm(child);
     if (parent == world.mm)
         child_own(child);
     child_visit(child);
-    machine_switch_mm(world.mm);
+    enter_mm(world.mm);
     if (pthread_mutex_trylock(&slot->lock) == 0) {
         old = slot->mm;
         slot->mm = child;
@@ -763,9 +763,9 @@ static void visit_op(void)
     pthread_mutex_unlock(&slot->lock);
     if (!child)
         return;
-    machine_switch_mm(child);
+    enter_mm(child);
     child_visit(child);
-    machine_switch_mm(world.mm);
+    enter_mm(world.mm);
     if (random_below(4) == 0)
         fork_op(child);
     mmk_mm_put(child);
@@ -837,9 +837,9 @@ static uint64_t check_mm(struct mmk_mm *mm)
     uint64_t tables = 0;
     unsigned level;
 
-    machine_switch_mm(mm);
+    enter_mm(mm);
     check_file();
-    machine_switch_mm(world.mm);
+    enter_mm(world.mm);
     mmk_check(mm);
     mmk_mm_stats(mm, &stats);
     for (level = 0; level < MMK_STATS_LEVELS; level++)
@@ -880,7 +880,7 @@ static void *run(void *argument)
     self = argument;
     stress_thread_begin(self->id);
     machine_cpu_attach(self->id);
-    machine_switch_mm(world.mm);
+    enter_mm(world.mm);
     while (!world.stop) {
         for (i = 0; i < ROUND_OPS; i++)
             one_op();

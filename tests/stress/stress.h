@@ -29,7 +29,8 @@ static __thread struct {
     unsigned thread;
     uint64_t random; /* never 0 */
     uint64_t ops;
-    bool injected; /* an allocation was made to fail in the last call */
+    bool injected;     /* an allocation was made to fail in the last call */
+    struct mmk_mm *mm; /* loaded */
     unsigned disturbed;
     timer_t timer;
 } stress;
@@ -190,6 +191,13 @@ static inline int map_fixed(mmk_vaddr_t addr, uint64_t length, unsigned prot, un
     return result > 0 ? 0 : (int)result;
 }
 
+/* Loads mm on this CPU; NULL: none. */
+static inline void enter_mm(struct mmk_mm *mm)
+{
+    machine_switch_mm(mm);
+    stress.mm = mm;
+}
+
 /* --- accesses -------------------------------------------------------------------------------- */
 
 #define MAY(result) (1u << (result))
@@ -206,20 +214,54 @@ static inline bool legal(enum mmk_fault_result result, mmk_vaddr_t addr, unsigne
     return result == MMK_FAULT_DONE;
 }
 
+/*
+ * Now and then the kernel makes the access for the program, in each of its ways. => false: it could
+ * not, or it was not its turn; the program's own access says why
+ */
+static inline bool kernel_load(mmk_vaddr_t addr, uint64_t *word)
+{
+    unsigned kind = random_below(32);
+    size_t left = 1;
+
+    if (kind == 0)
+        CALL(left, mmk_copy_from_user(stress.mm, word, addr, sizeof(*word)));
+    else if (kind == 1)
+        CALL(left, sizeof(*word) - mmk_mm_read(stress.mm, addr, word, sizeof(*word)));
+    else if (kind == 2)
+        left = mmk_copy_from_user_nofault(stress.mm, word, addr, sizeof(*word));
+    return left == 0;
+}
+
+static inline bool kernel_store(mmk_vaddr_t addr, const uint64_t *word)
+{
+    unsigned kind = random_below(32);
+    size_t left = 1;
+
+    if (kind == 0)
+        CALL(left, mmk_copy_to_user(stress.mm, addr, word, sizeof(*word)));
+    else if (kind == 1)
+        CALL(left, sizeof(*word) - mmk_mm_write(stress.mm, addr, word, sizeof(*word)));
+    else if (kind == 2)
+        left = mmk_copy_to_user_nofault(stress.mm, addr, word, sizeof(*word));
+    return left == 0;
+}
+
 /* Each: => true: done; false: an outcome that `may` allows, or no memory because it was to */
 static inline bool load(mmk_vaddr_t addr, uint64_t *word, unsigned may)
 {
-    enum mmk_fault_result result;
+    enum mmk_fault_result result = MMK_FAULT_DONE;
 
-    CALL(result, machine_load(addr, word, sizeof(*word)));
+    if (!kernel_load(addr, word))
+        CALL(result, machine_load(addr, word, sizeof(*word)));
     return legal(result, addr, may);
 }
 
 static inline bool store(mmk_vaddr_t addr, uint64_t word, unsigned may)
 {
-    enum mmk_fault_result result;
+    enum mmk_fault_result result = MMK_FAULT_DONE;
 
-    CALL(result, machine_store(addr, &word, sizeof(word)));
+    if (!kernel_store(addr, &word))
+        CALL(result, machine_store(addr, &word, sizeof(word)));
     return legal(result, addr, may);
 }
 

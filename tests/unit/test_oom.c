@@ -271,6 +271,16 @@ static int call_write(void)
     return call_fault(BASE + 7 * PAGE + 5, MMK_ACCESS_WRITE);
 }
 
+static int call_copy_to_user(void)
+{
+    return mmk_copy_to_user(mm, BASE + 7 * PAGE + 5, &mm, sizeof(mm)) ? MMK_ENOMEM : 0;
+}
+
+static int call_write_remote(void)
+{
+    return mmk_mm_write(mm, BASE + 7 * PAGE + 5, &mm, sizeof(mm)) == sizeof(mm) ? 0 : MMK_ENOMEM;
+}
+
 static int call_grow_stack(void)
 {
     return call_fault(BASE - 3 * PAGE, MMK_ACCESS_WRITE);
@@ -481,6 +491,9 @@ static const struct oom_case cases[] = {
     {"write to a private file", with_private_file, call_write, 0},
     {"write over a private file's page", with_private_file_read, call_write, 0},
     {"grow stack", with_stack, call_grow_stack, AROUND | GROWS}, /* as above */
+    {"copy to a program", with_untouched, call_copy_to_user, 0},
+    {"copy to a forked page", with_forked, call_copy_to_user, 0},
+    {"write to an address space", with_private_file_read, call_write_remote, 0},
     {"create object", nothing, call_create_object, 0},
     {"shrink object", with_private_file, call_shrink_object, 0},
     {"shrink shared memory", with_shmem, call_shrink_object, 0},

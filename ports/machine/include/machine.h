@@ -64,6 +64,13 @@ MMK_MUST_CHECK enum mmk_fault_result machine_fetch(
     mmk_vaddr_t addr); /* one byte of an instruction */
 
 /*
+ * The kernel's accesses to user memory (mmk_copy_to_user() ...): by the CPU's MMU, which is the
+ * default, or, `true`, as in a kernel that has none of the program's memory mapped: by the page
+ * tables, in software. => nothing runs
+ */
+void machine_user_by_tables(bool by_tables);
+
+/*
  * Fault injection for tests, per thread: the `n`th allocation from now (0 = the next) fails; with
  * `onward`, all later ones too. machine_fail_stop() turns it off and says whether any has failed.
  */

@@ -6,6 +6,7 @@
 struct machine_vcpu {
     unsigned number;
     bool interrupts_off; /* in the handler, or between mmk_percpu_enter() and leave */
+    bool user_open;      /* between mmk_user_begin() and mmk_user_end() */
     uint64_t rcu_tag;    /* its address stands for "read sections ended here" to TSan */
     struct mmk_a32 pending MMK_CACHE_ALIGNED; /* an interrupt was sent and not taken yet */
 };

@@ -14,6 +14,7 @@
 #define MMK_PORT_PAGE_OPS  "machine_page_ops.h"
 #define MMK_PORT_TLB       "machine_tlb.h"
 #define MMK_PORT_INJECT    "machine_inject.h"
+#define MMK_PORT_USER      "machine_user.h"
 
 #ifndef MACHINE_NO_LOCK_CHECK /* for benchmarks: no checks of lock order and context */
 #define MMK_PORT_LOCK_NOTE "machine_lock_note.h"

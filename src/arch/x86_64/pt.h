@@ -141,6 +141,12 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkold_clean(mmk_pte_t pte)
     return pte;
 }
 
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkyoung(mmk_pte_t pte)
+{
+    pte.v |= MMK_X86_ACCESSED;
+    return pte;
+}
+
 MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkdirty(mmk_pte_t pte)
 {
     pte.v |= MMK_X86_DIRTY;
