@@ -9,6 +9,7 @@
 #include "gather.h"
 #include "mm.h"
 #include "object.h"
+#include "physical.h"
 #include "slab.h"
 #include "table.h"
 #include "tlb.h"
@@ -49,6 +50,7 @@ int mmk_init(const struct mmk_config *config)
     mmk_page_index_module_init();
     mmk_object_module_init();
     mmk_account_module_init();
+    mmk_physical_module_init();
     mmk_mm_module_init();
     return 0;
 }

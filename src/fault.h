@@ -5,6 +5,7 @@
  *   fault.c       which VMA, may it, what does the entry say, and the setting of an entry
  *   fault_anon.c  nothing there, private anonymous memory
  *   fault_file.c  nothing there, an object's memory
+ *   fault_frame.c nothing there, memory that is not mmkit's
  *   fault_cow.c   a write to an entry that is read-only
  */
 #ifndef MMK_SRC_FAULT_H
@@ -40,6 +41,7 @@ MMK_MUST_CHECK enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct 
  */
 enum mmk_fault_result mmk_fault_anon(struct mmk_vmf *vmf);
 enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf);
+enum mmk_fault_result mmk_fault_frame(struct mmk_vmf *vmf);
 enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf);
 
 /*

@@ -36,13 +36,12 @@ static void make_writable(struct mmk_walk *walk, mmk_pte_t pte)
         continue;
 }
 
+/* page NULL: a frame that is not mmkit's. */
 static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_walk *walk,
                                    struct mmk_page *page)
 {
-    if (mmk_page_type(page) == MMK_PAGE_ANON)
-        mmk_page_set(page, MMK_PF_EXCLUSIVE);
-    else
-        mmk_page_set(page, MMK_PF_DIRTY);
+    if (page)
+        mmk_page_set(page, mmk_page_type(page) == MMK_PAGE_ANON ? MMK_PF_EXCLUSIVE : MMK_PF_DIRTY);
     make_writable(walk, vmf->pte);
     mmk_fault_unlock(walk);
     mmk_tlb_local_spurious(&vmf->mm->context, vmf->addr);

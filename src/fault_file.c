@@ -63,9 +63,13 @@ static enum mmk_fault_result map_copy(struct mmk_vmf *vmf, struct mmk_page *page
 
 enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf)
 {
+    struct mmk_object *object = vmf->vma->object;
     struct mmk_page *page;
-    int error = mmk_object_get_page(vmf->vma->object, mmk_vma_index(vmf->vma, vmf->addr), &page);
+    int error;
 
+    if (mmk_unlikely(mmk_object_has_frames(object)))
+        return mmk_fault_frame(vmf);
+    error = mmk_object_get_page(object, mmk_vma_index(vmf->vma, vmf->addr), &page);
     if (error)
         return failed(error);
     if (vmf->access == MMK_ACCESS_WRITE && !(vmf->flags & MMK_VM_SHARED))

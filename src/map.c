@@ -10,6 +10,7 @@
 
 #include "account.h"
 #include "object.h"
+#include "physical.h"
 
 /* Offsets in an object stay below this, as its size does. */
 #define OFFSET_END (((uint64_t)1 << 63) - 1)
@@ -22,7 +23,8 @@ struct mapping {
     struct mmk_object *object;
     uint64_t offset; /* bytes, in the object */
     bool fixed, replace;
-    int refused; /* an error that comes after those of the place, as on Linux; 0: none */
+    bool at_once; /* entries are made now: mmk_map_frames() */
+    int refused;  /* an error that comes after those of the place, as on Linux; 0: none */
 };
 
 /* --- decoding the arguments ------------------------------------------------------------------ */
@@ -44,6 +46,8 @@ static int decode_type(unsigned flags, const struct mmk_object *object, uint64_t
     case MMK_MAP_SHARED:
         break;
     case MMK_MAP_PRIVATE:
+        if (object && mmk_object_has_frames(object))
+            return MMK_EINVAL;
         *vm_flags |= flags & MMK_MAP_GROWSDOWN ? MMK_VM_GROWSDOWN : 0;
         return object && (flags & MMK_MAP_GROWSDOWN) ? MMK_EINVAL : 0;
     default:
@@ -82,6 +86,7 @@ static int decode(struct mapping *map, mmk_vaddr_t addr, uint64_t length, unsign
     map->vm_flags = prot | MMK_VM_MAY;
     if ((flags & MMK_MAP_NORESERVE) && mmk_config.overcommit != MMK_OVERCOMMIT_NEVER)
         map->vm_flags |= MMK_VM_NORESERVE;
+    map->at_once = false;
     if (map->length == 0 || map->length > MMK_USER_END)
         return MMK_ENOMEM;
     if (object && offset > OFFSET_END - map->length)
@@ -199,6 +204,12 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map)
         mmk_vma_free(vma);
         return MMK_ENOMEM;
     }
+    if (map->at_once &&
+        mmk_physical_fill(mm, map->addr, map->addr + map->length, map->vm_flags, map->offset)) {
+        mmk_vma_tree_unreserve(&reserve);
+        mmk_vma_free(vma);
+        return MMK_ENOMEM;
+    }
     if (replaces)
         unmap_now(mm, &unmap);
     mmk_vma_place(mm, vma, &reserve);
@@ -240,6 +251,24 @@ int64_t mmk_mmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned 
     error = map_anywhere(mm, &map);
     if (own)
         mmk_object_put(own);
+    return error ? error : (int64_t)map.addr;
+}
+
+int64_t mmk_map_frames(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned prot,
+                       unsigned flags, mmk_paddr_t phys)
+{
+    struct mapping map;
+    int error;
+
+    if (phys >= MMK_PHYS_END || length > MMK_PHYS_END - phys || prot == MMK_PROT_NONE ||
+        (flags & ~(unsigned)MMK_MAP_FIXED))
+        return MMK_EINVAL;
+    error = decode(&map, addr, length, prot, MMK_MAP_SHARED | flags, mmk_physical_object(), phys);
+    if (error)
+        return error;
+    map.replace = false;
+    map.at_once = true;
+    error = map_anywhere(mm, &map);
     return error ? error : (int64_t)map.addr;
 }
 

@@ -60,6 +60,20 @@ uint64_t mmk_object_count(void)
     return mmk_a64_load(&objects, MMK_RELAXED);
 }
 
+void mmk_object_init(struct mmk_object *object, const struct mmk_object_ops *ops, uint64_t size,
+                     void *private_data)
+{
+    mmk_rw_init(&object->invalidate);
+    mmk_rw_init(&object->interval_lock);
+    mmk_spin_init(&object->index_lock);
+    mmk_a32_store(&object->refs, 1, MMK_RELAXED);
+    mmk_a64_store(&object->size, size, MMK_RELAXED);
+    mmk_page_index_init(&object->pages);
+    object->vmas.root = NULL;
+    object->ops = ops;
+    object->private_data = private_data;
+}
+
 int mmk_object_create(const struct mmk_object_ops *ops, uint64_t size, void *private_data,
                       struct mmk_object **object)
 {
@@ -70,15 +84,7 @@ int mmk_object_create(const struct mmk_object_ops *ops, uint64_t size, void *pri
     new_object = mmk_slab_alloc(&object_cache, MMK_ALLOC_NORMAL);
     if (!new_object)
         return MMK_ENOMEM;
-    mmk_rw_init(&new_object->invalidate);
-    mmk_rw_init(&new_object->interval_lock);
-    mmk_spin_init(&new_object->index_lock);
-    mmk_a32_store(&new_object->refs, 1, MMK_RELAXED);
-    mmk_a64_store(&new_object->size, size, MMK_RELAXED);
-    mmk_page_index_init(&new_object->pages);
-    new_object->vmas.root = NULL;
-    new_object->ops = ops;
-    new_object->private_data = private_data;
+    mmk_object_init(new_object, ops, size, private_data);
     mmk_a64_fetch_add(&objects, 1, MMK_RELAXED);
     *object = new_object;
     return 0;
@@ -378,7 +384,7 @@ static int cut_prepare(struct mmk_object *object, uint64_t index, uint64_t from,
     if (from == to || index >= pages_of(mmk_object_size(object)))
         return 0;
     cut->page = get_cached(object, index);
-    if (!cut->page && object->ops) {
+    if (!cut->page && object->ops && !mmk_object_has_frames(object)) {
         error = create_page_locked(object, index, &cut->page);
         if (error)
             return error;

@@ -28,6 +28,16 @@ struct mmk_object {
 };
 
 void mmk_object_module_init(void);
+
+/* mmk_object_create() in memory of the caller's, which is not counted among the objects. */
+void mmk_object_init(struct mmk_object *object, const struct mmk_object_ops *ops, uint64_t size,
+                     void *private_data);
+
+/* Its mappings show frames that are not mmkit's. */
+MMK_ALWAYS_INLINE bool mmk_object_has_frames(const struct mmk_object *object)
+{
+    return object->ops && object->ops->frame;
+}
 uint64_t mmk_object_count(void); /* objects that exist */
 
 /*

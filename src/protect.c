@@ -30,6 +30,8 @@ static mmk_pte_t protected_entry(const struct protect *protect, mmk_pte_t pte)
     if (write && page && mmk_page_type(page) == MMK_PAGE_ANON &&
         mmk_page_test(page, MMK_PF_EXCLUSIVE))
         pte = mmk_pte_mkwrite(pte);
+    if (write && !page && (protect->flags & MMK_VM_SHARED))
+        pte = mmk_pte_mkwrite(pte); /* a frame that is not mmkit's: nobody asks who wrote it */
     return pte;
 }
 

@@ -87,6 +87,20 @@ MMK_MUST_CHECK int64_t mmk_mmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t le
                                 unsigned flags, struct mmk_object *object, uint64_t offset);
 
 /*
+ * Maps physical memory from `phys` on, as remap_pfn_range() of Linux does: the kernel's own frames,
+ * a device's memory. mmkit does not count it, keeps no reference to it and never frees it. All
+ * entries are made now: with nothing but such mappings no access ever faults. They are shared;
+ * fork, mremap, mprotect and munmap treat them as any shared mapping. flags: 0, or MMK_MAP_FIXED,
+ * which does not replace anything.
+ * => the address
+ * => MMK_EINVAL: length 0, a misaligned phys or fixed address, beyond what an entry can hold, no
+ *    protection, another flag; MMK_EEXIST: FIXED on something mapped; MMK_ENOMEM, MMK_EPERM: as
+ *    mmk_mmap()
+ */
+MMK_MUST_CHECK int64_t mmk_map_frames(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length,
+                                      unsigned prot, unsigned flags, mmk_paddr_t phys);
+
+/*
  * munmap(2).
  * => 0; MMK_EINVAL: misaligned, length 0 or beyond the end; MMK_ENOMEM
  */

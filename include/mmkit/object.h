@@ -25,6 +25,7 @@ struct mmk_object_ops {
      * what lies beyond the object's size is zeroed by mmkit afterwards.
      * => 0, or a negative error: whoever touches the page gets MMK_FAULT_BUS
      * => may sleep; the page is locked, the object's invalidate lock is held
+     * => not called, and may be NULL, when there is `frame`
      */
     int (*read_page)(struct mmk_object *object, uint64_t index, void *page);
 
@@ -34,6 +35,16 @@ struct mmk_object_ops {
      *    nothing of mm.h
      */
     void (*release)(struct mmk_object *object);
+
+    /*
+     * For memory that is not mmkit's to give: devices, frames that the kernel owns. Answers the
+     * frame behind page `index`. Such an object has no pages of its own: its entries hold no
+     * reference and count as nobody's memory, and may be mapped shared only. NULL: the usual
+     * object, which read_page fills.
+     * => 0 with *pfn set, any frame that an entry can name; or a negative error, as read_page
+     * => may sleep; the object's invalidate lock is held
+     */
+    int (*frame)(struct mmk_object *object, uint64_t index, mmk_pfn_t *pfn);
 };
 
 /*

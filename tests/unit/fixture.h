@@ -185,7 +185,7 @@ static inline int fixture_read_page(struct mmk_object *object, uint64_t index, v
     return 0;
 }
 
-static const struct mmk_object_ops file_ops = {fixture_read_page, NULL};
+static const struct mmk_object_ops file_ops = {.read_page = fixture_read_page};
 
 static inline struct mmk_object *new_file(uint64_t pages)
 {

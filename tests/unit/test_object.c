@@ -77,7 +77,7 @@ static void file_release(struct mmk_object *object)
     mmk_a32_fetch_add(&file->released, 1 + (uint32_t)object->pages.count, MMK_RELAXED);
 }
 
-static const struct mmk_object_ops file_ops = {file_read, file_release};
+static const struct mmk_object_ops file_ops = {.read_page = file_read, .release = file_release};
 
 static struct mmk_object *open_file(struct file *file, uint64_t size)
 {

@@ -41,7 +41,7 @@ static int read_sevens(struct mmk_object *object, uint64_t index, void *page)
     return 0;
 }
 
-static const struct mmk_object_ops sevens = {read_sevens, NULL};
+static const struct mmk_object_ops sevens = {.read_page = read_sevens};
 
 static struct mmk_object *open_object(const struct mmk_object_ops *ops)
 {

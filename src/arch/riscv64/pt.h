@@ -43,6 +43,9 @@ _Static_assert(MMK_PT_LEVELS >= 3 && MMK_PT_LEVELS <= 5, "riscv64 has 3, 4 or 5 
 /* Mappings go above this only when asked to, as on Linux: Sv57 starts with what Sv48 has. */
 #define MMK_MAP_WINDOW (MMK_PT_LEVELS == 3 ? MMK_USER_END : (uint64_t)1 << 47)
 
+/* Physical addresses that an entry can hold lie below. */
+#define MMK_PHYS_END ((uint64_t)1 << 56)
+
 /* An entry's value. A struct, so that it does not mix with frame numbers. */
 typedef struct {
     uint64_t v;

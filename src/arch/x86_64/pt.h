@@ -39,6 +39,9 @@ _Static_assert(MMK_PT_LEVELS == 4 || MMK_PT_LEVELS == 5, "x86-64 has 4 or 5 leve
 /* Mappings go above this only when asked to: programs keep tags in the high bits of pointers. */
 #define MMK_MAP_WINDOW (((uint64_t)1 << 47) - MMK_PAGE_SIZE)
 
+/* Physical addresses that an entry can hold lie below. */
+#define MMK_PHYS_END ((uint64_t)1 << 52)
+
 /* An entry's value. A struct, so that it does not mix with frame numbers. */
 typedef struct {
     uint64_t v;

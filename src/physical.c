@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * physical.c - all of physical memory as one object, page index = frame number: what
+ * mmk_map_frames() maps, as /dev/mem is on Linux.
+ *
+ * It is there from mmk_init() on, belongs to nobody, and takes no memory; its interval tree holds
+ * every such mapping of every address space.
+ *
+ * Its mappings must work in a kernel without a page-fault handler, so all entries are made before
+ * the VMA is there. Nobody else meets them until then: faults and advice find a hole, and whoever
+ * maps or unmaps wants the mmap lock.
+ */
+#include "physical.h"
+
+#include "object.h"
+#include "table.h"
+#include "zap.h"
+
+static struct mmk_object physical;
+
+static int same_frame(struct mmk_object *object, uint64_t index, mmk_pfn_t *pfn)
+{
+    (void)object;
+    *pfn = index;
+    return 0;
+}
+
+void mmk_physical_module_init(void)
+{
+    static const struct mmk_object_ops ops = {.frame = same_frame};
+
+    mmk_object_init(&physical, &ops, MMK_PHYS_END, NULL);
+}
+
+struct mmk_object *mmk_physical_object(void)
+{
+    return &physical;
+}
+
+/* What is left to do. */
+struct fill {
+    struct mmk_mm *mm;
+    mmk_vaddr_t addr, end;
+    uint64_t flags;
+    mmk_pfn_t pfn; /* for addr */
+    struct mmk_chain chain;
+};
+
+/* Entries from `entry` on, none until now, up to `end`. => `table` locked, or private */
+static void fill_entries(struct fill *fill, struct mmk_page *table, struct mmk_a64 *entry,
+                         mmk_vaddr_t end)
+{
+    bool write = (fill->flags & MMK_VM_WRITE) != 0, exec = (fill->flags & MMK_VM_EXEC) != 0;
+
+    for (; fill->addr < end; fill->addr += MMK_PAGE_SIZE, fill->pfn++, entry++) {
+        mmk_pte_set(entry, mmk_pte_mkspecial(mmk_pte_leaf(fill->pfn, write, exec)));
+        table->table.live++;
+    }
+}
+
+/* One leaf table: the one that is there, or one that is linked when it is full. => chain ready */
+static void fill_table(struct fill *fill)
+{
+    mmk_vaddr_t end = mmk_min(fill->end, mmk_pt_base(fill->addr, 0) + mmk_pt_table_span(0));
+    struct mmk_page *leaf = fill->chain.table[0];
+    struct mmk_walk walk;
+
+    mmk_rcu_read_lock();
+    mmk_walk_lock(fill->mm, fill->addr, &walk);
+    if (walk.level == 0) {
+        fill_entries(fill, walk.table, walk.entry, end);
+    } else {
+        fill_entries(fill, leaf, &mmk_table_entries(leaf)[mmk_pt_index(walk.addr, 0)], end);
+        mmk_walk_link(&walk, &fill->chain);
+    }
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+}
+
+int mmk_physical_fill(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t flags,
+                      mmk_paddr_t phys)
+{
+    struct fill fill = {
+        .mm = mm, .addr = start, .end = end, .flags = flags, .pfn = phys >> MMK_PAGE_SHIFT};
+    int error = 0;
+
+    mmk_chain_init(&fill.chain);
+    while (fill.addr < end && !error) {
+        error = mmk_chain_prepare(&fill.chain, mm, MMK_PT_LEVELS - 1);
+        if (!error)
+            fill_table(&fill);
+    }
+    mmk_chain_discard(&fill.chain);
+    if (error)
+        mmk_physical_clear(mm, start, fill.addr);
+    return error;
+}
+
+void mmk_physical_clear(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    struct mmk_gather gather;
+
+    mmk_gather_begin(&gather, mm, MMK_GATHER_UNMAP, start, end);
+    mmk_zap_range(&gather, start, end, true);
+    mmk_gather_finish(&gather);
+}
