@@ -4,7 +4,9 @@
  *
  * Holds the mmap lock for reading: other advice and faults go on beside it. One gather, and so one
  * flush, for the whole call. As on Linux a hole is skipped and answered with MMK_ENOMEM at the end.
+ * MADV_POPULATE_* takes nothing away: populate.c does all of it, and a hole ends it.
  */
+#include "populate.h"
 #include "range.h"
 #include "zap.h"
 
@@ -59,6 +61,14 @@ static int lazyfree(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t star
     return 0;
 }
 
+/* MADV_WILLNEED: what an object would read when it is touched is read now; errors do not count. */
+static int willneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    (void)advice;
+    mmk_populate_object(vma, start, end);
+    return 0;
+}
+
 /* Every VMA in the range in turn. => mmap lock held for reading */
 static int visit_range(struct advice *advice)
 {
@@ -104,15 +114,36 @@ static bool choose_visit(struct advice *advice, int kind)
     case MMK_MADV_SEQUENTIAL:
         advice->visit = nothing;
         return true;
+    case MMK_MADV_WILLNEED:
+        advice->visit = willneed;
+        return true;
     case MMK_MADV_DONTNEED:
         advice->visit = dontneed;
         return true;
     case MMK_MADV_FREE:
         advice->visit = lazyfree;
         return true;
+    case MMK_MADV_POPULATE_READ:
+    case MMK_MADV_POPULATE_WRITE:
+        return true;
     default:
         return false;
     }
+}
+
+/* => mmap lock held for reading */
+static int perform(struct mmk_mm *mm, struct advice *advice, int kind)
+{
+    int error;
+
+    if (kind == MMK_MADV_POPULATE_READ)
+        return mmk_populate_locked(mm, advice->start, advice->end, MMK_POPULATE_READ);
+    if (kind == MMK_MADV_POPULATE_WRITE)
+        return mmk_populate_locked(mm, advice->start, advice->end, MMK_POPULATE_WRITE);
+    mmk_gather_begin(&advice->gather, mm, MMK_GATHER_DONTNEED, 0, 0);
+    error = visit_range(advice);
+    mmk_gather_finish(&advice->gather);
+    return error;
 }
 
 int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, int kind)
@@ -126,9 +157,7 @@ int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, int kind)
     if (advice.end == addr)
         return 0;
     mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    mmk_gather_begin(&advice.gather, mm, MMK_GATHER_DONTNEED, 0, 0);
-    error = visit_range(&advice);
-    mmk_gather_finish(&advice.gather);
+    error = perform(mm, &advice, kind);
     mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return error;
 }

@@ -154,6 +154,18 @@ static struct mmk_page *get_cached(struct mmk_object *object, uint64_t index)
     return NULL;
 }
 
+void mmk_object_resident(struct mmk_object *object, uint64_t first, uint64_t count, uint8_t *vec)
+{
+    uint64_t last = first + count - 1, i;
+    const struct mmk_page *page;
+
+    mmk_rcu_read_lock();
+    for (i = first; (page = mmk_page_index_next_rcu(&object->pages, &i, last)); i++)
+        if (mmk_page_test(page, MMK_PF_UPTODATE))
+            vec[i - first] = 1;
+    mmk_rcu_read_unlock();
+}
+
 /*
  * A frame that is to be the page at `index`, locked, with two references: for the index and for
  * the caller. Shared memory's is filled already.

@@ -50,6 +50,11 @@ MMK_MUST_CHECK int mmk_object_get_page(struct mmk_object *object, uint64_t index
                                        struct mmk_page **page);
 
 /*
+ * Sets vec[i] to 1 for each page first + i, of `count`, that is cached and filled; leaves the rest.
+ */
+void mmk_object_resident(struct mmk_object *object, uint64_t first, uint64_t count, uint8_t *vec);
+
+/*
  * Panics if an invariant of object.c, of the index or of the interval tree is broken.
  * => nothing else runs in the object; may sleep
  */

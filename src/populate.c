@@ -14,6 +14,7 @@
 #include "populate.h"
 
 #include "fault.h"
+#include "object.h"
 
 static bool allows(mmk_pte_t pte, enum mmk_access access)
 {
@@ -118,4 +119,19 @@ int mmk_populate_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, u
         error = populate_part(mm, vma, mmk_max(start, from), mmk_min(end, addr), how);
     }
     return error;
+}
+
+void mmk_populate_object(struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    struct mmk_page *page;
+    mmk_vaddr_t addr;
+
+    if (!vma->object || !vma->object->ops)
+        return;
+    for (addr = start; addr < end; addr += MMK_PAGE_SIZE) {
+        if (mmk_object_get_page(vma->object, mmk_vma_index(vma, addr), &page))
+            return;
+        mmk_page_unlock(page);
+        mmk_page_put(page);
+    }
 }

@@ -42,11 +42,14 @@ struct mmk_mm;
 #define MMK_MAP_FIXED_NOREPLACE 0x100000
 
 /* Advice of mmk_madvise(). */
-#define MMK_MADV_NORMAL     0 /* these three are remembered nowhere: accepted, no effect */
-#define MMK_MADV_RANDOM     1
-#define MMK_MADV_SEQUENTIAL 2
-#define MMK_MADV_DONTNEED   4
-#define MMK_MADV_FREE       8
+#define MMK_MADV_NORMAL         0 /* these three are remembered nowhere: accepted, no effect */
+#define MMK_MADV_RANDOM         1
+#define MMK_MADV_SEQUENTIAL     2
+#define MMK_MADV_WILLNEED       3 /* files: read now, not when touched */
+#define MMK_MADV_DONTNEED       4
+#define MMK_MADV_FREE           8
+#define MMK_MADV_POPULATE_READ  22 /* map every page, as if read or written */
+#define MMK_MADV_POPULATE_WRITE 23
 
 /*
  * Creates an empty address space with one user.
@@ -114,11 +117,23 @@ MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t le
                                 unsigned prot);
 
 /*
- * madvise(2). As on Linux holes are skipped, the rest is done, then MMK_ENOMEM is returned.
+ * madvise(2). As on Linux holes are skipped, the rest is done, then MMK_ENOMEM is returned;
+ * MADV_POPULATE_* stop there.
  * => 0; MMK_EINVAL: misaligned address, unknown advice, MADV_FREE on memory that is not private
  *    anonymous; MMK_ENOMEM: a hole
+ * => MADV_POPULATE_*: what lies before the page that fails is done. MMK_EINVAL: a mapping that does
+ *    not allow it; MMK_EFAULT: a bus error; MMK_ENOMEM: also no memory
  */
 MMK_MUST_CHECK int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, int advice);
+
+/*
+ * mincore(2): vec[i] becomes 1 when page i of the range is mapped or in its mapping's object, else
+ * 0. `vec` is memory of the kernel's, a byte for each page that the range has a part of; a kernel
+ * copies it out, and may ask for long ranges in pieces, as Linux does.
+ * => 0; MMK_EINVAL: misaligned address; MMK_ENOMEM: a hole (what lies before it is answered), or
+ *    beyond the end
+ */
+MMK_MUST_CHECK int mmk_mincore(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, uint8_t *vec);
 
 /*
  * The brk system call: moves the end of the heap to `brk`.

@@ -18,8 +18,9 @@ static int advise(mmk_vaddr_t addr, uint64_t pages, int advice)
 
 static void test_arguments(void **state)
 {
-    static const int known[] = {MMK_MADV_NORMAL, MMK_MADV_RANDOM, MMK_MADV_SEQUENTIAL,
-                                MMK_MADV_DONTNEED, MMK_MADV_FREE};
+    static const int known[] = {MMK_MADV_NORMAL,        MMK_MADV_RANDOM,        MMK_MADV_SEQUENTIAL,
+                                MMK_MADV_WILLNEED,      MMK_MADV_DONTNEED,      MMK_MADV_FREE,
+                                MMK_MADV_POPULATE_READ, MMK_MADV_POPULATE_WRITE};
     mmk_vaddr_t a = map_at(0, 4, RW, ANON);
     size_t i;
 
@@ -39,7 +40,7 @@ static void test_arguments(void **state)
     }
     assert_int_equal(mmk_madvise(mm, a, 0, 99), MMK_EINVAL);
     assert_int_equal(mmk_madvise(mm, a, PAGE, -1), MMK_EINVAL);
-    assert_int_equal(mmk_madvise(mm, a, PAGE, 3), MMK_EINVAL);
+    assert_int_equal(mmk_madvise(mm, a, PAGE, 5), MMK_EINVAL);
     expect_shape(1, 4);
 }
 

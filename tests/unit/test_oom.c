@@ -105,6 +105,14 @@ static void keep_growth(struct snapshot *before, const struct snapshot *now)
     before->pages = now->pages;
 }
 
+/* What populating changes: pages that were not there, and hold what a read would have found. */
+static void keep_pages(struct snapshot *before, const struct snapshot *now)
+{
+    assert_true(now->stats.rss_anon >= before->stats.rss_anon);
+    before->stats.rss_anon = now->stats.rss_anon;
+    before->pages = now->pages;
+}
+
 /* ---- the calls: 0 or more when done, MMK_ENOMEM when not
  * ------------------------------------------ */
 
@@ -254,6 +262,16 @@ static int call_dontneed_many(void)
 static int call_free(void)
 {
     return mmk_madvise(mm, BASE, 8 * PAGE, MMK_MADV_FREE);
+}
+
+static int call_populate(void)
+{
+    return mmk_madvise(mm, BASE, 8 * PAGE, MMK_MADV_POPULATE_WRITE);
+}
+
+static int call_willneed(void)
+{
+    return mmk_madvise(mm, BASE, 8 * PAGE, MMK_MADV_WILLNEED);
 }
 
 static int call_fork(void)
@@ -436,6 +454,7 @@ static void with_several_tables(void)
 
 #define AROUND 1u /* the call may pass although an allocation failed */
 #define GROWS  2u /* the mapping may have grown before there was no page */
+#define PARTLY 4u /* pages that came before the one without memory stay */
 
 struct oom_case {
     const char *name;
@@ -474,6 +493,9 @@ static const struct oom_case cases[] = {
     {"dontneed", with_anon, call_dontneed, 0},
     {"dontneed many", with_many_pages, call_dontneed_many, AROUND}, /* gather */
     {"free", with_anon, call_free, 0},
+    {"populate", with_untouched, call_populate, AROUND | PARTLY}, /* as above */
+    {"populate a private file", with_untouched_private_file, call_populate, PARTLY},
+    {"willneed", with_untouched_file, call_willneed, AROUND}, /* as errors of reading */
     {"fork", with_anon, call_fork, 0},
     {"fork nothing", nothing, call_fork, 0},
     {"fork several tables", with_several_tables, call_fork, 0},
@@ -577,6 +599,8 @@ static bool try(const struct oom_case *c, bool crowded, uint64_t n, bool onward,
         look(&after);
         if (c->may & GROWS)
             keep_growth(&before, &after);
+        if (c->may & PARTLY)
+            keep_pages(&before, &after);
         expect_same(&before, &after);
         assert_int_equal(c->call(), 0);
         mmk_check(mm);

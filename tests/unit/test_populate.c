@@ -180,6 +180,56 @@ static void test_beyond_end(void **state)
     mmk_object_put(file);
 }
 
+/* By advice: what a hole, a protection, an object's end answer. */
+static void test_advice(void **state)
+{
+    struct mmk_object *file = new_file(1);
+    mmk_vaddr_t a = map_at(0, 4, RW, ANON);
+
+    (void)state;
+    assert_int_equal(mmk_madvise(mm, a, 2 * PAGE, MMK_MADV_POPULATE_READ), 0);
+    assert_ptr_equal(peek_page(mm, a + PAGE), mmk_zero_page());
+    assert_int_equal(mmk_madvise(mm, a + PAGE, 1, MMK_MADV_POPULATE_WRITE), 0);
+    assert_int_equal(mm_stats(mm).rss_anon, 1);
+    assert_int_equal(mmk_madvise(mm, a, 5 * PAGE, MMK_MADV_POPULATE_WRITE), MMK_ENOMEM);
+    assert_int_equal(present(a, 4), 4);
+    map_object_at(4, 2, RO, MMK_MAP_PRIVATE, file, 0);
+    assert_int_equal(mmk_madvise(mm, a, 6 * PAGE, MMK_MADV_POPULATE_READ), MMK_EFAULT);
+    assert_int_equal(mmk_madvise(mm, a + 4 * PAGE, PAGE, MMK_MADV_POPULATE_WRITE), MMK_EINVAL);
+    assert_int_equal(present(a, 6), 5);
+    mmk_check(mm);
+    mmk_object_put(file);
+}
+
+/* A file's pages come into memory and are mapped nowhere; other memory is left alone. */
+static void test_willneed(void **state)
+{
+    int error = 0;
+    struct mmk_object *file = new_file(6), *shmem = new_shmem(2), *broken;
+    mmk_vaddr_t a = map_object_at(0, 8, RO, MMK_MAP_PRIVATE, file, 0);
+    uint8_t vec[16] = {0};
+    static const uint8_t expected[16] = {0, 0, 1, 1, 1, 1};
+
+    (void)state;
+    map_at(8, 2, RW, ANON);
+    map_object_at(10, 2, RW, MMK_MAP_SHARED, shmem, 0);
+    assert_int_equal(mmk_object_create(&file_ops, 2 * PAGE, &error, &broken), 0);
+    map_object_at(12, 2, RW, MMK_MAP_SHARED, broken, 0);
+    error = MMK_EIO;
+    assert_int_equal(mmk_madvise(mm, a + 2 * PAGE, 12 * PAGE, MMK_MADV_WILLNEED), 0);
+    assert_int_equal(present(a, 14), 0);
+    assert_int_equal(mmk_mincore(mm, a, 14 * PAGE, vec), 0);
+    assert_memory_equal(vec, expected, sizeof(vec));
+    assert_int_equal(mmk_madvise(mm, a, 15 * PAGE, MMK_MADV_WILLNEED), MMK_ENOMEM);
+    assert_int_equal(mmk_mincore(mm, a, PAGE, vec), 0);
+    assert_int_equal(vec[0], 1);
+    mmk_check(mm);
+    mmk_check_object(file);
+    mmk_object_put(file);
+    mmk_object_put(shmem);
+    mmk_object_put(broken);
+}
+
 /* No memory: it stops there, and what came before stays. */
 static void test_no_memory(void **state)
 {
@@ -207,6 +257,7 @@ int main(void)
         TEST(test_as_vma_writable), TEST(test_as_vma_read), TEST(test_passes_over),
         TEST(test_write_shared),    TEST(test_holes),       TEST(test_ends),
         TEST(test_not_allowed),     TEST(test_beyond_end),  TEST(test_no_memory),
+        TEST(test_advice),          TEST(test_willneed),
     };
 
     return cmocka_run_group_tests_name("populate", tests, NULL, NULL);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mincore.c - mincore: which pages of a range could be had without filling one.
+ *
+ * A page is resident when an entry maps it, the zero page and what PROT_NONE keeps included, or
+ * when it is in its mapping's object, filled. An answer may be old by the time it is read, as on
+ * Linux; but a page that is there throughout is always seen: entries are looked at with their table
+ * locked, as in a copy-on-write one is none for a moment (P7).
+ */
+#include "object.h"
+#include "walk.h"
+
+/* What the entries of one path say. => where the next one begins, at most `end` */
+static mmk_vaddr_t look_path(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end, uint8_t *vec)
+{
+    struct mmk_walk walk;
+    mmk_vaddr_t stop, at;
+
+    mmk_rcu_read_lock();
+    mmk_walk_lock(mm, addr, &walk);
+    if (walk.level != 0) { /* nothing is mapped by this entry */
+        stop = mmk_min(end, (addr | (mmk_pt_entry_span(walk.level) - 1)) + 1);
+    } else {
+        stop = mmk_min(end, mmk_pt_base(addr, 0) + mmk_pt_table_span(0));
+        for (at = addr; at < stop; at += MMK_PAGE_SIZE)
+            if (mmk_pte_present(mmk_pte_read(walk.entry++)))
+                vec[(at - addr) >> MMK_PAGE_SHIFT] = 1;
+    }
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+    return stop;
+}
+
+/* A part of one VMA. => vec: a byte for each of its pages */
+static void look_part(const struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end, uint8_t *vec)
+{
+    uint64_t pages = (end - start) >> MMK_PAGE_SHIFT;
+    mmk_vaddr_t addr = start;
+
+    memset(vec, 0, (size_t)pages);
+    if (vma->object)
+        mmk_object_resident(vma->object, mmk_vma_index(vma, start), pages, vec);
+    while (addr < end)
+        addr = look_path(vma->mm, addr, end, vec + ((addr - start) >> MMK_PAGE_SHIFT));
+}
+
+/* => mmap lock held */
+static int look(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint8_t *vec)
+{
+    mmk_vaddr_t addr = start;
+
+    while (addr < end) {
+        const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+        mmk_vaddr_t stop;
+
+        if (!vma || mmk_vma_start(vma) > addr)
+            return MMK_ENOMEM;
+        stop = mmk_min(end, mmk_vma_end(vma));
+        look_part(vma, addr, stop, vec + ((addr - start) >> MMK_PAGE_SHIFT));
+        addr = stop;
+    }
+    return 0;
+}
+
+int mmk_mincore(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, uint8_t *vec)
+{
+    int error;
+
+    if (addr & ~MMK_PAGE_MASK)
+        return MMK_EINVAL;
+    if (addr > MMK_USER_END || length > MMK_USER_END - addr)
+        return MMK_ENOMEM;
+    mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    error = look(mm, addr, addr + mmk_page_up(length), vec);
+    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return error;
+}
