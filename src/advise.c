@@ -8,11 +8,13 @@
  */
 #include "populate.h"
 #include "range.h"
+#include "seal.h"
 #include "zap.h"
 
 struct advice {
     struct mmk_gather gather;
     mmk_vaddr_t start, end;
+    bool discards; /* takes away what memory holds: a seal may forbid it */
     int (*visit)(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end);
 };
 
@@ -88,6 +90,8 @@ static int visit_range(struct advice *advice)
             addr = mmk_vma_start(vma);
         }
         end = mmk_vma_end(vma) < advice->end ? mmk_vma_end(vma) : advice->end;
+        if (advice->discards && mmk_vma_sealed_contents(vma))
+            return MMK_EPERM;
         error = advice->visit(advice, vma, addr, end);
         if (error)
             return error;
@@ -119,9 +123,11 @@ static bool choose_visit(struct advice *advice, int kind)
         return true;
     case MMK_MADV_DONTNEED:
         advice->visit = dontneed;
+        advice->discards = true;
         return true;
     case MMK_MADV_FREE:
         advice->visit = lazyfree;
+        advice->discards = true;
         return true;
     case MMK_MADV_POPULATE_READ:
     case MMK_MADV_POPULATE_WRITE:

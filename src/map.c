@@ -190,12 +190,15 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map)
     struct mmk_unmap unmap = {.gone = {0}};
     bool replaces = overlaps(mm, map->addr, map->addr + map->length);
     struct mmk_vma *vma = alloc_vma(mm, map);
+    int error = 0;
 
     if (!vma)
         return MMK_ENOMEM;
-    if (replaces && mmk_unmap_prepare(mm, &unmap, map->addr, map->addr + map->length)) {
+    if (replaces)
+        error = mmk_unmap_prepare(mm, &unmap, map->addr, map->addr + map->length);
+    if (error) {
         mmk_vma_free(vma);
-        return MMK_ENOMEM;
+        return error;
     }
     if (mmk_account_ask_replace(mm, map->vm_flags, map->length, &unmap.gone) ||
         mmk_vma_tree_reserve(&mm->vmas, 2, &reserve)) {

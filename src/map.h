@@ -23,7 +23,7 @@ struct mmk_unmap {
  * Unmapping in four steps: decode (may fail, nothing changed), take the VMAs out of the tree, zap
  * their entries, finish with the objects.
  * => prepare, detach: mmap lock held for writing; zap, finish: for reading is enough
- * => prepare: 0 or MMK_ENOMEM
+ * => prepare: 0, MMK_ENOMEM, or MMK_EPERM: something is sealed
  */
 MMK_MUST_CHECK int mmk_unmap_prepare(struct mmk_mm *mm, struct mmk_unmap *unmap, mmk_vaddr_t start,
                                      mmk_vaddr_t end);

@@ -13,6 +13,7 @@
 #include "map.h"
 
 #include "account.h"
+#include "seal.h"
 #include "zap.h"
 
 /* The VMA that has addr inside, not at its start; NULL: none. */
@@ -41,19 +42,23 @@ int mmk_unmap_prepare(struct mmk_mm *mm, struct mmk_unmap *unmap, mmk_vaddr_t st
                       mmk_vaddr_t end)
 {
     struct mmk_vma *head = straddles(mm, start);
+    bool splits = head && mmk_vma_end(head) > end;
 
     unmap->start = start;
     unmap->end = end;
     unmap->spare = NULL;
     unmap->trimmed[0] = unmap->trimmed[1] = NULL;
     unmap->removed = NULL;
+    if (splits && !mmk_account_ask_maps(mm, 1))
+        return MMK_ENOMEM;
+    if (mmk_vma_sealed_in(mm, start, end))
+        return MMK_EPERM;
     if (mmk_vma_tree_reserve(&mm->vmas, 3, &unmap->reserve))
         return MMK_ENOMEM;
     add_up(mm, start, end, &unmap->gone);
-    if (!head || mmk_vma_end(head) <= end)
+    if (!splits)
         return 0;
-    if (mmk_account_ask_maps(mm, 1))
-        unmap->spare = mmk_vma_alloc_upper(head, end);
+    unmap->spare = mmk_vma_alloc_upper(head, end);
     if (unmap->spare)
         return 0;
     mmk_vma_tree_unreserve(&unmap->reserve);

@@ -26,6 +26,7 @@
 #define MMK_VM_MAY       0x00e0u
 #define MMK_VM_MAY_SHIFT 5
 #define MMK_VM_LOCKED    0x0100u
+#define MMK_VM_SEALED    0x1000u /* mseal: never changes again */
 #define MMK_VM_NORESERVE 0x2000u /* never counts as committed */
 #define MMK_VM_ACCOUNT   0x4000u /* counts as committed */
 

@@ -83,8 +83,8 @@ uint64_t mmk_mm_id(const struct mmk_mm *mm);
  *    answers EBADF for a bad one, as Linux does); a type other than SHARED, PRIVATE and
  *    SHARED_VALIDATE with an object; GROWSDOWN, unless private and anonymous
  * => MMK_ENOMEM: no gap, or beyond the end, or no memory; MMK_EEXIST: FIXED_NOREPLACE on something
- *    mapped; MMK_EPERM: FIXED below mmap_min_addr; MMK_EOVERFLOW: offset + length;
- *    MMK_EOPNOTSUPP: a flag that SHARED_VALIDATE does not know
+ *    mapped; MMK_EPERM: FIXED below mmap_min_addr, or in place of something sealed;
+ *    MMK_EOVERFLOW: offset + length; MMK_EOPNOTSUPP: a flag that SHARED_VALIDATE does not know
  */
 MMK_MUST_CHECK int64_t mmk_mmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned prot,
                                 unsigned flags, struct mmk_object *object, uint64_t offset);
@@ -105,13 +105,16 @@ MMK_MUST_CHECK int64_t mmk_map_frames(struct mmk_mm *mm, mmk_vaddr_t addr, uint6
 
 /*
  * munmap(2).
- * => 0; MMK_EINVAL: misaligned, length 0 or beyond the end; MMK_ENOMEM
+ * => 0; MMK_EINVAL: misaligned, length 0 or beyond the end; MMK_ENOMEM; MMK_EPERM: something is
+ *    sealed, and nothing is unmapped
  */
 MMK_MUST_CHECK int mmk_munmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length);
 
 /*
- * mprotect(2). As on Linux what lies before a hole is changed, then MMK_ENOMEM is returned.
- * => 0; MMK_EINVAL: misaligned address, unknown prot; MMK_ENOMEM: a hole, or no memory
+ * mprotect(2). As on Linux what lies before a hole or a sealed mapping is changed, then the error
+ * is returned.
+ * => 0; MMK_EINVAL: misaligned address, unknown prot; MMK_ENOMEM: a hole, or no memory; MMK_EPERM:
+ *    sealed
  */
 MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length,
                                 unsigned prot);
@@ -120,7 +123,7 @@ MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t le
  * madvise(2). As on Linux holes are skipped, the rest is done, then MMK_ENOMEM is returned;
  * MADV_POPULATE_* stop there.
  * => 0; MMK_EINVAL: misaligned address, unknown advice, MADV_FREE on memory that is not private
- *    anonymous; MMK_ENOMEM: a hole
+ *    anonymous; MMK_ENOMEM: a hole; MMK_EPERM: would discard what is sealed
  * => MADV_POPULATE_*: what lies before the page that fails is done. MMK_EINVAL: a mapping that does
  *    not allow it; MMK_EFAULT: a bus error; MMK_ENOMEM: also no memory
  */
@@ -136,9 +139,20 @@ MMK_MUST_CHECK int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t len
 MMK_MUST_CHECK int mmk_mincore(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, uint8_t *vec);
 
 /*
+ * mseal(2): from now on the range's mappings cannot be unmapped, moved, replaced, or given another
+ * protection: MMK_EPERM. Nor can advice discard what they hold, where the program could not write
+ * it: private anonymous memory that is not writable. A stack may still grow, and what is locked may
+ * be unlocked. Children inherit the seal; it ends with the address space.
+ * => 0; MMK_EINVAL: flags other than 0, misaligned address, or the length wraps; MMK_ENOMEM: a
+ *    hole, or no memory: nothing is sealed
+ */
+MMK_MUST_CHECK int mmk_mseal(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned flags);
+
+/*
  * The brk system call: moves the end of the heap to `brk`.
  * => the new end; the old one, unchanged, when `brk` is below the start, in the way of another
- *    mapping, or memory is short (as Linux's system call, not libc's wrapper)
+ *    mapping, the part to go is sealed, or memory is short (as Linux's system call, not libc's
+ *    wrapper)
  */
 mmk_vaddr_t mmk_brk(struct mmk_mm *mm, mmk_vaddr_t brk);
 

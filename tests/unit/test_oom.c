@@ -274,6 +274,16 @@ static int call_willneed(void)
     return mmk_madvise(mm, BASE, 8 * PAGE, MMK_MADV_WILLNEED);
 }
 
+static int call_seal_middle(void)
+{
+    return mmk_mseal(mm, BASE + 3 * PAGE, 2 * PAGE, 0);
+}
+
+static int call_seal_across(void)
+{
+    return mmk_mseal(mm, BASE + 6 * PAGE, 6 * PAGE, 0);
+}
+
 static int call_fork(void)
 {
     return mmk_fork(mm, &made_mm);
@@ -496,6 +506,9 @@ static const struct oom_case cases[] = {
     {"populate", with_untouched, call_populate, AROUND | PARTLY}, /* as above */
     {"populate a private file", with_untouched_private_file, call_populate, PARTLY},
     {"willneed", with_untouched_file, call_willneed, AROUND}, /* as errors of reading */
+    {"seal middle", with_anon, call_seal_middle, 0},
+    {"seal middle of an object", with_shared_file, call_seal_middle, 0},
+    {"seal across", with_two, call_seal_across, AROUND}, /* merging */
     {"fork", with_anon, call_fork, 0},
     {"fork nothing", nothing, call_fork, 0},
     {"fork several tables", with_several_tables, call_fork, 0},
