@@ -74,6 +74,11 @@ static int populate_vma(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr
     return error;
 }
 
+static bool shows_frames(const struct mmk_vma *vma)
+{
+    return vma->object && mmk_object_has_frames(vma->object);
+}
+
 /* What a touch is, and whether the VMA allows it. => 0, MMK_EINVAL, MMK_EFAULT */
 static int choose_access(const struct mmk_vma *vma, unsigned how, enum mmk_access *access)
 {
@@ -90,12 +95,20 @@ static int choose_access(const struct mmk_vma *vma, unsigned how, enum mmk_acces
     return mmk_vma_accessible(flags) ? 0 : MMK_EFAULT;
 }
 
+static bool is_strict(unsigned how)
+{
+    return (how & (MMK_POPULATE_READ | MMK_POPULATE_WRITE)) != 0;
+}
+
 static int populate_part(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, mmk_vaddr_t end,
                          unsigned how)
 {
     enum mmk_access access;
-    int error = choose_access(vma, how, &access);
+    int error;
 
+    if (shows_frames(vma))
+        return is_strict(how) ? MMK_EINVAL : 0;
+    error = choose_access(vma, how, &access);
     if (!error)
         error = populate_vma(mm, vma, addr, end, access);
     return how & MMK_POPULATE_BEST_EFFORT ? 0 : error;
@@ -103,7 +116,6 @@ static int populate_part(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t add
 
 int mmk_populate_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, unsigned how)
 {
-    bool strict = (how & (MMK_POPULATE_READ | MMK_POPULATE_WRITE)) != 0;
     mmk_vaddr_t addr = start;
     int error = 0;
 
@@ -111,7 +123,7 @@ int mmk_populate_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, u
         struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
         mmk_vaddr_t from = vma ? mmk_vma_start(vma) : end;
 
-        if (from > addr && strict)
+        if (from > addr && is_strict(how))
             return MMK_ENOMEM;
         if (from >= end)
             return 0;
@@ -126,7 +138,7 @@ void mmk_populate_object(struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end
     struct mmk_page *page;
     mmk_vaddr_t addr;
 
-    if (!vma->object || !vma->object->ops)
+    if (!vma->object || !vma->object->ops || shows_frames(vma))
         return;
     for (addr = start; addr < end; addr += MMK_PAGE_SIZE) {
         if (mmk_object_get_page(vma->object, mmk_vma_index(vma, addr), &page))

@@ -25,7 +25,8 @@
  * => MMK_ENOMEM: no memory, or, with READ or WRITE, a hole
  * => MMK_EFAULT: a touch would have been answered with a signal: beyond an object's end, or
  *    PROT_NONE with AS_VMA
- * => MMK_EINVAL: READ or WRITE, and a VMA does not allow it
+ * => MMK_EINVAL: READ or WRITE, and a VMA does not allow it, or shows frames that are not mmkit's;
+ *    with AS_VMA these are passed over
  * => page multiples; mmap lock held for reading, and not dropped; may sleep
  */
 MMK_MUST_CHECK int mmk_populate_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,

@@ -230,6 +230,23 @@ static void test_willneed(void **state)
     mmk_object_put(broken);
 }
 
+/* Memory that is not mmkit's to give: passed over, or refused, as VM_PFNMAP on Linux. */
+static void test_frames(void **state)
+{
+    int64_t got = mmk_map_frames(mm, BASE, 2 * PAGE, RW, MMK_MAP_FIXED, 16 * PAGE);
+    uint8_t vec[2];
+
+    (void)state;
+    assert_int_equal(got, BASE);
+    assert_int_equal(populate(BASE, 2, MMK_POPULATE_AS_VMA), 0);
+    assert_int_equal(mmk_madvise(mm, BASE, PAGE, MMK_MADV_POPULATE_READ), MMK_EINVAL);
+    assert_int_equal(mmk_madvise(mm, BASE, PAGE, MMK_MADV_POPULATE_WRITE), MMK_EINVAL);
+    assert_int_equal(mmk_madvise(mm, BASE, 2 * PAGE, MMK_MADV_WILLNEED), 0);
+    assert_int_equal(mmk_mincore(mm, BASE, 2 * PAGE, vec), 0);
+    assert_true(vec[0] == 1 && vec[1] == 1);
+    mmk_check(mm);
+}
+
 /* No memory: it stops there, and what came before stays. */
 static void test_no_memory(void **state)
 {
@@ -257,7 +274,7 @@ int main(void)
         TEST(test_as_vma_writable), TEST(test_as_vma_read), TEST(test_passes_over),
         TEST(test_write_shared),    TEST(test_holes),       TEST(test_ends),
         TEST(test_not_allowed),     TEST(test_beyond_end),  TEST(test_no_memory),
-        TEST(test_advice),          TEST(test_willneed),
+        TEST(test_advice),          TEST(test_willneed),    TEST(test_frames),
     };
 
     return cmocka_run_group_tests_name("populate", tests, NULL, NULL);
