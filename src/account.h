@@ -131,6 +131,14 @@ MMK_ALWAYS_INLINE void mmk_account_settle(struct mmk_mm *mm)
 void mmk_limit_init_mm(struct mmk_mm *mm);
 void mmk_limit_inherit(struct mmk_mm *child, const struct mmk_mm *parent);
 
+/* Does a policy refuse `flags` where `old_flags` were? A new mapping is compared with itself. */
+MMK_ALWAYS_INLINE bool mmk_limit_refuses_exec(const struct mmk_mm *mm, uint64_t old_flags,
+                                              uint64_t flags)
+{
+    return mmk_unlikely(mm->mdwe != 0) && (flags & MMK_VM_EXEC) &&
+           ((flags & MMK_VM_WRITE) || !(old_flags & MMK_VM_EXEC));
+}
+
 /* The address space ends, and with it what it has committed. */
 void mmk_account_exit_mm(struct mmk_mm *mm);
 

@@ -26,7 +26,7 @@ static bool valid(const struct mmk_config *config)
 {
     return config->table_policy <= MMK_TABLES_NEVER && config->overcommit <= MMK_OVERCOMMIT_NEVER &&
            config->max_map_count <= INT32_MAX &&
-           config->overcommit_ratio <= MMK_OVERCOMMIT_RATIO_MAX &&
+           config->overcommit_ratio <= MMK_OVERCOMMIT_RATIO_MAX && config->refuse_write_exec <= 1 &&
            config->overcommit_kbytes <= UINT64_MAX >> 10 &&
            (config->mmap_min_addr & ~MMK_PAGE_MASK) == 0 &&
            config->mmap_min_addr < MMK_USER_END / 2 && config->stack_limit < MMK_USER_END / 4 &&

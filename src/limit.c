@@ -28,6 +28,7 @@ void mmk_limit_init_mm(struct mmk_mm *mm)
         mm->limit[i] = MMK_LIMIT_INFINITY;
     mm->limit[MMK_LIMIT_STACK] = mmk_config.stack_limit;
     mm->lock_privilege = false;
+    mm->mdwe = mmk_config.refuse_write_exec ? MMK_MDWE_REFUSE_EXEC_GAIN : 0;
     choose_mmap_base(mm);
 }
 
@@ -38,6 +39,7 @@ void mmk_limit_inherit(struct mmk_mm *child, const struct mmk_mm *parent)
     for (i = 0; i < MMK_LIMITS; i++)
         child->limit[i] = parent->limit[i];
     child->lock_privilege = parent->lock_privilege;
+    child->mdwe = parent->mdwe & MMK_MDWE_NO_INHERIT ? 0 : parent->mdwe;
     child->mmap_base = parent->mmap_base;
 }
 
@@ -70,4 +72,35 @@ void mmk_set_lock_privilege(struct mmk_mm *mm, bool privileged)
     mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
     mm->lock_privilege = privileged;
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+}
+
+static bool valid_mdwe(unsigned bits)
+{
+    return bits == 0 || bits == MMK_MDWE_REFUSE_EXEC_GAIN ||
+           bits == (MMK_MDWE_REFUSE_EXEC_GAIN | MMK_MDWE_NO_INHERIT);
+}
+
+int mmk_set_mdwe(struct mmk_mm *mm, unsigned bits)
+{
+    int error = 0;
+
+    if (!valid_mdwe(bits))
+        return MMK_EINVAL;
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    if (mm->mdwe == 0)
+        mm->mdwe = bits;
+    else if (mm->mdwe != bits)
+        error = MMK_EPERM;
+    mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return error;
+}
+
+unsigned mmk_get_mdwe(struct mmk_mm *mm)
+{
+    unsigned bits;
+
+    mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    bits = mm->mdwe;
+    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return bits;
 }

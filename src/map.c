@@ -15,6 +15,19 @@
 /* Offsets in an object stay below this, as its size does. */
 #define OFFSET_END (((uint64_t)1 << 63) - 1)
 
+/* What MMK_MAP_32BIT chooses from, as on Linux. */
+#define LOW_START ((uint64_t)1 << 30)
+#define LOW_END   ((uint64_t)2 << 30)
+
+/* What MMK_MAP_ABOVE4G does not choose from. */
+#define ABOVE_4G ((uint64_t)4 << 30)
+
+/* What MMK_MAP_SHARED_VALIDATE knows. FIXED_NOREPLACE and SYNC are unknown to it on Linux, too. */
+#define KNOWN_FLAGS                                                                                \
+    (MMK_MAP_TYPE | MMK_MAP_FIXED | MMK_MAP_ANONYMOUS | MMK_MAP_32BIT | MMK_MAP_ABOVE4G |          \
+     MMK_MAP_GROWSDOWN | MMK_MAP_DENYWRITE | MMK_MAP_EXECUTABLE | MMK_MAP_NORESERVE |              \
+     MMK_MAP_STACK)
+
 /* A mapping wanted: mmk_mmap()'s arguments, decoded. */
 struct mapping {
     mmk_vaddr_t addr; /* fixed, or a hint; then where it goes */
@@ -22,79 +35,107 @@ struct mapping {
     uint64_t vm_flags;
     struct mmk_object *object;
     uint64_t offset; /* bytes, in the object */
-    bool fixed, replace;
-    bool at_once; /* entries are made now: mmk_map_frames() */
-    int refused;  /* an error that comes after those of the place, as on Linux; 0: none */
+    unsigned flags;  /* MMK_MAP_* */
+    unsigned mode;   /* MMK_OPEN_* */
+    bool at_once;    /* entries are made now: mmk_map_frames() */
+    int refused;     /* an error that comes after those of the place, as on Linux; 0: none */
 };
 
 /* --- decoding the arguments ------------------------------------------------------------------ */
 
-/* The sharing type. => as Linux: unknown flags matter to SHARED_VALIDATE only */
-static int decode_type(unsigned flags, const struct mmk_object *object, uint64_t *vm_flags)
+/* The type of a mapping without object; MMK_MAP_SHARED will get one. */
+static int decode_anon(struct mapping *map)
 {
-    const unsigned known = MMK_MAP_TYPE | MMK_MAP_FIXED | MMK_MAP_ANONYMOUS | MMK_MAP_GROWSDOWN |
-                           MMK_MAP_DENYWRITE | MMK_MAP_EXECUTABLE | MMK_MAP_NORESERVE |
-                           MMK_MAP_STACK; /* FIXED_NOREPLACE is unknown to it on Linux, too */
+    bool grows = (map->flags & MMK_MAP_GROWSDOWN) != 0;
 
-    switch (flags & MMK_MAP_TYPE) {
-    case MMK_MAP_SHARED_VALIDATE:
-        if (!object)
-            return MMK_EINVAL;
-        if (flags & ~known)
-            return MMK_EOPNOTSUPP;
-        break;
+    switch (map->flags & MMK_MAP_TYPE) {
     case MMK_MAP_SHARED:
-        break;
+        map->vm_flags |= MMK_VM_SHARED;
+        return grows ? MMK_EINVAL : 0;
     case MMK_MAP_PRIVATE:
-        if (object && mmk_object_has_frames(object))
-            return MMK_EINVAL;
-        *vm_flags |= flags & MMK_MAP_GROWSDOWN ? MMK_VM_GROWSDOWN : 0;
-        return object && (flags & MMK_MAP_GROWSDOWN) ? MMK_EINVAL : 0;
+        map->vm_flags |= grows ? MMK_VM_GROWSDOWN : 0;
+        return 0;
     default:
         return MMK_EINVAL;
     }
-    *vm_flags |= MMK_VM_SHARED;
-    return flags & MMK_MAP_GROWSDOWN ? MMK_EINVAL : 0;
 }
 
-static int decode_fixed(const struct mapping *map)
+/* What the object was not opened for is refused now, and to mprotect later. */
+static int decode_mode(struct mapping *map)
 {
-    if (map->addr > MMK_USER_END - map->length)
-        return MMK_ENOMEM;
-    if (map->addr & ~MMK_PAGE_MASK)
-        return MMK_EINVAL;
-    return map->addr < mmk_config.mmap_min_addr ? MMK_EPERM : 0;
+    if ((map->vm_flags & MMK_VM_SHARED) && !(map->mode & MMK_OPEN_WRITE)) {
+        if (map->vm_flags & MMK_VM_WRITE)
+            return MMK_EACCES;
+        map->vm_flags &= ~(uint64_t)MMK_VM_MAYWRITE;
+    }
+    if (!(map->mode & MMK_OPEN_READ))
+        return MMK_EACCES;
+    if (!(map->mode & MMK_OPEN_EXEC)) {
+        if (map->vm_flags & MMK_VM_EXEC)
+            return MMK_EPERM;
+        map->vm_flags &= ~(uint64_t)MMK_VM_MAYEXEC;
+    }
+    return 0;
 }
 
-static int decode(struct mapping *map, mmk_vaddr_t addr, uint64_t length, unsigned prot,
-                  unsigned flags, struct mmk_object *object, uint64_t offset)
+/* => as Linux: unknown flags matter to SHARED_VALIDATE only */
+static int decode_object(struct mapping *map)
 {
-    if (offset & ~MMK_PAGE_MASK)
+    int error;
+
+    switch (map->flags & MMK_MAP_TYPE) {
+    case MMK_MAP_SHARED_VALIDATE:
+        if (map->flags & ~(unsigned)KNOWN_FLAGS)
+            return MMK_EOPNOTSUPP;
+        map->vm_flags |= MMK_VM_SHARED;
+        break;
+    case MMK_MAP_SHARED:
+        map->vm_flags |= MMK_VM_SHARED;
+        break;
+    case MMK_MAP_PRIVATE:
+        break;
+    default:
         return MMK_EINVAL;
-    if (flags & MMK_MAP_ANONYMOUS)
-        object = NULL;
-    else if (!object)
+    }
+    error = decode_mode(map);
+    if (error)
+        return error;
+    if (map->flags & MMK_MAP_GROWSDOWN)
         return MMK_EINVAL;
-    if (length == 0 || (prot & ~(unsigned)MMK_VM_PROT))
+    if (!(map->vm_flags & MMK_VM_SHARED) && mmk_object_has_frames(map->object))
         return MMK_EINVAL;
-    map->addr = addr;
-    map->length = mmk_page_up(length);
-    map->object = object;
-    map->offset = object ? offset : 0;
-    map->fixed = (flags & (MMK_MAP_FIXED | MMK_MAP_FIXED_NOREPLACE)) != 0;
-    map->replace = !(flags & MMK_MAP_FIXED_NOREPLACE);
-    map->vm_flags = prot | MMK_VM_MAY;
-    if ((flags & MMK_MAP_NORESERVE) && mmk_config.overcommit != MMK_OVERCOMMIT_NEVER)
-        map->vm_flags |= MMK_VM_NORESERVE;
-    map->at_once = false;
+    return (map->flags & MMK_MAP_SYNC) && map->object->ops ? MMK_EOPNOTSUPP : 0;
+}
+
+/* Type, protection, object. => 0, or an error that is reported after those of the place */
+static int decode_kind(struct mapping *map)
+{
+    if (map->object && map->offset > OFFSET_END - map->length)
+        return MMK_EOVERFLOW;
+    return map->object ? decode_object(map) : decode_anon(map);
+}
+
+/* => the errors that come before those of the place */
+static int decode(struct mapping *map, unsigned prot)
+{
+    if (map->flags & MMK_MAP_ANONYMOUS)
+        map->object = NULL;
+    else if (!map->object)
+        return MMK_EINVAL;
+    if ((map->offset & ~MMK_PAGE_MASK) || (map->flags & MMK_MAP_HUGETLB) || map->length == 0 ||
+        (prot & ~(unsigned)MMK_VM_PROT) || (map->mode & ~(unsigned)MMK_OPEN_ALL))
+        return MMK_EINVAL;
+    map->length = mmk_page_up(map->length);
     if (map->length == 0 || map->length > MMK_USER_END)
         return MMK_ENOMEM;
-    if (object && offset > OFFSET_END - map->length)
-        map->refused = MMK_EOVERFLOW;
-    else
-        map->refused = decode_type(flags, object, &map->vm_flags);
+    map->vm_flags = prot | MMK_VM_MAY;
+    if ((map->flags & MMK_MAP_NORESERVE) && mmk_config.overcommit != MMK_OVERCOMMIT_NEVER)
+        map->vm_flags |= MMK_VM_NORESERVE;
+    if (!map->object)
+        map->offset = 0;
+    map->refused = decode_kind(map);
     map->vm_flags = mmk_account_flags(map->vm_flags);
-    return map->fixed ? decode_fixed(map) : 0;
+    return 0;
 }
 
 /* --- choosing an address --------------------------------------------------------------------- */
@@ -117,11 +158,11 @@ static bool is_free(const struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
     return !vma || gap_limit(vma) >= end;
 }
 
-/* The highest place below `high`. */
-static bool find_gap(const struct mmk_mm *mm, mmk_vaddr_t high, uint64_t length, mmk_vaddr_t *start)
+/* The highest place in [low, high). */
+static bool find_gap(const struct mmk_mm *mm, mmk_vaddr_t low, mmk_vaddr_t high, uint64_t length,
+                     mmk_vaddr_t *start)
 {
-    mmk_vaddr_t low = mmk_config.mmap_min_addr;
-
+    low = mmk_max(low, mmk_config.mmap_min_addr);
     while (mmk_vma_tree_gap(&mm->vmas, low, high, length, start)) {
         const struct mmk_vma *above = mmk_vma_tree_find_rcu(&mm->vmas, *start);
 
@@ -133,13 +174,13 @@ static bool find_gap(const struct mmk_mm *mm, mmk_vaddr_t high, uint64_t length,
 }
 
 /* A hint counts when it is free, and wholly below or wholly above the window's end, as on Linux. */
-static bool take_hint(const struct mmk_mm *mm, struct mapping *map)
+static bool take_hint(const struct mmk_mm *mm, struct mapping *map, mmk_vaddr_t end)
 {
     mmk_vaddr_t hint = map->addr;
 
     if (hint != 0 && hint < mmk_config.mmap_min_addr)
         hint = mmk_config.mmap_min_addr;
-    if (hint == 0 || hint > MMK_USER_END - map->length ||
+    if (hint == 0 || map->length > end || hint > end - map->length ||
         (hint > MMK_MAP_WINDOW) != (hint + map->length > MMK_MAP_WINDOW) ||
         !is_free(mm, hint, hint + map->length))
         return false;
@@ -147,20 +188,29 @@ static bool take_hint(const struct mmk_mm *mm, struct mapping *map)
     return true;
 }
 
+/* MMK_MAP_32BIT. => mmap lock held */
+static int choose_low(const struct mmk_mm *mm, struct mapping *map)
+{
+    return take_hint(mm, map, LOW_END) || find_gap(mm, LOW_START, LOW_END, map->length, &map->addr)
+               ? 0
+               : MMK_ENOMEM;
+}
+
 /* => mmap lock held */
 static int choose_address(const struct mmk_mm *mm, struct mapping *map)
 {
-    mmk_vaddr_t beyond;
+    mmk_vaddr_t low = map->flags & MMK_MAP_ABOVE4G ? ABOVE_4G : 0, beyond;
 
     map->addr = mmk_page_down(map->addr);
+    if (map->flags & MMK_MAP_32BIT)
+        return choose_low(mm, map);
     beyond = map->addr > MMK_MAP_WINDOW ? MMK_USER_END - MMK_MAP_WINDOW : 0;
-    if (take_hint(mm, map) || find_gap(mm, mm->mmap_base + beyond, map->length, &map->addr) ||
-        find_gap(mm, MMK_MAP_WINDOW + beyond, map->length, &map->addr))
+    if (take_hint(mm, map, MMK_USER_END) ||
+        find_gap(mm, low, mm->mmap_base + beyond, map->length, &map->addr) ||
+        find_gap(mm, low, MMK_MAP_WINDOW + beyond, map->length, &map->addr))
         return 0;
     return MMK_ENOMEM;
 }
-
-/* --- performing ------------------------------------------------------------------------------ */
 
 /* => mmap lock held */
 static bool overlaps(const struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
@@ -169,6 +219,31 @@ static bool overlaps(const struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end
 
     return vma && mmk_vma_start(vma) < end;
 }
+
+static int check_fixed(const struct mmk_mm *mm, const struct mapping *map)
+{
+    if (map->addr > MMK_USER_END - map->length)
+        return MMK_ENOMEM;
+    if (map->addr & ~MMK_PAGE_MASK)
+        return MMK_EINVAL;
+    if (map->addr < mmk_config.mmap_min_addr)
+        return MMK_EPERM;
+    if ((map->flags & MMK_MAP_FIXED_NOREPLACE) && overlaps(mm, map->addr, map->addr + map->length))
+        return MMK_EEXIST;
+    return 0;
+}
+
+/* Where it goes. => mmap lock held */
+static int place(const struct mmk_mm *mm, struct mapping *map)
+{
+    if (!mmk_account_ask_maps(mm, 0))
+        return MMK_ENOMEM;
+    if (map->flags & (MMK_MAP_FIXED | MMK_MAP_FIXED_NOREPLACE))
+        return check_fixed(mm, map);
+    return choose_address(mm, map);
+}
+
+/* --- performing ------------------------------------------------------------------------------ */
 
 static void unmap_now(struct mmk_mm *mm, struct mmk_unmap *unmap)
 {
@@ -225,28 +300,50 @@ static int map_anywhere(struct mmk_mm *mm, struct mapping *map)
     int error;
 
     mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    if (!map->fixed)
-        error = choose_address(mm, map);
-    else
-        error = !map->replace && overlaps(mm, map->addr, map->addr + map->length) ? MMK_EEXIST : 0;
+    error = place(mm, map);
     if (!error)
-        error = map->refused ? map->refused : map_locked(mm, map);
+        error = map->refused;
+    if (!error && mmk_limit_refuses_exec(mm, map->vm_flags, map->vm_flags))
+        error = MMK_EACCES;
+    if (!error)
+        error = map_locked(mm, map);
     mmk_account_settle(mm);
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return error;
 }
 
-int64_t mmk_mmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned prot,
-                 unsigned flags, struct mmk_object *object, uint64_t offset)
+/* Shared anonymous memory's object; it, not its mappings, counts as committed. */
+static int create_shared(const struct mapping *map, struct mmk_object **own)
 {
-    struct mmk_object *own = NULL; /* shared anonymous memory */
-    struct mapping map;
-    int error = decode(&map, addr, length, prot, flags, object, offset);
+    uint64_t bytes = map->vm_flags & MMK_VM_NORESERVE ? 0 : map->length;
+    int error = mmk_object_create(NULL, map->length, NULL, own);
+
+    if (error)
+        return error;
+    error = mmk_commit_take(bytes);
+    if (error)
+        mmk_object_put(*own);
+    else
+        (*own)->committed = bytes;
+    return error;
+}
+
+int64_t mmk_mmap_file(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned prot,
+                      unsigned flags, struct mmk_object *object, uint64_t offset, unsigned mode)
+{
+    struct mapping map = {.addr = addr,
+                          .length = length,
+                          .object = object,
+                          .offset = offset,
+                          .flags = flags,
+                          .mode = mode};
+    struct mmk_object *own = NULL;
+    int error = decode(&map, prot);
 
     if (error)
         return error;
     if (!map.refused && !map.object && (map.vm_flags & MMK_VM_SHARED)) {
-        error = mmk_object_create(NULL, map.length, NULL, &own);
+        error = create_shared(&map, &own);
         if (error)
             return error;
         map.object = own;
@@ -257,21 +354,32 @@ int64_t mmk_mmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned 
     return error ? error : (int64_t)map.addr;
 }
 
+int64_t mmk_mmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned prot,
+                 unsigned flags, struct mmk_object *object, uint64_t offset)
+{
+    return mmk_mmap_file(mm, addr, length, prot, flags, object, offset, MMK_OPEN_ALL);
+}
+
 int64_t mmk_map_frames(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned prot,
                        unsigned flags, mmk_paddr_t phys)
 {
-    struct mapping map;
+    struct mapping map = {.addr = addr,
+                          .length = length,
+                          .object = mmk_physical_object(),
+                          .offset = phys,
+                          .flags = MMK_MAP_SHARED,
+                          .mode = MMK_OPEN_ALL,
+                          .at_once = true};
     int error;
 
     if (phys >= MMK_PHYS_END || length > MMK_PHYS_END - phys || prot == MMK_PROT_NONE ||
         (flags & ~(unsigned)MMK_MAP_FIXED))
         return MMK_EINVAL;
-    error = decode(&map, addr, length, prot, MMK_MAP_SHARED | flags, mmk_physical_object(), phys);
-    if (error)
-        return error;
-    map.replace = false;
-    map.at_once = true;
-    error = map_anywhere(mm, &map);
+    if (flags & MMK_MAP_FIXED)
+        map.flags |= MMK_MAP_FIXED_NOREPLACE;
+    error = decode(&map, prot);
+    if (!error)
+        error = map_anywhere(mm, &map);
     return error ? error : (int64_t)map.addr;
 }
 
@@ -293,10 +401,10 @@ static int grow_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to)
     struct mapping map = {.addr = from,
                           .length = to - from,
                           .vm_flags = MMK_VM_READ | MMK_VM_WRITE | MMK_VM_MAY | MMK_VM_ACCOUNT,
-                          .fixed = true,
-                          .replace = false};
+                          .flags = MMK_MAP_FIXED};
 
-    if (from < mmk_config.mmap_min_addr || !is_free(mm, from, to + MMK_PAGE_SIZE))
+    if (!mmk_account_ask_maps(mm, 0) || from < mmk_config.mmap_min_addr ||
+        !is_free(mm, from, to + MMK_PAGE_SIZE))
         return MMK_ENOMEM;
     return map_locked(mm, &map);
 }
@@ -324,7 +432,8 @@ mmk_vaddr_t mmk_brk(struct mmk_mm *mm, mmk_vaddr_t brk)
     mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
     old = mm->brk;
     from = mmk_page_up(old);
-    if (brk < mm->brk_start || brk > MMK_USER_END)
+    if (brk < mm->brk_start || brk > MMK_USER_END ||
+        brk - mm->brk_start > mm->limit[MMK_LIMIT_DATA]) /* to shrink as well, as on Linux */
         error = MMK_EINVAL;
     else if (to > from)
         error = grow_brk(mm, from, to);

@@ -57,6 +57,7 @@ struct mmk_mm {
     uint64_t charged;               /* M: of what the library counts as committed; account.c */
     uint64_t limit[MMK_LIMITS];     /* M: bytes */
     bool lock_privilege;            /* M: MMK_LIMIT_MEMLOCK does not apply */
+    unsigned mdwe;                  /* M: MMK_MDWE_* */
     struct mmk_a32 users;           /* a */
     struct mmk_a32 flush_pending;   /* a: operations with entries cleared and not flushed (P2) */
     struct mmk_a64 cpus;            /* a: CPUs that run it now */

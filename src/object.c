@@ -39,6 +39,7 @@
  * Rejected: freeing pages after a grace period (memory comes back late, when it is wanted);
  * remembering a read error in the page (the next access could not try again).
  */
+#include "account.h"
 #include "frame.h"
 #include "object.h"
 #include "rmap.h"
@@ -72,6 +73,7 @@ void mmk_object_init(struct mmk_object *object, const struct mmk_object_ops *ops
     object->vmas.root = NULL;
     object->ops = ops;
     object->private_data = private_data;
+    object->committed = 0;
 }
 
 int mmk_object_create(const struct mmk_object_ops *ops, uint64_t size, void *private_data,
@@ -512,6 +514,8 @@ static void destroy(struct mmk_object *object)
     mmk_assert(object->pages.count == 0, "object: no page appears without a reference");
     if (object->ops && object->ops->release)
         object->ops->release(object);
+    if (object->committed)
+        mmk_commit_give(object->committed);
     mmk_a64_fetch_sub(&objects, 1, MMK_RELAXED);
     mmk_host_call_rcu(&object->rcu, free_object_rcu);
 }

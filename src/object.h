@@ -24,6 +24,7 @@ struct mmk_object {
     struct mmk_interval_tree vmas;    /* I: every VMA that maps it */
     const struct mmk_object_ops *ops; /* c: NULL for shared memory */
     void *private_data;               /* c */
+    uint64_t committed;               /* c: bytes, of what the library counts; account.h */
     struct mmk_rcu_head rcu;          /* waiting for a grace period after the last put */
 };
 

@@ -94,6 +94,8 @@ static int ask_vma(const struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end
 
     if (((uint64_t)prot << MMK_VM_MAY_SHIFT) & ~old_flags)
         return MMK_EACCES;
+    if (mmk_limit_refuses_exec(vma->mm, old_flags, flags))
+        return MMK_EACCES;
     if (old_flags & MMK_VM_SEALED)
         return MMK_EPERM;
     if (flags == old_flags)

@@ -42,6 +42,51 @@ static struct mmk_vma *needs_cut(struct mmk_mm *mm, const struct mmk_reshape *re
     return vma;
 }
 
+/* `lower` and `upper` touch; could they be one with these flags? */
+static bool alike(const struct mmk_vma *lower, uint64_t lower_flags, const struct mmk_vma *upper,
+                  uint64_t upper_flags)
+{
+    return lower && upper && mmk_vma_end(lower) == mmk_vma_start(upper) &&
+           lower_flags == upper_flags &&
+           mmk_vma_compatible(lower, mmk_vma_flags(lower), upper->object, mmk_vma_origin(upper));
+}
+
+/*
+ * How many of the cuts only move a border, since what is cut off merges with its neighbour: they
+ * need no mapping more. As on Linux, which goes upwards, the neighbour above has not changed yet.
+ */
+static unsigned moved_borders(struct mmk_mm *mm, const struct mmk_reshape *reshape,
+                              const struct mmk_vma *first, const struct mmk_vma *last)
+{
+    unsigned moved = 0;
+
+    if (first && mmk_vma_end(first) <= reshape->end) {
+        const struct mmk_vma *above = at(mm, mmk_vma_end(first));
+
+        moved += above && alike(first, new_flags(reshape, first), above, mmk_vma_flags(above));
+    }
+    if (last && mmk_vma_start(last) >= reshape->start) {
+        const struct mmk_vma *below = mmk_vma_tree_prev_rcu(&mm->vmas, mmk_vma_start(last));
+        bool inside = below && mmk_vma_end(below) > reshape->start;
+
+        moved += below && alike(below, inside ? new_flags(reshape, below) : mmk_vma_flags(below),
+                                last, new_flags(reshape, last));
+    }
+    return moved;
+}
+
+/* Would there be too many mappings with these cuts? */
+static bool too_many(struct mmk_mm *mm, const struct mmk_reshape *reshape,
+                     const struct mmk_vma *first, const struct mmk_vma *last)
+{
+    unsigned cuts = (first ? 1u : 0u) + (last ? 1u : 0u), moved;
+
+    if (mmk_likely(cuts == 0 || mmk_account_ask_maps(mm, cuts)))
+        return false;
+    moved = moved_borders(mm, reshape, first, last);
+    return cuts > moved && !mmk_account_ask_maps(mm, cuts - moved);
+}
+
 int mmk_reshape_prepare(struct mmk_mm *mm, struct mmk_reshape *reshape, mmk_vaddr_t start,
                         mmk_vaddr_t end, uint64_t clear, uint64_t set)
 {
@@ -52,10 +97,10 @@ int mmk_reshape_prepare(struct mmk_mm *mm, struct mmk_reshape *reshape, mmk_vadd
     reshape->clear = clear;
     reshape->set = set;
     reshape->spare[0] = reshape->spare[1] = NULL;
-    if (mmk_vma_tree_reserve(&mm->vmas, 4, &reshape->reserve))
-        return MMK_ENOMEM;
     first = needs_cut(mm, reshape, start);
     last = needs_cut(mm, reshape, end);
+    if (too_many(mm, reshape, first, last) || mmk_vma_tree_reserve(&mm->vmas, 4, &reshape->reserve))
+        return MMK_ENOMEM;
     if (first)
         reshape->spare[0] = mmk_vma_alloc_upper(first, start);
     if (last)

@@ -46,13 +46,14 @@ struct mmk_config {
     enum mmk_overcommit overcommit;
     unsigned overcommit_ratio;  /* NEVER: the limit, in percent of all frames; 0 to 10000 */
     uint64_t overcommit_kbytes; /* NEVER: the limit in KiB, instead, unless 0 */
+    unsigned refuse_write_exec; /* 1: every new address space starts with mmk_set_mdwe() */
 };
 
 /* Linux's values: policy mmkit, 64 KiB, 8 MiB, 1 MiB, 16. */
 #define MMK_CONFIG_DEFAULT                                                                         \
     {                                                                                              \
         MMK_TABLES_MMKIT, (uint64_t)64 << 10, (uint64_t)8 << 20, (uint64_t)1 << 20, 16, 65530,     \
-            MMK_OVERCOMMIT_HEURISTIC, 50, 0                                                        \
+            MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0                                                     \
     }
 
 /*

@@ -44,6 +44,24 @@ uint64_t mmk_get_limit(struct mmk_mm *mm, enum mmk_limit limit);
  */
 void mmk_set_lock_privilege(struct mmk_mm *mm, bool privileged);
 
+/* Memory-Deny-Write-Execute, as PR_SET_MDWE of prctl(2). */
+#define MMK_MDWE_REFUSE_EXEC_GAIN 1u
+#define MMK_MDWE_NO_INHERIT       2u
+
+/*
+ * From now on mmk_mmap() refuses what is writable and executable, and mmk_mprotect() refuses to
+ * make executable what is not, or writable what is: MMK_EACCES. What is mapped already stays as it
+ * is. Children inherit it, unless bit NO_INHERIT says no. For every new address space from its
+ * beginning: mmk_config's refuse_write_exec.
+ * => 0; MMK_EINVAL: unknown bits, or NO_INHERIT alone; MMK_EPERM: other bits are set already, which
+ *    cannot be taken back
+ * => may sleep; takes the mmap lock
+ */
+MMK_MUST_CHECK int mmk_set_mdwe(struct mmk_mm *mm, unsigned bits);
+
+/* The bits, as PR_GET_MDWE. => as mmk_set_mdwe() */
+unsigned mmk_get_mdwe(struct mmk_mm *mm);
+
 #ifdef __cplusplus
 }
 #endif

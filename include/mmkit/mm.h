@@ -34,11 +34,15 @@ struct mmk_mm;
 #define MMK_MAP_TYPE            0x0f
 #define MMK_MAP_FIXED           0x10
 #define MMK_MAP_ANONYMOUS       0x20
+#define MMK_MAP_32BIT           0x40 /* between 1 and 2 GiB */
+#define MMK_MAP_ABOVE4G         0x80 /* not below 4 GiB, but for a hint */
 #define MMK_MAP_GROWSDOWN       0x0100
 #define MMK_MAP_DENYWRITE       0x0800  /* ignored */
 #define MMK_MAP_EXECUTABLE      0x1000  /* ignored */
 #define MMK_MAP_NORESERVE       0x4000  /* not committed, unless MMK_OVERCOMMIT_NEVER */
 #define MMK_MAP_STACK           0x20000 /* ignored, as by Linux */
+#define MMK_MAP_HUGETLB         0x40000 /* there are none: MMK_EINVAL, as Linux without them */
+#define MMK_MAP_SYNC            0x80000 /* no file can: MMK_EOPNOTSUPP; else ignored */
 #define MMK_MAP_FIXED_NOREPLACE 0x100000
 
 /* Advice of mmk_madvise(). */
@@ -82,12 +86,32 @@ uint64_t mmk_mm_id(const struct mmk_mm *mm);
  *    WRITE, EXEC; neither an object nor ANONYMOUS (whoever turns file descriptors into objects
  *    answers EBADF for a bad one, as Linux does); a type other than SHARED, PRIVATE and
  *    SHARED_VALIDATE with an object; GROWSDOWN, unless private and anonymous
- * => MMK_ENOMEM: no gap, or beyond the end, or no memory; MMK_EEXIST: FIXED_NOREPLACE on something
+ * => MMK_ENOMEM: no gap, beyond the end, beyond a limit (limit.h, max_map_count, overcommit), or
+ *    no memory; MMK_EACCES: refused by mmk_set_mdwe(); MMK_EEXIST: FIXED_NOREPLACE on something
  *    mapped; MMK_EPERM: FIXED below mmap_min_addr, or in place of something sealed;
- *    MMK_EOVERFLOW: offset + length; MMK_EOPNOTSUPP: a flag that SHARED_VALIDATE does not know
+ *    MMK_EOVERFLOW: offset + length; MMK_EOPNOTSUPP: a flag that SHARED_VALIDATE does not know, or
+ *    SYNC
  */
 MMK_MUST_CHECK int64_t mmk_mmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned prot,
                                 unsigned flags, struct mmk_object *object, uint64_t offset);
+
+/* How a file was opened: for reading, for writing, from where execution is allowed (no "noexec").
+ */
+#define MMK_OPEN_READ  0x1
+#define MMK_OPEN_WRITE 0x2
+#define MMK_OPEN_EXEC  0x4
+#define MMK_OPEN_ALL   0x7
+
+/*
+ * mmk_mmap() of an object that was opened with `mode`; of one opened for everything it is that.
+ * What the mode does not allow mmk_mprotect() refuses later: MMK_EACCES. A private mapping of what
+ * was opened for reading only may be written.
+ * => as mmk_mmap(); also MMK_EACCES: not opened for reading; SHARED and PROT_WRITE, and not opened
+ *    for writing; MMK_EPERM: PROT_EXEC without MMK_OPEN_EXEC; MMK_EINVAL: other bits in `mode`
+ */
+MMK_MUST_CHECK int64_t mmk_mmap_file(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length,
+                                     unsigned prot, unsigned flags, struct mmk_object *object,
+                                     uint64_t offset, unsigned mode);
 
 /*
  * Maps physical memory from `phys` on, as remap_pfn_range() of Linux does: the kernel's own frames,
@@ -105,16 +129,18 @@ MMK_MUST_CHECK int64_t mmk_map_frames(struct mmk_mm *mm, mmk_vaddr_t addr, uint6
 
 /*
  * munmap(2).
- * => 0; MMK_EINVAL: misaligned, length 0 or beyond the end; MMK_ENOMEM; MMK_EPERM: something is
- *    sealed, and nothing is unmapped
+ * => 0; MMK_EINVAL: misaligned, length 0 or beyond the end; MMK_ENOMEM: no memory, or one mapping
+ *    would be two, and there are max_map_count; MMK_EPERM: something is sealed, and nothing is
+ *    unmapped
  */
 MMK_MUST_CHECK int mmk_munmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length);
 
 /*
- * mprotect(2). As on Linux what lies before a hole or a sealed mapping is changed, then the error
- * is returned.
- * => 0; MMK_EINVAL: misaligned address, unknown prot; MMK_ENOMEM: a hole, or no memory; MMK_EPERM:
- *    sealed
+ * mprotect(2). As on Linux what lies before a hole, or before a mapping that may not be changed so,
+ * is changed; then the error is returned.
+ * => 0; MMK_EINVAL: misaligned address, unknown prot; MMK_ENOMEM: a hole, beyond a limit, or no
+ *    memory; MMK_EACCES: mapped by mmk_mmap_file() from what was not opened for it, or refused by
+ *    mmk_set_mdwe(); MMK_EPERM: sealed
  */
 MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length,
                                 unsigned prot);
@@ -151,8 +177,8 @@ MMK_MUST_CHECK int mmk_mseal(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t lengt
 /*
  * The brk system call: moves the end of the heap to `brk`.
  * => the new end; the old one, unchanged, when `brk` is below the start, in the way of another
- *    mapping, the part to go is sealed, or memory is short (as Linux's system call, not libc's
- *    wrapper)
+ *    mapping, beyond a limit, the part to go is sealed, or memory is short (as Linux's system call,
+ *    not libc's wrapper)
  */
 mmk_vaddr_t mmk_brk(struct mmk_mm *mm, mmk_vaddr_t brk);
 
