@@ -20,6 +20,8 @@
 #define MMK_PT_LEVELS 4
 #endif
 
+#include "format.h"
+
 #define MACHINE_ASIDS        8
 #define MACHINE_WALK_ENTRIES 32 /* paging-structure cache, each level */
 #define MACHINE_RAM_START    ((mmk_paddr_t)1 << 20)
@@ -27,7 +29,7 @@
 /* A cached translation: tag = page number and generation; frame = physical address and rights. */
 struct machine_tlb_entry {
     uint64_t tag;
-    uint64_t frame;
+    uint64_t frame; /* with MACHINE_ bits of format.h; all zero: known to be absent (mmu.c, H5) */
 };
 
 /* An address space that the CPU remembers. Entries of an older generation are gone. */
@@ -35,7 +37,7 @@ struct machine_asid {
     uint64_t context;  /* o: mmk_mm_id(), 0: free */
     uint64_t tlb_gen;  /* o */
     uint64_t walk_gen; /* o: of paging-structure entries */
-    bool large;        /* o: pieces of a large page may be in the TLB */
+    bool large;        /* o: pieces of a large page, or of a group, may be in the TLB */
 };
 
 struct machine_mmu {
@@ -46,6 +48,7 @@ struct machine_mmu {
     mmk_paddr_t root;              /* o */
     uint64_t last_gen;             /* o: last generation given out */
     unsigned victim;               /* o: next ASID to reuse */
+    unsigned checked;              /* o: place in the TLB to be looked at next (mmu.c, H6) */
     struct machine_asid asids[MACHINE_ASIDS];
     struct machine_tlb_entry walk_cache[MMK_PT_LEVELS - 1][MACHINE_WALK_ENTRIES];
 };
@@ -67,6 +70,8 @@ struct machine_cpu {
 
 extern struct machine_cpu *machine_cpus; /* MMK_MAX_CPUS of them */
 extern mmk_paddr_t machine_ram_end;
+extern unsigned machine_mmu_flags;      /* c: MACHINE_SOFTWARE_BITS and others */
+extern struct mmk_a32 machine_attached; /* a: CPUs attached, the one of RCU left out */
 
 MMK_ALWAYS_INLINE struct machine_cpu *machine_this_cpu(void)
 {
@@ -88,8 +93,8 @@ bool machine_mmu_init(struct machine_mmu *mmu, unsigned tlb_entries);
 void machine_mmu_free(struct machine_mmu *mmu);
 
 /*
- * Host address of `addr` for an access by the kernel; NULL: it faults. Good until the CPU looks for
- * interrupts again.
+ * guest.c: host address of `addr` for an access by the kernel; NULL: it faults. Good until the CPU
+ * looks for interrupts again.
  */
 void *machine_translate(struct machine_cpu *cpu, mmk_vaddr_t addr, bool write);
 

@@ -90,6 +90,29 @@ static int start_mmkit(const struct machine_config *config)
     return error;
 }
 
+/* Words of MACHINE_MMU. => false: one is unknown */
+static bool read_environment(unsigned *flags)
+{
+    static const struct {
+        const char *word;
+        unsigned flag;
+    } known[] = {{"software-bits", MACHINE_SOFTWARE_BITS},
+                 {"keeps-absence", MACHINE_KEEPS_ABSENCE}};
+    const char *at = getenv("MACHINE_MMU");
+    size_t length, i;
+
+    for (; at && *at; at += length + (at[length] == ',')) {
+        length = strcspn(at, ",");
+        for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+            if (strlen(known[i].word) == length && memcmp(known[i].word, at, length) == 0)
+                break;
+        if (i == sizeof(known) / sizeof(known[0]))
+            return false;
+        *flags |= known[i].flag;
+    }
+    return true;
+}
+
 static bool valid(const struct machine_config *config, unsigned tlb_entries)
 {
     return config->memory > 0 && config->memory % MMK_PAGE_SIZE == 0 &&
@@ -104,7 +127,8 @@ int machine_create(const struct machine_config *config)
     int error;
 
     mmk_assert(!machine_cpus, "machine: there is one already");
-    if (!valid(config, tlb_entries))
+    machine_mmu_flags = config->mmu;
+    if (!valid(config, tlb_entries) || !read_environment(&machine_mmu_flags))
         return MMK_EINVAL;
     error = make_cpus(tlb_entries);
     if (error)

@@ -1,65 +1,53 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mmu.c - the software machine's translation hardware, and guest accesses through it.
+ * mmu.c - the software machine's translation hardware: TLB, paging-structure cache, page walks.
  *
- * It knows the x86-64 page-table format from the manual's side, not from mmkit's: nothing here
- * comes from src/. An access looks into the TLB; on a miss the tables in RAM are walked, which
- * sets the accessed and dirty bits; when that fails, mmk_fault() is called and the access retried.
+ * What an entry says is in format.h. An access looks into the TLB (guest.c); on a miss the tables
+ * in RAM are walked, which sets the accessed and dirty bits; when that fails, mmk_fault() is called
+ * and the access retried.
  *
  * H1 The TLB and the paging-structure cache keep what they have until it is flushed, replaced, or
- *    found insufficient by an access: clearing an entry in RAM changes neither.
- * H2 Nothing is cached for an entry that is not present or whose accessed bit is not set.
+ *    (H5) dropped by a fault: clearing an entry in RAM changes neither.
+ * H2 Nothing is cached for an entry whose accessed bit is not set, nor, but for H5, for one that is
+ *    invalid.
  * H3 A store sets the dirty bit in RAM before it changes memory. Both bits are set by
  *    compare-exchange on the very entry the walk has used; if that changed, the walk starts anew.
- * H4 Rights are the AND of W and U and the OR of NX over all levels. U is required: all accesses
- *    are user accesses.
- * H5 A fault drops the entries of the caches that it has used (SDM volume 3, 4.10.4.1): what a
- * stale entry has caused it does not cause again.
+ *    With MACHINE_SOFTWARE_BITS, where the format has that, an access that would set one faults.
+ * H4 A right is there when no level takes it away. All accesses are user accesses.
+ * H5 With FORMAT_FAULT_DROPS a fault drops the entries of the caches that it has used: what a stale
+ *    entry has caused it does not cause again. Without, a cached translation that lacks the right
+ *    stays, and the access faults, whatever the tables say by now, until the translation is flushed
+ *    or mmk_tlb_local_spurious() drops it; with MACHINE_KEEPS_ABSENCE, where the format allows it,
+ *    the same holds for an entry that a walk has found invalid.
+ * H6 Where FORMAT_NEEDS_BREAK, a valid entry may not become another valid one that names other
+ *    memory, or the same by other attributes or in other pieces, while a translation by the first
+ *    is cached. Misses compare, for their own address and for one cached page more. Only while one
+ *    CPU is attached: with several, an entry may be made anew between another CPU's clearing it and
+ *    its flush, which P2 allows, and no hardware could tell.
  *
- * ASIDs: a CPU remembers MACHINE_ASIDS address spaces across switches (PCID). Each has a
- * generation number, part of the tag of its entries: giving it a new one drops them all at once.
- * Flushing a page drops the address space's paging-structure entries, as invlpg does.
+ * ASIDs: a CPU remembers MACHINE_ASIDS address spaces across switches. Each has a generation
+ * number, part of the tag of its entries: giving it a new one drops them all at once. Flushing a
+ * page drops the address space's paging-structure entries, as the port contract asks.
  *
  * Large pages are cached in pieces of 4 KiB. An ASID that may have such pieces is flushed as a
  * whole when one page is to be flushed, since any address in the large page names it.
  */
-#include "internal.h"
-#include "pieces.h"
+#include "mmu.h"
 
-#include <mmkit/fault.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The format: one entry. */
-#define PT_PRESENT  ((uint64_t)1 << 0)
-#define PT_WRITE    ((uint64_t)1 << 1)
-#define PT_USER     ((uint64_t)1 << 2)
-#define PT_ACCESSED ((uint64_t)1 << 5)
-#define PT_DIRTY    ((uint64_t)1 << 6)
-#define PT_LARGE    ((uint64_t)1 << 7) /* at levels 1 and 2: no table below */
-#define PT_ADDRESS  (((uint64_t)1 << 52) - MMK_PAGE_SIZE)
-#define PT_NOEXEC   ((uint64_t)1 << 63)
-
-#define INDEX_BITS    9
-#define LARGEST_LEVEL 2
-#define ADDRESS_BITS  (MMK_PAGE_SHIFT + INDEX_BITS * MMK_PT_LEVELS)
-
-/* Tags: generation in the low bits, page number (or number of the region a table covers) above. */
-#define GEN_BITS 19
-#define GEN_LAST (((uint64_t)1 << GEN_BITS) - 1)
-
-/* Rights in the low bits of machine_tlb_entry.frame. */
-#define TLB_STORE ((uint64_t)1) /* writable, and the dirty bit is known to be set */
-#define TLB_EXEC  ((uint64_t)2)
-
-/* What an entry allows, each bit set when it does: PT_NOEXEC is stored the other way round. */
-#define PT_RIGHTS  (PT_WRITE | PT_USER | PT_NOEXEC)
-#define RIGHT_EXEC PT_NOEXEC
 
 /* Faults for one access before the machine says that it gets nowhere. */
 #define LIVELOCK 1000000
 
-enum outcome { WALK_DONE, WALK_AGAIN, WALK_FAULT };
+enum outcome {
+    WALK_DONE,
+    WALK_AGAIN,
+    WALK_FAULT,  /* an entry does not allow it */
+    WALK_ABSENT, /* there is none */
+};
 
 /* Where a walk has got to: the table to read next, and the rights so far. */
 struct walk {
@@ -69,6 +57,8 @@ struct walk {
     unsigned level;
     uint64_t rights;
 };
+
+unsigned machine_mmu_flags;
 
 bool machine_mmu_init(struct machine_mmu *mmu, unsigned tlb_entries)
 {
@@ -99,7 +89,7 @@ static void restart_generations(struct machine_mmu *mmu)
 /* From 1: a tag of zeros matches nothing. */
 static uint64_t new_gen(struct machine_mmu *mmu)
 {
-    if (mmu->last_gen == GEN_LAST)
+    if (mmu->last_gen == MMU_GEN_LAST)
         restart_generations(mmu);
     return ++mmu->last_gen;
 }
@@ -120,19 +110,6 @@ static struct machine_asid *find_asid(struct machine_mmu *mmu, uint64_t context)
     return NULL;
 }
 
-/* The sign bits of a canonical address drop out at the top: bit 47, or 56, tells them. */
-MMK_ALWAYS_INLINE uint64_t tag_of(mmk_vaddr_t addr, unsigned shift, uint64_t gen)
-{
-    return addr >> shift << GEN_BITS | gen;
-}
-
-/* The one place where a translation can be. Address spaces use different orders. */
-MMK_ALWAYS_INLINE struct machine_tlb_entry *tlb_place(struct machine_mmu *mmu, mmk_vaddr_t addr,
-                                                      uint64_t gen)
-{
-    return &mmu->tlb[((addr >> MMK_PAGE_SHIFT) ^ gen) & mmu->tlb_mask];
-}
-
 /* Likewise for the entry at `level`, which covers 1 << shift bytes. */
 MMK_ALWAYS_INLINE struct machine_tlb_entry *walk_place(struct machine_mmu *mmu, unsigned level,
                                                        mmk_vaddr_t addr, unsigned shift,
@@ -143,14 +120,14 @@ MMK_ALWAYS_INLINE struct machine_tlb_entry *walk_place(struct machine_mmu *mmu, 
 
 MMK_ALWAYS_INLINE unsigned shift_of(unsigned level)
 {
-    return MMK_PAGE_SHIFT + INDEX_BITS * level;
+    return MMK_PAGE_SHIFT + FORMAT_INDEX_BITS * level;
 }
 
 static void drop_page(struct machine_mmu *mmu, struct machine_asid *asid, mmk_vaddr_t addr)
 {
-    struct machine_tlb_entry *entry = tlb_place(mmu, addr, asid->tlb_gen);
+    struct machine_tlb_entry *entry = mmu_place(mmu, addr, asid->tlb_gen);
 
-    if (entry->tag == tag_of(addr, MMK_PAGE_SHIFT, asid->tlb_gen))
+    if (entry->tag == mmu_tag(addr, MMK_PAGE_SHIFT, asid->tlb_gen))
         entry->tag = 0;
 }
 
@@ -167,6 +144,16 @@ void machine_tlb_flush_page(uint64_t context, mmk_vaddr_t addr)
     }
     drop_page(mmu, asid, addr);
     asid->walk_gen = new_gen(mmu);
+}
+
+/* The page alone: what leads to it is not what the access has faulted on. */
+void machine_tlb_spurious(uint64_t context, mmk_vaddr_t addr)
+{
+    struct machine_mmu *mmu = &machine_this_cpu()->mmu;
+    struct machine_asid *asid = find_asid(mmu, context);
+
+    if (asid)
+        drop_page(mmu, asid, addr);
 }
 
 void machine_tlb_flush_all(uint64_t context)
@@ -193,7 +180,7 @@ void machine_switch_mm(struct mmk_mm *mm)
     struct machine_mmu *mmu = &machine_this_cpu()->mmu;
     struct mmk_mm *old = mmu->mm;
 
-    if (old == mm)
+    if (mm && old == mm)
         return;
     mmu->mm = NULL;
     mmu->asid = NULL;
@@ -206,6 +193,15 @@ void machine_switch_mm(struct mmk_mm *mm)
     mmu->mm = mm;
 }
 
+void machine_switch_tables(const struct mmk_tlb_context *context)
+{
+    struct machine_mmu *mmu = &machine_this_cpu()->mmu;
+
+    machine_switch_mm(NULL);
+    mmu->root = context->root;
+    load_asid(mmu, context->id);
+}
+
 /* Starts as far down as the paging-structure cache reaches. => the entry used; NULL: at the root */
 static struct machine_tlb_entry *walk_start(struct machine_mmu *mmu, struct walk *walk)
 {
@@ -216,15 +212,15 @@ static struct machine_tlb_entry *walk_start(struct machine_mmu *mmu, struct walk
         unsigned shift = shift_of(level);
         struct machine_tlb_entry *entry = walk_place(mmu, level, walk->addr, shift, gen);
 
-        if (entry->tag == tag_of(walk->addr, shift, gen)) {
-            walk->table = entry->frame & PT_ADDRESS;
-            walk->rights = entry->frame & PT_RIGHTS;
+        if (entry->tag == mmu_tag(walk->addr, shift, gen)) {
+            walk->table = entry->frame & MACHINE_TLB_ADDRESS;
+            walk->rights = entry->frame & FORMAT_ALL_RIGHTS;
             walk->level = level - 1;
             return entry;
         }
     }
     walk->table = mmu->root;
-    walk->rights = PT_RIGHTS;
+    walk->rights = FORMAT_ALL_RIGHTS;
     walk->level = MMK_PT_LEVELS - 1;
     return NULL;
 }
@@ -236,8 +232,20 @@ MMK_ALWAYS_INLINE void walk_remember(struct machine_mmu *mmu, mmk_vaddr_t addr, 
     uint64_t gen = mmu->asid->walk_gen;
     struct machine_tlb_entry *entry = walk_place(mmu, level, addr, shift_of(level), gen);
 
-    entry->tag = tag_of(addr, shift_of(level), gen);
+    entry->tag = mmu_tag(addr, shift_of(level), gen);
     entry->frame = table_and_rights;
+}
+
+/* The library has written what the architecture forbids. */
+static MMK_NORETURN MMK_COLD void stop(const char *rule, mmk_vaddr_t addr, unsigned level,
+                                       uint64_t seen)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text),
+             "machine: " FORMAT_NAME ": %s (entry 0x%016" PRIx64 " for 0x%" PRIx64 ", level %u)",
+             rule, seen, addr, level);
+    mmk_host_panic(__FILE__, __LINE__, text);
 }
 
 static void check_in_ram(mmk_paddr_t phys)
@@ -246,52 +254,112 @@ static void check_in_ram(mmk_paddr_t phys)
         mmk_host_panic(__FILE__, __LINE__, "machine: a page-table entry points outside RAM");
 }
 
+MMK_ALWAYS_INLINE void check_entry(mmk_vaddr_t addr, unsigned level, uint64_t seen)
+{
+    const char *wrong = format_wrong(seen, level);
+
+    if (mmk_unlikely(wrong != NULL))
+        stop(wrong, addr, level, seen);
+}
+
 MMK_ALWAYS_INLINE struct mmk_a64 *walk_entry(mmk_paddr_t table, mmk_vaddr_t addr, unsigned level)
 {
-    uint64_t index = addr >> shift_of(level) & ((1 << INDEX_BITS) - 1);
+    uint64_t index = addr >> shift_of(level) & ((1 << FORMAT_INDEX_BITS) - 1);
 
     check_in_ram(table);
     return (struct mmk_a64 *)mmk_phys_to_virt(table) + index;
 }
 
-/* Sets bits in an entry seen as `seen`. => false: it has changed since */
-static bool mark(struct mmk_a64 *entry, uint64_t seen, uint64_t bits)
+/* Makes of an entry seen as `seen` what use has made of it. => false: it has changed since */
+MMK_ALWAYS_INLINE bool mark(struct mmk_a64 *entry, uint64_t seen, uint64_t used)
 {
-    if ((seen & bits) == bits)
-        return true;
-    return mmk_a64_cmpxchg(entry, &seen, seen | bits, MMK_ACQ_REL);
+    return used == seen || mmk_a64_cmpxchg(entry, &seen, used, MMK_ACQ_REL);
 }
 
-static bool allowed(uint64_t rights, enum mmk_access access)
+MMK_ALWAYS_INLINE uint64_t right_for(enum mmk_access access)
 {
-    if (!(rights & PT_USER))
-        return false;
     if (access == MMK_ACCESS_WRITE)
-        return (rights & PT_WRITE) != 0;
-    return access != MMK_ACCESS_EXEC || (rights & RIGHT_EXEC) != 0;
+        return MACHINE_STORE;
+    return access == MMK_ACCESS_EXEC ? MACHINE_EXEC : MACHINE_LOAD;
+}
+
+/* The rights that a leaf gives without further ado: a store may have to set the dirty bit first. */
+MMK_ALWAYS_INLINE uint64_t rights_now(uint64_t seen, uint64_t rights)
+{
+    if ((rights & MACHINE_STORE) && format_leaf_used(seen, MMK_ACCESS_WRITE) != seen)
+        rights ^= MACHINE_STORE | MACHINE_CLEAN;
+    return rights;
+}
+
+/* What the TLB keeps of a leaf for the page at addr. */
+MMK_ALWAYS_INLINE uint64_t tlb_word(uint64_t seen, unsigned level, mmk_vaddr_t addr,
+                                    uint64_t rights)
+{
+    uint64_t inside = ((uint64_t)1 << shift_of(level)) - MMK_PAGE_SIZE;
+    mmk_paddr_t frame = (format_address(seen) & ~inside) | (addr & inside);
+
+    check_in_ram(frame);
+    return frame | rights_now(seen, rights) | format_kind(seen, level);
+}
+
+MMK_ALWAYS_INLINE void fill(struct machine_mmu *mmu, mmk_vaddr_t addr, uint64_t word)
+{
+    uint64_t gen = mmu->asid->tlb_gen;
+    struct machine_tlb_entry *cached = mmu_place(mmu, addr, gen);
+
+    cached->tag = mmu_tag(addr, MMK_PAGE_SHIFT, gen);
+    cached->frame = word;
+}
+
+/*
+ * The leaf belongs to a group that hardware may cache as one. It does, where they are small pages:
+ * with the accessed and dirty state of any of them, which it may take for that of all.
+ */
+static MMK_NOINLINE void fill_group(struct machine_mmu *mmu, const struct walk *walk,
+                                    struct mmk_a64 *entry, unsigned count)
+{
+    const uint64_t bytes = count * sizeof(*entry), size = (uint64_t)1 << shift_of(walk->level);
+    struct mmk_a64 *first = (struct mmk_a64 *)((uintptr_t)entry & ~(uintptr_t)(bytes - 1));
+    uint64_t seen = mmk_a64_load(first, MMK_RELAXED), value, rights = 0;
+    mmk_vaddr_t addr = walk->addr & ~(size * count - 1);
+    const char *wrong;
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        value = mmk_a64_load(&first[i], MMK_RELAXED);
+        wrong = format_group_wrong(seen, value, i, walk->level);
+        if (wrong)
+            stop(wrong, addr + i * size, walk->level, value);
+        rights |= rights_now(value, format_leaf_rights(walk->rights, value, true));
+    }
+    mmu->asid->large = true;
+    for (i = 0; walk->level == 0 && i < count; i++)
+        fill(mmu, addr + i * size,
+             (format_address(seen) + i * size) | format_kind(seen, 0) | rights);
 }
 
 /* The walk has found the entry that maps the page: fills the TLB. */
 static enum outcome walk_leaf(struct machine_mmu *mmu, const struct walk *walk,
                               struct mmk_a64 *entry, uint64_t seen)
 {
-    uint64_t bits = walk->access == MMK_ACCESS_WRITE ? PT_ACCESSED | PT_DIRTY : PT_ACCESSED;
-    uint64_t size = MMK_PAGE_SIZE << (INDEX_BITS * walk->level), gen = mmu->asid->tlb_gen;
-    struct machine_tlb_entry *cached = tlb_place(mmu, walk->addr, gen);
+    bool hardware = !(machine_mmu_flags & MACHINE_SOFTWARE_BITS);
+    uint64_t rights = format_leaf_rights(walk->rights, seen, hardware);
+    uint64_t used = format_leaf_used(seen, walk->access);
+    unsigned group;
 
-    if (!allowed(walk->rights, walk->access))
+    if (!(rights & right_for(walk->access))) {
+        if (!FORMAT_FAULT_DROPS && format_leaf_used(seen, MMK_ACCESS_READ) == seen)
+            fill(mmu, walk->addr, tlb_word(seen, walk->level, walk->addr, rights));
         return WALK_FAULT;
-    if (!mark(entry, seen, bits))
+    }
+    if (!mark(entry, seen, used))
         return WALK_AGAIN;
-    cached->tag = tag_of(walk->addr, MMK_PAGE_SHIFT, gen);
-    cached->frame = (seen & PT_ADDRESS & ~(size - 1)) | (walk->addr & (size - 1) & MMK_PAGE_MASK);
-    check_in_ram(cached->frame);
-    if ((walk->rights & PT_WRITE) && ((seen | bits) & PT_DIRTY))
-        cached->frame |= TLB_STORE;
-    if (walk->rights & RIGHT_EXEC)
-        cached->frame |= TLB_EXEC;
+    fill(mmu, walk->addr, tlb_word(used, walk->level, walk->addr, rights));
     if (walk->level > 0)
         mmu->asid->large = true;
+    group = format_group(seen, walk->level);
+    if (group > 1)
+        fill_group(mmu, walk, entry, group);
     return WALK_DONE;
 }
 
@@ -308,18 +376,17 @@ static enum outcome walk_down(struct machine_cpu *cpu, struct walk *walk)
         entry = walk_entry(table, addr, level);
         seen = mmk_a64_load(entry, MMK_ACQUIRE);
         machine_count(&cpu->counters.walk_reads);
-        if (!(seen & PT_PRESENT))
-            return WALK_FAULT;
-        rights &= seen ^ PT_NOEXEC;
-        if (level == 0 || (seen & PT_LARGE))
+        if (!format_valid(seen))
+            return WALK_ABSENT;
+        check_entry(addr, level, seen);
+        if (format_is_leaf(seen, level))
             break;
-        if (!mark(entry, seen, PT_ACCESSED))
+        rights = format_table_rights(rights, seen);
+        if (!mark(entry, seen, format_table_used(seen)))
             return WALK_AGAIN;
-        table = seen & PT_ADDRESS;
+        table = format_address(seen);
         walk_remember(&cpu->mmu, addr, level, table | rights);
     }
-    if (level > LARGEST_LEVEL) /* the bit is reserved there */
-        return WALK_FAULT;
     walk->rights = rights;
     walk->level = level;
     return walk_leaf(&cpu->mmu, walk, entry, seen);
@@ -337,197 +404,109 @@ static bool walk_tables(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_acce
         cached = walk_start(&cpu->mmu, &walk);
         outcome = walk_down(cpu, &walk);
     } while (outcome == WALK_AGAIN);
-    if (outcome == WALK_FAULT && cached)
+    if (FORMAT_FAULT_DROPS && outcome != WALK_DONE && cached)
         cached->tag = 0;
+    if (FORMAT_KEEPS_ABSENCE && outcome == WALK_ABSENT &&
+        (machine_mmu_flags & MACHINE_KEEPS_ABSENCE))
+        fill(&cpu->mmu, addr, 0);
     return outcome == WALK_DONE;
 }
 
-static bool canonical(mmk_vaddr_t addr)
+/*
+ * H6, on addr's way from the root: what is cached against what the tables say now.
+ * => `held`: the TLB's word for addr, or 0
+ */
+static void check_way(struct machine_mmu *mmu, mmk_vaddr_t addr, uint64_t held)
 {
-    return (uint64_t)((int64_t)(addr << (64 - ADDRESS_BITS)) >> (64 - ADDRESS_BITS)) == addr;
+    uint64_t gen = mmu->asid->walk_gen, seen, now;
+    unsigned level = MMK_PT_LEVELS - 1;
+    mmk_paddr_t table = mmu->root;
+    const struct machine_tlb_entry *way;
+
+    for (;; level--) {
+        seen = mmk_a64_load(walk_entry(table, addr, level), MMK_ACQUIRE);
+        if (!format_valid(seen))
+            return;
+        check_entry(addr, level, seen);
+        way = level == 0 ? NULL : walk_place(mmu, level, addr, shift_of(level), gen);
+        if (way && way->tag != mmu_tag(addr, shift_of(level), gen))
+            way = NULL;
+        if (format_is_leaf(seen, level))
+            break;
+        table = format_address(seen);
+        if (way && (way->frame & MACHINE_TLB_ADDRESS) != table)
+            stop("another table linked without break-before-make", addr, level, seen);
+    }
+    now = tlb_word(seen, level, addr, 0);
+    if (way || (held && ((held ^ now) & (MACHINE_TLB_ADDRESS | MACHINE_TLB_KIND))))
+        stop("an entry changed without break-before-make", addr, level, seen);
 }
 
-/* Host address of `addr` by the TLB alone; NULL: a walk is needed. */
-MMK_ALWAYS_INLINE void *tlb_find(struct machine_mmu *mmu, mmk_vaddr_t addr, uint64_t rights)
+/* H6 for addr, and for one cached page more, another each time. */
+static void check_breaks(struct machine_mmu *mmu, mmk_vaddr_t addr)
 {
-    uint64_t gen = mmu->asid->tlb_gen;
-    struct machine_tlb_entry *entry = tlb_place(mmu, addr, gen);
+    const uint64_t gen = mmu->asid->tlb_gen;
+    struct machine_tlb_entry *held = mmu_place(mmu, addr, gen);
 
-    if (mmk_unlikely(entry->tag != tag_of(addr, MMK_PAGE_SHIFT, gen) ||
-                     (entry->frame & rights) != rights))
-        return NULL;
-    return mmk_phys_to_virt((entry->frame & PT_ADDRESS) | (addr & (MMK_PAGE_SIZE - 1)));
+    check_way(mmu, addr, held->tag == mmu_tag(addr, MMK_PAGE_SHIFT, gen) ? held->frame : 0);
+    held = &mmu->tlb[mmu->checked++ & mmu->tlb_mask];
+    if ((held->tag & MMU_GEN_LAST) == gen)
+        check_way(mmu, held->tag >> MMU_GEN_BITS << MMK_PAGE_SHIFT, held->frame);
 }
 
-/* By a walk, once what the TLB had for the page is dropped. => host address; NULL: a fault */
-static void *translate_again(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
+/* H5: is a translation cached that does not allow the access, so that hardware looks no further? */
+static bool sticks(struct machine_mmu *mmu, mmk_vaddr_t addr, enum mmk_access access)
+{
+    uint64_t gen = mmu->asid->tlb_gen, wanted = right_for(access);
+    const struct machine_tlb_entry *held = mmu_place(mmu, addr, gen);
+
+    if (access == MMK_ACCESS_WRITE)
+        wanted |= MACHINE_CLEAN;
+    return held->tag == mmu_tag(addr, MMK_PAGE_SHIFT, gen) && !(held->frame & wanted);
+}
+
+/* => true: the TLB holds a translation that allows the access; false: a fault */
+static bool reach(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
+{
+    if (mmk_unlikely(!format_reaches(addr)))
+        return false;
+    if (FORMAT_NEEDS_BREAK && mmk_a32_load(&machine_attached, MMK_RELAXED) == 1)
+        check_breaks(&cpu->mmu, addr);
+    if (FORMAT_FAULT_DROPS)
+        drop_page(&cpu->mmu, cpu->mmu.asid, addr);
+    else if (sticks(&cpu->mmu, addr, access))
+        return false;
+    return walk_tables(cpu, addr, access);
+}
+
+MMK_NOINLINE void *mmu_walk(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
 {
     if (mmk_unlikely(mmk_a32_load(&cpu->vcpu.pending, MMK_RELAXED)))
         machine_take_interrupts(cpu);
-    drop_page(&cpu->mmu, cpu->mmu.asid, addr);
-    if (!canonical(addr) || !walk_tables(cpu, addr, access))
+    if (!reach(cpu, addr, access))
         return NULL;
     machine_count(&cpu->counters.misses);
-    return tlb_find(&cpu->mmu, addr, 0);
+    return mmu_find(&cpu->mmu, addr, 0);
 }
 
-/* => host address; NULL: the access fails for the reason in *result */
-static MMK_NOINLINE void *translate_slow(struct machine_cpu *cpu, mmk_vaddr_t addr,
-                                         enum mmk_access access, enum mmk_fault_result *result)
+MMK_NOINLINE void *mmu_translate(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access,
+                                 enum mmk_fault_result *result)
 {
     unsigned tries;
     void *found;
 
-    if (!cpu->mmu.mm)
+    if (!cpu->mmu.asid)
         mmk_host_panic(__FILE__, __LINE__, "machine: access without an address space loaded");
     for (tries = 0; tries < LIVELOCK; tries++) {
-        found = translate_again(cpu, addr, access);
+        found = mmu_walk(cpu, addr, access);
         if (found)
             return found;
         machine_count(&cpu->counters.faults);
-        *result = mmk_fault(cpu->mmu.mm, addr, access);
-        if (*result == MMK_FAULT_RETRY)
+        *result = cpu->mmu.mm ? mmk_fault(cpu->mmu.mm, addr, access) : MMK_FAULT_RETRY;
+        if (*result == MMK_FAULT_RETRY && cpu->mmu.mm)
             mmk_cpu_relax();
         else if (*result != MMK_FAULT_DONE)
             return NULL;
     }
     mmk_host_panic(__FILE__, __LINE__, "machine: livelock: an access faults for ever");
-}
-
-/* Host address of `addr` when nothing at all is in the way; NULL: translate_slow() knows more. */
-MMK_ALWAYS_INLINE void *translate_fast(struct machine_cpu *cpu, mmk_vaddr_t addr, uint64_t rights)
-{
-    void *found;
-
-    if (mmk_unlikely(!cpu->mmu.mm || mmk_a32_load(&cpu->vcpu.pending, MMK_RELAXED) ||
-                     !canonical(addr)))
-        return NULL;
-    found = tlb_find(&cpu->mmu, addr, rights);
-    if (mmk_likely(found != NULL))
-        machine_count(&cpu->counters.hits);
-    return found;
-}
-
-void *machine_translate(struct machine_cpu *cpu, mmk_vaddr_t addr, bool write)
-{
-    void *found = translate_fast(cpu, addr, write ? TLB_STORE : 0);
-
-    if (found || !cpu->mmu.mm)
-        return found;
-    return translate_again(cpu, addr, write ? MMK_ACCESS_WRITE : MMK_ACCESS_READ);
-}
-
-/* Host address of `addr`; NULL: why is in *result. No interrupt is taken after this looks. */
-static void *translate(struct machine_cpu *cpu, mmk_vaddr_t addr, uint64_t rights,
-                       enum mmk_access access, enum mmk_fault_result *result)
-{
-    void *found = translate_fast(cpu, addr, rights);
-
-    return found ? found : translate_slow(cpu, addr, access, result);
-}
-
-/* Most accesses: worth a path without loops. */
-MMK_ALWAYS_INLINE bool is_word(mmk_vaddr_t addr, size_t size)
-{
-    return size == sizeof(uint64_t) && addr % sizeof(uint64_t) == 0;
-}
-
-static MMK_NOINLINE enum mmk_fault_result load_any(struct machine_cpu *cpu, mmk_vaddr_t addr,
-                                                   void *to, size_t size)
-{
-    enum mmk_fault_result result = MMK_FAULT_DONE;
-    size_t part, done, piece;
-    char *ram;
-
-    for (; size > 0; size -= part, addr += part) {
-        part = in_page(addr, size);
-        ram = translate(cpu, addr, 0, MMK_ACCESS_READ, &result);
-        if (!ram)
-            return result;
-        for (done = 0; done < part; done += piece, to = (char *)to + piece)
-            piece = load_piece(ram + done, to, part - done);
-    }
-    return MMK_FAULT_DONE;
-}
-
-static MMK_NOINLINE enum mmk_fault_result store_any(struct machine_cpu *cpu, mmk_vaddr_t addr,
-                                                    const void *from, size_t size)
-{
-    enum mmk_fault_result result = MMK_FAULT_DONE;
-    size_t part, done, piece;
-    char *ram;
-
-    for (; size > 0; size -= part, addr += part) {
-        part = in_page(addr, size);
-        ram = translate(cpu, addr, TLB_STORE, MMK_ACCESS_WRITE, &result);
-        if (!ram)
-            return result;
-        for (done = 0; done < part; done += piece, from = (const char *)from + piece)
-            piece = store_piece(ram + done, from, part - done);
-    }
-    return MMK_FAULT_DONE;
-}
-
-static MMK_NOINLINE enum mmk_fault_result load_word_slow(struct machine_cpu *cpu, mmk_vaddr_t addr,
-                                                         void *to)
-{
-    enum mmk_fault_result result = MMK_FAULT_DONE;
-    void *ram = translate_slow(cpu, addr, MMK_ACCESS_READ, &result);
-
-    if (!ram)
-        return result;
-    load_word(ram, to);
-    return MMK_FAULT_DONE;
-}
-
-enum mmk_fault_result machine_load(mmk_vaddr_t addr, void *to, size_t size)
-{
-    struct machine_cpu *cpu = machine_this_cpu();
-    void *ram;
-
-    if (mmk_unlikely(!is_word(addr, size)))
-        return load_any(cpu, addr, to, size);
-    ram = translate_fast(cpu, addr, 0);
-    if (mmk_unlikely(!ram))
-        return load_word_slow(cpu, addr, to);
-    load_word(ram, to);
-    return MMK_FAULT_DONE;
-}
-
-static MMK_NOINLINE enum mmk_fault_result store_word_slow(struct machine_cpu *cpu, mmk_vaddr_t addr,
-                                                          const void *from)
-{
-    enum mmk_fault_result result = MMK_FAULT_DONE;
-    void *ram = translate_slow(cpu, addr, MMK_ACCESS_WRITE, &result);
-
-    if (!ram)
-        return result;
-    store_word(ram, from);
-    return MMK_FAULT_DONE;
-}
-
-enum mmk_fault_result machine_store(mmk_vaddr_t addr, const void *from, size_t size)
-{
-    struct machine_cpu *cpu = machine_this_cpu();
-    void *ram;
-
-    if (mmk_unlikely(!is_word(addr, size)))
-        return store_any(cpu, addr, from, size);
-    ram = translate_fast(cpu, addr, TLB_STORE);
-    if (mmk_unlikely(!ram))
-        return store_word_slow(cpu, addr, from);
-    store_word(ram, from);
-    return MMK_FAULT_DONE;
-}
-
-enum mmk_fault_result machine_fetch(mmk_vaddr_t addr)
-{
-    enum mmk_fault_result result = MMK_FAULT_DONE;
-    void *ram = translate(machine_this_cpu(), addr, TLB_EXEC, MMK_ACCESS_EXEC, &result);
-    char byte;
-
-    if (!ram)
-        return result;
-    (void)load_piece(ram, &byte, 1);
-    return MMK_FAULT_DONE;
 }

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* The child's half: does not return. */
-static void expect_panic_child(void (*function)(void *), void *argument, int error)
+static inline void expect_panic_child(void (*function)(void *), void *argument, int error)
 {
     const struct rlimit none = {0, 0};
 
@@ -27,7 +27,7 @@ static void expect_panic_child(void (*function)(void *), void *argument, int err
 }
 
 /* True when function(argument) panicked with a message that contains `text`. */
-static bool expect_panic(void (*function)(void *), void *argument, const char *text)
+static inline bool expect_panic(void (*function)(void *), void *argument, const char *text)
 {
     char said[4096];
     size_t length = 0;

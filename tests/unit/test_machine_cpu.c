@@ -6,8 +6,8 @@
 #include "expect_panic.h"
 #include "run_cpus.h"
 #include "tlb.h"
+#include "walk.h"
 
-#include <mmkit/port/directmap.h>
 #include <mmkit/port/lock.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -18,7 +18,7 @@
 #define CPUS     5
 #define FLIPS    500
 #define FLUSHERS 3 /* of them, in test_crossfire() */
-#define PAGE     ((uint64_t)1 << 30)
+#define PAGE     ((uint64_t)32 << MMK_PAGE_SHIFT)
 
 static const struct machine_config config = {
     .memory = (uint64_t)64 << 20, .cpus = CPUS, .mmkit = MMK_CONFIG_DEFAULT};
@@ -136,18 +136,14 @@ struct flip {
     struct mmk_a32 stop;
 };
 
-static struct mmk_a64 *leaf_entry(const struct mmk_mm *mm, uint64_t addr)
+/* => the page has an entry, which nobody changes */
+static struct mmk_a64 *leaf_entry(struct mmk_mm *mm, uint64_t addr)
 {
-    const uint64_t address_bits = ((uint64_t)1 << 52) - MMK_PAGE_SIZE;
-    uint64_t table = mm->context.root;
-    struct mmk_a64 *entry = NULL;
-    unsigned level;
+    struct mmk_walk walk;
 
-    for (level = MMK_PT_LEVELS; level-- > 0;) {
-        entry = (struct mmk_a64 *)mmk_phys_to_virt(table) + (addr >> (12 + 9 * level) & 511);
-        table = mmk_a64_load(entry, MMK_ACQUIRE) & address_bits;
-    }
-    return entry;
+    mmk_walk_rcu(mm, addr, &walk);
+    assert_int_equal(walk.level, 0);
+    return walk.entry;
 }
 
 static void flip_writer(struct flip *flip)

@@ -18,11 +18,24 @@
 extern "C" {
 #endif
 
+/*
+ * What the hardware leaves to the library, as far as the format of its tables allows that; x86-64's
+ * does not. By default it does all it can. Words in the environment variable MACHINE_MMU, with
+ * commas between, add to what a configuration says.
+ */
+enum {
+    MACHINE_SOFTWARE_BITS = 1, /* "software-bits": accessed and dirty bits: an access that would set
+                                  one faults (RISC-V Svade, Arm without FEAT_HAFDBS) */
+    MACHINE_KEEPS_ABSENCE = 2, /* "keeps-absence": an invalid entry that an access has found stays
+                                  in the TLB as such (RISC-V without Svvptc) */
+};
+
 struct machine_config {
     uint64_t memory;         /* bytes of RAM, page multiple; a host mapping, not yet populated */
     unsigned cpus;           /* virtual CPUs, 1 to MMK_MAX_CPUS - 1 (one more serves RCU) */
     bool populate;           /* touch all RAM now, so that no host fault is timed later */
     unsigned tlb_entries;    /* per CPU, power of two; 0: 1024 */
+    unsigned mmu;            /* MACHINE_SOFTWARE_BITS and others, or'ed */
     struct mmk_config mmkit; /* for mmk_init() */
 };
 
@@ -53,10 +66,19 @@ void machine_idle_end(void);
  */
 void machine_switch_mm(struct mmk_mm *mm);
 
+struct mmk_tlb_context;
+
+/*
+ * Loads tables that mmkit does not know, for tests of the hardware. What faults there the caller
+ * has to deal with: the access answers MMK_FAULT_RETRY. machine_switch_mm() ends it.
+ * => context->id is no address space's
+ */
+void machine_switch_tables(const struct mmk_tlb_context *context);
+
 /*
  * User accesses of `size` bytes at addr; may cross pages. Bytes before a failing page have been
  * transferred.
- * => MMK_FAULT_DONE, or why it failed; never MMK_FAULT_RETRY
+ * => MMK_FAULT_DONE, or why it failed; never MMK_FAULT_RETRY, but for machine_switch_tables()
  */
 MMK_MUST_CHECK enum mmk_fault_result machine_load(mmk_vaddr_t addr, void *to, size_t size);
 MMK_MUST_CHECK enum mmk_fault_result machine_store(mmk_vaddr_t addr, const void *from, size_t size);
