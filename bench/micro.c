@@ -223,6 +223,7 @@ static void run(const struct operation *operation, uint64_t count)
     struct machine_config config = {
         .memory = (uint64_t)256 << 20, .cpus = 1, .populate = true, .mmkit = MMK_CONFIG_DEFAULT};
 
+    config.mmkit.overcommit = MMK_OVERCOMMIT_ALWAYS; /* slots are many, pages few */
     must(machine_create(&config) == 0, "machine_create");
     machine_cpu_attach(0);
     must(mmk_mm_create(&mm) == 0, "mm_create");
