@@ -8,7 +8,7 @@
 export LLVM_PROFILE_FILE := /dev/null
 
 # Page-table formats beside the default one, each with a folder of its own.
-FORMATS := x86_64-5 riscv64-sv39 riscv64-sv48 riscv64-sv57
+FORMATS := x86_64-5 riscv64-sv39 riscv64-sv48 riscv64-sv57 aarch64-39 aarch64-48 tiny
 
 # The first prerequisite of each target installs what the next needs.
 .NOTPARALLEL:

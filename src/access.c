@@ -95,16 +95,10 @@ static bool lock_table(struct mmk_mm *mm, mmk_vaddr_t addr, bool may_wait, struc
     return false;
 }
 
-static mmk_pte_t used(mmk_pte_t pte, bool write)
-{
-    pte = mmk_pte_mkyoung(pte);
-    return write ? mmk_pte_mkdirty(pte) : pte;
-}
-
 /* The byte at addr in the direct map, its entry marked used (U2). => NULL: not mapped for this */
 static char *reach(const struct mmk_walk *walk, bool write)
 {
-    mmk_pte_t pte = mmk_pte_read(walk->entry);
+    mmk_pte_t pte = mmk_pte_read(walk->entry), used;
     struct mmk_page *page;
 
     if (walk->level != 0 || !mmk_pte_accessible(pte) || (write && !mmk_pte_write(pte)))
@@ -112,8 +106,9 @@ static char *reach(const struct mmk_walk *walk, bool write)
     page = mmk_pfn_to_page(mmk_pte_pfn(pte));
     if (!page)
         return NULL; /* not memory: the direct map may not have it */
-    while (used(pte, write).v != pte.v && !mmk_pte_change(walk->entry, &pte, used(pte, write)))
-        continue;
+    do
+        used = mmk_pte_mkused(pte, write);
+    while (used.v != pte.v && !mmk_pte_change(walk->entry, &pte, used));
     return (char *)mmk_page_virt(page) + (walk->addr & (MMK_PAGE_SIZE - 1));
 }
 

@@ -105,6 +105,7 @@ static void check_leaf(struct census *census, mmk_pte_t pte, mmk_vaddr_t addr)
     if (mmk_pte_guard(pte))
         return;
     mmk_assert(mmk_pte_present(pte), "an entry that is not none maps a frame, or is a guard");
+    mmk_assert(!mmk_pte_grouped(pte), "nothing makes groups of entries");
     check_permissions(vma, pte);
     if (mmk_pte_special(pte))
         check_special_leaf(vma, pte);

@@ -29,8 +29,9 @@ static bool valid(const struct mmk_config *config)
            config->overcommit_ratio <= MMK_OVERCOMMIT_RATIO_MAX && config->refuse_write_exec <= 1 &&
            config->overcommit_kbytes <= UINT64_MAX >> 10 &&
            (config->mmap_min_addr & ~MMK_PAGE_MASK) == 0 &&
-           config->mmap_min_addr < MMK_USER_END / 2 && config->stack_limit < MMK_USER_END / 4 &&
-           config->stack_guard_gap < MMK_USER_END / 4 && config->table_stock <= MMK_TABLE_STOCK_MAX;
+           config->mmap_min_addr < MMK_MAP_WINDOW / 2 && config->stack_limit < MMK_MAP_WINDOW / 4 &&
+           config->stack_guard_gap < MMK_MAP_WINDOW / 16 &&
+           config->table_stock <= MMK_TABLE_STOCK_MAX;
 }
 
 int mmk_init(const struct mmk_config *config)

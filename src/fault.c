@@ -10,7 +10,8 @@
  *       none, object            fault_file.c: the object's page, or a private copy    -> BUS
  *       read-only, write        fault_cow.c: own page again, or a copy
  *       a guard                                                                  -> SEGV_MAPERR
- *       allows the access       spurious: this CPU's TLB was behind (P18)
+ *       allows the access       spurious: this CPU's TLB was behind (P18), or hardware leaves it
+ *                               to us to mark the entry as accessed or dirty
  *
  * Looking takes no lock but RCU; pages are prepared outside every lock; the commit locks the one
  * table and checks that the entry still says what was seen. The mmap lock, held for reading,
@@ -22,6 +23,7 @@
 #include "fault.h"
 
 #include "map.h"
+#include "tlb.h"
 #include "zap.h"
 
 /* Whether `flags` allow the access; on x86-64 what can be accessed at all can be read. */
@@ -68,6 +70,8 @@ enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
             return MMK_FAULT_RETRY;
         }
         if (mmk_chain_reaches(&vmf->chain, walk.level)) {
+            if (mmk_tlb_must_break(vmf->mm))
+                mmk_tlb_flush(vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE);
             mmk_walk_set(&walk, &vmf->chain, pte);
             mmk_fault_unlock(&walk);
             return MMK_FAULT_DONE;
@@ -94,8 +98,29 @@ void mmk_fault_unlock(struct mmk_walk *walk)
     mmk_rcu_read_unlock();
 }
 
+/*
+ * Sets the bits that the access leaves behind, where hardware faults instead of setting them.
+ * => false: the entry says something else by now
+ */
+static bool mark_used(struct mmk_vmf *vmf)
+{
+    bool write = vmf->access == MMK_ACCESS_WRITE;
+    struct mmk_walk walk;
+
+    if (mmk_pte_used(vmf->pte, write))
+        return true;
+    if (!mmk_fault_lock(vmf, &walk))
+        return false;
+    while (!mmk_pte_change(walk.entry, &vmf->pte, mmk_pte_mkused(vmf->pte, write)))
+        continue;
+    mmk_fault_unlock(&walk);
+    return true;
+}
+
 static enum mmk_fault_result spurious(struct mmk_vmf *vmf)
 {
+    if (!mark_used(vmf))
+        return MMK_FAULT_RETRY;
     mmk_tlb_local_spurious(&vmf->mm->context, vmf->addr);
     mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_SPURIOUS, 1);
     return MMK_FAULT_DONE;

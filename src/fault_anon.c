@@ -5,6 +5,7 @@
  */
 #include "fault.h"
 
+#include "tlb.h"
 #include "zap.h"
 
 static void count_zero(struct mmk_vmf *vmf)
@@ -24,7 +25,7 @@ MMK_ALWAYS_INLINE void count_new(struct mmk_vmf *vmf)
 
 /*
  * mmk_fault_set() at a leaf entry where a walk has just been. => false: it is no longer none, or no
- * longer there
+ * longer there, or a flush must come first
  * => inside the RCU read section of the walk
  */
 static bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
@@ -32,8 +33,8 @@ static bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
     bool fits;
 
     mmk_table_lock(walk->table);
-    fits =
-        mmk_table_linked_at(walk->table, walk->parent) && mmk_pte_none(mmk_pte_read(walk->entry));
+    fits = mmk_table_linked_at(walk->table, walk->parent) &&
+           mmk_pte_none(mmk_pte_read(walk->entry)) && !mmk_tlb_must_break(walk->mm);
     if (mmk_likely(fits))
         mmk_walk_set(walk, NULL, pte);
     mmk_table_unlock(walk->table);

@@ -32,7 +32,7 @@ static bool is_own(const struct mmk_page *page)
 /* The entry becomes writable; this CPU's stale translation is the spurious fault's business. */
 static void make_writable(struct mmk_walk *walk, mmk_pte_t pte)
 {
-    while (!mmk_pte_change(walk->entry, &pte, mmk_pte_mkdirty(mmk_pte_mkwrite(pte))))
+    while (!mmk_pte_change(walk->entry, &pte, mmk_pte_mkused(mmk_pte_mkwrite(pte), true)))
         continue;
 }
 

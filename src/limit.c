@@ -7,17 +7,17 @@
 #include <mmkit/host.h>
 
 /* Linux's bounds of the room that is kept for the stack, whatever its limit. */
-#define STACK_ROOM_MIN ((uint64_t)128 << 20)
+#define STACK_ROOM_MIN mmk_min((uint64_t)128 << 20, MMK_MAP_WINDOW / 8)
 #define STACK_ROOM_MAX (MMK_MAP_WINDOW / 6 * 5)
 
 /* Mappings are placed below the stack's room and a random distance. */
 static void choose_mmap_base(struct mmk_mm *mm)
 {
-    uint64_t random = (mmk_host_random() & (((uint64_t)1 << 28) - 1)) << MMK_PAGE_SHIFT;
+    uint64_t random = mmk_host_random() & (((uint64_t)1 << MMK_MAP_RANDOM_BITS) - 1);
     uint64_t room = mmk_min(mmk_max(mm->limit[MMK_LIMIT_STACK], STACK_ROOM_MIN), STACK_ROOM_MAX);
 
-    mm->mmap_base =
-        MMK_MAP_WINDOW - mmk_page_up(room) - mmk_page_up(mmk_config.stack_guard_gap) - random;
+    room = mmk_page_up(room) + mmk_page_up(mmk_config.stack_guard_gap);
+    mm->mmap_base = MMK_MAP_WINDOW - room - (random << MMK_PAGE_SHIFT);
 }
 
 void mmk_limit_init_mm(struct mmk_mm *mm)

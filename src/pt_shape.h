@@ -14,9 +14,22 @@
 
 #define MMK_PT_ENTRIES (1u << MMK_PT_INDEX_BITS)
 
+/* Hardware may cache so many neighbours in one translation, where their entries say so. */
+#ifndef MMK_PT_GROUP
+#define MMK_PT_GROUP 1
+
+MMK_ALWAYS_INLINE bool mmk_pte_grouped(mmk_pte_t pte)
+{
+    (void)pte;
+    return false;
+}
+#endif
+
 _Static_assert(MMK_PT_ENTRIES * sizeof(mmk_pte_t) <= MMK_PAGE_SIZE, "a table fits a page");
 _Static_assert(MMK_USER_END - 1 <= UINT64_MAX >> (52 - MMK_PT_LEVELS * MMK_PT_INDEX_BITS),
                "the tables reach all user addresses");
+_Static_assert(((uint64_t)1 << MMK_MAP_RANDOM_BITS) <= (MMK_MAP_WINDOW >> MMK_PAGE_SHIFT) / 16,
+               "randomness leaves room beside the largest stack: limit.c");
 _Static_assert(MMK_MAP_WINDOW <= MMK_USER_END, "what mmk_mmap() chooses is the user's");
 
 /* Bytes that one entry at `level` covers, as a shift. */

@@ -31,12 +31,14 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_take(struct mmk_a64 *entry)
 {
     mmk_pte_t pte = {mmk_a64_xchg(entry, 0, MMK_ACQ_REL)};
 
+    mmk_assert(!mmk_pte_grouped(pte), "no entry of a group changes alone");
     return pte;
 }
 
 /* From *old to pte; false with *old renewed when hardware was first. */
 MMK_ALWAYS_INLINE bool mmk_pte_change(struct mmk_a64 *entry, mmk_pte_t *old, mmk_pte_t pte)
 {
+    mmk_assert(!mmk_pte_grouped(*old), "no entry of a group changes alone");
     return mmk_a64_cmpxchg(entry, &old->v, pte.v, MMK_ACQ_REL);
 }
 

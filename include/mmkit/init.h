@@ -49,11 +49,19 @@ struct mmk_config {
     unsigned refuse_write_exec; /* 1: every new address space starts with mmk_set_mdwe() */
 };
 
-/* Linux's values: policy mmkit, 64 KiB, 8 MiB, 1 MiB, 16. */
+/*
+ * Linux's values: policy mmkit, 64 KiB, 8 MiB, 1 MiB, 16. A format with few addresses (tiny) needs
+ * other sizes: those that depend on it may be defined for the whole target.
+ */
+#ifndef MMK_CONFIG_MMAP_MIN_ADDR
+#define MMK_CONFIG_MMAP_MIN_ADDR ((uint64_t)64 << 10)
+#define MMK_CONFIG_STACK_LIMIT   ((uint64_t)8 << 20)
+#define MMK_CONFIG_GUARD_GAP     ((uint64_t)1 << 20)
+#endif
 #define MMK_CONFIG_DEFAULT                                                                         \
     {                                                                                              \
-        MMK_TABLES_MMKIT, (uint64_t)64 << 10, (uint64_t)8 << 20, (uint64_t)1 << 20, 16, 65530,     \
-            MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0                                                     \
+        MMK_TABLES_MMKIT, MMK_CONFIG_MMAP_MIN_ADDR, MMK_CONFIG_STACK_LIMIT, MMK_CONFIG_GUARD_GAP,  \
+            16, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0                                          \
     }
 
 /*

@@ -273,7 +273,7 @@ static void test_dirty(void **state)
     assert_int_equal(mmk_copy_from_user(mm, kernel, base, 8), 0);
     assert_false(mmk_pte_dirty(peek_entry(mm, base)));
     pte = peek_entry(mm, base);
-    assert_int_equal(mmk_pte_mkyoung(pte).v, pte.v);
+    assert_int_equal(mmk_pte_mkused(pte, false).v, pte.v);
     assert_int_equal(mmk_put_user(mm, base, 2, 1), 0);
     assert_true(mmk_pte_dirty(peek_entry(mm, base)));
     assert_int_equal(mmk_munmap(mm, base, PAGE), 0);

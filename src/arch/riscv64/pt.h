@@ -46,6 +46,12 @@ _Static_assert(MMK_PT_LEVELS >= 3 && MMK_PT_LEVELS <= 5, "riscv64 has 3, 4 or 5 
 /* Physical addresses that an entry can hold lie below. */
 #define MMK_PHYS_END ((uint64_t)1 << 56)
 
+/* mmk_mmap() starts below a random distance of up to so many pages, as on Linux. */
+#define MMK_MAP_RANDOM_BITS (MMK_PT_LEVELS == 3 ? 18 : 28)
+
+/* A frame, or table, may be set where another was without a flush in between. */
+#define MMK_PT_BREAK_FIRST 0
+
 /* An entry's value. A struct, so that it does not mix with frame numbers. */
 typedef struct {
     uint64_t v;
@@ -151,15 +157,21 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkold_clean(mmk_pte_t pte)
     return pte;
 }
 
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkyoung(mmk_pte_t pte)
+/*
+ * Has what the access is to leave behind: accessed, and dirty for a write.
+ * => present, and allows the access
+ */
+MMK_ALWAYS_INLINE bool mmk_pte_used(mmk_pte_t pte, bool write)
 {
-    pte.v |= MMK_RISCV_ACCESSED;
-    return pte;
+    uint64_t bits = write ? MMK_RISCV_ACCESSED | MMK_RISCV_DIRTY : MMK_RISCV_ACCESSED;
+
+    return (pte.v & bits) == bits;
 }
 
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkdirty(mmk_pte_t pte)
+/* => present; for a write, writable */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkused(mmk_pte_t pte, bool write)
 {
-    pte.v |= MMK_RISCV_DIRTY;
+    pte.v |= write ? MMK_RISCV_ACCESSED | MMK_RISCV_DIRTY : MMK_RISCV_ACCESSED;
     return pte;
 }
 
