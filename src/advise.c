@@ -2,30 +2,60 @@
 /*
  * advise.c - madvise.
  *
- * Holds the mmap lock for reading: other advice and faults go on beside it. One gather, and so one
- * flush, for the whole call. As on Linux a hole is skipped and answered with MMK_ENOMEM at the end.
- * MADV_POPULATE_* takes nothing away: populate.c does all of it, and a hole ends it.
+ * Advice about pages visits each VMA in the range with the mmap lock held for reading: other advice
+ * and faults go on beside it. One gather, and so one flush, for the whole call, however many
+ * ranges it has. Advice about mappings changes their flags, with the lock held for writing.
+ *
+ * As on Linux a hole is skipped and answered with MMK_ENOMEM at the end, and a mapping that the
+ * advice is not for ends the call there. MADV_POPULATE_* are populate.c's: a hole ends them.
  */
+#include "guard.h"
+#include "object.h"
 #include "populate.h"
 #include "range.h"
+#include "reshape.h"
 #include "seal.h"
 #include "zap.h"
 
 struct advice {
-    struct mmk_gather gather;
-    mmk_vaddr_t start, end;
-    bool discards; /* takes away what memory holds: a seal may forbid it */
-    int (*visit)(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end);
+    const struct rule *rule;
+    struct mmk_mm *mm;
+    struct mmk_gather gather; /* begun if rule->gathers */
 };
 
-/* MADV_DONTNEED: pages and tables go, guards stay; the next touch sees zeros, or the object. */
-static int dontneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+/* What an advice does: one of visit, populate and flags. */
+struct rule {
+    int kind;      /* MMK_MADV_* */
+    bool gathers;  /* changes entries */
+    bool discards; /* takes away what memory holds: a seal may forbid it */
+    bool remote;   /* also for another's address space */
+    int (*visit)(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end);
+    unsigned populate;   /* MMK_POPULATE_* */
+    uint64_t clear, set; /* MMK_VM_* */
+};
+
+/* --- pages: each VMA in turn ------------------------------------------------------------------ */
+
+static int dontneed_locked(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start,
+                           mmk_vaddr_t end)
 {
     (void)vma;
+    advice->gather.reason = MMK_GATHER_DONTNEED;
     advice->gather.low = start;
     advice->gather.high = end;
     mmk_zap_range(&advice->gather, start, end, MMK_ZAP_PAGES);
     return 0;
+}
+
+static bool is_locked(const struct mmk_vma *vma)
+{
+    return (mmk_vma_flags(vma) & MMK_VM_LOCKED) != 0;
+}
+
+/* MADV_DONTNEED: pages and tables go, guards stay; the next touch sees zeros, or the object. */
+static int dontneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    return is_locked(vma) ? MMK_EINVAL : dontneed_locked(advice, vma, start, end);
 }
 
 /* Clean and lazily free, unless others use the page too. => table locked */
@@ -57,10 +87,59 @@ static mmk_vaddr_t free_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
 /* MADV_FREE: private anonymous memory only. The pages stay until memory is short. */
 static int lazyfree(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
 {
-    if (vma->object)
+    if (vma->object || is_locked(vma))
         return MMK_EINVAL;
     mmk_range_for_each_leaf(&advice->gather, start, end, free_leaf, &advice->gather);
     return 0;
+}
+
+/* Its frames are not mmkit's: VM_SPECIAL of Linux. */
+static bool has_frames(const struct mmk_vma *vma)
+{
+    return vma->object && mmk_object_has_frames(vma->object);
+}
+
+/* The flag first: whoever copies the mapping from now on looks for guards. */
+static int guard_install(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start,
+                         mmk_vaddr_t end)
+{
+    if (is_locked(vma) || has_frames(vma))
+        return MMK_EINVAL;
+    mmk_a64_fetch_or(&vma->flags, MMK_VM_GUARDED, MMK_RELAXED);
+    return mmk_guard_install(&advice->gather, start, end);
+}
+
+static int guard_remove(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start,
+                        mmk_vaddr_t end)
+{
+    if (has_frames(vma))
+        return MMK_EINVAL;
+    mmk_guard_remove(&advice->gather, start, end);
+    return 0;
+}
+
+/*
+ * MADV_REMOVE: a hole in the object. The mmap lock is let go meanwhile, as a hole waits for whoever
+ * fills the object's pages: afterwards the VMA may be gone.
+ */
+static int remove_pages(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start,
+                        mmk_vaddr_t end)
+{
+    const uint64_t may = MMK_VM_SHARED | MMK_VM_MAYWRITE;
+    struct mmk_object *object = vma->object;
+    uint64_t offset = start - mmk_vma_origin(vma);
+    int error;
+
+    if (!object || is_locked(vma) || has_frames(vma))
+        return MMK_EINVAL;
+    if ((mmk_vma_flags(vma) & may) != may)
+        return MMK_EACCES;
+    mmk_object_get(object);
+    mmk_rw_read_unlock(&advice->mm->mmap_lock, MMK_LOCK_MMAP);
+    error = mmk_object_punch_hole(object, offset, end - start);
+    mmk_object_put(object);
+    mmk_rw_read_lock(&advice->mm->mmap_lock, MMK_LOCK_MMAP);
+    return error;
 }
 
 /* MADV_WILLNEED: what an object would read when it is touched is read now; errors do not count. */
@@ -69,35 +148,6 @@ static int willneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t star
     (void)advice;
     mmk_populate_object(vma, start, end);
     return 0;
-}
-
-/* Every VMA in the range in turn. => mmap lock held for reading */
-static int visit_range(struct advice *advice)
-{
-    struct mmk_mm *mm = advice->gather.mm;
-    mmk_vaddr_t addr = advice->start;
-    int hole = 0;
-
-    while (addr < advice->end) {
-        struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
-        mmk_vaddr_t end;
-        int error;
-
-        if (!vma || mmk_vma_start(vma) >= advice->end)
-            return MMK_ENOMEM;
-        if (mmk_vma_start(vma) > addr) {
-            hole = MMK_ENOMEM;
-            addr = mmk_vma_start(vma);
-        }
-        end = mmk_vma_end(vma) < advice->end ? mmk_vma_end(vma) : advice->end;
-        if (advice->discards && mmk_vma_sealed_contents(vma))
-            return MMK_EPERM;
-        error = advice->visit(advice, vma, addr, end);
-        if (error)
-            return error;
-        addr = end;
-    }
-    return hole;
 }
 
 /* Advice without effect: holes are reported all the same. */
@@ -110,60 +160,197 @@ static int nothing(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start
     return 0;
 }
 
-static bool choose_visit(struct advice *advice, int kind)
+/* MADV_COLD, MADV_PAGEOUT: nothing ages and nothing is reclaimed yet. */
+static int age(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
 {
-    switch (kind) {
-    case MMK_MADV_NORMAL:
-    case MMK_MADV_RANDOM:
-    case MMK_MADV_SEQUENTIAL:
-        advice->visit = nothing;
-        return true;
-    case MMK_MADV_WILLNEED:
-        advice->visit = willneed;
-        return true;
-    case MMK_MADV_DONTNEED:
-        advice->visit = dontneed;
-        advice->discards = true;
-        return true;
-    case MMK_MADV_FREE:
-        advice->visit = lazyfree;
-        advice->discards = true;
-        return true;
-    case MMK_MADV_POPULATE_READ:
-    case MMK_MADV_POPULATE_WRITE:
-        return true;
-    default:
-        return false;
-    }
+    return is_locked(vma) || has_frames(vma) ? MMK_EINVAL : nothing(advice, vma, start, end);
 }
 
-/* => mmap lock held for reading */
-static int perform(struct mmk_mm *mm, struct advice *advice, int kind)
+/* Every VMA in the range in turn. => mmap lock held for reading; a visit may let go of it */
+static int visit_range(struct advice *advice, mmk_vaddr_t addr, mmk_vaddr_t end)
 {
-    int error;
+    int hole = 0;
 
-    if (kind == MMK_MADV_POPULATE_READ)
-        return mmk_populate_locked(mm, advice->start, advice->end, MMK_POPULATE_READ);
-    if (kind == MMK_MADV_POPULATE_WRITE)
-        return mmk_populate_locked(mm, advice->start, advice->end, MMK_POPULATE_WRITE);
-    mmk_gather_begin(&advice->gather, mm, MMK_GATHER_DONTNEED, 0, 0);
-    error = visit_range(advice);
-    mmk_gather_finish(&advice->gather);
-    return error;
+    while (addr < end) {
+        struct mmk_vma *vma = mmk_vma_tree_find_rcu(&advice->mm->vmas, addr);
+        mmk_vaddr_t start, stop;
+        int error;
+
+        if (!vma || mmk_vma_start(vma) >= end)
+            return MMK_ENOMEM;
+        start = mmk_max(addr, mmk_vma_start(vma));
+        stop = mmk_min(end, mmk_vma_end(vma));
+        if (start > addr)
+            hole = MMK_ENOMEM;
+        if (advice->rule->discards && mmk_vma_sealed_contents(vma))
+            return MMK_EPERM;
+        error = advice->rule->visit(advice, vma, start, stop);
+        if (error)
+            return error;
+        addr = stop;
+    }
+    return hole;
+}
+
+/* --- mappings: flags -------------------------------------------------------------------------- */
+
+/* Whether vma may get the rule's flags. => 0, or why not */
+static int accepts(const struct rule *rule, const struct mmk_vma *vma)
+{
+    if (rule->discards && mmk_vma_sealed_contents(vma))
+        return MMK_EPERM;
+    if ((rule->set & MMK_VM_WIPEONFORK) && vma->object)
+        return MMK_EINVAL;
+    return (rule->clear & MMK_VM_DONTFORK) && has_frames(vma) ? MMK_EINVAL : 0;
+}
+
+/* Where the first VMA starts that does not accept, with *error why; `end`: all do. => mmap lock */
+static mmk_vaddr_t first_refusing(struct mmk_mm *mm, const struct rule *rule, mmk_vaddr_t start,
+                                  mmk_vaddr_t end, int *error)
+{
+    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+
+    while (vma && mmk_vma_start(vma) < end) {
+        *error = accepts(rule, vma);
+        if (*error)
+            return mmk_max(start, mmk_vma_start(vma));
+        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+    }
+    return end;
+}
+
+/* => mmap lock held for writing; MMK_EAGAIN: no memory, nothing changed */
+static int set_flags(struct mmk_mm *mm, const struct rule *rule, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    int error = 0;
+    mmk_vaddr_t stop = first_refusing(mm, rule, start, end, &error);
+
+    if (stop > start && mmk_reshape(mm, start, stop, rule->clear, rule->set))
+        return MMK_EAGAIN;
+    if (error)
+        return error;
+    return mmk_vma_first_hole(mm, start, end) < end ? MMK_ENOMEM : 0;
+}
+
+/* --- the calls -------------------------------------------------------------------------------- */
+
+/* The most frequent come first. */
+static const struct rule rules[] = {
+    {.kind = MMK_MADV_DONTNEED, .visit = dontneed, .gathers = true, .discards = true},
+    {.kind = MMK_MADV_FREE, .visit = lazyfree, .gathers = true, .discards = true},
+    {.kind = MMK_MADV_DONTNEED_LOCKED, .visit = dontneed_locked, .gathers = true, .discards = true},
+    {.kind = MMK_MADV_GUARD_INSTALL, .visit = guard_install, .gathers = true, .discards = true},
+    {.kind = MMK_MADV_GUARD_REMOVE, .visit = guard_remove, .gathers = true},
+    {.kind = MMK_MADV_REMOVE, .visit = remove_pages, .discards = true},
+    {.kind = MMK_MADV_WILLNEED, .visit = willneed, .remote = true},
+    {.kind = MMK_MADV_COLD, .visit = age, .remote = true},
+    {.kind = MMK_MADV_PAGEOUT, .visit = age, .remote = true},
+    {.kind = MMK_MADV_NORMAL, .visit = nothing},
+    {.kind = MMK_MADV_RANDOM, .visit = nothing},
+    {.kind = MMK_MADV_SEQUENTIAL, .visit = nothing},
+    {.kind = MMK_MADV_DONTDUMP, .visit = nothing},
+    {.kind = MMK_MADV_DODUMP, .visit = nothing},
+    {.kind = MMK_MADV_POPULATE_READ, .populate = MMK_POPULATE_READ},
+    {.kind = MMK_MADV_POPULATE_WRITE, .populate = MMK_POPULATE_WRITE},
+    {.kind = MMK_MADV_DONTFORK, .set = MMK_VM_DONTFORK, .discards = true},
+    {.kind = MMK_MADV_DOFORK, .clear = MMK_VM_DONTFORK},
+    {.kind = MMK_MADV_WIPEONFORK, .set = MMK_VM_WIPEONFORK, .discards = true},
+    {.kind = MMK_MADV_KEEPONFORK, .clear = MMK_VM_WIPEONFORK},
+};
+
+static const struct rule *find_rule(int kind)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        if (rules[i].kind == kind)
+            return &rules[i];
+    return NULL;
+}
+
+static bool writes(const struct rule *rule)
+{
+    return (rule->clear | rule->set) != 0;
+}
+
+static void begin(struct advice *advice)
+{
+    struct mmk_mm *mm = advice->mm;
+
+    if (writes(advice->rule))
+        mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    else
+        mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    if (advice->rule->gathers)
+        mmk_gather_begin(&advice->gather, mm, MMK_GATHER_OTHER, 0, 0);
+}
+
+static void finish(struct advice *advice)
+{
+    struct mmk_mm *mm = advice->mm;
+
+    if (advice->rule->gathers)
+        mmk_gather_finish(&advice->gather);
+    if (writes(advice->rule))
+        mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    else
+        mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+}
+
+static int advise_range(struct advice *advice, const struct mmk_iovec *range)
+{
+    mmk_vaddr_t start = range->addr, end = start + mmk_page_up(range->length);
+    const struct rule *rule = advice->rule;
+
+    if ((start & ~MMK_PAGE_MASK) || (range->length != 0 && mmk_page_up(range->length) == 0) ||
+        end < start)
+        return MMK_EINVAL;
+    if (start == end)
+        return 0;
+    if (rule->visit)
+        return visit_range(advice, start, end);
+    if (rule->populate)
+        return mmk_populate_locked(advice->mm, start, end, rule->populate);
+    return set_flags(advice->mm, rule, start, end);
 }
 
 int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, int kind)
 {
-    struct advice advice = {.start = addr, .end = addr + mmk_page_up(length)};
+    const struct mmk_iovec range = {addr, length};
+    struct advice advice;
     int error;
 
-    if (!choose_visit(&advice, kind) || (addr & ~MMK_PAGE_MASK) ||
-        (length != 0 && mmk_page_up(length) == 0) || advice.end < addr)
+    advice.rule = find_rule(kind);
+    advice.mm = mm;
+    if (!advice.rule)
         return MMK_EINVAL;
-    if (advice.end == addr)
-        return 0;
-    mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    error = perform(mm, &advice, kind);
-    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    begin(&advice);
+    error = advise_range(&advice, &range);
+    finish(&advice);
     return error;
+}
+
+int64_t mmk_madvise_vector(struct mmk_mm *mm, const struct mmk_iovec *ranges, size_t count,
+                           int kind, bool remote)
+{
+    struct advice advice;
+    int64_t advised = 0;
+    int error = 0;
+    size_t i;
+
+    advice.rule = find_rule(kind);
+    advice.mm = mm;
+    if (!advice.rule || (remote && !advice.rule->remote))
+        return MMK_EINVAL;
+    begin(&advice);
+    for (i = 0; i < count && !error; i++) {
+        if (ranges[i].length > (uint64_t)(INT64_MAX - advised))
+            error = MMK_EINVAL;
+        else
+            error = advise_range(&advice, &ranges[i]);
+        if (!error)
+            advised += (int64_t)ranges[i].length;
+    }
+    finish(&advice);
+    return advised ? advised : error;
 }

@@ -102,8 +102,10 @@ static void check_leaf(struct census *census, mmk_pte_t pte, mmk_vaddr_t addr)
     const struct mmk_vma *vma = vma_at(census->mm, addr);
 
     mmk_assert(vma, "R1 an entry lies in a VMA");
-    if (mmk_pte_guard(pte))
+    if (mmk_pte_guard(pte)) {
+        mmk_assert(mmk_vma_flags(vma) & MMK_VM_GUARDED, "a VMA with guards says so");
         return;
+    }
     mmk_assert(mmk_pte_present(pte), "an entry that is not none maps a frame, or is a guard");
     mmk_assert(!mmk_pte_grouped(pte), "nothing makes groups of entries");
     check_permissions(vma, pte);

@@ -2,9 +2,9 @@
 /*
  * fork.c - a copy of an address space, its private pages shared until one side writes.
  *
- * Only what a fault could not bring back is copied: entries of private anonymous pages. Entries of
- * the zero page and of objects' pages are left to the child's own faults. So a table without
- * private pages is never copied.
+ * Only what a fault could not bring back is copied: entries of private anonymous pages, and guards.
+ * Entries of the zero page and of objects' pages are left to the child's own faults. So a table
+ * without either is never copied.
  *
  * A leaf table of the child is filled while nobody knows it, then linked by one store; the
  * parent's table is the only one locked meanwhile. Where two VMAs share a table the second finds
@@ -23,6 +23,7 @@ struct copy {
     struct mmk_mm *child;
     struct mmk_gather gather; /* the parent's: entries that have become read-only */
     struct mmk_chain chain;   /* table[0] is being filled */
+    uint32_t pages;           /* in table[0], without guards */
 };
 
 /*
@@ -60,12 +61,17 @@ static void copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk_vaddr_
     struct mmk_a64 *to = &mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)];
     mmk_vaddr_t addr;
 
+    copy->pages = 0;
     for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, from++, to++) {
         mmk_pte_t pte = mmk_pte_read(from);
 
-        if (!is_private(pte))
+        if (is_private(pte)) {
+            pte = share(copy, from, pte, addr);
+            copy->pages++;
+        } else if (!mmk_pte_guard(pte)) {
             continue;
-        mmk_pte_set(to, share(copy, from, pte, addr));
+        }
+        mmk_pte_set(to, pte);
         leaf->table.live++;
     }
 }
@@ -96,7 +102,7 @@ static void give_leaf(struct copy *copy, mmk_vaddr_t addr)
 
     if (leaf->table.live == 0 && !mmk_table_fork_copies_empty())
         return;
-    mmk_mm_count(copy->child, MMK_COUNT_RSS_ANON, leaf->table.live);
+    mmk_mm_count(copy->child, MMK_COUNT_RSS_ANON, copy->pages);
     mmk_rcu_read_lock();
     mmk_walk_lock(copy->child, addr, &walk);
     if (walk.level == 0)
@@ -147,11 +153,13 @@ static int copy_range(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t end)
 static int copy_entries(struct copy *copy, const struct mmk_vma *vma)
 {
     mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
+    uint64_t flags = mmk_vma_flags(vma);
     int error;
 
-    if (mmk_vma_flags(vma) & MMK_VM_SHARED)
+    if ((flags & (MMK_VM_DONTFORK | MMK_VM_WIPEONFORK)) ||
+        (flags & (MMK_VM_SHARED | MMK_VM_GUARDED)) == MMK_VM_SHARED)
         return 0;
-    if (!vma->object)
+    if (!vma->object || (flags & MMK_VM_SHARED))
         return copy_range(copy, start, end);
     mmk_rw_write_lock(&vma->object->interval_lock, MMK_LOCK_INTERVAL);
     error = copy_range(copy, start, end);
@@ -161,9 +169,16 @@ static int copy_entries(struct copy *copy, const struct mmk_vma *vma)
 
 static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma)
 {
+    uint64_t flags = mmk_vma_flags(vma);
     struct mmk_vma_tree_reserve reserve;
-    struct mmk_vma *new = mmk_vma_alloc(child, mmk_vma_start(vma), mmk_vma_end(vma),
-                                        mmk_vma_flags(vma), vma->object, mmk_vma_origin(vma));
+    struct mmk_vma *new;
+
+    if (flags & MMK_VM_DONTFORK)
+        return 0;
+    if (flags & MMK_VM_WIPEONFORK)
+        flags &= ~(uint64_t)MMK_VM_GUARDED;
+    new = mmk_vma_alloc(child, mmk_vma_start(vma), mmk_vma_end(vma), flags, vma->object,
+                        mmk_vma_origin(vma));
 
     if (!new)
         return MMK_ENOMEM;

@@ -96,5 +96,7 @@ void mmk_vma_relink_object(struct mmk_vma *vma)
 bool mmk_vma_compatible(const struct mmk_vma *vma, uint64_t flags, const struct mmk_object *object,
                         uint64_t origin)
 {
-    return mmk_vma_flags(vma) == flags && vma->object == object && mmk_vma_origin(vma) == origin;
+    uint64_t different = (mmk_vma_flags(vma) ^ flags) & ~(uint64_t)MMK_VM_GUARDED;
+
+    return different == 0 && vma->object == object && mmk_vma_origin(vma) == origin;
 }

@@ -30,6 +30,15 @@
 #define MMK_VM_NORESERVE 0x2000u /* never counts as committed */
 #define MMK_VM_ACCOUNT   0x4000u /* counts as committed */
 
+#define MMK_VM_DONTFORK   0x0400u /* fork leaves the mapping out */
+#define MMK_VM_WIPEONFORK 0x0800u /* fork leaves its pages out */
+
+/*
+ * Guards may be in it: says whether fork must look. Set with the mmap lock held for reading, hence
+ * by an atomic operation; kept by a merge; no reason for two VMAs to stay two.
+ */
+#define MMK_VM_GUARDED 0x10000u
+
 struct mmk_vma {
     struct mmk_a64 start, end;    /* bytes, page multiples, start < end */
     struct mmk_a64 flags;         /* MMK_VM_* */

@@ -26,6 +26,12 @@ void mmk_vma_split(struct mmk_vma *vma, mmk_vaddr_t addr, struct mmk_vma *upper,
     mmk_vma_relink_object(vma);
 }
 
+/* What must not be lost when vma's range goes to another VMA of its kind. */
+static void inherit(struct mmk_vma *other, const struct mmk_vma *vma)
+{
+    mmk_a64_fetch_or(&other->flags, mmk_vma_flags(vma) & MMK_VM_GUARDED, MMK_RELAXED);
+}
+
 /* upper's range goes to lower, which ends where it starts. => two changes of the reserve */
 static void absorb(struct mmk_vma *lower, struct mmk_vma *upper,
                    struct mmk_vma_tree_reserve *reserve)
@@ -33,6 +39,7 @@ static void absorb(struct mmk_vma *lower, struct mmk_vma *upper,
     struct mmk_vma_tree *tree = &lower->mm->vmas;
     mmk_vaddr_t start = mmk_vma_start(upper), end = mmk_vma_end(upper);
 
+    inherit(lower, upper);
     mmk_vma_tree_erase_range(tree, start, end, reserve);
     mmk_vma_tree_resize(tree, lower, mmk_vma_start(lower), end, reserve);
     mmk_vma_relink_object(lower);
@@ -77,6 +84,7 @@ void mmk_vma_merge_at(struct mmk_mm *mm, mmk_vaddr_t addr)
 static void extend(struct mmk_vma *neighbour, mmk_vaddr_t start, mmk_vaddr_t end,
                    struct mmk_vma *vma, struct mmk_vma_tree_reserve *reserve)
 {
+    inherit(neighbour, vma);
     mmk_vma_tree_resize(&neighbour->mm->vmas, neighbour, start, end, reserve);
     mmk_vma_relink_object(neighbour);
     mmk_vma_free(vma);

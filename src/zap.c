@@ -72,9 +72,8 @@ static void tally_up(struct mmk_mm *mm, struct mmk_page *table, const struct tal
             mmk_mm_count(mm, (enum mmk_counter)kind, tally->rss[kind]);
 }
 
-/* A leaf table's entries in [addr, end); answers where it stopped. => its lock held */
-static mmk_vaddr_t zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end,
-                            enum mmk_zap which)
+mmk_vaddr_t mmk_zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end,
+                         enum mmk_zap which)
 {
     struct tally tally = {0};
     struct mmk_a64 *entry = walk->entry;
@@ -108,7 +107,7 @@ static mmk_vaddr_t zap_table(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
 {
     const struct zap *zap = (const struct zap *)arg;
 
-    return zap_leaf(zap->gather, walk, end, zap->which);
+    return mmk_zap_leaf(zap->gather, walk, end, zap->which);
 }
 
 void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end,

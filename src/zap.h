@@ -8,6 +8,7 @@
 #include "gather.h"
 
 struct mmk_page;
+struct mmk_walk;
 
 /* Which entries a zap takes. */
 enum mmk_zap {
@@ -24,6 +25,14 @@ enum mmk_zap {
  */
 void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end,
                    enum mmk_zap which);
+
+/*
+ * The same for the entries of one locked leaf table, from walk's up to `end`; the table stays even
+ * if this empties it.
+ * => the address where it stopped: below `end` when the gather had no room left
+ */
+mmk_vaddr_t mmk_zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end,
+                         enum mmk_zap which);
 
 /* The counter that a mapped page belongs to. */
 enum mmk_counter mmk_page_rss_kind(const struct mmk_page *page);

@@ -9,6 +9,7 @@
 enum mmk_error {
     MMK_EPERM = -1,
     MMK_EIO = -5,
+    MMK_EAGAIN = -11,
     MMK_ENOMEM = -12,
     MMK_EACCES = -13,
     MMK_EFAULT = -14,

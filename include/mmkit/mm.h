@@ -45,15 +45,27 @@ struct mmk_mm;
 #define MMK_MAP_SYNC            0x80000 /* no file can: MMK_EOPNOTSUPP; else ignored */
 #define MMK_MAP_FIXED_NOREPLACE 0x100000
 
-/* Advice of mmk_madvise(). */
-#define MMK_MADV_NORMAL         0 /* these three are remembered nowhere: accepted, no effect */
-#define MMK_MADV_RANDOM         1
-#define MMK_MADV_SEQUENTIAL     2
-#define MMK_MADV_WILLNEED       3 /* files: read now, not when touched */
-#define MMK_MADV_DONTNEED       4
-#define MMK_MADV_FREE           8
-#define MMK_MADV_POPULATE_READ  22 /* map every page, as if read or written */
-#define MMK_MADV_POPULATE_WRITE 23
+/* Advice of mmk_madvise(), as <sys/mman.h> on Linux. */
+#define MMK_MADV_NORMAL          0 /* these three are remembered nowhere: accepted, no effect */
+#define MMK_MADV_RANDOM          1
+#define MMK_MADV_SEQUENTIAL      2
+#define MMK_MADV_WILLNEED        3 /* files: read now, not when touched */
+#define MMK_MADV_DONTNEED        4
+#define MMK_MADV_FREE            8  /* private anonymous memory */
+#define MMK_MADV_REMOVE          9  /* shared mappings of an object: a hole in the object */
+#define MMK_MADV_DONTFORK        10 /* children do not get the mapping */
+#define MMK_MADV_DOFORK          11
+#define MMK_MADV_DONTDUMP        16 /* of core dumps: accepted, no effect */
+#define MMK_MADV_DODUMP          17
+#define MMK_MADV_WIPEONFORK      18 /* private anonymous memory: children find zeros */
+#define MMK_MADV_KEEPONFORK      19
+#define MMK_MADV_COLD            20 /* these two of reclaim: accepted, no effect yet */
+#define MMK_MADV_PAGEOUT         21
+#define MMK_MADV_POPULATE_READ   22 /* map every page, as if read or written */
+#define MMK_MADV_POPULATE_WRITE  23
+#define MMK_MADV_DONTNEED_LOCKED 24  /* DONTNEED, of locked memory as well */
+#define MMK_MADV_GUARD_INSTALL   102 /* pages go, and every access is a SEGV */
+#define MMK_MADV_GUARD_REMOVE    103
 
 /*
  * Creates an empty address space with one user.
@@ -146,14 +158,35 @@ MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t le
                                 unsigned prot);
 
 /*
- * madvise(2). As on Linux holes are skipped, the rest is done, then MMK_ENOMEM is returned;
- * MADV_POPULATE_* stop there.
- * => 0; MMK_EINVAL: misaligned address, unknown advice, MADV_FREE on memory that is not private
- *    anonymous; MMK_ENOMEM: a hole; MMK_EPERM: would discard what is sealed
+ * madvise(2). As on Linux holes are skipped, the rest is done, then MMK_ENOMEM is returned; an
+ * error of one mapping ends the call, with what lies below done. MADV_POPULATE_* end at a hole.
+ * => 0; MMK_EINVAL: misaligned address, unknown advice; a mapping that the advice is not for (see
+ *    above), or that is locked, with DONTNEED, FREE, REMOVE, COLD, PAGEOUT or GUARD_INSTALL, or of
+ *    frames that are not mmkit's, with REMOVE, DOFORK, COLD, PAGEOUT or GUARD_*
+ * => MMK_EACCES: REMOVE on a private mapping of an object, or one that may never be written;
+ *    MMK_EPERM: would discard what is sealed; MMK_ENOMEM: a hole, or no memory for GUARD_INSTALL;
+ *    MMK_EAGAIN: no memory for DONTFORK, DOFORK, WIPEONFORK, KEEPONFORK, which have changed
+ * nothing; an error of mmk_object_punch_hole()
  * => MADV_POPULATE_*: what lies before the page that fails is done. MMK_EINVAL: a mapping that does
- *    not allow it; MMK_EFAULT: a bus error; MMK_ENOMEM: also no memory
+ *    not allow it; MMK_EFAULT: a bus error, or a guard; MMK_ENOMEM: also no memory
  */
 MMK_MUST_CHECK int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, int advice);
+
+/* A part of an address space, in bytes: struct iovec of process_madvise(2). */
+struct mmk_iovec {
+    mmk_vaddr_t addr;
+    uint64_t length;
+};
+
+/*
+ * process_madvise(2): mmk_madvise() of several ranges in turn, with one flush for all. `remote`:
+ * mm is not the caller's own; as on Linux that is allowed for WILLNEED, COLD and PAGEOUT only.
+ * => bytes advised: the lengths of the ranges before the first that failed
+ * => if that is none: the error; MMK_EINVAL also for an advice that `remote` does not allow, and
+ *    for lengths that add up to more than 2^63 - 1
+ */
+MMK_MUST_CHECK int64_t mmk_madvise_vector(struct mmk_mm *mm, const struct mmk_iovec *ranges,
+                                          size_t count, int advice, bool remote);
 
 /*
  * mincore(2): vec[i] becomes 1 when page i of the range is mapped or in its mapping's object, else

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* test_advise.c - madvise: arguments, holes, DONTNEED and FREE. */
+/*
+ * test_advise.c - madvise: arguments, holes, what locked memory refuses; DONTNEED, FREE and REMOVE;
+ * REMOVE against faults and fork. Guards and fork's advice have tests of their own.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +10,8 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "reshape.h"
+#include "run_cpus.h"
 
 static int advise(mmk_vaddr_t addr, uint64_t pages, int advice)
 {
@@ -18,9 +23,12 @@ static int advise(mmk_vaddr_t addr, uint64_t pages, int advice)
 
 static void test_arguments(void **state)
 {
-    static const int known[] = {MMK_MADV_NORMAL,        MMK_MADV_RANDOM,        MMK_MADV_SEQUENTIAL,
-                                MMK_MADV_WILLNEED,      MMK_MADV_DONTNEED,      MMK_MADV_FREE,
-                                MMK_MADV_POPULATE_READ, MMK_MADV_POPULATE_WRITE};
+    static const int known[] = {
+        MMK_MADV_NORMAL,   MMK_MADV_RANDOM,          MMK_MADV_SEQUENTIAL,    MMK_MADV_DONTNEED,
+        MMK_MADV_FREE,     MMK_MADV_DONTFORK,        MMK_MADV_DOFORK,        MMK_MADV_DONTDUMP,
+        MMK_MADV_DODUMP,   MMK_MADV_WIPEONFORK,      MMK_MADV_KEEPONFORK,    MMK_MADV_COLD,
+        MMK_MADV_PAGEOUT,  MMK_MADV_DONTNEED_LOCKED, MMK_MADV_GUARD_INSTALL, MMK_MADV_GUARD_REMOVE,
+        MMK_MADV_WILLNEED, MMK_MADV_POPULATE_READ,   MMK_MADV_POPULATE_WRITE};
     mmk_vaddr_t a = map_at(0, 4, RW, ANON);
     size_t i;
 
@@ -168,6 +176,211 @@ static void test_free_refused(void **state)
     mmk_object_put(file);
 }
 
+/* As mlock would, without bringing pages in. */
+static void set_locked(mmk_vaddr_t addr, uint64_t pages, bool locked)
+{
+    int error;
+
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    error = mmk_reshape(mm, addr, addr + pages * PAGE, locked ? 0 : MMK_VM_LOCKED,
+                        locked ? MMK_VM_LOCKED : 0);
+    mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    assert_int_equal(error, 0);
+}
+
+/* What takes pages is refused for locked memory, but by one. Flags may change. */
+static void test_locked(void **state)
+{
+    static const int refused[] = {MMK_MADV_DONTNEED, MMK_MADV_FREE,    MMK_MADV_REMOVE,
+                                  MMK_MADV_COLD,     MMK_MADV_PAGEOUT, MMK_MADV_GUARD_INSTALL};
+    static const int allowed[] = {MMK_MADV_NORMAL, MMK_MADV_DONTDUMP, MMK_MADV_DONTFORK,
+                                  MMK_MADV_DOFORK, MMK_MADV_GUARD_REMOVE};
+    mmk_vaddr_t a = map_at(0, 2, RW, ANON), b = map_at(512, 2, RW, SHARED_ANON);
+    size_t i;
+
+    (void)state;
+    fill(a, 2, 1);
+    fill(b, 2, 1);
+    set_locked(a, 2, true);
+    set_locked(b, 2, true);
+    for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        assert_int_equal(advise(a, 2, refused[i]), MMK_EINVAL);
+        assert_int_equal(advise(b, 2, refused[i]), MMK_EINVAL);
+    }
+    for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
+        assert_int_equal(advise(a, 2, allowed[i]), 0);
+        assert_int_equal(advise(b, 2, allowed[i]), 0);
+    }
+    expect_filled(a, 2, 1);
+    expect_filled(b, 2, 1);
+    assert_int_equal(advise(a, 2, MMK_MADV_DONTNEED_LOCKED), 0);
+    assert_int_equal(advise(b, 2, MMK_MADV_DONTNEED_LOCKED), 0);
+    expect_tables(mm, 0, 0, 0);
+    expect_byte(a, 0);
+    expect_byte(b, 1);
+    set_locked(a, 2, false);
+    set_locked(b, 2, false);
+}
+
+/* ---- MADV_REMOVE -------------------------------------------------------------------------------
+ */
+
+/* A hole in the object, seen by every mapping of it; private copies stay. */
+static void test_remove(void **state)
+{
+    struct mmk_object *shmem = new_shmem(8);
+    mmk_vaddr_t a = map_object_at(0, 6, RW, MMK_MAP_SHARED, shmem, 2);
+    mmk_vaddr_t b = map_object_at(8, 8, RO, MMK_MAP_SHARED, shmem, 0);
+    mmk_vaddr_t c = map_object_at(16, 8, RW, MMK_MAP_PRIVATE, shmem, 0);
+
+    (void)state;
+    fill(a, 6, 3); /* page i of the object: i + 1 */
+    store_byte(c + 4 * PAGE, 77);
+    expect_byte(c + 3 * PAGE, 4);
+    assert_int_equal(advise(a + PAGE, 2, MMK_MADV_REMOVE), 0); /* pages 3 and 4 */
+    mmk_check_object(shmem);
+    expect_byte(a, 3);
+    expect_byte(a + PAGE, 0);
+    expect_byte(b + 4 * PAGE, 0);
+    expect_byte(b + 5 * PAGE, 6);
+    expect_byte(c + 3 * PAGE, 0);
+    expect_byte(c + 4 * PAGE, 77);
+    assert_int_equal(advise(b + 5 * PAGE, 1, MMK_MADV_REMOVE), 0); /* not writable now: fine */
+    expect_byte(a + 3 * PAGE, 0);
+    assert_int_equal(mmk_object_resize(shmem, 4 * PAGE), 0);
+    assert_int_equal(advise(b, 8, MMK_MADV_REMOVE), 0); /* beyond the end: nothing there */
+    assert_int_equal(mmk_object_size(shmem), 4 * PAGE);
+    expect_byte(b + 3 * PAGE, 0);
+    mmk_object_put(shmem);
+}
+
+static void test_remove_refused(void **state)
+{
+    struct mmk_object *file = new_file(4);
+    mmk_vaddr_t a = map_at(0, 2, RW, SHARED_ANON);
+
+    (void)state;
+    map_object_at(2, 2, RW, MMK_MAP_PRIVATE, file, 0);
+    map_at(4, 2, RW, SHARED_ANON);
+    map_at(7, 2, RW, ANON);
+    fill(a, 6, 1);
+    store_byte(a + 7 * PAGE, 1);
+    assert_int_equal(advise(a + 7 * PAGE, 1, MMK_MADV_REMOVE), MMK_EINVAL);
+    assert_int_equal(advise(a + 2 * PAGE, 1, MMK_MADV_REMOVE), MMK_EACCES);
+    assert_int_equal(advise(a + PAGE, 5, MMK_MADV_REMOVE), MMK_EACCES);
+    expect_byte(a, 1);
+    expect_byte(a + PAGE, 0); /* what lies before is done */
+    expect_filled(a + 2 * PAGE, 4, 3);
+    assert_int_equal(advise(a + 5 * PAGE, 2, MMK_MADV_REMOVE), MMK_ENOMEM); /* a hole at the end */
+    expect_byte(a + 4 * PAGE, 5);
+    expect_byte(a + 5 * PAGE, 0);
+    assert_int_equal(mmk_madvise(mm, a, 0, MMK_MADV_REMOVE), 0);
+    assert_int_equal(mmk_madvise(mm, a + 1, PAGE, MMK_MADV_REMOVE), MMK_EINVAL);
+    mmk_object_put(file);
+}
+
+/* Shared anonymous memory: only the mapping has a reference to the object. */
+static void test_remove_last(void **state)
+{
+    mmk_vaddr_t a = map_at(0, 2, RW, SHARED_ANON);
+
+    (void)state;
+    fill(a, 2, 1);
+    assert_int_equal(stats_now().objects, 1);
+    assert_int_equal(advise(a, 2, MMK_MADV_REMOVE), 0);
+    expect_tables(mm, 0, 0, 0);
+    assert_int_equal(mmk_munmap(mm, a, 2 * PAGE), 0);
+    assert_int_equal(stats_now().objects, 0);
+}
+
+#define RACES 2000
+
+static mmk_vaddr_t race_base;
+static struct mmk_a32 race_over;
+
+/* After one's own hole nothing from before it is seen: what others write is 2. */
+static void race_remove(void)
+{
+    unsigned i;
+
+    for (i = 0; i < RACES; i++) {
+        mmk_vaddr_t addr = race_base + i % 4 * 2 * MIB;
+        uint8_t byte = 1;
+        int error;
+
+        check(machine_store(addr, &byte, 1) == MMK_FAULT_DONE);
+        error = mmk_madvise(mm, addr, PAGE, MMK_MADV_REMOVE);
+        check(!error);
+        check(machine_load(addr, &byte, 1) == MMK_FAULT_DONE);
+        check(byte != 1);
+    }
+    mmk_a32_store(&race_over, 1, MMK_RELEASE);
+}
+
+static void race_fault(void)
+{
+    unsigned i;
+
+    for (i = 0; !mmk_a32_load(&race_over, MMK_ACQUIRE); i++) {
+        uint8_t byte = 2;
+
+        check(machine_store(race_base + i % 4 * 2 * MIB, &byte, 1) == MMK_FAULT_DONE);
+    }
+}
+
+/* Takes the mapping away, and brings it back, in a part that the others leave alone; and forks. */
+static void race_fork(void)
+{
+    mmk_vaddr_t addr = race_base + 4 * 2 * MIB;
+
+    while (!mmk_a32_load(&race_over, MMK_ACQUIRE)) {
+        struct mmk_mm *child;
+        int error;
+
+        error = mmk_munmap(mm, addr, PAGE);
+        check(!error);
+        check(mmk_mmap(mm, addr, PAGE, RW, SHARED_ANON | MMK_MAP_FIXED, NULL, 0) == (int64_t)addr);
+        error = mmk_madvise(mm, addr, PAGE, MMK_MADV_REMOVE);
+        check(!error);
+        error = mmk_fork(mm, &child);
+        check(!error);
+        mmk_mm_put(child);
+    }
+}
+
+static void race(unsigned cpu, void *unused)
+{
+    (void)unused;
+    machine_switch_mm(mm);
+    if (cpu == 0)
+        race_remove();
+    else if (cpu == 1)
+        race_fault();
+    else
+        race_fork();
+    machine_switch_mm(NULL);
+}
+
+static void test_race_remove(void **state)
+{
+    struct mmk_object *shmem = new_shmem(4 * 512);
+
+    (void)state;
+    race_base = map_object_at(0, 4 * 512, RW, MMK_MAP_SHARED, shmem, 0);
+    map_at(4 * 512, 1, RW, SHARED_ANON);
+    mmk_a32_store(&race_over, 0, MMK_RELAXED);
+    machine_switch_mm(NULL);
+    machine_cpu_detach();
+    run_cpus(3, race, NULL);
+    machine_cpu_attach(0);
+    machine_switch_mm(mm);
+    mmk_check(mm);
+    mmk_check_object(shmem);
+    assert_int_equal(advise(race_base, 4 * 512, MMK_MADV_REMOVE), 0);
+    expect_tables(mm, 0, 0, 0);
+    mmk_object_put(shmem);
+}
+
 static void test_one_flush(void **state)
 {
     uint64_t i, flushes;
@@ -189,9 +402,10 @@ static void test_one_flush(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_arguments),        TEST(test_dontneed), TEST(test_holes),
-        TEST(test_dontneed_objects), TEST(test_lazyfree), TEST(test_free_refused),
-        TEST(test_one_flush),
+        TEST(test_arguments),        TEST(test_dontneed),    TEST(test_holes),
+        TEST(test_dontneed_objects), TEST(test_lazyfree),    TEST(test_free_refused),
+        TEST(test_one_flush),        TEST(test_locked),      TEST(test_remove),
+        TEST(test_remove_refused),   TEST(test_remove_last), TEST(test_race_remove),
     };
 
     return cmocka_run_group_tests_name("advise", tests, NULL, NULL);

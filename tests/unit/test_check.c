@@ -290,8 +290,14 @@ static void guard_outside(void)
     set_guard(anon - PAGE, 1);
 }
 
+static void guard_unexpected(void)
+{
+    set_guard(zero + PAGE, 1);
+}
+
 static void guard_not_counted(void)
 {
+    set_flags(zero, mmk_vma_flags(peek_vma(mm, zero)) | MMK_VM_GUARDED);
     set_guard(zero + PAGE, 0);
 }
 
@@ -379,6 +385,7 @@ static const struct {
     {special_other_frame, "P18 a special entry"},
     {unknown_marker, "an entry that is not none maps a frame, or"},
     {guard_outside, "R1 an entry lies in a VMA"},
+    {guard_unexpected, "a VMA with guards says so"},
     {guard_not_counted, "T2 live equals"},
     {maps_a_table, "R1 an entry maps a user page"},
     {another_objects_page, "R1 an object's page is mapped by a VMA of that object"},

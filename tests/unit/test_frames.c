@@ -133,6 +133,26 @@ static void faults_bring_entries_back(void **state)
     mmk_check(mm);
 }
 
+/* What Linux refuses for such memory. */
+static void advice_about_pages_is_refused(void **state)
+{
+    static const int refused[] = {MMK_MADV_REMOVE,  MMK_MADV_DOFORK,        MMK_MADV_COLD,
+                                  MMK_MADV_PAGEOUT, MMK_MADV_GUARD_INSTALL, MMK_MADV_GUARD_REMOVE};
+    mmk_vaddr_t at = map_block(BASE, PAGES, RW);
+    struct mmk_mm *child;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        assert_int_equal(mmk_madvise(mm, at, PAGES * PAGE, refused[i]), MMK_EINVAL);
+    assert_int_equal(mmk_madvise(mm, at, PAGES * PAGE, MMK_MADV_DONTFORK), 0);
+    assert_int_equal(mmk_fork(mm, &child), 0);
+    assert_int_equal(mm_stats(child).vmas, 0);
+    mmk_check(child);
+    mmk_mm_put(child);
+    mmk_check(mm);
+}
+
 /* A child finds them where the parent does: its own faults make the entries. */
 static void fork_shares_them(void **state)
 {
@@ -293,6 +313,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(protection_changes_without_a_fault, setup, teardown),
         cmocka_unit_test_setup_teardown(tables_are_shared_and_built, setup, teardown),
         cmocka_unit_test_setup_teardown(faults_bring_entries_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(advice_about_pages_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(fork_shares_them, setup, teardown),
         cmocka_unit_test_setup_teardown(touching_mappings_merge, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_arguments_change_nothing, setup, teardown),

@@ -46,12 +46,13 @@ static uint64_t mix(uint64_t hash, uint64_t value)
 static uint64_t page_hash(mmk_vaddr_t addr, const struct mmk_vma *vma)
 {
     const struct mmk_page *page = peek_page(mm, addr);
+    mmk_pte_t pte = peek_entry(mm, addr);
     const uint64_t *words;
     uint64_t hash = 1;
     size_t i;
 
     if (!page)
-        return vma->object ? 2 : 0;
+        return mmk_pte_guard(pte) ? 3 : vma->object ? 2 : 0;
     words = mmk_page_virt(page);
     for (i = 0; i < PAGE / 8; i++)
         if (words[i])
@@ -73,7 +74,7 @@ static void look(struct snapshot *seen)
     for (; vma; vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma))) {
         seen->vmas = mix(seen->vmas, mmk_vma_start(vma));
         seen->vmas = mix(seen->vmas, mmk_vma_end(vma));
-        seen->vmas = mix(seen->vmas, mmk_vma_flags(vma));
+        seen->vmas = mix(seen->vmas, mmk_vma_flags(vma) & ~(uint64_t)MMK_VM_GUARDED);
         seen->vmas = mix(seen->vmas, (uintptr_t)vma->object);
         seen->vmas = mix(seen->vmas, vma->object ? mmk_vma_origin(vma) : 0);
         for (addr = mmk_vma_start(vma); addr < mmk_vma_end(vma) && n < MOST; addr += PAGE, n++)
@@ -284,6 +285,44 @@ static int call_seal_across(void)
     return mmk_mseal(mm, BASE + 6 * PAGE, 6 * PAGE, 0);
 }
 
+static int call_guard(void)
+{
+    return mmk_madvise(mm, BASE + PAGE, 7 * PAGE, MMK_MADV_GUARD_INSTALL);
+}
+
+static int call_unguard(void)
+{
+    return mmk_madvise(mm, BASE + PAGE, 7 * PAGE, MMK_MADV_GUARD_REMOVE);
+}
+
+/* Says EAGAIN, as Linux does. */
+static int fork_advice(mmk_vaddr_t addr, uint64_t pages, int advice)
+{
+    int error = mmk_madvise(mm, addr, pages * PAGE, advice);
+
+    return error == MMK_EAGAIN ? MMK_ENOMEM : error;
+}
+
+static int call_dontfork(void)
+{
+    return fork_advice(BASE + 2 * PAGE, 3, MMK_MADV_DONTFORK);
+}
+
+static int call_dontfork_across(void)
+{
+    return fork_advice(BASE + 2 * PAGE, 8, MMK_MADV_DONTFORK);
+}
+
+static int call_wipe(void)
+{
+    return fork_advice(BASE + 3 * PAGE, 5, MMK_MADV_WIPEONFORK);
+}
+
+static int call_remove(void)
+{
+    return mmk_madvise(mm, BASE + PAGE, 3 * PAGE, MMK_MADV_REMOVE);
+}
+
 static int call_fork(void)
 {
     return mmk_fork(mm, &made_mm);
@@ -443,6 +482,23 @@ static void with_shmem(void)
     fill(BASE, 8, 1);
 }
 
+static void with_guards(void)
+{
+    with_shmem();
+    map_at(8, 8, RW, ANON);
+    fill(BASE + 8 * PAGE, 8, 1);
+    map_at(1024, 512, RW, SHARED_ANON);
+    assert_int_equal(mmk_madvise(mm, BASE + 2 * PAGE, 10 * PAGE, MMK_MADV_GUARD_INSTALL), 0);
+    assert_int_equal(mmk_madvise(mm, BASE + 4 * MIB, PAGE, MMK_MADV_GUARD_INSTALL), 0);
+}
+
+static void with_wiped(void)
+{
+    with_two();
+    assert_int_equal(call_wipe(), 0);
+    assert_int_equal(call_dontfork(), 0);
+}
+
 static void with_forked(void)
 {
     map_at(0, 8, RW, ANON);
@@ -509,6 +565,18 @@ static const struct oom_case cases[] = {
     {"seal middle", with_anon, call_seal_middle, 0},
     {"seal middle of an object", with_shared_file, call_seal_middle, 0},
     {"seal across", with_two, call_seal_across, AROUND}, /* merging */
+    {"guard untouched memory", with_untouched, call_guard, 0},
+    {"guard pages", with_anon, call_guard, 0},
+    {"guard shared memory", with_shmem, call_guard, 0},
+    {"guard a private file", with_untouched_private_file, call_guard, 0},
+    {"remove guards", with_guards, call_unguard, 0},
+    {"advise not to fork", with_anon, call_dontfork, 0},
+    {"advise not to fork an object", with_shared_file, call_dontfork, 0},
+    {"advise not to fork across", with_two, call_dontfork_across, 0},
+    {"advise to wipe", with_anon, call_wipe, 0},
+    {"remove", with_shmem, call_remove, 0},
+    {"fork with guards", with_guards, call_fork, 0},
+    {"fork with less", with_wiped, call_fork, 0},
     {"fork", with_anon, call_fork, 0},
     {"fork nothing", nothing, call_fork, 0},
     {"fork several tables", with_several_tables, call_fork, 0},

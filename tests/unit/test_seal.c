@@ -157,9 +157,13 @@ static void test_brk(void **state)
 /* Discarding what the program could not write itself: private, anonymous, not writable. */
 static void test_advice(void **state)
 {
-    static const int discards[] = {MMK_MADV_DONTNEED, MMK_MADV_FREE};
-    static const int harmless[] = {MMK_MADV_NORMAL, MMK_MADV_RANDOM, MMK_MADV_SEQUENTIAL,
-                                   MMK_MADV_WILLNEED, MMK_MADV_POPULATE_READ};
+    static const int discards[] = {
+        MMK_MADV_DONTNEED, MMK_MADV_FREE,       MMK_MADV_DONTNEED_LOCKED, MMK_MADV_GUARD_INSTALL,
+        MMK_MADV_DONTFORK, MMK_MADV_WIPEONFORK, MMK_MADV_REMOVE};
+    static const int harmless[] = {MMK_MADV_GUARD_REMOVE, MMK_MADV_NORMAL,   MMK_MADV_RANDOM,
+                                   MMK_MADV_SEQUENTIAL,   MMK_MADV_WILLNEED, MMK_MADV_POPULATE_READ,
+                                   MMK_MADV_DONTDUMP,     MMK_MADV_COLD,     MMK_MADV_PAGEOUT,
+                                   MMK_MADV_GUARD_REMOVE, MMK_MADV_DOFORK,   MMK_MADV_KEEPONFORK};
     mmk_vaddr_t a = map_at(0, 4, RW, ANON);
     size_t i;
 
@@ -169,7 +173,8 @@ static void test_advice(void **state)
     assert_int_equal(mmk_mprotect(mm, a + PAGE, PAGE, RO), 0);
     seal(a + PAGE, 1);
     for (i = 0; i < sizeof(discards) / sizeof(discards[0]); i++) {
-        assert_int_equal(mmk_madvise(mm, a, PAGE, discards[i]), 0);
+        assert_int_equal(mmk_madvise(mm, a, PAGE, discards[i]),
+                         discards[i] == MMK_MADV_REMOVE ? MMK_EINVAL : 0);
         assert_int_equal(mmk_madvise(mm, a + PAGE, PAGE, discards[i]), MMK_EPERM);
     }
     for (i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
