@@ -163,6 +163,19 @@ void mmk_access_tables(struct mmk_access_op *op)
         continue;
 }
 
+bool mmk_access_is_memory(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    struct mmk_walk walk;
+    mmk_pte_t pte = {0};
+
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(mm, addr, &walk);
+    if (walk.level == 0)
+        pte = mmk_pte_read(walk.entry);
+    mmk_rcu_read_unlock();
+    return !mmk_pte_present(pte) || mmk_pfn_to_page(mmk_pte_pfn(pte));
+}
+
 bool mmk_access_cmpxchg(struct mmk_mm *mm, mmk_vaddr_t addr, uint32_t old, uint32_t desired,
                         uint32_t *found, bool may_wait)
 {

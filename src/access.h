@@ -37,6 +37,12 @@ MMK_ALWAYS_INLINE void mmk_access_advance(struct mmk_access_op *op, size_t n)
 void mmk_access_tables(struct mmk_access_op *op);
 
 /*
+ * Not so where frames are mapped that are no memory of mmkit's (mmk_map_frames(), a device): they
+ * may be missing in the direct map, and no fault will change that. Where nothing is mapped: true.
+ */
+bool mmk_access_is_memory(struct mmk_mm *mm, mmk_vaddr_t addr);
+
+/*
  * mmk_user_raw_cmpxchg() in software. => false: the word is not mapped for it, or its table is
  * locked though this may not wait; as mmk_access_tables()
  */

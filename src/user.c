@@ -29,12 +29,20 @@ static bool in_user_half(mmk_vaddr_t addr, size_t n)
     return addr <= MMK_USER_END && n <= MMK_USER_END - addr;
 }
 
+/* Not by the port's raw access. */
+static bool by_tables(enum how how)
+{
+    return how == REMOTE || !mmk_user_mapped();
+}
+
 /* => true: try again */
-static bool fault_in(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_access access)
+static bool fault_in(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_access access, enum how how)
 {
     enum mmk_fault_result result = mmk_fault(mm, addr, access);
 
-    return result == MMK_FAULT_DONE || result == MMK_FAULT_RETRY;
+    if (result == MMK_FAULT_DONE)
+        return !by_tables(how) || mmk_access_is_memory(mm, addr);
+    return result == MMK_FAULT_RETRY;
 }
 
 /* => how many bytes are left */
@@ -56,7 +64,7 @@ static size_t raw(const struct mmk_access_op *op)
 /* As far as it goes without a fault. */
 static void move(struct mmk_access_op *op, enum how how)
 {
-    if (how == REMOTE || !mmk_user_mapped())
+    if (by_tables(how))
         mmk_access_tables(op);
     else
         mmk_access_advance(op, op->left - raw(op));
@@ -72,7 +80,7 @@ static size_t transfer(struct mmk_access_op *op, enum how how)
     op->may_wait = how != NOFAULT;
     do
         move(op, how);
-    while (op->left > 0 && how != NOFAULT && fault_in(op->mm, op->addr, access));
+    while (op->left > 0 && how != NOFAULT && fault_in(op->mm, op->addr, access, how));
     return op->left;
 }
 
@@ -212,7 +220,7 @@ static bool try_cmpxchg(struct mmk_mm *mm, mmk_vaddr_t addr, uint32_t old, uint3
 {
     bool done;
 
-    if (!mmk_user_mapped())
+    if (by_tables(how))
         return mmk_access_cmpxchg(mm, addr, old, desired, found, how != NOFAULT);
     mmk_user_begin();
     done = mmk_user_raw_cmpxchg(addr, old, desired, found);
@@ -228,7 +236,7 @@ static int cmpxchg(struct mmk_mm *mm, mmk_vaddr_t addr, uint32_t old, uint32_t d
     if (!in_user_half(addr, sizeof(uint32_t)))
         return MMK_EFAULT;
     while (!try_cmpxchg(mm, addr, old, desired, found, how))
-        if (how == NOFAULT || !fault_in(mm, addr, MMK_ACCESS_WRITE))
+        if (how == NOFAULT || !fault_in(mm, addr, MMK_ACCESS_WRITE, how))
             return MMK_EFAULT;
     return 0;
 }

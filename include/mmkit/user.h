@@ -79,7 +79,7 @@ MMK_MUST_CHECK int mmk_cmpxchg_user_nofault(struct mmk_mm *mm, mmk_vaddr_t addr,
 
 /*
  * Copies n bytes out of, or into, any address space that the caller keeps alive, as ptrace(2) and
- * process_vm_readv(2).
+ * process_vm_readv(2). Frames that are not mmkit's (mmk_map_frames()) are out of reach.
  * => how many bytes were copied: the first ones
  */
 MMK_MUST_CHECK size_t mmk_mm_read(struct mmk_mm *mm, mmk_vaddr_t from, void *to, size_t n);

@@ -306,6 +306,22 @@ static void a_device_is_revoked(void **state)
     mmk_object_put(device);
 }
 
+/* No direct map is known of such frames: a debugger gets no byte, and no endless fault. */
+static void software_does_not_reach_them(void **state)
+{
+    unsigned char bytes[16];
+    int64_t own, at;
+
+    (void)state;
+    own = mmk_mmap(mm, BASE, PAGE, RW, ANON | MMK_MAP_FIXED, NULL, 0);
+    at = mmk_map_frames(mm, BASE + PAGE, PAGE, RW, MMK_MAP_FIXED, MMK_PHYS_END - PAGE);
+    assert_int_equal(own, BASE);
+    assert_int_equal(at, BASE + PAGE);
+    assert_int_equal(mmk_mm_read(mm, BASE + PAGE - 8, bytes, 16), 8);
+    assert_int_equal(mmk_mm_write(mm, BASE + PAGE, bytes, 1), 0);
+    mmk_check(mm);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +334,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(touching_mappings_merge, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_arguments_change_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(failing_allocations_leave_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(software_does_not_reach_them, setup, teardown),
         cmocka_unit_test_setup_teardown(a_device_is_mapped_by_faults, setup, teardown),
         cmocka_unit_test_setup_teardown(a_device_is_revoked, setup, teardown),
     };
