@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""amalgamate.py DIR - writes mmkit as two files: DIR/mmkit.h, the public headers and the port
-contract; DIR/mmkit.c, the library. The files come in the order in which they need each other, each
-once, as they are: comments and include guards stay. The port's headers are not part of it: they
-are found through mmk_port.h on the include path, as ever.
+"""amalgamate.py [--format FORMAT] DIR - writes mmkit as two files: DIR/mmkit.h, the public headers
+and the port contract; DIR/mmkit.c, the library. The files come in the order in which they need each
+other, each once, as they are: comments and include guards stay. The port's headers are not part of
+it: they are found through mmk_port.h on the include path, as ever. FORMAT, x86_64-4 if not said, is
+a key of mmkit_formats in src/meson.build: the page-table format.
 
 What was separate now shares one file, so:
 1 a static, type or constant that two .c files define is renamed to FILE_NAME in each, by a macro
@@ -24,7 +25,6 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PUBLIC = ROOT / "include"
 SRC = ROOT / "src"
-ARCH = SRC / "arch" / "x86_64"
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(["<])([^">]+)[">].*\n', re.M)
 NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
@@ -34,6 +34,9 @@ WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 STATIC = re.compile(r"\b(?:static|MMK_ALWAYS_INLINE)\b")
 ATTRIBUTE = re.compile(r"\b(?:MMK_[A-Z_]+|__attribute__)\s*\((?:[^()]|\([^()]*\))*\)")
 TAG = re.compile(r"\b(?:struct|union|enum)\s+(?:MMK_\w+(?:\([^)]*\))?\s+)?(\w+)\s*{")
+
+
+arch = "x86_64" # the folder of src/arch that is part of the product
 
 
 class Collision(Exception):
@@ -48,12 +51,21 @@ def library_sources():
     return [SRC / name for name in names]
 
 
+def find_format(name):
+    """(folder of src/arch, levels)"""
+    listed = dict((key, (arch, int(levels))) for key, arch, levels in re.findall(
+        r"^    '(\S+)': \['(\S+)', (\d)\],$", (SRC / "meson.build").read_text(), re.M))
+    if name not in listed:
+        raise Collision(f"there is no format {name}, but {', '.join(listed)}")
+    return listed[name]
+
+
 def resolve(path, kind, name):
     """The file of mmkit that an #include names; None: the compiler's, or the port's."""
-    folders = [PUBLIC] if kind == "<" else [path.parent, SRC, ARCH]
+    folders = [PUBLIC] if kind == "<" else [path.parent, SRC, SRC / "arch" / arch]
     for folder in folders:
         if (folder / name).is_file():
-            return folder / name
+            return (folder / name).resolve()
     if kind == '"' or name.startswith("mmkit/"):
         raise Collision(f"{relative(path)}: includes {name}, which is nowhere")
     return None
@@ -187,7 +199,7 @@ def top(name):
            f" * {name}, written by tools/amalgamate.py: do not edit.\n *\n{licence} */\n"
 
 
-def amalgamate():
+def amalgamate(levels):
     """The two texts: (mmkit.h, mmkit.c)."""
     sources = library_sources()
     public, private = [], []
@@ -201,21 +213,27 @@ def amalgamate():
     renamed = renamings(files, public + headers)
 
     header_text = top("mmkit.h") + "".join(map(flatten, public))
-    source_text = top("mmkit.c") + '#include "mmkit.h"\n' + "".join(map(flatten, headers)) + \
+    source_text = top("mmkit.c") + f"#define MMK_PT_LEVELS {levels}\n" + \
+        '#include "mmkit.h"\n' + "".join(map(flatten, headers)) + \
         "".join(unit(path, renamed[path]) for path in sources)
     return header_text, source_text
 
 
 def main():
-    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+    global arch
+    arguments, name = sys.argv[1:], "x86_64-4"
+    if arguments[:1] == ["--format"] and len(arguments) > 1:
+        name, arguments = arguments[1], arguments[2:]
+    if len(arguments) != 1 or arguments[0].startswith("-"):
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        header, source = amalgamate()
+        arch, levels = find_format(name)
+        header, source = amalgamate(levels)
     except Collision as error:
         print(f"amalgamate.py: {error}", file=sys.stderr)
         return 1
-    folder = pathlib.Path(sys.argv[1])
+    folder = pathlib.Path(arguments[0])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "mmkit.h").write_text(header)
     (folder / "mmkit.c").write_text(source)

@@ -52,6 +52,8 @@ if [ "$1" = test ]; then
     need cmake have cmake
     need libcmocka-dev pkg-config --exists cmocka
     need gcc have gcc
+    need gcc-aarch64-linux-gnu have aarch64-linux-gnu-gcc
+    need gcc-riscv64-linux-gnu have riscv64-linux-gnu-gcc
     need g++ cxx gcc
     need clang-19 have clang-19
     need libclang-rt-19-dev sanitizers

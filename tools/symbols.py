@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""symbols.py LIBRARY - what the library, compiled for the empty port, asks of its embedder.
+"""symbols.py LIBRARY [PREFIX] - what the library, compiled for the empty port, asks of its embedder.
 
-LIBRARY is the static library. It may leave undefined what permitted-symbols.txt lists and nothing
+LIBRARY is the static library; PREFIX stands before the names of nm and size that can read it,
+"aarch64-linux-gnu-". It may leave undefined what permitted-symbols.txt lists and nothing
 else; a function of <mmkit/host.h> that it does not call has no place there. Every symbol that it
 defines for others starts with mmk_; its code is smaller than TEXT_MAX bytes.
 
@@ -16,16 +17,19 @@ import sys
 TEXT_MAX = 150 << 10
 
 
+prefix = sys.argv[2] if len(sys.argv) > 2 else ""
+
+
 def nm(library, *flags):
     """The names that nm lists."""
-    listed = subprocess.run(["nm", *flags, str(library)],
+    listed = subprocess.run([prefix + "nm", *flags, str(library)],
                             check=True, capture_output=True, text=True).stdout
     return {line.split()[0] for line in listed.splitlines()
             if line and not line.rstrip().endswith(":")}
 
 
 def text_size(library):
-    listed = subprocess.run(["size", "--totals", str(library)],
+    listed = subprocess.run([prefix + "size", "--totals", str(library)],
                             check=True, capture_output=True, text=True).stdout
     return int(listed.splitlines()[-1].split()[0])
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""consumer.py WAY README_C LIBRARY PC SOURCE... - a small kernel that embeds mmkit builds and runs.
+"""consumer.py WAY FORMAT README_C LIBRARY PC SOURCE... - a small kernel that embeds mmkit builds and
+runs.
 
 The kernel is tests/template.c with README_C, the snippet of README.md, on ports/template. WAY is
 how it gets mmkit:
@@ -9,7 +10,8 @@ how it gets mmkit:
   pkg-config    mmkit.pc, which is PC, with a copy of what `meson install` would install
   amalgamation  tools/amalgamate.py, with warnings as errors, with each compiler there is; its
                 symbols are those of LIBRARY, which was compiled file by file
-SOURCE... are the library's .c files, as Meson knows them: each way has to know the same.
+FORMAT is the page-table format. SOURCE... are the library's .c files, as Meson knows them: each way
+has to know the same.
 
 => exit status 0; 1: it does not; 77: a tool that this way needs is not installed
 """
@@ -17,6 +19,7 @@ SOURCE... are the library's .c files, as Meson knows them: each way has to know 
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -50,15 +53,30 @@ def compiler():
     return os.environ.get("CC", "cc").split()
 
 
-def by_cmake(scratch, readme, sources):
+def write_format_check(path, name):
+    """A source file that compiles with the named format alone."""
+    arch, levels = re.search(rf"^    '{name}': \['(\S+)', (\d)\],$",
+                             (ROOT / "src" / "meson.build").read_text(), re.M).groups()
+    path.write_text(f'''#include "pt.h"
+#ifndef MMK_SRC_ARCH_{arch.upper()}_PT_H
+#error "not the format's folder"
+#endif
+_Static_assert(MMK_PT_LEVELS == {levels}, "not the format's levels");
+''')
+    return arch, levels
+
+
+def by_cmake(scratch, name, readme, sources):
     need("cmake", "ninja")
+    check = scratch / "format.c"
+    write_format_check(check, name)
     run("cmake", "-G", "Ninja", "-S", HERE, "-B", scratch, f"-DMMKIT={ROOT}", f"-DPORT={PORT}",
-        f"-DPROGRAM={PROGRAM};{readme}", f"-DEXPECTED={';'.join(map(str, sources))}")
+        f"-DMMKIT_FORMAT={name}", f"-DPROGRAM={PROGRAM};{readme};{check}", f"-DEXPECTED={';'.join(map(str, sources))}")
     run("cmake", "--build", scratch, "-j", 2)
     run(scratch / "consumer")
 
 
-def by_meson(scratch, readme):
+def by_meson(scratch, name, readme):
     need("meson", "ninja")
     kernel = scratch / "kernel"
     (kernel / "subprojects").mkdir(parents=True)
@@ -67,8 +85,9 @@ def by_meson(scratch, readme):
     shutil.copy(HERE / "meson.build", kernel)
     shutil.copy(PROGRAM, kernel)
     shutil.copy(readme, kernel / "readme.c")
+    write_format_check(kernel / "format.c", name)
     build = scratch / "build"
-    run("meson", "setup", build, kernel)
+    run("meson", "setup", f"-Dmmkit:format={name}", build, kernel)
     listed = json.loads(run("meson", "introspect", "--targets", build))
     targets = [target["name"] for target in listed]
     if targets != ["consumer"]:
@@ -78,22 +97,25 @@ def by_meson(scratch, readme):
     run(build / "consumer")
 
 
-def by_pkg_config(scratch, readme, pc, sources):
+def by_pkg_config(scratch, name, readme, pc, sources):
     need("pkg-config")
+    check = scratch / "format.c"
+    arch, levels = write_format_check(check, name)
     tree = scratch / "tree"
     shutil.copytree(ROOT / "src", tree / "src")
     shutil.copytree(ROOT / "include", tree / "include")
     shutil.copy(pc, scratch / "mmkit.pc")
 
     def ask(*question):
-        return run("pkg-config", f"--define-variable=tree={tree}", *question, "mmkit",
+        return run("pkg-config", f"--define-variable=tree={tree}", f"--define-variable=arch={arch}",
+                   f"--define-variable=levels={levels}", *question, "mmkit",
                    env={**os.environ, "PKG_CONFIG_PATH": str(scratch)}).split()
 
     listed = ask("--variable=sources")
     if sorted(listed) != sorted(str(tree / path.relative_to(ROOT)) for path in sources):
         print("mmkit.pc's sources are not src/meson.build's:", *listed)
         sys.exit(1)
-    run(*compiler(), "-std=c11", *ask("--cflags"), "-I", PORT, *listed, PROGRAM, readme,
+    run(*compiler(), "-std=c11", *ask("--cflags"), "-I", PORT, *listed, PROGRAM, readme, check,
         PORT / "host.c", "-o", scratch / "consumer")
     run(scratch / "consumer")
 
@@ -128,9 +150,14 @@ def compile_amalgamation(scratch, cc, readme, expected):
             sys.exit(1)
 
 
-def by_amalgamation(scratch, readme, library, sources):
-    run(sys.executable, ROOT / "tools" / "amalgamate.py", scratch / "mmkit")
+def by_amalgamation(scratch, name, readme, library, sources):
+    run(sys.executable, ROOT / "tools" / "amalgamate.py", "--format", name, scratch / "mmkit")
     text = (scratch / "mmkit" / "mmkit.c").read_text()
+    arch, levels = write_format_check(scratch / "unused.c", name)
+    if f"#define MMK_SRC_ARCH_{arch.upper()}_PT_H\n" not in text or \
+            f"\n#define MMK_PT_LEVELS {levels}\n" not in text:
+        print(f"the amalgamation is not of the format {name}")
+        sys.exit(1)
     for source in sources:
         if f"/* ======== {source.relative_to(ROOT)} ======== */" not in text:
             print(f"{source} is not in the amalgamation")
@@ -142,24 +169,24 @@ def by_amalgamation(scratch, readme, library, sources):
         for line in host))
     compilers = [name for name in ("gcc", "clang-19") if shutil.which(name)]
     need(*compilers or ["gcc"])
-    for name in compilers:
-        compile_amalgamation(scratch, name, readme, symbols(library))
+    for compiler_name in compilers:
+        compile_amalgamation(scratch, compiler_name, readme, symbols(library))
 
 
 def main():
-    way, readme, library, pc = sys.argv[1:5]
-    sources = [pathlib.Path(name).resolve() for name in sys.argv[5:]]
+    way, name, readme, library, pc = sys.argv[1:6]
+    sources = [pathlib.Path(source).resolve() for source in sys.argv[6:]]
     readme = pathlib.Path(readme).resolve()
     with tempfile.TemporaryDirectory(prefix="mmkit-") as folder:
         scratch = pathlib.Path(folder)
         if way == "cmake":
-            by_cmake(scratch, readme, sources)
+            by_cmake(scratch, name, readme, sources)
         elif way == "meson":
-            by_meson(scratch, readme)
+            by_meson(scratch, name, readme)
         elif way == "pkg-config":
-            by_pkg_config(scratch, readme, pc, sources)
+            by_pkg_config(scratch, name, readme, pc, sources)
         elif way == "amalgamation":
-            by_amalgamation(scratch, readme, library, sources)
+            by_amalgamation(scratch, name, readme, library, sources)
         else:
             print(__doc__)
             return 1
