@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * own.h - pages that one thread changes, in the parent and in the child that it is in: it knows
+ * what each of its accesses and calls must answer.
+ */
+#ifndef OWN_H
+#define OWN_H
+
+#include "world.h"
+
+/* Page i of all own pages: thread (i / 2) % THREADS. */
+static mmk_vaddr_t own_addr_of(unsigned i)
+{
+    unsigned cluster = i / OWN_PAGES;
+    mmk_vaddr_t base = cluster < 3 ? BASE + cluster * MB2 : BASE + (cluster - 2) * GB1;
+
+    return base + MB2 / 2 + i % OWN_PAGES * PAGE;
+}
+
+static unsigned own_number(unsigned n)
+{
+    return (n / 2 * THREADS + self->id) * 2 + n % 2;
+}
+
+static mmk_vaddr_t own_addr(unsigned n)
+{
+    return own_addr_of(own_number(n));
+}
+
+static uint64_t own_offset(unsigned i)
+{
+    return i * 0x9e5u % (PAGE / 8) * 8;
+}
+
+/* What this access to one's own page must answer. */
+static unsigned own_expects(unsigned n, unsigned prot)
+{
+    const struct own_page *page = &self->here[n];
+
+    if (page->map == OWN_NONE)
+        return MAY(MMK_FAULT_SEGV_MAPERR);
+    if (!(page->prot & prot))
+        return MAY(MMK_FAULT_SEGV_ACCERR);
+    if (page->map != OWN_ANON && own_number(n) * PAGE >= mmk_page_up(self->file_size))
+        return MAY(MMK_FAULT_BUS);
+    return MAY_DONE;
+}
+
+static void own_load(unsigned n)
+{
+    struct own_page *page = &self->here[n];
+    bool file = page->map == OWN_SHARED || (page->map == OWN_PRIVATE && !page->copied);
+    uint64_t word, expected = file ? self->file_word[n] : page->value;
+
+    if (!load(own_addr(n) + own_offset(own_number(n)), &word, own_expects(n, RW | MMK_PROT_EXEC)))
+        return;
+    if (page->maybe_zero && word == 0)
+        page->value = expected = 0;
+    if (word != expected)
+        fail("own page %u at %llx holds %016llx, not %016llx", n, (unsigned long long)own_addr(n),
+             (unsigned long long)word, (unsigned long long)expected);
+}
+
+static void own_store(unsigned n)
+{
+    struct own_page *page = &self->here[n];
+    uint64_t word =
+        stamp(KIND_OWN, own_number(n), self->id, self->here != self->own, ++self->number);
+
+    if (!store(own_addr(n) + own_offset(own_number(n)), word, own_expects(n, MMK_PROT_WRITE)))
+        return;
+    if (page->map == OWN_SHARED) {
+        self->file_word[n] = word;
+        return;
+    }
+    page->value = word;
+    page->copied = true;
+    page->maybe_zero = false;
+}
+
+static void own_map(struct mmk_mm *mm, unsigned n, unsigned count)
+{
+    static const unsigned flags[] = {0, MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS, MMK_MAP_SHARED,
+                                     MMK_MAP_PRIVATE};
+    struct own_page page = {.map = 1 + random_below(3)};
+
+    page.prot = random_below(4) ? RW : random_below(8);
+    if (!done(map_fixed(own_addr(n), count * PAGE, page.prot, flags[page.map],
+                        page.map == OWN_ANON ? NULL : self->file, own_number(n) * PAGE, mm)))
+        return;
+    while (count-- > 0)
+        self->here[n++] = page;
+}
+
+static void own_unmap(struct mmk_mm *mm, unsigned n, unsigned count)
+{
+    int error;
+
+    CALL(error, mmk_munmap(mm, own_addr(n), count * PAGE));
+    if (!done(error))
+        return;
+    while (count-- > 0)
+        self->here[n++] = (struct own_page){.map = OWN_NONE};
+}
+
+static void own_protect(struct mmk_mm *mm, unsigned n, unsigned count)
+{
+    unsigned prot = random_below(3) ? RW : random_below(8), i = 0;
+    int error;
+
+    CALL(error, mmk_mprotect(mm, own_addr(n), count * PAGE, prot));
+    if (error == MMK_ENOMEM && stress.injected)
+        return;
+    for (i = 0; i < count && self->here[n + i].map != OWN_NONE; i++)
+        self->here[n + i].prot = prot;
+    check(error == (i < count ? MMK_ENOMEM : 0)); /* up to the first hole, as Linux */
+}
+
+static void own_dontneed(struct mmk_mm *mm, unsigned n, unsigned count)
+{
+    int error, expected = 0;
+    unsigned i;
+
+    CALL(error, mmk_madvise(mm, own_addr(n), count * PAGE, MMK_MADV_DONTNEED));
+    for (i = n; i < n + count; i++) {
+        struct own_page *page = &self->here[i];
+
+        if (page->map == OWN_NONE)
+            expected = MMK_ENOMEM;
+        page->value = 0;
+        page->copied = false;
+    }
+    check(error == expected);
+}
+
+static void own_free(struct mmk_mm *mm, unsigned n)
+{
+    struct own_page *page = &self->here[n];
+    int error;
+
+    CALL(error, mmk_madvise(mm, own_addr(n), PAGE, MMK_MADV_FREE));
+    if (page->map == OWN_ANON)
+        page->maybe_zero = true;
+    check(error == (page->map == OWN_ANON ? 0 : page->map == OWN_NONE ? MMK_ENOMEM : MMK_EINVAL));
+}
+
+/* The file shrank to self->file_size: what is beyond is gone, private copies too. */
+static void own_forget(struct own_page *page)
+{
+    unsigned n;
+
+    for (n = 0; page && n < OWN_COUNT; n++, page++)
+        if (page->map == OWN_PRIVATE && own_number(n) * PAGE >= mmk_page_up(self->file_size))
+            page->copied = false;
+}
+
+static void own_resize(void)
+{
+    uint64_t size = random_bytes(OWN_CLUSTERS * OWN_PAGES * PAGE);
+    unsigned n;
+    int error;
+
+    if (random_below(2))
+        size = OWN_CLUSTERS * OWN_PAGES * PAGE;
+    CALL(error, mmk_object_resize(self->file, size));
+    if (!done(error))
+        return;
+    /* What was stored beyond the end in the last page is cut by shrinking only, as on tmpfs. */
+    for (n = 0; n < OWN_COUNT; n++)
+        if (size < self->file_size && own_number(n) * PAGE + own_offset(own_number(n)) >= size)
+            self->file_word[n] = 0;
+    self->file_size = size;
+    own_forget(self->here);
+    own_forget(self->other);
+}
+
+static void own_punch(unsigned n, unsigned count)
+{
+    int error;
+
+    CALL(error, mmk_object_punch_hole(self->file, own_number(n) * PAGE, count * PAGE));
+    if (!done(error))
+        return;
+    while (count-- > 0)
+        self->file_word[n++] = 0;
+}
+
+static void own_op(struct mmk_mm *mm)
+{
+    unsigned n = random_below(OWN_COUNT), kind = random_below(64);
+    unsigned count = n % 2 == 0 && random_below(2) ? 2 : 1;
+
+    if (kind < 22)
+        own_load(n);
+    else if (kind < 42)
+        own_store(n);
+    else if (kind < 44)
+        fetch(own_addr(n), own_expects(n, MMK_PROT_EXEC));
+    else if (kind < 49)
+        own_map(mm, n, count);
+    else if (kind < 51)
+        own_unmap(mm, n, count);
+    else if (kind < 54)
+        own_protect(mm, n, count);
+    else if (kind < 58)
+        own_dontneed(mm, n, count);
+    else if (kind < 60)
+        own_free(mm, n);
+    else if (kind < 62)
+        own_punch(n, count);
+    else
+        own_resize();
+}
+
+static void own_verify(void)
+{
+    unsigned n;
+
+    for (n = 0; n < OWN_COUNT; n++)
+        own_load(n);
+}
+
+/* Reads somebody's page: keeps translations of it, and races with what its owner does. */
+static void peek_op(void)
+{
+    unsigned i = random_below(OWN_CLUSTERS * OWN_PAGES);
+    mmk_vaddr_t addr = own_addr_of(i) + own_offset(i);
+    uint64_t word;
+
+    if (load(addr, &word, MAY_ANY))
+        check_identity(word, KIND_OWN, i, addr);
+}
+
+#endif
