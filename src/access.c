@@ -76,17 +76,17 @@ static void write_words(char *ram, const char *from, size_t n)
 /* ---- pages ----------------------------------------------------------------------------------- */
 
 /*
- * Locks the table at the end of addr's path.
- * => false: it is locked, or has changed, and this may not wait
+ * Locks the table at the end of op's path.
+ * => false: it is locked, or has changed, and op may not wait
  * => inside an RCU read section
  */
-static bool lock_table(struct mmk_mm *mm, mmk_vaddr_t addr, bool may_wait, struct mmk_walk *walk)
+static bool lock_table(const struct mmk_access_op *op, struct mmk_walk *walk)
 {
-    if (may_wait) {
-        mmk_walk_lock(mm, addr, walk);
+    if (op->may_wait) {
+        mmk_walk_lock(op->mm, op->addr, walk);
         return true;
     }
-    mmk_walk_rcu(mm, addr, walk);
+    mmk_walk_rcu(op->mm, op->addr, walk);
     if (!mmk_table_trylock(walk->table))
         return false;
     if (mmk_table_linked_at(walk->table, walk->parent))
@@ -95,35 +95,51 @@ static bool lock_table(struct mmk_mm *mm, mmk_vaddr_t addr, bool may_wait, struc
     return false;
 }
 
-/* The byte at addr in the direct map, its entry marked used (U2). => NULL: not mapped for this */
-static char *reach(const struct mmk_walk *walk, bool write)
+/* => pte is present; its table is locked */
+static bool allows(const struct mmk_access_op *op, mmk_pte_t pte, const struct mmk_page *page)
+{
+    if (!mmk_pte_accessible(pte) && !op->force)
+        return false;
+    if (op->kind == MMK_OP_READ || mmk_pte_write(pte))
+        return true;
+    return op->force && mmk_pte_normal(pte) && mmk_page_type(page) == MMK_PAGE_ANON &&
+           mmk_page_test(page, MMK_PF_EXCLUSIVE);
+}
+
+/* The byte at op->addr in the direct map, its entry marked used (U2). => NULL: not mapped for op */
+static char *reach(struct mmk_access_op *op, const struct mmk_walk *walk)
 {
     mmk_pte_t pte = mmk_pte_read(walk->entry), used;
+    bool write = op->kind != MMK_OP_READ;
     struct mmk_page *page;
 
-    if (walk->level != 0 || !mmk_pte_accessible(pte) || (write && !mmk_pte_write(pte)))
+    if (walk->level != 0 || !mmk_pte_present(pte))
         return NULL;
     page = mmk_pfn_to_page(mmk_pte_pfn(pte));
-    if (!page)
-        return NULL; /* not memory: the direct map may not have it */
+    op->refused = !page; /* the direct map may not have it */
+    if (!page || !allows(op, pte, page))
+        return NULL;
+    if (write && !mmk_pte_write(pte)) { /* forced: the entry does not say so */
+        mmk_page_set(page, MMK_PF_DIRTY);
+        write = false;
+    }
     do
         used = mmk_pte_mkused(pte, write);
     while (used.v != pte.v && !mmk_pte_change(walk->entry, &pte, used));
-    return (char *)mmk_page_virt(page) + (walk->addr & (MMK_PAGE_SIZE - 1));
+    return (char *)mmk_page_virt(page) + (op->addr & (MMK_PAGE_SIZE - 1));
 }
 
 /*
- * Locks addr's table and finds the byte at addr.
+ * Locks the table and finds the byte at op->addr.
  * => inside an RCU read section, with the table locked; NULL: neither
  */
-static char *enter(struct mmk_mm *mm, mmk_vaddr_t addr, bool write, bool may_wait,
-                   struct mmk_walk *walk)
+static char *enter(struct mmk_access_op *op, struct mmk_walk *walk)
 {
     char *ram;
 
     mmk_rcu_read_lock();
-    if (lock_table(mm, addr, may_wait, walk)) {
-        ram = reach(walk, write);
+    if (lock_table(op, walk)) {
+        ram = reach(op, walk);
         if (ram)
             return ram;
         mmk_walk_unlock(walk);
@@ -144,7 +160,7 @@ static bool access_page(struct mmk_access_op *op)
     size_t in_page = (size_t)(MMK_PAGE_SIZE - (op->addr & (MMK_PAGE_SIZE - 1)));
     size_t part = (size_t)mmk_min(op->left, in_page);
     struct mmk_walk walk;
-    char *ram = enter(op->mm, op->addr, op->kind != MMK_OP_READ, op->may_wait, &walk);
+    char *ram = enter(op, &walk);
 
     if (!ram)
         return false;
@@ -163,24 +179,10 @@ void mmk_access_tables(struct mmk_access_op *op)
         continue;
 }
 
-bool mmk_access_is_memory(struct mmk_mm *mm, mmk_vaddr_t addr)
+bool mmk_access_cmpxchg(struct mmk_access_op *op, uint32_t old, uint32_t desired, uint32_t *found)
 {
     struct mmk_walk walk;
-    mmk_pte_t pte = {0};
-
-    mmk_rcu_read_lock();
-    mmk_walk_rcu(mm, addr, &walk);
-    if (walk.level == 0)
-        pte = mmk_pte_read(walk.entry);
-    mmk_rcu_read_unlock();
-    return !mmk_pte_present(pte) || mmk_pfn_to_page(mmk_pte_pfn(pte));
-}
-
-bool mmk_access_cmpxchg(struct mmk_mm *mm, mmk_vaddr_t addr, uint32_t old, uint32_t desired,
-                        uint32_t *found, bool may_wait)
-{
-    struct mmk_walk walk;
-    char *ram = enter(mm, addr, true, may_wait, &walk);
+    char *ram = enter(op, &walk);
 
     if (!ram)
         return false;

@@ -12,6 +12,8 @@ struct mmk_access_op {
     struct mmk_mm *mm;
     enum { MMK_OP_READ, MMK_OP_WRITE, MMK_OP_CLEAR } kind;
     bool may_wait;    /* for the locks of page tables */
+    bool force;       /* not asked what the program may do: mmk_fault_force() */
+    bool refused;     /* set when what is mapped is no memory: a fault would not help */
     mmk_vaddr_t addr; /* [addr, addr + left) lies below MMK_USER_END */
     size_t left;
     void *to;         /* READ: kernel memory */
@@ -37,16 +39,10 @@ MMK_ALWAYS_INLINE void mmk_access_advance(struct mmk_access_op *op, size_t n)
 void mmk_access_tables(struct mmk_access_op *op);
 
 /*
- * Not so where frames are mapped that are no memory of mmkit's (mmk_map_frames(), a device): they
- * may be missing in the direct map, and no fault will change that. Where nothing is mapped: true.
+ * mmk_user_raw_cmpxchg() in software, at op->addr; op is to write four bytes.
+ * => false: the word is not mapped for it, or its table is locked though op may not wait
+ * => as mmk_access_tables()
  */
-bool mmk_access_is_memory(struct mmk_mm *mm, mmk_vaddr_t addr);
-
-/*
- * mmk_user_raw_cmpxchg() in software. => false: the word is not mapped for it, or its table is
- * locked though this may not wait; as mmk_access_tables()
- */
-bool mmk_access_cmpxchg(struct mmk_mm *mm, mmk_vaddr_t addr, uint32_t old, uint32_t desired,
-                        uint32_t *found, bool may_wait);
+bool mmk_access_cmpxchg(struct mmk_access_op *op, uint32_t old, uint32_t desired, uint32_t *found);
 
 #endif

@@ -32,11 +32,14 @@ static struct mmk_vma *vma_at(struct mmk_mm *mm, mmk_vaddr_t addr)
 static void check_anon_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const struct mmk_page *page)
 {
     uint32_t mapcount = mmk_a32_load(&page->user.mapcount, MMK_RELAXED);
+    uint32_t pins = mmk_a32_load(&page->user.pins, MMK_RELAXED);
     bool exclusive = mmk_page_test(page, MMK_PF_EXCLUSIVE);
 
     mmk_assert(!(mmk_vma_flags(vma) & MMK_VM_SHARED), "R1 a shared mapping has no private page");
-    mmk_assert(mapcount >= 1 && mmk_page_refs(page) >= mapcount,
-               "F1 every mapping of an anonymous page holds a reference");
+    mmk_assert(mapcount >= 1 && mmk_page_refs(page) >= mapcount + pins,
+               "F1 every mapping and pin of an anonymous page holds a reference");
+    mmk_assert(pins == 0 || exclusive,
+               "P9 a pinned anonymous page is exclusive while it is mapped");
     mmk_assert(!exclusive || mapcount == 1, "P9 an exclusive page has one mapping");
     mmk_assert(!mmk_pte_write(pte) || exclusive, "P9 a writable anonymous page is exclusive");
 }
@@ -45,6 +48,7 @@ static void check_object_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const st
                               mmk_vaddr_t addr)
 {
     uint32_t mapcount = mmk_a32_load(&page->user.mapcount, MMK_RELAXED);
+    uint32_t pins = mmk_a32_load(&page->user.pins, MMK_RELAXED);
     uint64_t size;
 
     mmk_assert(vma->object && mmk_aptr_load(&page->user.object, MMK_RELAXED) == vma->object,
@@ -52,8 +56,8 @@ static void check_object_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const st
     size = mmk_a64_load(&vma->object->size, MMK_RELAXED);
     mmk_assert(page->user.index == mmk_vma_index(vma, addr), "R1 at the place of its index");
     mmk_assert(page->user.index << MMK_PAGE_SHIFT < size, "P4 below the object's size");
-    mmk_assert(mapcount >= 1 && mmk_page_refs(page) >= mapcount + 1,
-               "F1 every mapping and the index hold a reference");
+    mmk_assert(mapcount >= 1 && mmk_page_refs(page) >= mapcount + pins + 1,
+               "F1 every mapping, every pin and the index hold a reference");
     mmk_assert(!mmk_pte_write(pte) || (mmk_vma_flags(vma) & MMK_VM_SHARED),
                "an object's page is writable through shared mappings only");
 }

@@ -10,6 +10,7 @@
 #include "mm.h"
 #include "object.h"
 #include "physical.h"
+#include "pin.h"
 #include "slab.h"
 #include "table.h"
 #include "tlb.h"
@@ -52,6 +53,7 @@ int mmk_init(const struct mmk_config *config)
     mmk_object_module_init();
     mmk_account_module_init();
     mmk_physical_module_init();
+    mmk_pin_init();
     mmk_mm_module_init();
     return 0;
 }
@@ -105,6 +107,7 @@ void mmk_stats_read(struct mmk_stats *stats)
     stats->tables_linked = mmk_mm_tables_linked();
     mmk_table_stats(stats);
     mmk_tlb_stats(stats);
+    stats->pins = mmk_pin_count();
     stats->gather_early = mmk_gather_early_count();
     stats->address_spaces = mmk_mm_count_all();
     stats->objects = mmk_object_count();

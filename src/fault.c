@@ -40,6 +40,12 @@ static bool allowed(uint64_t flags, enum mmk_access access)
     }
 }
 
+/* What others map must not change for them. */
+static bool forcible(uint64_t flags, enum mmk_access access)
+{
+    return access != MMK_ACCESS_WRITE || !(flags & MMK_VM_SHARED);
+}
+
 struct mmk_page *mmk_fault_new_anon(unsigned flags)
 {
     struct mmk_page *page = mmk_page_alloc(0, flags);
@@ -48,6 +54,7 @@ struct mmk_page *mmk_fault_new_anon(unsigned flags)
         return NULL;
     mmk_a32_store(&page->flags, MMK_PAGE_ANON | MMK_PF_EXCLUSIVE, MMK_RELAXED);
     mmk_a32_store(&page->user.mapcount, 1, MMK_RELAXED);
+    mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
     mmk_aptr_store(&page->user.object, NULL, MMK_RELAXED);
     return page;
 }
@@ -193,8 +200,8 @@ static MMK_NOINLINE enum mmk_fault_result handle_slow(struct mmk_vmf *vmf)
     return again ? MMK_FAULT_DONE : result;
 }
 
-enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr,
-                                       enum mmk_access access)
+MMK_ALWAYS_INLINE enum mmk_fault_result handle(struct mmk_mm *mm, struct mmk_vma *vma,
+                                               mmk_vaddr_t addr, enum mmk_access access, bool force)
 {
     struct mmk_vmf vmf;
 
@@ -203,9 +210,16 @@ enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct mmk_vma *vma, m
     vmf.flags = mmk_vma_flags(vma);
     vmf.addr = mmk_page_down(addr);
     vmf.access = access;
-    if (!allowed(vmf.flags, access))
+    vmf.force = force;
+    if (!allowed(vmf.flags, access) && !(force && forcible(vmf.flags, access)))
         return MMK_FAULT_SEGV_ACCERR;
     return mmk_likely(look(&vmf)) ? MMK_FAULT_DONE : handle_slow(&vmf);
+}
+
+enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr,
+                                       enum mmk_access access)
+{
+    return handle(mm, vma, addr, access, false);
 }
 
 /* Finds the VMA that holds addr. => DONE: with the mmap lock held for reading; else without */
@@ -223,7 +237,8 @@ static enum mmk_fault_result find_and_lock(struct mmk_mm *mm, mmk_vaddr_t addr,
     return grows ? mmk_stack_grow(mm, addr, vma) : MMK_FAULT_SEGV_MAPERR;
 }
 
-enum mmk_fault_result mmk_fault(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_access access)
+MMK_ALWAYS_INLINE enum mmk_fault_result fault(struct mmk_mm *mm, mmk_vaddr_t addr,
+                                              enum mmk_access access, bool force)
 {
     enum mmk_fault_result result = MMK_FAULT_SEGV_MAPERR;
     struct mmk_vma *vma;
@@ -231,10 +246,20 @@ enum mmk_fault_result mmk_fault(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_ac
     if (addr < MMK_USER_END)
         result = find_and_lock(mm, addr, &vma);
     if (result == MMK_FAULT_DONE) {
-        result = mmk_fault_locked(mm, vma, addr, access);
+        result = handle(mm, vma, addr, access, force);
         mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     }
     if (result != MMK_FAULT_DONE)
         mmk_mm_count(mm, MMK_COUNT_FAULT_FAILED, 1);
     return result;
+}
+
+enum mmk_fault_result mmk_fault(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_access access)
+{
+    return fault(mm, addr, access, false);
+}
+
+enum mmk_fault_result mmk_fault_force(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_access access)
+{
+    return fault(mm, addr, access, true);
 }

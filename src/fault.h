@@ -22,6 +22,7 @@ struct mmk_vmf {
     uint64_t flags;   /* of the VMA */
     mmk_vaddr_t addr; /* start of the page */
     enum mmk_access access;
+    bool force;             /* whatever the VMA allows: mmk_fault_force() */
     mmk_pte_t pte;          /* what the entry said when last looked at */
     struct mmk_chain chain; /* tables that the path may lack */
 };
@@ -33,6 +34,15 @@ struct mmk_vmf {
  */
 MMK_MUST_CHECK enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct mmk_vma *vma,
                                                       mmk_vaddr_t addr, enum mmk_access access);
+
+/*
+ * mmk_fault() for the kernel's own sake: debuggers, pins. It is allowed what the mapping is not,
+ * and the entry gets the mapping's rights all the same: a write of this kind makes the page of a
+ * private mapping the program's own (`exclusive`), for nobody but the kernel to write, perhaps. It
+ * is refused, as SEGV_ACCERR, where the mapping is shared and not writable.
+ */
+MMK_MUST_CHECK enum mmk_fault_result mmk_fault_force(struct mmk_mm *mm, mmk_vaddr_t addr,
+                                                     enum mmk_access access);
 
 /*
  * Each handles one kind of fault.
@@ -80,7 +90,13 @@ void mmk_fault_drop_anon(struct mmk_page *page);
 MMK_ALWAYS_INLINE mmk_pte_t mmk_fault_leaf(const struct mmk_vmf *vmf, const struct mmk_page *page,
                                            bool write)
 {
-    return mmk_pte_leaf(mmk_page_to_pfn(page), write, (vmf->flags & MMK_VM_EXEC) != 0);
+    bool exec = (vmf->flags & MMK_VM_EXEC) != 0;
+    mmk_pte_t pte = mmk_pte_leaf(mmk_page_to_pfn(page), write, exec);
+
+    if (mmk_unlikely(vmf->force))
+        pte = mmk_pte_protect(pte, mmk_vma_accessible(vmf->flags), (vmf->flags & MMK_VM_WRITE) != 0,
+                              exec);
+    return pte;
 }
 
 #endif

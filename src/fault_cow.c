@@ -3,7 +3,8 @@
  * fault_cow.c - a write to an entry that is read-only though the VMA allows writing.
  *
  *   shared mapping          the entry becomes writable
- *   own anonymous page      likewise: it is exclusive, or this entry holds the only reference
+ *   own anonymous page      likewise: it is exclusive, or this entry holds the only reference.
+ *                           A pinned page that is mapped is exclusive: never taken away (P9)
  *   anything else           a copy takes its place: of the zero page, of an anonymous page that
  *                           others map, of an object's page in a private mapping
  *
@@ -36,13 +37,14 @@ static void make_writable(struct mmk_walk *walk, mmk_pte_t pte)
         continue;
 }
 
-/* page NULL: a frame that is not mmkit's. */
+/* page NULL: a frame that is not mmkit's. Not writable after all: mmk_fault_force(). */
 static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_walk *walk,
                                    struct mmk_page *page)
 {
     if (page)
         mmk_page_set(page, mmk_page_type(page) == MMK_PAGE_ANON ? MMK_PF_EXCLUSIVE : MMK_PF_DIRTY);
-    make_writable(walk, vmf->pte);
+    if (vmf->flags & MMK_VM_WRITE)
+        make_writable(walk, vmf->pte);
     mmk_fault_unlock(walk);
     mmk_tlb_local_spurious(&vmf->mm->context, vmf->addr);
     mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_REUSE, 1);

@@ -10,11 +10,17 @@
  * parent's table is the only one locked meanwhile. Where two VMAs share a table the second finds
  * it linked, and its entries are moved over.
  *
+ * A pinned page stays the parent's, writable, exclusive: whoever pinned it goes on sharing it with
+ * the parent, not with what copy-on-write would give the parent in its place (P9). The child gets a
+ * copy at once, in a page that was allocated before; short of one, fork lets go of the table, and
+ * comes back with one.
+ *
  * On failure the child is discarded. What fork did to the parent then cannot be seen: its pages
  * are read-only, and the next write finds itself the only user again.
  */
 #include "account.h"
 
+#include "fault.h"
 #include "object.h"
 #include "table.h"
 #include "zap.h"
@@ -24,6 +30,8 @@ struct copy {
     struct mmk_gather gather; /* the parent's: entries that have become read-only */
     struct mmk_chain chain;   /* table[0] is being filled */
     uint32_t pages;           /* in table[0], without guards */
+    struct mmk_page *spare;   /* for the copy of a pinned page, or NULL */
+    bool needs_spare;
 };
 
 /*
@@ -46,6 +54,32 @@ static mmk_pte_t share(struct copy *copy, struct mmk_a64 *entry, mmk_pte_t pte, 
     return mmk_pte_wrprotect(pte);
 }
 
+/*
+ * The child's entry for a pinned page: for the spare page, a copy.
+ * => parent's table locked
+ */
+static mmk_pte_t copy_pinned(struct copy *copy, mmk_pte_t pte)
+{
+    struct mmk_page *page = copy->spare;
+    bool write = mmk_pte_write(pte), exec = mmk_pte_exec(pte);
+
+    copy->spare = NULL;
+    copy->needs_spare = false;
+    mmk_copy_page(mmk_page_virt(page), mmk_page_virt(mmk_pfn_to_page(mmk_pte_pfn(pte))));
+    return mmk_pte_protect(mmk_pte_leaf(mmk_page_to_pfn(page), write, exec),
+                           mmk_pte_accessible(pte), write, exec);
+}
+
+/* From the parent's entry for a private page, *pte, to the child's. => false: needs the spare */
+static bool copy_page(struct copy *copy, struct mmk_a64 *entry, mmk_pte_t *pte, mmk_vaddr_t addr)
+{
+    copy->needs_spare = mmk_page_pinned(mmk_pte_page(*pte));
+    if (copy->needs_spare && !copy->spare)
+        return false;
+    *pte = copy->needs_spare ? copy_pinned(copy, *pte) : share(copy, entry, *pte, addr);
+    return true;
+}
+
 static bool is_private(mmk_pte_t pte)
 {
     const struct mmk_page *page = mmk_pte_page(pte);
@@ -53,8 +87,12 @@ static bool is_private(mmk_pte_t pte)
     return page && mmk_page_type(page) == MMK_PAGE_ANON;
 }
 
-/* Fills the chain's leaf table from the parent's. => walk locked at level 0 */
-static void copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk_vaddr_t end)
+/*
+ * Fills the chain's leaf table from the parent's; answers where it stopped: below `end` at a page
+ * for which it needs the spare that it has not.
+ * => walk locked at level 0
+ */
+static mmk_vaddr_t copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk_vaddr_t end)
 {
     struct mmk_page *leaf = copy->chain.table[0];
     struct mmk_a64 *from = walk->entry;
@@ -66,7 +104,8 @@ static void copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk_vaddr_
         mmk_pte_t pte = mmk_pte_read(from);
 
         if (is_private(pte)) {
-            pte = share(copy, from, pte, addr);
+            if (!copy_page(copy, from, &pte, addr))
+                break;
             copy->pages++;
         } else if (!mmk_pte_guard(pte)) {
             continue;
@@ -74,6 +113,7 @@ static void copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk_vaddr_
         mmk_pte_set(to, pte);
         leaf->table.live++;
     }
+    return addr;
 }
 
 /* The child has this table already: entries move there. => walk locked at level 0 */
@@ -124,9 +164,8 @@ static mmk_vaddr_t copy_step(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t en
     table_end = mmk_pt_base(addr, walk.level) + mmk_pt_table_span(walk.level);
     if (table_end > end)
         table_end = end;
-    next = table_end;
     if (walk.level == 0)
-        copy_leaf(copy, &walk, table_end);
+        next = copy_leaf(copy, &walk, table_end);
     else
         next = mmk_walk_next_path(&walk, table_end);
     mmk_walk_unlock(&walk);
@@ -136,10 +175,21 @@ static mmk_vaddr_t copy_step(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t en
     return next;
 }
 
+/* All that one table can need. => 0, or MMK_ENOMEM */
+static int prepare(struct copy *copy)
+{
+    if (copy->needs_spare && !copy->spare) {
+        copy->spare = mmk_fault_new_anon(MMK_ALLOC_NORMAL);
+        if (!copy->spare)
+            return MMK_ENOMEM;
+    }
+    return mmk_chain_prepare(&copy->chain, copy->child, MMK_PT_LEVELS - 1);
+}
+
 static int copy_range(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t end)
 {
     while (addr < end) {
-        if (mmk_chain_prepare(&copy->chain, copy->child, MMK_PT_LEVELS - 1))
+        if (prepare(copy))
             return MMK_ENOMEM;
         addr = copy_step(copy, addr, end);
     }
@@ -221,12 +271,16 @@ int mmk_fork(struct mmk_mm *parent, struct mmk_mm **child)
     if (error)
         return error;
     mmk_chain_init(&copy.chain);
+    copy.spare = NULL;
+    copy.needs_spare = false;
     mmk_rw_write_lock(&parent->mmap_lock, MMK_LOCK_MMAP);
     mmk_gather_begin(&copy.gather, parent, MMK_GATHER_OTHER, 0, 0);
     error = copy_everything(parent, &copy);
     mmk_gather_finish(&copy.gather);
     mmk_rw_write_unlock(&parent->mmap_lock, MMK_LOCK_MMAP);
     mmk_chain_discard(&copy.chain);
+    if (copy.spare)
+        mmk_fault_drop_anon(copy.spare);
     if (error)
         mmk_mm_put(copy.child);
     else

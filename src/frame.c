@@ -366,8 +366,9 @@ static void assert_unused(const struct mmk_page *page)
     mmk_assert(type >= MMK_PAGE_PLAIN, "F1 a frame is freed that is not allocated");
     mmk_assert(!(flags & (MMK_PF_LOCKED | MMK_PF_WAITERS)), "F1 a frame is freed that is locked");
     mmk_assert((type != MMK_PAGE_ANON && type != MMK_PAGE_OBJECT) ||
-                   mmk_a32_load(&page->user.mapcount, MMK_RELAXED) == 0,
-               "F1 a frame is freed that is mapped");
+                   (mmk_a32_load(&page->user.mapcount, MMK_RELAXED) == 0 &&
+                    mmk_a32_load(&page->user.pins, MMK_RELAXED) == 0),
+               "F1 a frame is freed that is mapped or pinned");
 }
 
 static void free_single(struct mmk_page *page)

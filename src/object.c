@@ -180,6 +180,7 @@ static struct mmk_page *new_page(struct mmk_object *object, uint64_t index)
         return NULL;
     mmk_page_set_type(page, MMK_PAGE_OBJECT);
     mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
+    mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
     mmk_aptr_store(&page->user.object, object, MMK_RELAXED);
     page->user.index = index;
     mmk_page_get(page);
@@ -542,7 +543,9 @@ void mmk_object_check(struct mmk_object *object)
         mmk_assert(mmk_page_test(page, MMK_PF_UPTODATE), "O1 a page in the index is filled");
         mmk_assert(!mmk_page_test(page, MMK_PF_LOCKED), "O1 nobody holds the page lock");
         mmk_assert(i < pages_of(mmk_object_size(object)), "O3 no page beyond the size");
-        mmk_assert(mmk_page_refs(page) >= 2 + mmk_page_mapcount(page), "F1 references");
+        mmk_assert(mmk_page_refs(page) >=
+                       2 + mmk_page_mapcount(page) + mmk_a32_load(&page->user.pins, MMK_RELAXED),
+                   "F1 references");
         mmk_page_put(page);
     }
     mmk_rw_read_lock(&object->interval_lock, MMK_LOCK_INTERVAL);

@@ -5,8 +5,8 @@
  * Owns the layout of the descriptor and the flag word. What a frame is used for is its type, kept
  * in the flag word; the union is by type. A type changes only while one owner holds the frame.
  *
- * F1 A frame's references = its mappings + its place in an object's index + holders; a free frame
- *    has none.
+ * F1 A frame's references = its mappings + its place in an object's index + holders, pins among
+ *    them; a free frame has none.
  *
  * Letters in the comments say what protects a field: T = the table's own lock; P = parent's and
  * own table lock both to write, either to read; L = page lock; F = frame lock; a = atomic;
@@ -58,9 +58,10 @@ struct mmk_page {
 
         struct {
             struct mmk_a32 mapcount; /* a: entries that map it */
-            uint32_t unused;
-            struct mmk_aptr object; /* L to write, a: the object, NULL once truncated */
-            uint64_t index;         /* c: page offset in the object */
+            struct mmk_a32 pins;     /* a: references that use the frame's memory; raised under the
+                                        lock of a table that maps it */
+            struct mmk_aptr object;  /* L to write, a: the object, NULL once truncated */
+            uint64_t index;          /* c: page offset in the object */
         } user;
 
         struct {
@@ -136,6 +137,12 @@ MMK_ALWAYS_INLINE bool mmk_page_get_unless_zero(struct mmk_page *page)
         if (mmk_a32_cmpxchg(&page->refs, &refs, refs + 1, MMK_ACQUIRE))
             return true;
     return false;
+}
+
+/* Acquire: what was written to the page before it was unpinned is seen. */
+MMK_ALWAYS_INLINE bool mmk_page_pinned(const struct mmk_page *page)
+{
+    return mmk_a32_load(&page->user.pins, MMK_ACQUIRE) != 0;
 }
 
 /*

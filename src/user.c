@@ -13,8 +13,8 @@
 #include <mmkit/user.h>
 
 #include "access.h"
+#include "fault.h"
 #include "pt.h"
-#include <mmkit/fault.h>
 #include <mmkit/port/directmap.h>
 #include <mmkit/port/user.h>
 
@@ -29,20 +29,17 @@ static bool in_user_half(mmk_vaddr_t addr, size_t n)
     return addr <= MMK_USER_END && n <= MMK_USER_END - addr;
 }
 
-/* Not by the port's raw access. */
-static bool by_tables(enum how how)
+/* The byte at op->addr could not be accessed. => true: try again */
+static bool fault_in(const struct mmk_access_op *op, enum how how)
 {
-    return how == REMOTE || !mmk_user_mapped();
-}
+    enum mmk_access access = op->kind == MMK_OP_READ ? MMK_ACCESS_READ : MMK_ACCESS_WRITE;
+    enum mmk_fault_result result;
 
-/* => true: try again */
-static bool fault_in(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_access access, enum how how)
-{
-    enum mmk_fault_result result = mmk_fault(mm, addr, access);
-
-    if (result == MMK_FAULT_DONE)
-        return !by_tables(how) || mmk_access_is_memory(mm, addr);
-    return result == MMK_FAULT_RETRY;
+    if (how == NOFAULT || op->refused)
+        return false;
+    result =
+        op->force ? mmk_fault_force(op->mm, op->addr, access) : mmk_fault(op->mm, op->addr, access);
+    return result == MMK_FAULT_DONE || result == MMK_FAULT_RETRY;
 }
 
 /* => how many bytes are left */
@@ -64,7 +61,7 @@ static size_t raw(const struct mmk_access_op *op)
 /* As far as it goes without a fault. */
 static void move(struct mmk_access_op *op, enum how how)
 {
-    if (by_tables(how))
+    if (how == REMOTE || !mmk_user_mapped())
         mmk_access_tables(op);
     else
         mmk_access_advance(op, op->left - raw(op));
@@ -73,36 +70,36 @@ static void move(struct mmk_access_op *op, enum how how)
 /* => how many bytes are left */
 static size_t transfer(struct mmk_access_op *op, enum how how)
 {
-    enum mmk_access access = op->kind == MMK_OP_READ ? MMK_ACCESS_READ : MMK_ACCESS_WRITE;
-
     if (!in_user_half(op->addr, op->left))
         return op->left;
     op->may_wait = how != NOFAULT;
     do
         move(op, how);
-    while (op->left > 0 && how != NOFAULT && fault_in(op->mm, op->addr, access, how));
+    while (op->left > 0 && fault_in(op, how));
     return op->left;
 }
 
-static size_t copy_from(struct mmk_mm *mm, void *to, mmk_vaddr_t from, size_t n, enum how how)
+static size_t copy_from(struct mmk_mm *mm, void *to, mmk_vaddr_t from, size_t n, enum how how,
+                        bool force)
 {
     struct mmk_access_op op = {
-        .mm = mm, .kind = MMK_OP_READ, .addr = from, .left = n, .to = to, .from = NULL};
+        .mm = mm, .kind = MMK_OP_READ, .force = force, .addr = from, .left = n, .to = to};
 
     return transfer(&op, how);
 }
 
-static size_t copy_to(struct mmk_mm *mm, mmk_vaddr_t to, const void *from, size_t n, enum how how)
+static size_t copy_to(struct mmk_mm *mm, mmk_vaddr_t to, const void *from, size_t n, enum how how,
+                      bool force)
 {
     struct mmk_access_op op = {
-        .mm = mm, .kind = MMK_OP_WRITE, .addr = to, .left = n, .to = NULL, .from = from};
+        .mm = mm, .kind = MMK_OP_WRITE, .force = force, .addr = to, .left = n, .from = from};
 
     return transfer(&op, how);
 }
 
 size_t mmk_copy_from_user(struct mmk_mm *mm, void *to, mmk_vaddr_t from, size_t n)
 {
-    size_t left = copy_from(mm, to, from, n, FAULT);
+    size_t left = copy_from(mm, to, from, n, FAULT, false);
 
     if (mmk_unlikely(left > 0))
         memset((char *)to + (n - left), 0, left);
@@ -111,35 +108,34 @@ size_t mmk_copy_from_user(struct mmk_mm *mm, void *to, mmk_vaddr_t from, size_t 
 
 size_t mmk_copy_to_user(struct mmk_mm *mm, mmk_vaddr_t to, const void *from, size_t n)
 {
-    return copy_to(mm, to, from, n, FAULT);
+    return copy_to(mm, to, from, n, FAULT, false);
 }
 
 size_t mmk_clear_user(struct mmk_mm *mm, mmk_vaddr_t to, size_t n)
 {
-    struct mmk_access_op op = {
-        .mm = mm, .kind = MMK_OP_CLEAR, .addr = to, .left = n, .to = NULL, .from = NULL};
+    struct mmk_access_op op = {.mm = mm, .kind = MMK_OP_CLEAR, .addr = to, .left = n};
 
     return transfer(&op, FAULT);
 }
 
 size_t mmk_copy_from_user_nofault(struct mmk_mm *mm, void *to, mmk_vaddr_t from, size_t n)
 {
-    return copy_from(mm, to, from, n, NOFAULT);
+    return copy_from(mm, to, from, n, NOFAULT, false);
 }
 
 size_t mmk_copy_to_user_nofault(struct mmk_mm *mm, mmk_vaddr_t to, const void *from, size_t n)
 {
-    return copy_to(mm, to, from, n, NOFAULT);
+    return copy_to(mm, to, from, n, NOFAULT, false);
 }
 
-size_t mmk_mm_read(struct mmk_mm *mm, mmk_vaddr_t from, void *to, size_t n)
+size_t mmk_mm_read(struct mmk_mm *mm, mmk_vaddr_t from, void *to, size_t n, unsigned flags)
 {
-    return n - copy_from(mm, to, from, n, REMOTE);
+    return n - copy_from(mm, to, from, n, REMOTE, flags & MMK_MM_FORCE);
 }
 
-size_t mmk_mm_write(struct mmk_mm *mm, mmk_vaddr_t to, const void *from, size_t n)
+size_t mmk_mm_write(struct mmk_mm *mm, mmk_vaddr_t to, const void *from, size_t n, unsigned flags)
 {
-    return n - copy_to(mm, to, from, n, REMOTE);
+    return n - copy_to(mm, to, from, n, REMOTE, flags & MMK_MM_FORCE);
 }
 
 /* ---- strings --------------------------------------------------------------------------------- */
@@ -162,7 +158,7 @@ int64_t mmk_strncpy_from_user(struct mmk_mm *mm, char *to, mmk_vaddr_t from, siz
 
     while (done < n) {
         part = (size_t)mmk_min(n - done, CHUNK - (from + done) % CHUNK);
-        if (copy_from(mm, to + done, from + done, part, FAULT) > 0)
+        if (copy_from(mm, to + done, from + done, part, FAULT, false) > 0)
             return MMK_EFAULT;
         length = length_of(to + done, part);
         done += length;
@@ -194,7 +190,7 @@ int mmk_get_user(struct mmk_mm *mm, mmk_vaddr_t from, uint64_t *value, unsigned 
     *value = 0;
     if (!is_size(size))
         return MMK_EINVAL;
-    if (copy_from(mm, &number, from, size, FAULT) > 0)
+    if (copy_from(mm, &number, from, size, FAULT, false) > 0)
         return MMK_EFAULT;
     *value = size == 1 ? number.b : size == 2 ? number.h : size == 4 ? number.w : number.d;
     return 0;
@@ -212,18 +208,17 @@ int mmk_put_user(struct mmk_mm *mm, mmk_vaddr_t to, uint64_t value, unsigned siz
         number.h = (uint16_t)value;
     else if (size == 4)
         number.w = (uint32_t)value;
-    return copy_to(mm, to, &number, size, FAULT) > 0 ? MMK_EFAULT : 0;
+    return copy_to(mm, to, &number, size, FAULT, false) > 0 ? MMK_EFAULT : 0;
 }
 
-static bool try_cmpxchg(struct mmk_mm *mm, mmk_vaddr_t addr, uint32_t old, uint32_t desired,
-                        uint32_t *found, enum how how)
+static bool try_cmpxchg(struct mmk_access_op *op, uint32_t old, uint32_t desired, uint32_t *found)
 {
     bool done;
 
-    if (by_tables(how))
-        return mmk_access_cmpxchg(mm, addr, old, desired, found, how != NOFAULT);
+    if (!mmk_user_mapped())
+        return mmk_access_cmpxchg(op, old, desired, found);
     mmk_user_begin();
-    done = mmk_user_raw_cmpxchg(addr, old, desired, found);
+    done = mmk_user_raw_cmpxchg(op->addr, old, desired, found);
     mmk_user_end();
     return done;
 }
@@ -231,12 +226,15 @@ static bool try_cmpxchg(struct mmk_mm *mm, mmk_vaddr_t addr, uint32_t old, uint3
 static int cmpxchg(struct mmk_mm *mm, mmk_vaddr_t addr, uint32_t old, uint32_t desired,
                    uint32_t *found, enum how how)
 {
+    struct mmk_access_op op = {
+        .mm = mm, .kind = MMK_OP_WRITE, .may_wait = how != NOFAULT, .addr = addr, .left = 4};
+
     if (addr % sizeof(uint32_t) != 0)
         return MMK_EINVAL;
     if (!in_user_half(addr, sizeof(uint32_t)))
         return MMK_EFAULT;
-    while (!try_cmpxchg(mm, addr, old, desired, found, how))
-        if (how == NOFAULT || !fault_in(mm, addr, MMK_ACCESS_WRITE, how))
+    while (!try_cmpxchg(&op, old, desired, found))
+        if (!fault_in(&op, how))
             return MMK_EFAULT;
     return 0;
 }

@@ -13,6 +13,7 @@
 #include <mmkit/mm.h>
 #include <mmkit/object.h>
 #include <mmkit/page.h>
+#include <mmkit/pin.h>
 #include <mmkit/stats.h>
 #include <mmkit/tlb.h>
 #include <mmkit/types.h>

@@ -57,6 +57,7 @@ struct mmk_stats {
     uint64_t address_spaces; /* that exist */
     uint64_t objects;        /* that exist */
     uint64_t slab_frames;    /* holding mmkit's own small objects */
+    uint64_t pins;           /* held: mmk_pin_pages() */
     uint64_t committed;      /* bytes, of all address spaces and shared anonymous objects */
     uint64_t commit_limit;   /* bytes that may be committed in mode MMK_OVERCOMMIT_NEVER */
 };

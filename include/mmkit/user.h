@@ -77,13 +77,26 @@ MMK_MUST_CHECK size_t mmk_copy_to_user_nofault(struct mmk_mm *mm, mmk_vaddr_t to
 MMK_MUST_CHECK int mmk_cmpxchg_user_nofault(struct mmk_mm *mm, mmk_vaddr_t addr, uint32_t old,
                                             uint32_t desired, uint32_t *found);
 
+/* Flags of mmk_mm_read() and mmk_mm_write(). */
+enum mmk_mm_access {
+    MMK_MM_ALLOWED = 0, /* what the program may do */
+    /*
+     * For a debugger: memory under PROT_NONE is read, and a mapping that the program may not write
+     * is written when it is private: it gets a copy of its own first. What it may do is unchanged.
+     */
+    MMK_MM_FORCE = 1,
+};
+
 /*
  * Copies n bytes out of, or into, any address space that the caller keeps alive, as ptrace(2) and
- * process_vm_readv(2). Frames that are not mmkit's (mmk_map_frames()) are out of reach.
+ * process_vm_readv(2). flags: enum mmk_mm_access. Frames that are not mmkit's (mmk_map_frames())
+ * are out of reach.
  * => how many bytes were copied: the first ones
  */
-MMK_MUST_CHECK size_t mmk_mm_read(struct mmk_mm *mm, mmk_vaddr_t from, void *to, size_t n);
-MMK_MUST_CHECK size_t mmk_mm_write(struct mmk_mm *mm, mmk_vaddr_t to, const void *from, size_t n);
+MMK_MUST_CHECK size_t mmk_mm_read(struct mmk_mm *mm, mmk_vaddr_t from, void *to, size_t n,
+                                  unsigned flags);
+MMK_MUST_CHECK size_t mmk_mm_write(struct mmk_mm *mm, mmk_vaddr_t to, const void *from, size_t n,
+                                   unsigned flags);
 
 #ifdef __cplusplus
 }

@@ -369,21 +369,41 @@ static void child_visit(struct mmk_mm *child)
     stress.ops += count;
 }
 
+/* Has a fork, and what became of the child, come between the device and the parent? */
+static void own_release(unsigned n, struct mmk_page *page)
+{
+    uint64_t word = stamp(KIND_OWN, own_number(n), self->id, false, ++self->number);
+
+    if (!page)
+        return;
+    if (self->own[n].map == OWN_ANON) { /* the child may have cut the file */
+        mmk_a64_store(own_word(page, n), word, MMK_RELAXED);
+        own_written(n, word);
+        own_load(n);
+    }
+    mmk_unpin_pages(&page, 1, true);
+}
+
 static void fork_op(struct mmk_mm *parent)
 {
     struct slot *slot = &world.slots[random_below(SLOTS)];
+    unsigned n = random_below(OWN_COUNT);
+    struct mmk_page *page = parent == world.mm ? own_pin(n, MMK_PROT_WRITE) : NULL;
     struct mmk_mm *child = NULL, *old;
     int error;
 
     CALL(error, mmk_fork(parent, &child));
-    if (!done(error))
+    if (!done(error)) {
+        own_release(n, page);
         return;
+    }
     mmk_a32_fetch_add(&world.forks, 1, MMK_RELAXED);
     enter_mm(child);
     if (parent == world.mm)
         child_own(child);
     child_visit(child);
     enter_mm(world.mm);
+    own_release(n, page);
     if (pthread_mutex_trylock(&slot->lock) == 0) {
         old = slot->mm;
         slot->mm = child;

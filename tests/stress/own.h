@@ -61,14 +61,10 @@ static void own_load(unsigned n)
              (unsigned long long)word, (unsigned long long)expected);
 }
 
-static void own_store(unsigned n)
+static void own_written(unsigned n, uint64_t word)
 {
     struct own_page *page = &self->here[n];
-    uint64_t word =
-        stamp(KIND_OWN, own_number(n), self->id, self->here != self->own, ++self->number);
 
-    if (!store(own_addr(n) + own_offset(own_number(n)), word, own_expects(n, MMK_PROT_WRITE)))
-        return;
     if (page->map == OWN_SHARED) {
         self->file_word[n] = word;
         return;
@@ -76,6 +72,15 @@ static void own_store(unsigned n)
     page->value = word;
     page->copied = true;
     page->maybe_zero = false;
+}
+
+static void own_store(unsigned n)
+{
+    uint64_t word =
+        stamp(KIND_OWN, own_number(n), self->id, self->here != self->own, ++self->number);
+
+    if (store(own_addr(n) + own_offset(own_number(n)), word, own_expects(n, MMK_PROT_WRITE)))
+        own_written(n, word);
 }
 
 static void own_map(struct mmk_mm *mm, unsigned n, unsigned count)
@@ -185,9 +190,58 @@ static void own_punch(unsigned n, unsigned count)
         self->file_word[n++] = 0;
 }
 
+/* A page of one's own that may be pinned for this, with what is known of it; NULL: not now. */
+static struct mmk_page *own_pin(unsigned n, unsigned prot)
+{
+    unsigned flags = prot == MMK_PROT_WRITE ? MMK_PIN_WRITE : MMK_PIN_READ;
+    bool may = own_expects(n, prot) == MAY_DONE;
+    struct mmk_page *page;
+    int64_t pinned;
+
+    CALL(pinned, mmk_pin_pages(stress.mm, own_addr(n), 1, flags | MMK_PIN_LONGTERM, &page));
+    if (pinned == 1 && may) {
+        if (self->here[n].map == OWN_PRIVATE && !self->here[n].copied)
+            own_written(n, self->file_word[n]); /* into a copy */
+        return page;
+    }
+    if (pinned == 1 || (pinned != MMK_EFAULT && !(pinned == MMK_ENOMEM && stress.injected)) ||
+        (pinned == MMK_EFAULT && may))
+        fail("a pin of own page %u answers %d", n, (int)pinned);
+    return NULL;
+}
+
+/* Its word, as a device sees it. */
+static struct mmk_a64 *own_word(const struct mmk_page *page, unsigned n)
+{
+    return (struct mmk_a64 *)((char *)mmk_page_address(page) + own_offset(own_number(n)));
+}
+
+/* Device and program see each other's words. */
+static void own_device(unsigned n)
+{
+    bool write = random_below(2);
+    struct mmk_page *page = own_pin(n, write ? MMK_PROT_WRITE : RW | MMK_PROT_EXEC);
+    uint64_t word;
+
+    if (!page)
+        return;
+    own_load(n); /* no memory is needed: it is mapped */
+    word = stamp(KIND_OWN, own_number(n), self->id, self->here != self->own, ++self->number);
+    if (write) {
+        mmk_a64_store(own_word(page, n), word, MMK_RELAXED);
+        own_written(n, word);
+        own_load(n);
+    } else if (store(own_addr(n) + own_offset(own_number(n)), word,
+                     own_expects(n, MMK_PROT_WRITE))) {
+        own_written(n, word);
+        check(mmk_a64_load(own_word(page, n), MMK_RELAXED) == word);
+    }
+    mmk_unpin_pages(&page, 1, write);
+}
+
 static void own_op(struct mmk_mm *mm)
 {
-    unsigned n = random_below(OWN_COUNT), kind = random_below(64);
+    unsigned n = random_below(OWN_COUNT), kind = random_below(66);
     unsigned count = n % 2 == 0 && random_below(2) ? 2 : 1;
 
     if (kind < 22)
@@ -208,8 +262,10 @@ static void own_op(struct mmk_mm *mm)
         own_free(mm, n);
     else if (kind < 62)
         own_punch(n, count);
-    else
+    else if (kind < 64)
         own_resize();
+    else
+        own_device(n);
 }
 
 static void own_verify(void)

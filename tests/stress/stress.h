@@ -226,7 +226,7 @@ static inline bool kernel_load(mmk_vaddr_t addr, uint64_t *word)
     if (kind == 0)
         CALL(left, mmk_copy_from_user(stress.mm, word, addr, sizeof(*word)));
     else if (kind == 1)
-        CALL(left, sizeof(*word) - mmk_mm_read(stress.mm, addr, word, sizeof(*word)));
+        CALL(left, sizeof(*word) - mmk_mm_read(stress.mm, addr, word, sizeof(*word), 0));
     else if (kind == 2)
         left = mmk_copy_from_user_nofault(stress.mm, word, addr, sizeof(*word));
     return left == 0;
@@ -240,7 +240,7 @@ static inline bool kernel_store(mmk_vaddr_t addr, const uint64_t *word)
     if (kind == 0)
         CALL(left, mmk_copy_to_user(stress.mm, addr, word, sizeof(*word)));
     else if (kind == 1)
-        CALL(left, sizeof(*word) - mmk_mm_write(stress.mm, addr, word, sizeof(*word)));
+        CALL(left, sizeof(*word) - mmk_mm_write(stress.mm, addr, word, sizeof(*word), 0));
     else if (kind == 2)
         left = mmk_copy_to_user_nofault(stress.mm, addr, word, sizeof(*word));
     return left == 0;

@@ -179,6 +179,18 @@ static void exclusive_but_shared(void)
     mmk_a32_store(&peek_page(mm, anon)->user.mapcount, 2, MMK_RELAXED);
 }
 
+static void pin_without_reference(void)
+{
+    mmk_a32_store(&peek_page(mm, anon)->user.pins, 1, MMK_RELAXED);
+}
+
+static void pinned_but_shared(void)
+{
+    mmk_page_get(peek_page(mm, anon));
+    mmk_a32_store(&peek_page(mm, anon)->user.pins, 1, MMK_RELAXED);
+    mmk_page_clear(peek_page(mm, anon), MMK_PF_EXCLUSIVE);
+}
+
 static void writable_but_shared(void)
 {
     mmk_page_clear(peek_page(mm, anon), MMK_PF_EXCLUSIVE);
@@ -363,9 +375,11 @@ static const struct {
     {flush_left_pending, "P2 no flush is pending"},
     {virt_wrong, "C1 mapped bytes"},
     {vmas_wrong, "VT6 the tree's count"},
-    {mapcount_zero, "F1 every mapping of an anonymous page"},
-    {refs_too_low, "F1 every mapping of an anonymous page"},
+    {mapcount_zero, "F1 every mapping and pin of an anonymous"},
+    {refs_too_low, "F1 every mapping and pin of an anonymous"},
     {exclusive_but_shared, "P9 an exclusive page has one mapping"},
+    {pin_without_reference, "F1 every mapping and pin of an anonymous"},
+    {pinned_but_shared, "P9 a pinned anonymous page is exclusive"},
     {writable_but_shared, "P9 a writable anonymous page is exclusive"},
     {entry_outside, "R1 an entry lies in a VMA"},
     {vma_shorter, "VT1 a leaf's key"},
@@ -393,7 +407,7 @@ static const struct {
     {anon_page_in_shared, "R1 a shared mapping has no private page"},
     {wrong_index, "R1 at the place of its index"},
     {beyond_size, "P4 below the object's size"},
-    {object_refs_low, "F1 every mapping and the index"},
+    {object_refs_low, "F1 every mapping, every pin and the index"},
     {private_but_writable, "an object's page is writable through shared"},
 };
 

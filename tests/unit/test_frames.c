@@ -317,8 +317,8 @@ static void software_does_not_reach_them(void **state)
     at = mmk_map_frames(mm, BASE + PAGE, PAGE, RW, MMK_MAP_FIXED, MMK_PHYS_END - PAGE);
     assert_int_equal(own, BASE);
     assert_int_equal(at, BASE + PAGE);
-    assert_int_equal(mmk_mm_read(mm, BASE + PAGE - 8, bytes, 16), 8);
-    assert_int_equal(mmk_mm_write(mm, BASE + PAGE, bytes, 1), 0);
+    assert_int_equal(mmk_mm_read(mm, BASE + PAGE - 8, bytes, 16, MMK_MM_ALLOWED), 8);
+    assert_int_equal(mmk_mm_write(mm, BASE + PAGE, bytes, 1, MMK_MM_ALLOWED), 0);
     mmk_check(mm);
 }
 

@@ -345,7 +345,39 @@ static int call_copy_to_user(void)
 
 static int call_write_remote(void)
 {
-    return mmk_mm_write(mm, BASE + 7 * PAGE + 5, &mm, sizeof(mm)) == sizeof(mm) ? 0 : MMK_ENOMEM;
+    return mmk_mm_write(mm, BASE + 7 * PAGE + 5, &mm, sizeof(mm), 0) == sizeof(mm) ? 0 : MMK_ENOMEM;
+}
+
+static int call_pin(unsigned flags)
+{
+    struct mmk_page *page;
+    int64_t got = mmk_pin_pages(mm, BASE + 7 * PAGE, 1, flags, &page);
+
+    if (got == 1)
+        mmk_unpin_pages(&page, 1, false);
+    return got == 1 ? 0 : (int)got;
+}
+
+static int call_pin_read(void)
+{
+    return call_pin(MMK_PIN_READ | MMK_PIN_LONGTERM);
+}
+
+static int call_pin_write(void)
+{
+    return call_pin(MMK_PIN_WRITE);
+}
+
+/* With two pages pinned, in one table. */
+static int call_fork_pinned(void)
+{
+    struct mmk_page *pages[2];
+    int error;
+
+    assert_int_equal(mmk_pin_pages(mm, BASE + PAGE, 2, MMK_PIN_WRITE, pages), 2);
+    error = mmk_fork(mm, &made_mm);
+    mmk_unpin_pages(pages, 2, false);
+    return error;
 }
 
 static int call_grow_stack(void)
@@ -597,6 +629,11 @@ static const struct oom_case cases[] = {
     {"copy to a program", with_untouched, call_copy_to_user, 0},
     {"copy to a forked page", with_forked, call_copy_to_user, 0},
     {"write to an address space", with_private_file_read, call_write_remote, 0},
+    {"pin to read", with_untouched, call_pin_read, 0},
+    {"pin to write", with_untouched, call_pin_write, 0},
+    {"pin a forked page to read", with_forked, call_pin_read, 0},
+    {"pin a private file's page to read", with_private_file_read, call_pin_read, 0},
+    {"fork with pinned pages", with_anon, call_fork_pinned, 0},
     {"create object", nothing, call_create_object, 0},
     {"shrink object", with_private_file, call_shrink_object, 0},
     {"shrink shared memory", with_shmem, call_shrink_object, 0},

@@ -162,8 +162,8 @@ static void test_range(void **state)
         assert_int_equal(kernel[7], 0);
         assert_int_equal(kernel[8], at(8));
         assert_int_equal(mmk_copy_to_user(mm, starts[i], kernel, 0), 0);
-        assert_int_equal(mmk_mm_read(mm, starts[i], kernel, 8), 0);
-        assert_int_equal(mmk_mm_write(mm, starts[i], kernel, 8), 0);
+        assert_int_equal(mmk_mm_read(mm, starts[i], kernel, 8, 0), 0);
+        assert_int_equal(mmk_mm_write(mm, starts[i], kernel, 8, 0), 0);
     }
     assert_int_equal(mmk_clear_user(mm, 1, SIZE_MAX), SIZE_MAX);
     assert_int_equal(mm_stats(mm).fault_failed, 4); /* the last start is below the end, unmapped */
@@ -195,8 +195,8 @@ static void test_protection(void **state)
     assert_int_equal(mmk_copy_from_user(mm, kernel, base, 3 * PAGE), PAGE);
     expect_byte(base + PAGE, 2);
     assert_int_equal(mmk_copy_from_user(mm, kernel, base + 2 * PAGE, 1), 1);
-    assert_int_equal(mmk_mm_read(mm, base + 2 * PAGE, kernel, 1), 0);
-    assert_int_equal(mmk_mm_write(mm, base + PAGE, kernel, 1), 0);
+    assert_int_equal(mmk_mm_read(mm, base + 2 * PAGE, kernel, 1, 0), 0);
+    assert_int_equal(mmk_mm_write(mm, base + PAGE, kernel, 1, 0), 0);
     assert_int_equal(mmk_mprotect(mm, base, 3 * PAGE, RW), 0);
     expect_byte(base + 2 * PAGE, 3);
 }
@@ -211,7 +211,7 @@ static void test_copy_on_write(void **state)
     store_byte(base, 1);
     assert_int_equal(mmk_fork(mm, &child), 0);
     assert_int_equal(mmk_put_user(mm, base, 2, 1), 0);
-    assert_int_equal(mmk_mm_write(child, base, &(uint8_t){3}, 1), 1);
+    assert_int_equal(mmk_mm_write(child, base, &(uint8_t){3}, 1, 0), 1);
     expect_byte(base, 2);
     machine_switch_mm(child);
     expect_byte(base, 3);
@@ -226,7 +226,7 @@ static void test_stack_grows(void **state)
     (void)state;
     assert_int_equal(mmk_put_user(mm, base - 3 * PAGE, 7, 8), 0);
     expect_vma(base, base - 3 * PAGE, 5);
-    assert_int_equal(mmk_mm_read(mm, base - 5 * PAGE, kernel, 8), 8);
+    assert_int_equal(mmk_mm_read(mm, base - 5 * PAGE, kernel, 8, 0), 8);
     expect_vma(base, base - 5 * PAGE, 7);
 }
 
@@ -504,15 +504,105 @@ static void test_remote(void **state)
     (void)state;
     assert_int_equal(base, BASE);
     fill_kernel();
-    assert_int_equal(mmk_mm_write(other, BASE, kernel, 2 * PAGE), 2 * PAGE);
-    assert_int_equal(mmk_mm_read(other, BASE + 5, back, 2 * PAGE), 2 * PAGE - 5);
+    assert_int_equal(mmk_mm_write(other, BASE, kernel, 2 * PAGE, 0), 2 * PAGE);
+    assert_int_equal(mmk_mm_read(other, BASE + 5, back, 2 * PAGE, 0), 2 * PAGE - 5);
     assert_memory_equal(back, kernel + 5, 2 * PAGE - 5);
-    assert_int_equal(mmk_mm_write(other, BASE - 1, kernel, 2), 0);
+    assert_int_equal(mmk_mm_write(other, BASE - 1, kernel, 2, 0), 0);
     expect_load(BASE, MMK_FAULT_SEGV_MAPERR); /* nothing has come to the space loaded */
     machine_switch_mm(other);
     expect_byte(BASE + 5, kernel[5]);
     machine_switch_mm(mm);
     put_mm(other);
+}
+
+/* What the program may not do: a debugger's writes go to a copy of its own. */
+static void test_forced(void **state)
+{
+    struct mmk_object *file = new_file(4);
+    mmk_vaddr_t text = map_object_at(0, 4, RX, MMK_MAP_PRIVATE, file, 0);
+    mmk_vaddr_t none = map_at(8, 3, RW, ANON);
+    mmk_vaddr_t shared = map_object_at(16, 4, RO, MMK_MAP_SHARED, file, 0);
+
+    (void)state;
+    fill_kernel();
+    expect_byte(text + PAGE, 2);
+    assert_int_equal(mmk_mm_write(mm, text, kernel, 4, MMK_MM_ALLOWED), 0);
+    assert_int_equal(mmk_mm_write(mm, text + PAGE - 2, kernel, 4, MMK_MM_FORCE), 4);
+    expect_byte(text + PAGE + 1, kernel[3]);
+    expect_byte(text, 1);
+    expect_byte(shared + PAGE + 1, 2);
+    expect_store(text, MMK_FAULT_SEGV_ACCERR);
+    expect_fetch(text, MMK_FAULT_DONE);
+    mmk_check(mm);
+    store_byte(none, 5);
+    assert_int_equal(mmk_mprotect(mm, none, 3 * PAGE, MMK_PROT_NONE), 0);
+    assert_int_equal(mmk_mm_read(mm, none, kernel, 2 * PAGE, MMK_MM_FORCE), 2 * PAGE);
+    assert_int_equal(kernel[0], 5);
+    assert_int_equal(kernel[PAGE], 0);
+    kernel[0] = 6;
+    assert_int_equal(mmk_mm_write(mm, none, kernel, 3 * PAGE, MMK_MM_FORCE), 3 * PAGE);
+    mmk_check(mm);
+    expect_load(none, MMK_FAULT_SEGV_ACCERR);
+    assert_int_equal(mmk_mprotect(mm, none, 3 * PAGE, RW), 0);
+    expect_byte(none, 6);
+    assert_int_equal(mmk_mm_write(mm, shared, kernel, 4, MMK_MM_FORCE), 0);
+    assert_int_equal(mmk_mm_read(mm, shared, kernel, 4, MMK_MM_FORCE), 4);
+    assert_int_equal(mmk_mm_read(mm, BASE - PAGE, kernel, 4, MMK_MM_FORCE), 0);
+    mmk_object_put(file);
+}
+
+/* The child does not see what a debugger writes into the parent. */
+static void test_forced_after_fork(void **state)
+{
+    mmk_vaddr_t base = map_anon(2);
+    struct mmk_mm *child;
+    uint8_t byte = 9;
+
+    (void)state;
+    fill(base, 2, 1);
+    assert_int_equal(mmk_fork(mm, &child), 0);
+    assert_int_equal(mmk_mprotect(mm, base, 2 * PAGE, RO), 0);
+    assert_int_equal(mmk_mm_write(mm, base, &byte, 1, MMK_MM_FORCE), 1);
+    put_mm(child);
+    assert_int_equal(mmk_mm_write(mm, base + PAGE, &byte, 1, MMK_MM_FORCE), 1); /* alone again */
+    expect_byte(base, 9);
+    expect_byte(base + PAGE, 9);
+    assert_int_equal(mm_stats(mm).fault_cow, 1);
+    assert_int_equal(mm_stats(mm).fault_reuse, 1);
+}
+
+/* The kernel's own frames, mapped: nothing to fault in or to force, and not for a pin's copy. */
+static void test_frames(void **state)
+{
+    struct mmk_page *block = mmk_page_alloc(0, MMK_ALLOC_ZERO);
+    int64_t base = mmk_map_frames(mm, BASE, PAGE, RO, MMK_MAP_FIXED, mmk_page_phys(block));
+    uint64_t word = 7;
+    uint32_t found;
+
+    (void)state;
+    assert_int_equal(base, BASE);
+    assert_int_equal(mmk_mm_write(mm, BASE, &word, 8, MMK_MM_FORCE), 0);
+    assert_int_equal(mmk_mm_read(mm, BASE, &word, 8, MMK_MM_ALLOWED), 8);
+    assert_int_equal(word, 0);
+    assert_int_equal(mmk_mprotect(mm, BASE, PAGE, RW), 0);
+    assert_int_equal(mmk_put_user(mm, BASE, 7, 8), 0);
+    assert_int_equal(mmk_cmpxchg_user(mm, BASE, 7, 8, &found), 0);
+    assert_int_equal(*(uint8_t *)mmk_page_address(block), 8);
+    assert_int_equal(mmk_munmap(mm, BASE, PAGE), 0);
+    mmk_page_put(block);
+}
+
+/* Beyond the end of memory the direct map has nothing: no fault helps. */
+static void test_no_frames(void **state)
+{
+    int64_t base = mmk_map_frames(mm, BASE, PAGE, RW, MMK_MAP_FIXED, (mmk_paddr_t)1 << 35);
+    uint64_t word = 7;
+
+    (void)state;
+    assert_int_equal(base, BASE);
+    assert_int_equal(mmk_mm_read(mm, BASE, &word, 8, MMK_MM_FORCE), 0);
+    assert_int_equal(mmk_mm_write(mm, BASE, &word, 8, MMK_MM_ALLOWED), 0);
+    assert_int_equal(mmk_munmap(mm, BASE, PAGE), 0);
 }
 
 /* ---- no memory ---------------------------------------------------------------------------------
@@ -528,7 +618,7 @@ static void test_no_memory(void **state)
     store_byte(base, 1);
     machine_fail_nth(0, true);
     left = mmk_copy_to_user(mm, base + PAGE - 3, kernel, 8);
-    moved = mmk_mm_write(mm, base + PAGE - 2, kernel, 8);
+    moved = mmk_mm_write(mm, base + PAGE - 2, kernel, 8, 0);
     assert_true(machine_fail_stop());
     assert_int_equal(left, 5);
     assert_int_equal(moved, 2);
@@ -563,9 +653,9 @@ static void keep_writing(unsigned cpu, void *unused)
         for (i = 0; i < WORDS; i++)
             pattern[i] = n << 8 | i;
         moved = cpu == 1 ? sizeof(pattern) - mmk_copy_to_user(mm, addr, pattern, sizeof(pattern))
-                         : mmk_mm_write(mm, addr, pattern, sizeof(pattern));
+                         : mmk_mm_write(mm, addr, pattern, sizeof(pattern), 0);
         check(moved == sizeof(pattern));
-        moved = mmk_mm_read(mm, addr, got, sizeof(got));
+        moved = mmk_mm_read(mm, addr, got, sizeof(got), 0);
         check(moved == sizeof(got));
         check(memcmp(got, pattern, sizeof(got)) == 0);
     }
@@ -588,10 +678,10 @@ static void fork_and_look(unsigned cpu, void *unused)
     for (i = 0; i < FORKS; i++) {
         error = mmk_fork(mm, &child);
         check(!error);
-        got = mmk_mm_read(child, counter_addr, first, PAGE);
+        got = mmk_mm_read(child, counter_addr, first, PAGE, 0);
         check(got == PAGE);
         for (look = 0; look < 3; look++) {
-            got = mmk_mm_read(child, counter_addr, second, PAGE);
+            got = mmk_mm_read(child, counter_addr, second, PAGE, 0);
             check(got == PAGE && memcmp(first, second, PAGE) == 0);
             mmk_cpu_relax();
         }
@@ -649,6 +739,10 @@ int main(void)
         BOTH(test_nofault_anywhere),
         BOTH(test_nofault_table_locked),
         BOTH(test_remote),
+        BOTH(test_forced),
+        BOTH(test_forced_after_fork),
+        BOTH(test_frames),
+        BOTH(test_no_frames),
         BOTH(test_no_memory),
         BOTH(test_fork_race),
     };

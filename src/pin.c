@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pin.c - pages of programs that others use directly.
+ *
+ * P9 A pin is taken under the lock of the table whose entry maps the page, and of anonymous pages
+ *    only on one that is exclusive. Fork, under that lock, copies pinned pages instead of sharing
+ *    them; so a pinned page stays exclusive as long as it is mapped, and copy-on-write never takes
+ *    the program away from it.
+ *
+ * What is not there yet, or not the program's own, is made so by a fault, holding nothing; then one
+ * looks again:
+ *
+ *   to write                        a write fault, which asks whether the program may
+ *   to read, private mapping        a forced write fault: an own page, with the mapping's rights
+ *     a file's page, not LONGTERM   a read fault
+ *   to read, shared mapping         a read fault
+ *
+ * The mmap lock is held for reading over a run of pages, as the entry does not say which kind of
+ * mapping it belongs to.
+ *
+ * Rejected: pins that add a large number to `refs` (Linux): they save the word, which a descriptor
+ * here has to spare, and cannot be told from many references.
+ */
+#include "pin.h"
+
+#include "fault.h"
+#include "object.h"
+
+#define ALL_FLAGS (MMK_PIN_WRITE | MMK_PIN_LONGTERM)
+
+/* Each CPU's share may be negative. */
+struct MMK_CACHE_ALIGNED held {
+    struct mmk_a64 count;
+};
+
+static struct held held[MMK_MAX_CPUS];
+
+/* One call. */
+struct pin {
+    struct mmk_mm *mm;
+    unsigned flags;
+    mmk_vaddr_t addr; /* of the next page */
+    size_t left;
+    struct mmk_page **pages;
+};
+
+/* What the next page needs before it can be pinned. */
+enum need { NEED_NOTHING, NEED_READ, NEED_WRITE, NEED_OWN, REFUSED };
+
+void mmk_pin_init(void)
+{
+    unsigned cpu;
+
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
+        mmk_a64_store(&held[cpu].count, 0, MMK_RELAXED);
+}
+
+uint64_t mmk_pin_count(void)
+{
+    uint64_t sum = 0;
+    unsigned cpu;
+
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
+        sum += mmk_a64_load(&held[cpu].count, MMK_RELAXED);
+    return sum;
+}
+
+static void count_held(int64_t delta)
+{
+    unsigned long state = mmk_percpu_enter();
+
+    mmk_mm_add(&held[mmk_cpu_id()].count, delta);
+    mmk_percpu_leave(state);
+}
+
+/* A file's page will do, though the mapping is private. */
+static bool borrows(const struct pin *pin, const struct mmk_vma *vma)
+{
+    return vma->object && !(pin->flags & MMK_PIN_LONGTERM);
+}
+
+/* To read, where the entry maps no page, or one that may not be pinned. */
+static enum need need_to_read(const struct pin *pin, const struct mmk_vma *vma, mmk_pte_t pte)
+{
+    if (!mmk_vma_accessible(mmk_vma_flags(vma)))
+        return REFUSED;
+    if (mmk_vma_flags(vma) & MMK_VM_SHARED)
+        return NEED_READ;
+    return mmk_pte_none(pte) && borrows(pin, vma) ? NEED_READ : NEED_OWN;
+}
+
+/* Of a page that pte maps for the access. => its table locked */
+static bool pinnable(const struct pin *pin, const struct mmk_vma *vma, const struct mmk_page *page)
+{
+    if (mmk_page_type(page) == MMK_PAGE_ANON)
+        return mmk_page_test(page, MMK_PF_EXCLUSIVE);
+    return (mmk_vma_flags(vma) & MMK_VM_SHARED) || borrows(pin, vma);
+}
+
+/* => walk locked */
+static enum need judge(const struct pin *pin, const struct mmk_vma *vma, mmk_pte_t pte)
+{
+    const struct mmk_page *page = mmk_pte_page(pte);
+    bool write = pin->flags & MMK_PIN_WRITE;
+
+    if (vma->object && mmk_object_has_frames(vma->object))
+        return REFUSED;
+    if (page && mmk_pte_accessible(pte) && (!write || mmk_pte_write(pte)) &&
+        pinnable(pin, vma, page))
+        return NEED_NOTHING;
+    return write ? NEED_WRITE : need_to_read(pin, vma, pte);
+}
+
+/* Pins the page at pin->addr if nothing is missing. => mmap lock held for reading */
+static enum need pin_one(struct pin *pin, const struct mmk_vma *vma)
+{
+    struct mmk_walk walk;
+    mmk_pte_t pte = {0};
+    enum need need;
+
+    mmk_rcu_read_lock();
+    mmk_walk_lock(pin->mm, pin->addr, &walk);
+    if (walk.level == 0)
+        pte = mmk_pte_read(walk.entry);
+    need = judge(pin, vma, pte);
+    if (need == NEED_NOTHING) {
+        *pin->pages = mmk_pte_page(pte);
+        mmk_page_get(*pin->pages);
+        mmk_a32_fetch_add(&(*pin->pages)->user.pins, 1, MMK_RELAXED);
+    }
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+    return need;
+}
+
+/* Pins as far as that needs no fault. */
+static enum need pin_run(struct pin *pin)
+{
+    const struct mmk_vma *vma = NULL;
+    enum need need = NEED_NOTHING;
+
+    mmk_rw_read_lock(&pin->mm->mmap_lock, MMK_LOCK_MMAP);
+    while (pin->left > 0) {
+        if (!vma || pin->addr >= mmk_vma_end(vma))
+            vma = mmk_vma_tree_find_rcu(&pin->mm->vmas, pin->addr);
+        /* Nothing is mapped there: a fault finds out, or makes a stack grow. */
+        need = vma && mmk_vma_start(vma) <= pin->addr ? pin_one(pin, vma) : NEED_READ;
+        if (need != NEED_NOTHING)
+            break;
+        pin->addr += MMK_PAGE_SIZE;
+        pin->pages++;
+        pin->left--;
+    }
+    mmk_rw_read_unlock(&pin->mm->mmap_lock, MMK_LOCK_MMAP);
+    return need;
+}
+
+/* => 0: try again; or the error */
+static int fault_in(const struct pin *pin, enum need need)
+{
+    enum mmk_fault_result result;
+
+    if (need == REFUSED)
+        return MMK_EFAULT;
+    if (need == NEED_OWN)
+        result = mmk_fault_force(pin->mm, pin->addr, MMK_ACCESS_WRITE);
+    else
+        result =
+            mmk_fault(pin->mm, pin->addr, need == NEED_WRITE ? MMK_ACCESS_WRITE : MMK_ACCESS_READ);
+    if (result == MMK_FAULT_DONE || result == MMK_FAULT_RETRY)
+        return 0;
+    return result == MMK_FAULT_OOM ? MMK_ENOMEM : MMK_EFAULT;
+}
+
+int64_t mmk_pin_pages(struct mmk_mm *mm, mmk_vaddr_t addr, size_t n, unsigned flags,
+                      struct mmk_page *pages[])
+{
+    struct pin pin = {.mm = mm, .flags = flags, .addr = addr, .left = n, .pages = pages};
+    int error = 0;
+
+    if ((addr & ~MMK_PAGE_MASK) || (flags & ~(unsigned)ALL_FLAGS))
+        return MMK_EINVAL;
+    while (pin.left > 0 && !error) {
+        enum need need = pin_run(&pin);
+
+        if (need != NEED_NOTHING)
+            error = fault_in(&pin, need);
+    }
+    if (pin.left == n && error)
+        return error;
+    count_held((int64_t)(n - pin.left));
+    return (int64_t)(n - pin.left);
+}
+
+void mmk_unpin_pages(struct mmk_page *const pages[], size_t n, bool dirty)
+{
+    uint32_t pins;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        if (dirty)
+            mmk_page_set(pages[i], MMK_PF_DIRTY);
+        /* Release: fork may share the page from now on, and then sees what was written to it. */
+        pins = mmk_a32_fetch_sub(&pages[i]->user.pins, 1, MMK_RELEASE);
+        mmk_assert(pins != 0, "F1 a page is unpinned once for each pin");
+        mmk_page_put(pages[i]);
+    }
+    count_held(-(int64_t)n);
+}
