@@ -108,6 +108,12 @@ MMK_MUST_CHECK int mmk_account_ask_copy(struct mmk_mm *child, uint64_t flags, ui
 /* May `bytes` more be locked? MMK_LIMIT_MEMLOCK. => mmap lock held; the error is the caller's */
 bool mmk_account_ask_lock(const struct mmk_mm *mm, uint64_t bytes);
 
+/* May anything be locked at all? => mmap lock held; else the error is MMK_EPERM */
+MMK_ALWAYS_INLINE bool mmk_account_may_lock(const struct mmk_mm *mm)
+{
+    return mm->lock_privilege || mm->limit[MMK_LIMIT_MEMLOCK] != 0;
+}
+
 /*
  * May there be `more` mappings? On Linux an operation that splits asks for one more, at the moment
  * of each split; mmap and brk, which may merge, ask for none, and so get one beyond the limit.

@@ -165,7 +165,11 @@ static void check_table(struct census *census, struct mmk_page *table, const str
 static void check_vma(struct mmk_mm *mm, const struct mmk_vma *vma)
 {
     mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
+    uint64_t lock = mmk_vma_flags(vma) & MMK_VM_LOCK;
 
+    mmk_assert(lock != MMK_VM_LOCKONFAULT, "ML1 LOCKONFAULT comes with LOCKED");
+    mmk_assert(!lock || !vma->object || !mmk_object_has_frames(vma->object),
+               "ML2 frames that are not mmkit's are not locked");
     mmk_assert(vma->mm == mm, "a VMA knows its address space");
     mmk_assert(start < end && end <= MMK_USER_END && !((start | end) & ~MMK_PAGE_MASK),
                "a VMA is whole pages of the user half");

@@ -219,7 +219,7 @@ static int copy_entries(struct copy *copy, const struct mmk_vma *vma)
 
 static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma)
 {
-    uint64_t flags = mmk_vma_flags(vma);
+    uint64_t flags = mmk_vma_flags(vma) & ~(uint64_t)MMK_VM_LOCK; /* mlock(2): not inherited */
     struct mmk_vma_tree_reserve reserve;
     struct mmk_vma *new;
 

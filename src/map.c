@@ -11,6 +11,7 @@
 #include "account.h"
 #include "object.h"
 #include "physical.h"
+#include "populate.h"
 
 /* Offsets in an object stay below this, as its size does. */
 #define OFFSET_END (((uint64_t)1 << 63) - 1)
@@ -25,8 +26,8 @@
 /* What MMK_MAP_SHARED_VALIDATE knows. FIXED_NOREPLACE and SYNC are unknown to it on Linux, too. */
 #define KNOWN_FLAGS                                                                                \
     (MMK_MAP_TYPE | MMK_MAP_FIXED | MMK_MAP_ANONYMOUS | MMK_MAP_32BIT | MMK_MAP_ABOVE4G |          \
-     MMK_MAP_GROWSDOWN | MMK_MAP_DENYWRITE | MMK_MAP_EXECUTABLE | MMK_MAP_NORESERVE |              \
-     MMK_MAP_STACK)
+     MMK_MAP_GROWSDOWN | MMK_MAP_DENYWRITE | MMK_MAP_EXECUTABLE | MMK_MAP_LOCKED |                 \
+     MMK_MAP_NORESERVE | MMK_MAP_POPULATE | MMK_MAP_NONBLOCK | MMK_MAP_STACK)
 
 /* A mapping wanted: mmk_mmap()'s arguments, decoded. */
 struct mapping {
@@ -295,21 +296,56 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map)
     return 0;
 }
 
+/* Decides whether it will be locked; frames that are not mmkit's never are. */
+static int ask_lock(const struct mmk_mm *mm, struct mapping *map)
+{
+    bool asked = (map->flags & MMK_MAP_LOCKED) != 0;
+
+    map->vm_flags |= mm->def_flags | (asked ? MMK_VM_LOCKED : 0);
+    if (asked && !mmk_account_may_lock(mm))
+        return MMK_EPERM;
+    if ((map->vm_flags & MMK_VM_LOCKED) && !mmk_account_ask_lock(mm, map->length))
+        return MMK_EAGAIN;
+    if (map->object && mmk_object_has_frames(map->object))
+        map->vm_flags &= ~(uint64_t)MMK_VM_LOCK;
+    return 0;
+}
+
+/* => mmap lock held for writing; errors in the order of Linux's do_mmap() */
+static int map_anywhere_locked(struct mmk_mm *mm, struct mapping *map)
+{
+    int error = place(mm, map);
+
+    if (!error)
+        error = ask_lock(mm, map);
+    if (!error)
+        error = map->refused;
+    if (!error && mmk_limit_refuses_exec(mm, map->vm_flags, map->vm_flags))
+        error = MMK_EACCES;
+    return error ? error : map_locked(mm, map);
+}
+
+static bool wants_pages(const struct mapping *map)
+{
+    return (map->vm_flags & MMK_VM_LOCKED) ||
+           (map->flags & (MMK_MAP_POPULATE | MMK_MAP_NONBLOCK)) == MMK_MAP_POPULATE;
+}
+
 static int map_anywhere(struct mmk_mm *mm, struct mapping *map)
 {
     int error;
 
     mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    error = place(mm, map);
-    if (!error)
-        error = map->refused;
-    if (!error && mmk_limit_refuses_exec(mm, map->vm_flags, map->vm_flags))
-        error = MMK_EACCES;
-    if (!error)
-        error = map_locked(mm, map);
+    error = map_anywhere_locked(mm, map);
     mmk_account_settle(mm);
-    mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    return error;
+    if (error || !wants_pages(map)) {
+        mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+        return error;
+    }
+    mmk_rw_downgrade(&mm->mmap_lock);
+    mmk_populate_try_locked(mm, map->addr, map->addr + map->length);
+    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return 0;
 }
 
 /* Shared anonymous memory's object; it, not its mappings, counts as committed. */
@@ -402,11 +438,13 @@ static int grow_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to)
                           .length = to - from,
                           .vm_flags = MMK_VM_READ | MMK_VM_WRITE | MMK_VM_MAY | MMK_VM_ACCOUNT,
                           .flags = MMK_MAP_FIXED};
+    int error;
 
     if (!mmk_account_ask_maps(mm, 0) || from < mmk_config.mmap_min_addr ||
         !is_free(mm, from, to + MMK_PAGE_SIZE))
         return MMK_ENOMEM;
-    return map_locked(mm, &map);
+    error = ask_lock(mm, &map);
+    return error ? error : map_locked(mm, &map);
 }
 
 /* => as grow_brk() */
@@ -424,25 +462,41 @@ static int shrink_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to)
     return error;
 }
 
-mmk_vaddr_t mmk_brk(struct mmk_mm *mm, mmk_vaddr_t brk)
+/* => mmap lock held for writing */
+static int move_brk(struct mmk_mm *mm, mmk_vaddr_t brk)
 {
-    mmk_vaddr_t old, from, to = mmk_page_up(brk);
+    mmk_vaddr_t from = mmk_page_up(mm->brk), to = mmk_page_up(brk);
     int error = 0;
 
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    old = mm->brk;
-    from = mmk_page_up(old);
     if (brk < mm->brk_start || brk > MMK_USER_END ||
         brk - mm->brk_start > mm->limit[MMK_LIMIT_DATA]) /* to shrink as well, as on Linux */
-        error = MMK_EINVAL;
-    else if (to > from)
+        return MMK_EINVAL;
+    if (to > from)
         error = grow_brk(mm, from, to);
     else if (to < from)
         error = shrink_brk(mm, to, from);
     if (!error)
         mm->brk = brk;
-    old = mm->brk;
+    return error;
+}
+
+mmk_vaddr_t mmk_brk(struct mmk_mm *mm, mmk_vaddr_t brk)
+{
+    mmk_vaddr_t from, to;
+    int error;
+
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    from = mmk_page_up(mm->brk);
+    error = move_brk(mm, brk);
+    brk = mm->brk;
+    to = mmk_page_up(brk);
     mmk_account_settle(mm);
-    mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    return old;
+    if (error || to <= from || !(mm->def_flags & MMK_VM_LOCKED)) {
+        mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+        return brk;
+    }
+    mmk_rw_downgrade(&mm->mmap_lock);
+    mmk_populate_try_locked(mm, from, to);
+    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return brk;
 }

@@ -91,6 +91,7 @@ static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_pa
     mm->context.root = mmk_page_phys(root);
     mm->cpu = cpu;
     mm->brk_start = mm->brk = 0;
+    mm->def_flags = 0;
     mm->usage = (struct mmk_usage){0};
     mm->charged = 0;
     mmk_limit_init_mm(mm);

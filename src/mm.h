@@ -53,6 +53,7 @@ struct mmk_mm {
     struct mmk_mm_cpu *cpu;         /* c: one for each CPU, in a block of their own */
     mmk_vaddr_t brk_start, brk;     /* M */
     mmk_vaddr_t mmap_base;          /* M: mmk_mmap() looks for gaps below */
+    uint64_t def_flags;             /* M: MMK_VM_LOCK of mappings to come: mlockall() */
     struct mmk_usage usage;         /* M: of its mappings */
     uint64_t charged;               /* M: of what the library counts as committed; account.c */
     uint64_t limit[MMK_LIMITS];     /* M: bytes */

@@ -108,6 +108,8 @@ static int populate_part(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t add
 
     if (shows_frames(vma))
         return is_strict(how) ? MMK_EINVAL : 0;
+    if (!is_strict(how) && (mmk_vma_flags(vma) & MMK_VM_LOCKONFAULT))
+        return 0;
     error = choose_access(vma, how, &access);
     if (!error)
         error = populate_vma(mm, vma, addr, end, access);
@@ -131,6 +133,13 @@ int mmk_populate_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, u
         error = populate_part(mm, vma, mmk_max(start, from), mmk_min(end, addr), how);
     }
     return error;
+}
+
+void mmk_populate_try_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    int error = mmk_populate_locked(mm, start, end, MMK_POPULATE_BEST_EFFORT);
+
+    (void)error;
 }
 
 void mmk_populate_object(struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)

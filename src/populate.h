@@ -10,7 +10,8 @@
 /*
  * How. Up to two of these:
  *   AS_VMA        as a touch that the VMA allows: a write where it is writable and private, so that
- *                 no copy is left to be made, else a read. Holes are passed over
+ *                 no copy is left to be made, else a read. Holes, and VMAs whose pages are locked
+ *                 when they are touched, are passed over
  *   READ, WRITE   instead: as this access; the VMAs must allow it, and there must be no hole
  *   BEST_EFFORT   with AS_VMA: where a VMA fails go on with the next one
  */
@@ -27,10 +28,13 @@
  *    PROT_NONE with AS_VMA
  * => MMK_EINVAL: READ or WRITE, and a VMA does not allow it, or shows frames that are not mmkit's;
  *    with AS_VMA these are passed over
- * => page multiples; mmap lock held for reading, and not dropped; may sleep
+ * => page multiples; mmap lock held, for reading is enough, and not dropped; may sleep
  */
 MMK_MUST_CHECK int mmk_populate_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
                                        unsigned how);
+
+/* For whom it is no error when a page cannot be had: it comes when it is touched, or not. */
+void mmk_populate_try_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
 
 /*
  * Reads the pages of vma's object for [start, end) in, without mapping them, up to the first that

@@ -9,6 +9,7 @@
  * read-only until a write faults. One that is exclusive to the entry gains it at once.
  */
 #include "account.h"
+#include "populate.h"
 #include "range.h"
 #include "reshape.h"
 #include "zap.h"
@@ -67,6 +68,19 @@ static void protect_vma(struct mmk_vma *vma, struct mmk_gather *gather)
         mmk_account_free(vma);
 }
 
+/*
+ * vma has got this protection. A locked private mapping that becomes writable is copied at once:
+ * its pages were brought in to be read, and locked memory is not to fault.
+ */
+static void protect_and_populate(struct mmk_vma *vma, uint64_t old_flags, struct mmk_gather *gather)
+{
+    const uint64_t kind = MMK_VM_LOCKED | MMK_VM_SHARED | MMK_VM_WRITE;
+
+    protect_vma(vma, gather);
+    if ((old_flags & kind) == MMK_VM_LOCKED && (mmk_vma_flags(vma) & MMK_VM_WRITE))
+        mmk_populate_try_locked(vma->mm, mmk_vma_start(vma), mmk_vma_end(vma));
+}
+
 static void perform(struct mmk_mm *mm, struct mmk_reshape *reshape)
 {
     struct mmk_gather gather;
@@ -76,9 +90,10 @@ static void perform(struct mmk_mm *mm, struct mmk_reshape *reshape)
     mmk_gather_begin(&gather, mm, MMK_GATHER_OTHER, 0, 0);
     for (addr = reshape->start; addr < reshape->end;) {
         struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+        uint64_t old_flags = mmk_vma_flags(vma);
 
         if (mmk_reshape_set(reshape, vma))
-            protect_vma(vma, &gather);
+            protect_and_populate(vma, old_flags, &gather);
         addr = mmk_vma_end(vma);
     }
     mmk_gather_finish(&gather);

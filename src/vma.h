@@ -30,6 +30,9 @@
 #define MMK_VM_NORESERVE 0x2000u /* never counts as committed */
 #define MMK_VM_ACCOUNT   0x4000u /* counts as committed */
 
+#define MMK_VM_LOCKONFAULT 0x0200u /* with LOCKED: pages come when touched, not before */
+#define MMK_VM_LOCK        0x0300u
+
 #define MMK_VM_DONTFORK   0x0400u /* fork leaves the mapping out */
 #define MMK_VM_WIPEONFORK 0x0800u /* fork leaves its pages out */
 

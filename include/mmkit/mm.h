@@ -39,7 +39,10 @@ struct mmk_mm;
 #define MMK_MAP_GROWSDOWN       0x0100
 #define MMK_MAP_DENYWRITE       0x0800  /* ignored */
 #define MMK_MAP_EXECUTABLE      0x1000  /* ignored */
+#define MMK_MAP_LOCKED          0x2000  /* locked, as by mmk_mlock(); pages may be missing */
 #define MMK_MAP_NORESERVE       0x4000  /* not committed, unless MMK_OVERCOMMIT_NEVER */
+#define MMK_MAP_POPULATE        0x8000  /* brings the pages in that can be had */
+#define MMK_MAP_NONBLOCK        0x10000 /* takes POPULATE back, as on Linux */
 #define MMK_MAP_STACK           0x20000 /* ignored, as by Linux */
 #define MMK_MAP_HUGETLB         0x40000 /* there are none: MMK_EINVAL, as Linux without them */
 #define MMK_MAP_SYNC            0x80000 /* no file can: MMK_EOPNOTSUPP; else ignored */
@@ -98,6 +101,8 @@ uint64_t mmk_mm_id(const struct mmk_mm *mm);
  *    WRITE, EXEC; neither an object nor ANONYMOUS (whoever turns file descriptors into objects
  *    answers EBADF for a bad one, as Linux does); a type other than SHARED, PRIVATE and
  *    SHARED_VALIDATE with an object; GROWSDOWN, unless private and anonymous
+ * => MMK_EPERM: LOCKED, and MMK_LIMIT_MEMLOCK is 0; MMK_EAGAIN: LOCKED, or mmk_mlockall() says so,
+ *    and it would go beyond that limit
  * => MMK_ENOMEM: no gap, beyond the end, beyond a limit (limit.h, max_map_count, overcommit), or
  *    no memory; MMK_EACCES: refused by mmk_set_mdwe(); MMK_EEXIST: FIXED_NOREPLACE on something
  *    mapped; MMK_EPERM: FIXED below mmap_min_addr, or in place of something sealed;
@@ -196,6 +201,45 @@ MMK_MUST_CHECK int64_t mmk_madvise_vector(struct mmk_mm *mm, const struct mmk_io
  *    beyond the end
  */
 MMK_MUST_CHECK int mmk_mincore(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, uint8_t *vec);
+
+/* Flags of mmk_mlock2() and mmk_mlockall(), as <sys/mman.h>. */
+#define MMK_MLOCK_ONFAULT 0x1
+#define MMK_MCL_CURRENT   0x1
+#define MMK_MCL_FUTURE    0x2
+#define MMK_MCL_ONFAULT   0x4
+
+/*
+ * mlock(2), mlock2(2): brings every page of the range in and keeps it in memory, with ONFAULT each
+ * from when it is touched. The range is widened to whole pages. What is locked counts up to
+ * MMK_LIMIT_MEMLOCK (limit.h), once however often it is locked; it ends with munlock, with the
+ * mapping, and in a child.
+ * As on Linux what lies before a hole is locked, then MMK_ENOMEM is returned; where a page cannot
+ * be had all of the range is locked nevertheless, and the pages before it are there.
+ * => 0; MMK_EPERM: MMK_LIMIT_MEMLOCK is 0; MMK_ENOMEM: beyond that limit, a hole, memory that may
+ *    not be accessed or lies beyond its object's end, or no memory for mappings; MMK_EAGAIN: no
+ *    memory for a page; MMK_EINVAL: the range wraps, an unknown flag
+ */
+MMK_MUST_CHECK int mmk_mlock(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length);
+MMK_MUST_CHECK int mmk_mlock2(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned flags);
+
+/*
+ * munlock(2): the range is as it was before it was locked; its pages stay.
+ * => 0; MMK_EINVAL: the range wraps; MMK_ENOMEM: a hole, with what lies before it done, or no
+ *    memory for mappings
+ */
+MMK_MUST_CHECK int mmk_munlock(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length);
+
+/*
+ * mlockall(2): locks all mappings that there are (CURRENT), and those that come (FUTURE), each with
+ * ONFAULT or without; pages that cannot be had are no error. Without FUTURE those that come are not
+ * locked any more.
+ * => 0; MMK_EINVAL: no flag, ONFAULT alone, or an unknown one; MMK_EPERM: MMK_LIMIT_MEMLOCK is 0;
+ *    MMK_ENOMEM: CURRENT, and more is mapped than that limit; or no memory: nothing has changed
+ */
+MMK_MUST_CHECK int mmk_mlockall(struct mmk_mm *mm, unsigned flags);
+
+/* munlockall(2): nothing is locked, nor will be. => 0; MMK_ENOMEM: no memory, nothing changed */
+MMK_MUST_CHECK int mmk_munlockall(struct mmk_mm *mm);
 
 /*
  * mseal(2): from now on the range's mappings cannot be unmapped, moved, replaced, or given another

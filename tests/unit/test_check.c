@@ -16,7 +16,7 @@
 #include "zap.h"
 
 /* What a broken address space has: see prepare(). */
-static mmk_vaddr_t anon, zero, file_at, shared_at;
+static mmk_vaddr_t anon, zero, file_at, shared_at, frames_at;
 static struct mmk_object *file;
 
 static struct mmk_walk walk_to(mmk_vaddr_t addr)
@@ -354,6 +354,16 @@ static void private_but_writable(void)
     set_entry(file_at, mmk_pte_mkwrite(peek_entry(mm, file_at)));
 }
 
+static void locked_on_fault_only(void)
+{
+    mmk_a64_fetch_or(&peek_vma(mm, anon)->flags, MMK_VM_LOCKONFAULT, MMK_RELAXED);
+}
+
+static void frames_locked(void)
+{
+    mmk_a64_fetch_or(&peek_vma(mm, frames_at)->flags, MMK_VM_LOCK, MMK_RELAXED);
+}
+
 static const struct {
     void (*breaking)(void);
     const char *says;
@@ -385,6 +395,8 @@ static const struct {
     {vma_shorter, "VT1 a leaf's key"},
     {vma_misaligned, "VT3 a leaf's gap"},
     {vma_overlaps, "VT1 VMAs are in order"},
+    {locked_on_fault_only, "ML1 LOCKONFAULT comes with LOCKED"},
+    {frames_locked, "ML2 frames that are not mmkit's"},
     {vma_of_another, "a VMA knows its address space"},
     {vma_shared_without_object, "a shared mapping has an object"},
     {interval_wrong, "R1 a VMA's interval"},
@@ -428,6 +440,8 @@ static void prepare(void)
     expect_byte(file_at, 1);
     shared_at = map_at(2 * GIB / PAGE, 4, RW, SHARED_ANON);
     store_byte(shared_at, 1);
+    frames_at = shared_at + 8 * PAGE;
+    assert_int_equal(mmk_map_frames(mm, frames_at, PAGE, RW, MMK_MAP_FIXED, PAGE), frames_at);
     mmk_check(mm);
 }
 

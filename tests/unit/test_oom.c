@@ -69,6 +69,7 @@ static void look(struct snapshot *seen)
     memset(seen, 0, sizeof(*seen));
     seen->stats = mm_stats(mm);
     seen->brk = mm->brk;
+    seen->vmas = mm->def_flags;
     seen->objects = stats_now().objects;
     seen->object_size = object ? mmk_object_size(object) : 0;
     for (; vma; vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma))) {
@@ -275,6 +276,36 @@ static int call_willneed(void)
     return mmk_madvise(mm, BASE, 8 * PAGE, MMK_MADV_WILLNEED);
 }
 
+static int call_lock_middle(void)
+{
+    return mmk_mlock2(mm, BASE + 3 * PAGE, 2 * PAGE, MMK_MLOCK_ONFAULT);
+}
+
+static int call_lock_across(void)
+{
+    return mmk_mlock2(mm, BASE + 6 * PAGE, 6 * PAGE, MMK_MLOCK_ONFAULT);
+}
+
+static int call_unlock_head(void)
+{
+    return mmk_munlock(mm, BASE, 3 * PAGE);
+}
+
+static int call_lock_all(void)
+{
+    return mmk_mlockall(mm, MMK_MCL_CURRENT | MMK_MCL_FUTURE | MMK_MCL_ONFAULT);
+}
+
+static int call_unlock_all(void)
+{
+    return mmk_munlockall(mm);
+}
+
+static int call_map_populated(void)
+{
+    return call_mmap(0, 8, RW, ANON | MMK_MAP_LOCKED, NULL, 0);
+}
+
 static int call_seal_middle(void)
 {
     return mmk_mseal(mm, BASE + 3 * PAGE, 2 * PAGE, 0);
@@ -436,6 +467,12 @@ static void with_two(void)
     expect_byte(BASE + 8 * PAGE, 0);
 }
 
+static void with_locked(void)
+{
+    with_two();
+    assert_int_equal(mmk_mlock(mm, BASE, 14 * PAGE), 0);
+}
+
 static void with_hole(void)
 {
     with_anon();
@@ -594,6 +631,13 @@ static const struct oom_case cases[] = {
     {"populate", with_untouched, call_populate, AROUND | PARTLY}, /* as above */
     {"populate a private file", with_untouched_private_file, call_populate, PARTLY},
     {"willneed", with_untouched_file, call_willneed, AROUND}, /* as errors of reading */
+    {"lock middle", with_anon, call_lock_middle, 0},
+    {"lock middle of an object", with_shared_file, call_lock_middle, 0},
+    {"lock across", with_two, call_lock_across, AROUND}, /* merging */
+    {"unlock head", with_locked, call_unlock_head, 0},
+    {"lock all", with_two, call_lock_all, AROUND},        /* merging */
+    {"unlock all", with_locked, call_unlock_all, AROUND}, /* merging */
+    {"map locked", nothing, call_map_populated, AROUND},  /* pages that are not there */
     {"seal middle", with_anon, call_seal_middle, 0},
     {"seal middle of an object", with_shared_file, call_seal_middle, 0},
     {"seal across", with_two, call_seal_across, AROUND}, /* merging */

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mlock.c - mlock, mlock2, munlock, mlockall, munlockall.
+ *
+ * Locking is a flag of the VMA, counted in bytes by account.c, and that every page is brought in
+ * once. Nothing takes pages from memory by itself in this version, so that a page stays is the
+ * flag's doing only where a program gives pages back: DONTNEED, FREE and the like refuse.
+ *
+ * The flags are set with the mmap lock held for writing; pages come in with it held for reading, so
+ * that what is populated is what was locked.
+ *
+ * ML1 LOCKONFAULT comes with LOCKED only. ML2 mappings of frames that are not mmkit's are never
+ * locked, as VM_PFNMAP on Linux. (mmk_check)
+ */
+#include "account.h"
+#include "object.h"
+#include "populate.h"
+#include "reshape.h"
+
+static bool may_be_locked(const struct mmk_vma *vma)
+{
+    return !vma->object || !mmk_object_has_frames(vma->object);
+}
+
+/* The VMAs of [start, end) get `set` for their LOCK flags. => mmap lock held for writing; the range
+ * may have holes; 0, or MMK_ENOMEM with nothing changed */
+static int set_flags(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t set)
+{
+    struct mmk_reshape reshape;
+    struct mmk_vma *vma;
+    int error;
+
+    error = mmk_reshape_prepare(mm, &reshape, start, end, MMK_VM_LOCK, set);
+    if (error)
+        return error;
+    mmk_reshape_cut(mm, &reshape);
+    vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+    while (vma && mmk_vma_start(vma) < end) {
+        if (may_be_locked(vma))
+            (void)mmk_reshape_set(&reshape, vma);
+        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+    }
+    mmk_reshape_merge(mm, &reshape);
+    return 0;
+}
+
+/* What lies before a hole is set, as by Linux. => mmap lock held for writing */
+static int set_range(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t set)
+{
+    mmk_vaddr_t hole;
+    int error = 0;
+
+    if (end < start)
+        return MMK_EINVAL;
+    hole = mmk_vma_first_hole(mm, start, end);
+    if (hole > start)
+        error = set_flags(mm, start, hole, set);
+    if (!error && hole < end)
+        error = MMK_ENOMEM;
+    return error;
+}
+
+/* Bytes of the range that are locked already. */
+static uint64_t locked_in(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+    uint64_t bytes = 0;
+
+    while (vma && mmk_vma_start(vma) < end) {
+        if (mmk_vma_flags(vma) & MMK_VM_LOCKED)
+            bytes += mmk_min(end, mmk_vma_end(vma)) - mmk_max(start, mmk_vma_start(vma));
+        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+    }
+    return bytes;
+}
+
+/*
+ * Whether MMK_LIMIT_MEMLOCK allows the range; what is locked in it already counts once. In pages,
+ * as a length may be anything. => mmap lock held
+ */
+static bool fits(struct mmk_mm *mm, mmk_vaddr_t start, uint64_t bytes)
+{
+    uint64_t limit = mm->limit[MMK_LIMIT_MEMLOCK] >> MMK_PAGE_SHIFT;
+    uint64_t pages = bytes >> MMK_PAGE_SHIFT;
+    mmk_vaddr_t end = start + bytes < start ? UINT64_MAX : start + bytes;
+
+    pages += mm->usage.locked >> MMK_PAGE_SHIFT;
+    return mm->lock_privilege || pages <= limit ||
+           pages - (locked_in(mm, start, end) >> MMK_PAGE_SHIFT) <= limit;
+}
+
+/* What POSIX wants to hear of a page that could not be had. */
+static int posix_error(int error)
+{
+    switch (error) {
+    case MMK_EFAULT:
+        return MMK_ENOMEM;
+    case MMK_ENOMEM:
+        return MMK_EAGAIN;
+    default:
+        return error;
+    }
+}
+
+static int lock_range(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, uint64_t set)
+{
+    mmk_vaddr_t start = mmk_page_down(addr);
+    uint64_t bytes = mmk_page_up(length + (addr - start)); /* may wrap, to 0 too: as on Linux */
+    int error = MMK_EPERM;
+
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    if (mmk_account_may_lock(mm))
+        error = fits(mm, start, bytes) ? set_range(mm, start, start + bytes, set) : MMK_ENOMEM;
+    if (error) {
+        mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+        return error;
+    }
+    mmk_rw_downgrade(&mm->mmap_lock);
+    error = mmk_populate_locked(mm, start, start + bytes, MMK_POPULATE_AS_VMA);
+    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return posix_error(error);
+}
+
+int mmk_mlock(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length)
+{
+    return lock_range(mm, addr, length, MMK_VM_LOCKED);
+}
+
+int mmk_mlock2(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned flags)
+{
+    if (flags & ~(unsigned)MMK_MLOCK_ONFAULT)
+        return MMK_EINVAL;
+    return lock_range(mm, addr, length, flags ? MMK_VM_LOCK : MMK_VM_LOCKED);
+}
+
+int mmk_munlock(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length)
+{
+    mmk_vaddr_t start = mmk_page_down(addr);
+    int error;
+
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    error = set_range(mm, start, start + mmk_page_up(length + (addr - start)), 0);
+    mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return error;
+}
+
+/* mlockall(), and with flags 0 munlockall(). => mmap lock held for writing; 0 or MMK_ENOMEM */
+static int set_all(struct mmk_mm *mm, unsigned flags)
+{
+    uint64_t set = flags & MMK_MCL_ONFAULT ? MMK_VM_LOCK : MMK_VM_LOCKED;
+    int error = 0;
+
+    if (flags != MMK_MCL_FUTURE && flags != (MMK_MCL_FUTURE | MMK_MCL_ONFAULT))
+        error = set_flags(mm, 0, MMK_USER_END, flags ? set : 0);
+    if (!error)
+        mm->def_flags = flags & MMK_MCL_FUTURE ? set : 0;
+    return error;
+}
+
+/* => mmap lock held for writing */
+static int lock_all(struct mmk_mm *mm, unsigned flags)
+{
+    if (!mmk_account_may_lock(mm))
+        return MMK_EPERM;
+    if ((flags & MMK_MCL_CURRENT) && !mm->lock_privilege &&
+        mm->usage.virt > mm->limit[MMK_LIMIT_MEMLOCK])
+        return MMK_ENOMEM;
+    return set_all(mm, flags);
+}
+
+int mmk_mlockall(struct mmk_mm *mm, unsigned flags)
+{
+    const unsigned known = MMK_MCL_CURRENT | MMK_MCL_FUTURE | MMK_MCL_ONFAULT;
+    int error;
+
+    if (flags == 0 || (flags & ~known) || flags == MMK_MCL_ONFAULT)
+        return MMK_EINVAL;
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    error = lock_all(mm, flags);
+    if (error || !(flags & MMK_MCL_CURRENT)) {
+        mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+        return error;
+    }
+    mmk_rw_downgrade(&mm->mmap_lock);
+    mmk_populate_try_locked(mm, 0, MMK_USER_END);
+    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return 0;
+}
+
+int mmk_munlockall(struct mmk_mm *mm)
+{
+    int error;
+
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    error = set_all(mm, 0);
+    mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return error;
+}
