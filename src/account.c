@@ -160,8 +160,7 @@ int mmk_account_ask_turn(struct mmk_mm *mm, struct mmk_usage *next, uint64_t old
         return MMK_ENOMEM;
     if ((flags & ~old_flags & MMK_VM_ACCOUNT) && charge(mm, bytes))
         return MMK_ENOMEM;
-    mmk_usage_add(next, old_flags, -(int64_t)bytes);
-    mmk_usage_add(next, flags, (int64_t)bytes);
+    mmk_usage_turn(next, old_flags, flags, bytes);
     return 0;
 }
 

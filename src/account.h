@@ -5,7 +5,7 @@
  * Whoever changes mappings, with the mmap lock held for writing:
  *
  *   asks      last of all that may fail:         error = mmk_account_ask(mm, flags, bytes);
- *   counts    beside each change of a VMA:       mmk_account_come(mm, flags, bytes); _go, _turn
+ *   counts    beside each change of a VMA:       mmk_account_come(mm, flags, bytes); _turn
  *   settles   once, before the lock is let go:   mmk_account_settle(mm);
  *
  * Counting and settling cannot fail. An operation that fails after it has asked just settles.
@@ -55,22 +55,30 @@ MMK_ALWAYS_INLINE void mmk_usage_sub(struct mmk_usage *usage, const struct mmk_u
     usage->committed -= gone->committed;
 }
 
-/* `bytes` mapped with `flags` have come, are gone, have other flags now. */
+/* `bytes` get other flags; SHARED and GROWSDOWN are never among what changes. */
+MMK_ALWAYS_INLINE void mmk_usage_turn(struct mmk_usage *usage, uint64_t old_flags, uint64_t flags,
+                                      uint64_t bytes)
+{
+    if (mmk_account_is_data(flags))
+        usage->data += bytes;
+    if (mmk_account_is_data(old_flags))
+        usage->data -= bytes;
+    if ((flags ^ old_flags) & MMK_VM_LOCKED)
+        usage->locked += flags & MMK_VM_LOCKED ? bytes : 0 - bytes;
+    if ((flags ^ old_flags) & MMK_VM_ACCOUNT)
+        usage->committed += flags & MMK_VM_ACCOUNT ? bytes : 0 - bytes;
+}
+
+/* `bytes` mapped with `flags` have come, have other flags now. They go by mmk_usage_sub(). */
 MMK_ALWAYS_INLINE void mmk_account_come(struct mmk_mm *mm, uint64_t flags, uint64_t bytes)
 {
     mmk_usage_add(&mm->usage, flags, (int64_t)bytes);
 }
 
-MMK_ALWAYS_INLINE void mmk_account_go(struct mmk_mm *mm, uint64_t flags, uint64_t bytes)
-{
-    mmk_usage_add(&mm->usage, flags, -(int64_t)bytes);
-}
-
 MMK_ALWAYS_INLINE void mmk_account_turn(struct mmk_mm *mm, uint64_t old_flags, uint64_t flags,
                                         uint64_t bytes)
 {
-    mmk_account_go(mm, old_flags, bytes);
-    mmk_account_come(mm, flags, bytes);
+    mmk_usage_turn(&mm->usage, old_flags, flags, bytes);
 }
 
 /* Nothing is to be written in vma: it no longer counts as committed. */

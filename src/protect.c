@@ -86,7 +86,7 @@ static void perform(struct mmk_mm *mm, struct mmk_reshape *reshape)
     struct mmk_gather gather;
     mmk_vaddr_t addr;
 
-    mmk_reshape_cut(mm, reshape);
+    mmk_reshape_cut(reshape);
     mmk_gather_begin(&gather, mm, MMK_GATHER_OTHER, 0, 0);
     for (addr = reshape->start; addr < reshape->end;) {
         struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);

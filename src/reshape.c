@@ -32,14 +32,23 @@ static uint64_t new_flags(const struct mmk_reshape *reshape, const struct mmk_vm
 }
 
 /* The VMA that must be cut at addr: it has addr inside, and changes on one side only. */
-static struct mmk_vma *needs_cut(struct mmk_mm *mm, const struct mmk_reshape *reshape,
+static struct mmk_vma *needs_cut(const struct mmk_reshape *reshape, struct mmk_vma *vma,
                                  mmk_vaddr_t addr)
 {
-    struct mmk_vma *vma = at(mm, addr);
-
-    if (!vma || mmk_vma_start(vma) >= addr || new_flags(reshape, vma) == mmk_vma_flags(vma))
+    if (!vma || mmk_vma_start(vma) >= addr || mmk_vma_end(vma) <= addr ||
+        new_flags(reshape, vma) == mmk_vma_flags(vma))
         return NULL;
     return vma;
+}
+
+static void find_cuts(struct mmk_mm *mm, struct mmk_reshape *reshape)
+{
+    struct mmk_vma *first = at(mm, reshape->start);
+    struct mmk_vma *last =
+        first && mmk_vma_end(first) >= reshape->end ? first : at(mm, reshape->end);
+
+    reshape->cut[0] = needs_cut(reshape, first, reshape->start);
+    reshape->cut[1] = needs_cut(reshape, last, reshape->end);
 }
 
 /* `lower` and `upper` touch; could they be one with these flags? */
@@ -55,9 +64,9 @@ static bool alike(const struct mmk_vma *lower, uint64_t lower_flags, const struc
  * How many of the cuts only move a border, since what is cut off merges with its neighbour: they
  * need no mapping more. As on Linux, which goes upwards, the neighbour above has not changed yet.
  */
-static unsigned moved_borders(struct mmk_mm *mm, const struct mmk_reshape *reshape,
-                              const struct mmk_vma *first, const struct mmk_vma *last)
+static unsigned moved_borders(struct mmk_mm *mm, const struct mmk_reshape *reshape)
 {
+    const struct mmk_vma *first = reshape->cut[0], *last = reshape->cut[1];
     unsigned moved = 0;
 
     if (first && mmk_vma_end(first) <= reshape->end) {
@@ -76,36 +85,32 @@ static unsigned moved_borders(struct mmk_mm *mm, const struct mmk_reshape *resha
 }
 
 /* Would there be too many mappings with these cuts? */
-static bool too_many(struct mmk_mm *mm, const struct mmk_reshape *reshape,
-                     const struct mmk_vma *first, const struct mmk_vma *last)
+static bool too_many(struct mmk_mm *mm, const struct mmk_reshape *reshape)
 {
-    unsigned cuts = (first ? 1u : 0u) + (last ? 1u : 0u), moved;
+    unsigned cuts = (reshape->cut[0] ? 1u : 0u) + (reshape->cut[1] ? 1u : 0u), moved;
 
     if (mmk_likely(cuts == 0 || mmk_account_ask_maps(mm, cuts)))
         return false;
-    moved = moved_borders(mm, reshape, first, last);
+    moved = moved_borders(mm, reshape);
     return cuts > moved && !mmk_account_ask_maps(mm, cuts - moved);
 }
 
 int mmk_reshape_prepare(struct mmk_mm *mm, struct mmk_reshape *reshape, mmk_vaddr_t start,
                         mmk_vaddr_t end, uint64_t clear, uint64_t set)
 {
-    struct mmk_vma *first, *last;
-
     reshape->start = start;
     reshape->end = end;
     reshape->clear = clear;
     reshape->set = set;
     reshape->spare[0] = reshape->spare[1] = NULL;
-    first = needs_cut(mm, reshape, start);
-    last = needs_cut(mm, reshape, end);
-    if (too_many(mm, reshape, first, last) || mmk_vma_tree_reserve(&mm->vmas, 4, &reshape->reserve))
+    find_cuts(mm, reshape);
+    if (too_many(mm, reshape) || mmk_vma_tree_reserve(&mm->vmas, 4, &reshape->reserve))
         return MMK_ENOMEM;
-    if (first)
-        reshape->spare[0] = mmk_vma_alloc_upper(first, start);
-    if (last)
-        reshape->spare[1] = mmk_vma_alloc_upper(last, end);
-    if ((!first || reshape->spare[0]) && (!last || reshape->spare[1]))
+    if (reshape->cut[0])
+        reshape->spare[0] = mmk_vma_alloc_upper(reshape->cut[0], start);
+    if (reshape->cut[1])
+        reshape->spare[1] = mmk_vma_alloc_upper(reshape->cut[1], end);
+    if ((!reshape->cut[0] || reshape->spare[0]) && (!reshape->cut[1] || reshape->spare[1]))
         return 0;
     mmk_reshape_cancel(reshape);
     return MMK_ENOMEM;
@@ -122,15 +127,15 @@ void mmk_reshape_cancel(struct mmk_reshape *reshape)
 }
 
 /* The upper cut first: the lower one may be in the same VMA. */
-void mmk_reshape_cut(struct mmk_mm *mm, struct mmk_reshape *reshape)
+void mmk_reshape_cut(struct mmk_reshape *reshape)
 {
-    if (reshape->spare[1])
-        mmk_vma_split(at(mm, reshape->end), reshape->end, reshape->spare[1], &reshape->reserve);
-    if (reshape->spare[0]) {
-        struct mmk_vma *vma = at(mm, reshape->start);
+    struct mmk_vma *first = reshape->cut[0];
 
-        mmk_a64_store(&reshape->spare[0]->end, mmk_vma_end(vma), MMK_RELAXED);
-        mmk_vma_split(vma, reshape->start, reshape->spare[0], &reshape->reserve);
+    if (reshape->cut[1])
+        mmk_vma_split(reshape->cut[1], reshape->end, reshape->spare[1], &reshape->reserve);
+    if (first) {
+        mmk_a64_store(&reshape->spare[0]->end, mmk_vma_end(first), MMK_RELAXED);
+        mmk_vma_split(first, reshape->start, reshape->spare[0], &reshape->reserve);
     }
     mmk_vma_tree_unreserve(&reshape->reserve);
 }
@@ -177,7 +182,7 @@ int mmk_reshape(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t 
 
     if (error)
         return error;
-    mmk_reshape_cut(mm, &reshape);
+    mmk_reshape_cut(&reshape);
     for (addr = start; (vma = next_in(mm, addr, end)) != NULL; addr = mmk_vma_end(vma))
         mmk_reshape_set(&reshape, vma);
     mmk_reshape_merge(mm, &reshape);

@@ -3,7 +3,7 @@
  * reshape.h - changing the flags of the VMAs in a range: cut at its ends, set, merged again.
  *
  *     error = mmk_reshape_prepare(mm, &reshape, start, end, clear, set);    may fail
- *     mmk_reshape_cut(mm, &reshape);                                        from here on not
+ *     mmk_reshape_cut(&reshape);                                            from here on not
  *     for each VMA in the range: mmk_reshape_set(&reshape, vma), and what follows from it
  *     mmk_reshape_merge(mm, &reshape);
  *
@@ -17,7 +17,8 @@
 struct mmk_reshape {
     mmk_vaddr_t start, end;
     uint64_t clear, set;      /* MMK_VM_*: a VMA's new flags are (old & ~clear) | set */
-    struct mmk_vma *spare[2]; /* upper parts, for cuts at start and at end */
+    struct mmk_vma *cut[2];   /* to be cut at start and at end; NULL: not; may be the same */
+    struct mmk_vma *spare[2]; /* upper parts, for these cuts */
     struct mmk_vma_tree_reserve reserve;
 };
 
@@ -34,7 +35,7 @@ MMK_MUST_CHECK int mmk_reshape_prepare(struct mmk_mm *mm, struct mmk_reshape *re
 void mmk_reshape_cancel(struct mmk_reshape *reshape);
 
 /* Cuts VMAs that change on one side of start or end only. => nothing has changed since prepare */
-void mmk_reshape_cut(struct mmk_mm *mm, struct mmk_reshape *reshape);
+void mmk_reshape_cut(struct mmk_reshape *reshape);
 
 /* Sets vma's flags. => true: they were different; after cut: vma has no part outside the range */
 bool mmk_reshape_set(const struct mmk_reshape *reshape, struct mmk_vma *vma);
