@@ -145,7 +145,7 @@ static void check_table(struct census *census, struct mmk_page *table, const str
     check_table_fields(census, table, parent, level, base);
     census->tables[level]++;
     entries = mmk_table_entries(table);
-    for (i = 0; i < MMK_PT_ENTRIES; i++) {
+    for (i = 0; i < (parent ? MMK_PT_ENTRIES : mmk_pt_user_entries()); i++) {
         mmk_pte_t pte = mmk_pte_read(&entries[i]);
         mmk_vaddr_t addr = base + i * mmk_pt_entry_span(level);
 

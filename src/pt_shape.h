@@ -55,6 +55,12 @@ MMK_ALWAYS_INLINE unsigned mmk_pt_index(mmk_vaddr_t addr, unsigned level)
     return (unsigned)(addr >> mmk_pt_shift(level)) & (MMK_PT_ENTRIES - 1);
 }
 
+/* How many of a root's entries are the program's: the first; the others may be the kernel's. */
+MMK_ALWAYS_INLINE unsigned mmk_pt_user_entries(void)
+{
+    return mmk_pt_index(MMK_USER_END - 1, MMK_PT_LEVELS - 1) + 1;
+}
+
 /* The first address that the table at `level` on addr's path covers. */
 MMK_ALWAYS_INLINE mmk_vaddr_t mmk_pt_base(mmk_vaddr_t addr, unsigned level)
 {

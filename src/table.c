@@ -31,6 +31,7 @@
 #include "table.h"
 
 #include "core.h"
+#include <mmkit/port/root.h>
 #include <mmkit/stats.h>
 
 /* This CPU's tables that are all zero, ready for use. */
@@ -144,12 +145,30 @@ static void table_free(struct mmk_page *table)
 
 struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm)
 {
-    return table_alloc(mm, MMK_PT_LEVELS - 1);
+    struct mmk_page *root = table_alloc(mm, MMK_PT_LEVELS - 1);
+    const unsigned first = mmk_pt_user_entries();
+
+    if (root && MMK_ROOT_SHARED && first < MMK_PT_ENTRIES)
+        mmk_root_fill((uint64_t *)mmk_page_virt(root), first, MMK_PT_ENTRIES, mmk_page_phys(root));
+    return root;
+}
+
+/* The kernel's half goes, so that the table is all zero for whoever takes it next. */
+static void clear_kernel_half(struct mmk_page *root)
+{
+    const unsigned first = mmk_pt_user_entries();
+    uint64_t *entries = (uint64_t *)mmk_page_virt(root);
+
+    if (!MMK_ROOT_SHARED || first == MMK_PT_ENTRIES)
+        return;
+    mmk_root_release(entries, first, MMK_PT_ENTRIES, mmk_page_phys(root));
+    memset(entries + first, 0, (MMK_PT_ENTRIES - first) * sizeof(*entries));
 }
 
 void mmk_table_free_root(struct mmk_page *root)
 {
     mmk_assert(root->table.live == 0, "T2 an address space that ends has no entries left");
+    clear_kernel_half(root);
     mmk_table_free_rcu(root); /* a lockless reader may still look at it */
 }
 

@@ -43,9 +43,9 @@ MMK_ALWAYS_INLINE bool mmk_chain_reaches(const struct mmk_chain *chain, unsigned
  */
 void mmk_table_unlock_free(struct mmk_page *table, struct mmk_gather *gather);
 
-/* A root table. => NULL: no memory; may sleep */
+/* A root table, the kernel's half filled in. => NULL: no memory; may sleep */
 struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm);
-/* => no CPU can reach it (P17); empty */
+/* => no CPU can reach it (P17); empty but for the kernel's half; may sleep */
 void mmk_table_free_root(struct mmk_page *root);
 
 /*

@@ -15,7 +15,8 @@ extern "C" {
  * Walks all of mm and checks the numbered invariants (docs/DESIGN.md has what each check covers):
  * tables T1 T2 T3, entries R1 F1, counters C1, the VMA tree. Panics naming the first that is
  * broken.
- * => no call on this mm runs at the same time; the root has no entries but mmkit's
+ * => no call on this mm runs at the same time; the kernel's half of the root is not
+ *    looked at
  */
 void mmk_check(struct mmk_mm *mm);
 

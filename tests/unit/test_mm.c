@@ -164,11 +164,96 @@ static void test_misuse(void **state)
     assert_true(expect_panic(init_twice, NULL, "mmk_init() comes first"));
 }
 
+/* ---- the kernel's half of a root: the machine fills it with values that must stay -------------
+ */
+
+static uint64_t *kernel_half(struct mmk_mm *of)
+{
+    return (uint64_t *)of->top + mmk_pt_user_entries();
+}
+
+static unsigned kernel_entries(void)
+{
+    return MMK_PT_ENTRIES - mmk_pt_user_entries();
+}
+
+static void test_kernel_half(void **state)
+{
+    uint64_t before[MMK_PT_ENTRIES];
+    struct mmk_mm *child;
+    unsigned i;
+
+    (void)state;
+    memcpy(before, kernel_half(mm), kernel_entries() * sizeof(before[0]));
+    for (i = 0; i < kernel_entries(); i++)
+        assert_true(before[i] != 0);
+    assert_int_equal(mmk_mmap(mm, MMK_USER_END - PAGE, PAGE, RW, ANON | MMK_MAP_FIXED, NULL, 0),
+                     MMK_USER_END - PAGE); /* the last of the program's entries */
+    store_byte(MMK_USER_END - PAGE, 1);
+    assert_int_equal(mmk_fork(mm, &child), 0);
+    assert_int_equal(mmk_madvise(mm, MMK_USER_END - PAGE, PAGE, MMK_MADV_DONTNEED), 0);
+    expect_load(MMK_USER_END, MMK_FAULT_SEGV_MAPERR);
+    mmk_check(mm);
+    mmk_check_address(mm, MMK_USER_END - 1);
+    mmk_check_address(mm, UINT64_MAX);
+    assert_int_equal(mmk_munmap(mm, 0, MMK_USER_END), 0);
+    expect_tables(mm, 0, 0, 0);
+    assert_memory_equal(kernel_half(mm), before, kernel_entries() * sizeof(before[0]));
+    for (i = 0; i < kernel_entries(); i++)
+        assert_true(kernel_half(child)[i] != 0);
+    put_mm(child);
+}
+
+/* A root that has been used is as good as any table, and any table as a root. */
+static void test_kernel_half_reused(void **state)
+{
+    struct mmk_mm *other;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 40; i++) {
+        other = new_mm();
+        put_mm(other);
+        mmk_host_rcu_barrier();
+        map_at(0, 1, RW, ANON);
+        store_byte(BASE, 1);
+        mmk_check(mm);
+        assert_int_equal(mmk_munmap(mm, BASE, PAGE), 0);
+    }
+}
+
+static void touch_kernel_half(void *argument)
+{
+    struct mmk_mm *other = new_mm();
+
+    (void)argument;
+    kernel_half(other)[kernel_entries() - 1]++;
+    mmk_mm_put(other);
+}
+
+/* That the tests would notice. */
+static void test_kernel_half_touched(void **state)
+{
+    (void)state;
+    if (kernel_entries() == 0)
+        skip();
+    assert_true(expect_panic(touch_kernel_half, NULL, "the kernel's half of a root is left alone"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_first),     TEST(test_users), TEST(test_ids),         TEST(test_many),
-        TEST(test_placement), TEST(test_stats), TEST(test_cpu_offline), TEST(test_misuse),
+        TEST(test_first),
+        TEST(test_users),
+        TEST(test_ids),
+        TEST(test_many),
+        TEST(test_placement),
+        TEST(test_stats),
+        TEST(test_cpu_offline),
+        TEST(test_misuse),
+        TEST(test_kernel_half),
+        TEST(test_kernel_half_reused),
+        TEST(test_kernel_half_touched),
     };
 
     return cmocka_run_group_tests_name("mm", tests, NULL, NULL);

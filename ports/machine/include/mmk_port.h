@@ -15,6 +15,7 @@
 #define MMK_PORT_TLB       "machine_tlb.h"
 #define MMK_PORT_INJECT    "machine_inject.h"
 #define MMK_PORT_USER      "machine_user.h"
+#define MMK_PORT_ROOT      "machine_root.h"
 
 #ifndef MACHINE_NO_LOCK_CHECK /* for benchmarks: no checks of lock order and context */
 #define MMK_PORT_LOCK_NOTE "machine_lock_note.h"
