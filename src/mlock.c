@@ -33,7 +33,7 @@ static int set_flags(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint
     error = mmk_reshape_prepare(mm, &reshape, start, end, MMK_VM_LOCK, set);
     if (error)
         return error;
-    mmk_reshape_cut(mm, &reshape);
+    mmk_reshape_cut(&reshape);
     vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
     while (vma && mmk_vma_start(vma) < end) {
         if (may_be_locked(vma))
