@@ -222,6 +222,34 @@ static void test_locked(void **state)
     set_locked(a, 4, false);
 }
 
+/* The kernel's accesses and what asks about pages meet guards, too. */
+static void test_elsewhere(void **state)
+{
+    mmk_vaddr_t a = map_at(0, 4, RW, ANON), b = map_at(4, 4, RW, SHARED_ANON);
+    uint8_t resident[4], bytes[2 * PAGE];
+
+    (void)state;
+    fill(a, 8, 1);
+    assert_int_equal(install(a + PAGE, 1), 0);
+    assert_int_equal(install(b + PAGE, 1), 0);
+    assert_int_equal(mmk_mincore(mm, a, 4 * PAGE, resident), 0);
+    assert_memory_equal(resident, ((uint8_t[]){1, 0, 1, 1}), 4);
+    assert_int_equal(mmk_mincore(mm, b, 4 * PAGE, resident), 0);
+    assert_memory_equal(resident, ((uint8_t[]){1, 1, 1, 1}), 4); /* in the object */
+    assert_int_equal(advise(a, 4, MMK_MADV_POPULATE_READ), MMK_EFAULT);
+    assert_int_equal(advise(a, 4, MMK_MADV_POPULATE_WRITE), MMK_EFAULT);
+    assert_int_equal(advise(a, 4, MMK_MADV_WILLNEED), 0);
+    assert_int_equal(mmk_copy_from_user(mm, bytes, a, 2 * PAGE), PAGE);
+    assert_int_equal(mmk_copy_to_user(mm, a + PAGE, bytes, 10), 10);
+    assert_int_equal(mmk_mm_read(mm, a + 2 * PAGE, bytes, 2 * PAGE, MMK_MM_ALLOWED), 2 * PAGE);
+    assert_int_equal(mmk_mm_write(mm, a + PAGE - 5, bytes, 10, MMK_MM_ALLOWED), 5);
+    assert_int_equal(mmk_mprotect(mm, a, 4 * PAGE, MMK_PROT_NONE), 0);
+    assert_int_equal(mmk_mm_read(mm, a, bytes, 2 * PAGE, MMK_MM_FORCE), PAGE);
+    assert_int_equal(mmk_mm_write(mm, a + PAGE, bytes, 10, MMK_MM_FORCE), 0);
+    assert_int_equal(mmk_mprotect(mm, a, 4 * PAGE, RW), 0);
+    expect_guards(a + PAGE, 1);
+}
+
 /* ---- tables and flushes ------------------------------------------------------------------------
  */
 
@@ -554,12 +582,15 @@ static void test_race_shared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_access),    TEST(test_protection),  TEST(test_kept),
-        TEST(test_gone),      TEST(test_objects),     TEST(test_holes),
-        TEST(test_locked),    TEST(test_tables),      TEST(test_edges),
-        TEST(test_one_flush), TEST(test_no_table),    TEST(test_no_room),
-        TEST(test_fork),      TEST(test_fork_merged), TEST(test_merged_by_placing),
-        TEST(test_race_anon), TEST(test_race_shared),
+        TEST(test_access),      TEST(test_protection),
+        TEST(test_kept),        TEST(test_gone),
+        TEST(test_objects),     TEST(test_holes),
+        TEST(test_locked),      TEST(test_elsewhere),
+        TEST(test_tables),      TEST(test_edges),
+        TEST(test_one_flush),   TEST(test_no_table),
+        TEST(test_no_room),     TEST(test_fork),
+        TEST(test_fork_merged), TEST(test_merged_by_placing),
+        TEST(test_race_anon),   TEST(test_race_shared),
     };
 
     return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
