@@ -121,14 +121,13 @@ static void check_leaf(struct census *census, mmk_pte_t pte, mmk_vaddr_t addr)
 
 /* The table's own fields. `parent` is the entry that links it; NULL: it is the root. */
 static void check_table_fields(const struct census *census, struct mmk_page *table,
-                               const struct mmk_a64 *parent, unsigned level, mmk_vaddr_t base)
+                               const struct mmk_a64 *parent, unsigned level)
 {
     mmk_assert(table && mmk_page_type(table) == MMK_PAGE_TABLE, "T1 an upper entry links a table");
     mmk_assert(!table->table.dead, "T1 a linked table is not dead");
     mmk_assert(mmk_aptr_load(&table->table.parent, MMK_RELAXED) == parent,
                "T1 a table knows the entry that links it");
-    mmk_assert(table->table.level == level && table->table.base == base,
-               "T1 a table knows its place");
+    mmk_assert(table->table.level == level, "T1 a table knows its level");
     mmk_assert(table->table.mm == census->mm, "T1 a table knows its address space");
     mmk_assert(mmk_page_refs(table) == 1, "F1 a table has one reference");
     mmk_assert(!mmk_spin_is_locked(&table->table.lock), "a quiet table is not locked");
@@ -142,7 +141,7 @@ static void check_table(struct census *census, struct mmk_page *table, const str
     uint32_t live = 0;
     unsigned i;
 
-    check_table_fields(census, table, parent, level, base);
+    check_table_fields(census, table, parent, level);
     census->tables[level]++;
     entries = mmk_table_entries(table);
     for (i = 0; i < (parent ? MMK_PT_ENTRIES : mmk_pt_user_entries()); i++) {

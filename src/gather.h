@@ -82,13 +82,16 @@ MMK_ALWAYS_INLINE void mmk_gather_page(struct mmk_gather *gather, struct mmk_pag
         mmk_gather_page_slow(gather, value);
 }
 
-/* Hands over an unlinked table. => its lock just dropped; nobody can find it but old readers */
-MMK_ALWAYS_INLINE void mmk_gather_table(struct mmk_gather *gather, struct mmk_page *table)
+/*
+ * Hands over an unlinked table, which covered addresses from `base`.
+ * => its lock just dropped; nobody can find it but old readers
+ */
+MMK_ALWAYS_INLINE void mmk_gather_table(struct mmk_gather *gather, struct mmk_page *table,
+                                        mmk_vaddr_t base)
 {
     table->table.next_dead = gather->dead;
     gather->dead = table;
-    mmk_gather_range(gather, table->table.base,
-                     table->table.base + mmk_pt_table_span(table->table.level));
+    mmk_gather_range(gather, base, base + mmk_pt_table_span(table->table.level));
 }
 
 uint64_t mmk_gather_early_count(void);

@@ -49,8 +49,8 @@ struct mmk_list {
 };
 
 struct mmk_page {
-    struct mmk_a32 flags; /* a */
-    struct mmk_a32 refs;  /* a */
+    _Alignas(64) struct mmk_a32 flags; /* a. A cache line: no descriptor shares one */
+    struct mmk_a32 refs;               /* a */
     union {
         struct {
             struct mmk_list link; /* F, or the CPU whose cache it is in */
@@ -71,7 +71,6 @@ struct mmk_page {
             uint32_t dead;          /* P: unlinked for good */
             struct mmk_aptr parent; /* P: the entry that links it; root: NULL */
             struct mmk_mm *mm;      /* c */
-            mmk_vaddr_t base;       /* c: first address that it covers */
             union {
                 struct mmk_page *next_dead; /* o: in a gather's list */
                 struct mmk_rcu_head rcu;    /* o: waiting for a grace period */
@@ -87,7 +86,7 @@ struct mmk_page {
     };
 };
 
-_Static_assert(sizeof(struct mmk_page) <= 64, "a descriptor is at most 64 bytes");
+_Static_assert(sizeof(struct mmk_page) == 64, "a descriptor is 64 bytes");
 
 MMK_ALWAYS_INLINE enum mmk_page_type mmk_page_type(const struct mmk_page *page)
 {

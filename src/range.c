@@ -29,7 +29,7 @@ static mmk_vaddr_t step(struct mmk_gather *gather, mmk_vaddr_t addr, mmk_vaddr_t
         addr = visit(&walk, table_end, arg);
     else
         addr = mmk_walk_next_path(&walk, table_end);
-    mmk_table_unlock_free(walk.table, gather);
+    mmk_table_unlock_free(&walk, gather);
     return addr;
 }
 

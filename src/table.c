@@ -25,6 +25,10 @@
  * are dropped and taken in order, with everything checked again. The parent may have become
  * empty by that, and is treated likewise.
  *
+ * A table does not know its address: a mover relinks an upper table without touching those below.
+ * Who frees one comes from a walk, which knows. This holds as nobody moves a table while another
+ * may take entries out of it (move.c).
+ *
  * Rejected: counting references of walkers (one atomic operation a walk, on a line that every
  * fault in 2 MiB shares); locking top down (every zap would take the upper lock).
  */
@@ -132,7 +136,6 @@ static struct mmk_page *table_alloc(struct mmk_mm *mm, unsigned level)
     table->table.dead = 0;
     mmk_aptr_store(&table->table.parent, NULL, MMK_RELAXED);
     table->table.mm = mm;
-    table->table.base = 0;
     return table;
 }
 
@@ -215,11 +218,9 @@ void mmk_chain_discard(struct mmk_chain *chain)
             table_free(chain->table[level]);
 }
 
-/* `entry`, in table `in`, links `table` for addr. => entry is none; `in` is locked or private */
-static void link_table(struct mmk_page *in, struct mmk_a64 *entry, struct mmk_page *table,
-                       mmk_vaddr_t addr)
+/* `entry`, in table `in`, links `table`. => entry is none; `in` is locked or private */
+static void link_table(struct mmk_page *in, struct mmk_a64 *entry, struct mmk_page *table)
 {
-    table->table.base = mmk_pt_base(addr, table->table.level);
     mmk_aptr_store(&table->table.parent, entry, MMK_RELAXED);
     in->table.live++;
     mmk_mm_count_table(table->table.mm, table->table.level, 1);
@@ -237,11 +238,10 @@ void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
         struct mmk_page *upper = chain->table[level];
 
         chain->table[level] = NULL;
-        link_table(upper, &mmk_table_entries(upper)[mmk_pt_index(walk->addr, level)], table,
-                   walk->addr);
+        link_table(upper, &mmk_table_entries(upper)[mmk_pt_index(walk->addr, level)], table);
         table = upper;
     }
-    link_table(walk->table, walk->entry, table, walk->addr);
+    link_table(walk->table, walk->entry, table);
 }
 
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
@@ -261,10 +261,11 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
 
 /* --- freeing --------------------------------------------------------------------------------- */
 
-/* By the policy, may this table, now without entries, be freed? */
-static bool policy_frees(const struct mmk_page *table, const struct mmk_gather *gather)
+/* By the policy, may this table, on addr's path and now without entries, be freed? */
+static bool policy_frees(const struct mmk_page *table, mmk_vaddr_t addr,
+                         const struct mmk_gather *gather)
 {
-    mmk_vaddr_t base = table->table.base;
+    mmk_vaddr_t base = mmk_pt_base(addr, table->table.level);
     bool inside =
         gather->low <= base && base + mmk_pt_table_span(table->table.level) - 1 <= gather->high - 1;
 
@@ -316,7 +317,8 @@ static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_o
 }
 
 /* T1: unlinks an empty table. => both locks held; the table's is dropped */
-static void unlink_table(struct mmk_page *parent, struct mmk_page *table, struct mmk_gather *gather)
+static void unlink_table(struct mmk_page *parent, struct mmk_page *table, mmk_vaddr_t addr,
+                         struct mmk_gather *gather)
 {
     struct mmk_a64 *entry = (struct mmk_a64 *)mmk_aptr_load(&table->table.parent, MMK_RELAXED);
 
@@ -325,23 +327,25 @@ static void unlink_table(struct mmk_page *parent, struct mmk_page *table, struct
     table->table.dead = 1;
     mmk_mm_count_table(table->table.mm, table->table.level, -1);
     mmk_table_unlock(table);
-    mmk_gather_table(gather, table);
+    mmk_gather_table(gather, table, mmk_pt_base(addr, table->table.level));
 }
 
-void mmk_table_unlock_free(struct mmk_page *table, struct mmk_gather *gather)
+void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gather)
 {
+    struct mmk_page *table = walk->table;
+
     for (;;) {
         struct mmk_a64 *entry = (struct mmk_a64 *)mmk_aptr_load(&table->table.parent, MMK_RELAXED);
         struct mmk_page *parent;
 
-        if (table->table.live != 0 || !entry || !policy_frees(table, gather)) {
+        if (table->table.live != 0 || !entry || !policy_frees(table, walk->addr, gather)) {
             mmk_table_unlock(table);
             return;
         }
         parent = mmk_virt_to_page(entry);
         if (!mmk_table_trylock(parent) && !lock_parent_first(table, &parent))
             return;
-        unlink_table(parent, table, gather);
+        unlink_table(parent, table, walk->addr, gather);
         table = parent;
     }
 }

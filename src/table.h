@@ -37,11 +37,11 @@ MMK_ALWAYS_INLINE bool mmk_chain_reaches(const struct mmk_chain *chain, unsigned
 }
 
 /*
- * Drops the lock that mmk_walk_lock() or a zap holds, and frees the table if its last entry is
- * gone, and with it each parent whose last entry that was.
- * => inside the RCU read section in which it was found
+ * Drops the lock of walk's table, and frees the table if its last entry is gone, and with it each
+ * parent whose last entry that was.
+ * => walk locked, inside the RCU read section in which it was made
  */
-void mmk_table_unlock_free(struct mmk_page *table, struct mmk_gather *gather);
+void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gather);
 
 /* A root table, the kernel's half filled in. => NULL: no memory; may sleep */
 struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm);

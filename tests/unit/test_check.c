@@ -96,11 +96,6 @@ static void wrong_level(void)
     leaf_table(anon)->table.level = 1;
 }
 
-static void wrong_base(void)
-{
-    leaf_table(anon)->table.base += PAGE;
-}
-
 static void wrong_mm(void)
 {
     leaf_table(anon)->table.mm = NULL;
@@ -372,8 +367,7 @@ static const struct {
     {entry_lost, "T2 live equals"},
     {dead_but_linked, "T1 a linked table is not dead"},
     {wrong_parent, "T1 a table knows the entry"},
-    {wrong_level, "T1 a table knows its place"},
-    {wrong_base, "T1 a table knows its place"},
+    {wrong_level, "T1 a table knows its level"},
     {wrong_mm, "T1 a table knows its address space"},
     {table_referenced, "F1 a table has one reference"},
     {table_locked, "a quiet table is not locked"},

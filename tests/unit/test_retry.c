@@ -111,7 +111,7 @@ static void free_table(unsigned cpu, void *unused)
     mmk_pte_take(walk.entry);
     walk.table->table.live--;
     mmk_gather_range(&gather, base, base + PAGE);
-    mmk_table_unlock_free(walk.table, &gather);
+    mmk_table_unlock_free(&walk, &gather);
     mmk_rcu_read_unlock();
     mmk_gather_finish(&gather);
 }
