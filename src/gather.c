@@ -107,7 +107,7 @@ static void free_tables(struct mmk_gather *gather)
     struct mmk_page *table, *next;
 
     for (table = gather->dead; table; table = next) {
-        next = table->table.next_dead;
+        next = table->table.next;
         mmk_table_free_rcu(table);
     }
 }
@@ -127,6 +127,12 @@ static void flush_and_free(struct mmk_gather *gather)
     free_pages(gather);
     free_tables(gather);
     reset(gather);
+}
+
+void mmk_gather_flush(struct mmk_gather *gather)
+{
+    if (gather->start < gather->end)
+        flush_and_free(gather);
 }
 
 void mmk_gather_finish(struct mmk_gather *gather)

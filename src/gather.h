@@ -48,6 +48,9 @@ void mmk_gather_begin(struct mmk_gather *gather, struct mmk_mm *mm, enum mmk_gat
 /* Flushes what must be, frees what may be. => table locks are not held; RCU not needed */
 void mmk_gather_finish(struct mmk_gather *gather);
 
+/* The same in mid-operation, if there is anything to flush: where one change must be over. */
+void mmk_gather_flush(struct mmk_gather *gather);
+
 /* The same in mid-operation, when mmk_gather_room() has said no. */
 void mmk_gather_flush_early(struct mmk_gather *gather);
 
@@ -89,7 +92,7 @@ MMK_ALWAYS_INLINE void mmk_gather_page(struct mmk_gather *gather, struct mmk_pag
 MMK_ALWAYS_INLINE void mmk_gather_table(struct mmk_gather *gather, struct mmk_page *table,
                                         mmk_vaddr_t base)
 {
-    table->table.next_dead = gather->dead;
+    table->table.next = gather->dead;
     gather->dead = table;
     mmk_gather_range(gather, base, base + mmk_pt_table_span(table->table.level));
 }

@@ -213,12 +213,13 @@ static int choose_address(const struct mmk_mm *mm, struct mapping *map)
     return MMK_ENOMEM;
 }
 
-/* => mmap lock held */
-static bool overlaps(const struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+int mmk_map_place(const struct mmk_mm *mm, mmk_vaddr_t *addr, uint64_t length)
 {
-    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+    struct mapping map = {.addr = *addr, .length = length};
+    int error = choose_address(mm, &map);
 
-    return vma && mmk_vma_start(vma) < end;
+    *addr = map.addr;
+    return error;
 }
 
 static int check_fixed(const struct mmk_mm *mm, const struct mapping *map)
@@ -229,7 +230,8 @@ static int check_fixed(const struct mmk_mm *mm, const struct mapping *map)
         return MMK_EINVAL;
     if (map->addr < mmk_config.mmap_min_addr)
         return MMK_EPERM;
-    if ((map->flags & MMK_MAP_FIXED_NOREPLACE) && overlaps(mm, map->addr, map->addr + map->length))
+    if ((map->flags & MMK_MAP_FIXED_NOREPLACE) &&
+        mmk_map_overlaps(mm, map->addr, map->addr + map->length))
         return MMK_EEXIST;
     return 0;
 }
@@ -264,7 +266,7 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map)
 {
     struct mmk_vma_tree_reserve reserve;
     struct mmk_unmap unmap = {.gone = {0}};
-    bool replaces = overlaps(mm, map->addr, map->addr + map->length);
+    bool replaces = mmk_map_overlaps(mm, map->addr, map->addr + map->length);
     struct mmk_vma *vma = alloc_vma(mm, map);
     int error = 0;
 
@@ -450,16 +452,9 @@ static int grow_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to)
 /* => as grow_brk() */
 static int shrink_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to)
 {
-    struct mmk_unmap unmap;
-    int error;
-
-    if (!overlaps(mm, from, to))
+    if (!mmk_map_overlaps(mm, from, to))
         return MMK_EINVAL; /* as Linux: the program has unmapped it by itself */
-    error = mmk_unmap_prepare(mm, &unmap, from, to);
-
-    if (!error)
-        unmap_now(mm, &unmap);
-    return error;
+    return mmk_unmap_locked(mm, from, to);
 }
 
 /* => mmap lock held for writing */

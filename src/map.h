@@ -32,6 +32,16 @@ void mmk_unmap_zap(struct mmk_mm *mm, struct mmk_unmap *unmap);
 void mmk_unmap_finish(struct mmk_unmap *unmap);
 void mmk_unmap_cancel(struct mmk_unmap *unmap); /* instead of the last three */
 
+/* Something else was unmapped between prepare and detach: what this one cuts may be less now. */
+void mmk_unmap_renew(struct mmk_mm *mm, struct mmk_unmap *unmap);
+
+/*
+ * All of it. => as prepare, 0 where nothing is mapped; start < end <= MMK_USER_END
+ * => mmap lock held for writing; _and_unlock: let go of, before the zap turned into one for reading
+ */
+MMK_MUST_CHECK int mmk_unmap_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+MMK_MUST_CHECK int mmk_unmap_and_unlock(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+
 /*
  * Splits vma at addr, inside it; `upper`, allocated as a copy of vma, becomes the part above.
  * => mmap lock held for writing; two changes of the reserve
@@ -54,6 +64,22 @@ void mmk_vma_merge_at(struct mmk_mm *mm, mmk_vaddr_t addr);
  * => its range is free; mmap lock held for writing; two changes of the reserve
  */
 void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_reserve *reserve);
+
+/*
+ * vma grows upwards to `end`, into a range that is free, and is merged with what it touches then.
+ * => mmap lock held for writing; may sleep
+ */
+void mmk_vma_grow(struct mmk_vma *vma, mmk_vaddr_t end);
+
+/*
+ * Where a mapping of `length` bytes goes: at *addr, a hint, if that is free, else in the highest
+ * gap that fits.
+ * => 0 with *addr set, or MMK_ENOMEM: no gap; mmap lock held
+ */
+MMK_MUST_CHECK int mmk_map_place(const struct mmk_mm *mm, mmk_vaddr_t *addr, uint64_t length);
+
+/* Is anything mapped in [start, end)? => mmap lock held */
+bool mmk_map_overlaps(const struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
 
 /*
  * addr lies below a mapping that grows down: extends it to addr if limit and gap allow.

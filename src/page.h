@@ -72,8 +72,8 @@ struct mmk_page {
             struct mmk_aptr parent; /* P: the entry that links it; root: NULL */
             struct mmk_mm *mm;      /* c */
             union {
-                struct mmk_page *next_dead; /* o: in a gather's list */
-                struct mmk_rcu_head rcu;    /* o: waiting for a grace period */
+                struct mmk_page *next;   /* o: in a gather's list, or a pool's */
+                struct mmk_rcu_head rcu; /* o: waiting for a grace period */
             };
         } table;
 

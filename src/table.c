@@ -4,9 +4,10 @@
  *
  *              alloc                 walk_link, walk_set            unlock_free
  *   (stock) ----------> PRIVATE --------------------------> LINKED -------------> DEAD
- *      ^                   |  chain_discard                                        |  flushed by
- *      +-------------------+                                                       v  its gather
- *      +------------------------------- grace period ---------------------------- WAITING
+ *      ^                   |  chain_discard                 |    ^                 |  flushed by
+ *      +-------------------+                                +----+                 v  its gather
+ *      |                                                 walk_relink            WAITING
+ *      +------------------------------- grace period ------------------------------+
  *
  * T1 A table is linked from its parent exactly while it is not dead.
  * T2 `live` equals the table's entries that are not none.
@@ -218,30 +219,95 @@ void mmk_chain_discard(struct mmk_chain *chain)
             table_free(chain->table[level]);
 }
 
+int mmk_pool_add(struct mmk_table_pool *pool, struct mmk_mm *mm, unsigned level)
+{
+    struct mmk_page *table = table_alloc(mm, level);
+
+    if (!table)
+        return MMK_ENOMEM;
+    table->table.next = pool->first[level];
+    pool->first[level] = table;
+    return 0;
+}
+
+static struct mmk_page *pool_take(struct mmk_table_pool *pool, unsigned level)
+{
+    struct mmk_page *table = pool->first[level];
+
+    if (table)
+        pool->first[level] = table->table.next;
+    return table;
+}
+
+void mmk_chain_refill(struct mmk_chain *chain, struct mmk_table_pool *pool)
+{
+    unsigned level;
+
+    for (level = 0; level < MMK_PT_LEVELS - 1; level++)
+        if (!chain->table[level])
+            chain->table[level] = pool_take(pool, level);
+}
+
+void mmk_pool_discard(struct mmk_table_pool *pool)
+{
+    struct mmk_page *table;
+    unsigned level;
+
+    for (level = 0; level < MMK_PT_LEVELS - 1; level++)
+        while ((table = pool_take(pool, level)) != NULL)
+            table_free(table);
+}
+
 /* `entry`, in table `in`, links `table`. => entry is none; `in` is locked or private */
 static void link_table(struct mmk_page *in, struct mmk_a64 *entry, struct mmk_page *table)
 {
     mmk_aptr_store(&table->table.parent, entry, MMK_RELAXED);
     in->table.live++;
-    mmk_mm_count_table(table->table.mm, table->table.level, 1);
     mmk_pte_set(entry, mmk_pte_link(mmk_page_to_pfn(table)));
 }
 
-/* Lowest first, so that the last store publishes a path that is complete. */
-void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
+/* The chain's table for `level` is going to be linked. */
+static struct mmk_page *chain_take(struct mmk_chain *chain, unsigned level)
 {
-    struct mmk_page *table = chain->table[0];
+    struct mmk_page *table = chain->table[level];
+
+    chain->table[level] = NULL;
+    mmk_mm_count_table(table->table.mm, level, 1);
+    return table;
+}
+
+/*
+ * Links `table` below walk's entry. Lowest first, so that the last store publishes a path that is
+ * complete.
+ */
+static void link_path(struct mmk_walk *walk, struct mmk_chain *chain, struct mmk_page *table)
+{
     unsigned level;
 
-    chain->table[0] = NULL;
-    for (level = 1; level < walk->level; level++) {
-        struct mmk_page *upper = chain->table[level];
+    for (level = table->table.level + 1; level < walk->level; level++) {
+        struct mmk_page *upper = chain_take(chain, level);
 
-        chain->table[level] = NULL;
         link_table(upper, &mmk_table_entries(upper)[mmk_pt_index(walk->addr, level)], table);
         table = upper;
     }
     link_table(walk->table, walk->entry, table);
+}
+
+void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
+{
+    link_path(walk, chain, chain_take(chain, 0));
+}
+
+/* P6: with both parents and the table itself locked. */
+void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chain *chain)
+{
+    struct mmk_page *table = mmk_pte_table(mmk_pte_read(from->entry));
+
+    mmk_table_lock(table);
+    mmk_pte_take(from->entry);
+    from->table->table.live--;
+    link_path(to, chain, table);
+    mmk_table_unlock(table);
 }
 
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)

@@ -36,6 +36,19 @@ MMK_ALWAYS_INLINE bool mmk_chain_reaches(const struct mmk_chain *chain, unsigned
     return true;
 }
 
+/* Tables of every level, for an operation that may not run out of them half-way. */
+struct mmk_table_pool {
+    struct mmk_page *first[MMK_PT_LEVELS - 1]; /* linked by table.next */
+};
+
+MMK_ALWAYS_INLINE void mmk_pool_init(struct mmk_table_pool *pool)
+{
+    unsigned level;
+
+    for (level = 0; level < MMK_PT_LEVELS - 1; level++)
+        pool->first[level] = NULL;
+}
+
 /*
  * Drops the lock of walk's table, and frees the table if its last entry is gone, and with it each
  * parent whose last entry that was.
@@ -57,6 +70,12 @@ MMK_MUST_CHECK int mmk_chain_prepare(struct mmk_chain *chain, struct mmk_mm *mm,
 /* Frees what was not used. */
 void mmk_chain_discard(struct mmk_chain *chain);
 
+/* One more table for `level`. => 0 or MMK_ENOMEM; may sleep */
+MMK_MUST_CHECK int mmk_pool_add(struct mmk_table_pool *pool, struct mmk_mm *mm, unsigned level);
+/* Gives `chain` what it lacks and the pool has. */
+void mmk_chain_refill(struct mmk_chain *chain, struct mmk_table_pool *pool);
+void mmk_pool_discard(struct mmk_table_pool *pool);
+
 /*
  * Links the chain's leaf table, filled, below walk's entry, which is none, with the tables in
  * between; published by one store. They leave the chain.
@@ -70,6 +89,16 @@ void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain);
  * => walk locked; chain reaches from its level
  */
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte);
+
+/*
+ * Takes the table that from's entry links, with all that is below it, and links it below to's
+ * entry instead, which is none. Missing tables in between come from `chain`. What was cached by
+ * way of from's entry is the caller's to flush, and from's table may be empty now.
+ * => both walks locked, `from` at a level above 0, `to` at that level or one above; chain has a
+ *    table for each level from from's up to, but without, to's; nobody else takes entries out of
+ *    what moves (move.c)
+ */
+void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chain *chain);
 
 /* Under this policy, is a table without entries copied by fork? */
 bool mmk_table_fork_copies_empty(void);

@@ -143,25 +143,50 @@ void mmk_unmap_finish(struct mmk_unmap *unmap)
     mmk_vma_tree_unreserve(&unmap->reserve);
 }
 
-static bool anything_mapped(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+void mmk_unmap_renew(struct mmk_mm *mm, struct mmk_unmap *unmap)
+{
+    const struct mmk_vma *head = straddles(mm, unmap->start);
+
+    if (!unmap->spare)
+        return;
+    if (head && mmk_vma_end(head) > unmap->end) {
+        mmk_a64_store(&unmap->spare->end, mmk_vma_end(head), MMK_RELAXED);
+        return;
+    }
+    mmk_vma_free(unmap->spare);
+    unmap->spare = NULL;
+}
+
+bool mmk_map_overlaps(const struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
 {
     const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
 
     return vma && mmk_vma_start(vma) < end;
 }
 
-int mmk_munmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length)
+int mmk_unmap_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
 {
-    mmk_vaddr_t end = addr + mmk_page_up(length);
+    struct mmk_unmap unmap;
+    int error;
+
+    if (!mmk_map_overlaps(mm, start, end))
+        return 0;
+    error = mmk_unmap_prepare(mm, &unmap, start, end);
+    if (error)
+        return error;
+    mmk_unmap_detach(mm, &unmap);
+    mmk_unmap_zap(mm, &unmap);
+    mmk_unmap_finish(&unmap);
+    return 0;
+}
+
+int mmk_unmap_and_unlock(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+{
     struct mmk_unmap unmap;
     int error = 0;
 
-    if ((addr & ~MMK_PAGE_MASK) || addr > MMK_USER_END || length > MMK_USER_END - addr ||
-        length == 0)
-        return MMK_EINVAL;
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    if (!anything_mapped(mm, addr, end) ||
-        (error = mmk_unmap_prepare(mm, &unmap, addr, end)) != 0) {
+    if (!mmk_map_overlaps(mm, start, end) ||
+        (error = mmk_unmap_prepare(mm, &unmap, start, end)) != 0) {
         mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
         return error;
     }
@@ -172,4 +197,15 @@ int mmk_munmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length)
     mmk_unmap_finish(&unmap);
     mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return 0;
+}
+
+int mmk_munmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length)
+{
+    mmk_vaddr_t end = addr + mmk_page_up(length);
+
+    if ((addr & ~MMK_PAGE_MASK) || addr > MMK_USER_END || length > MMK_USER_END - addr ||
+        length == 0)
+        return MMK_EINVAL;
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return mmk_unmap_and_unlock(mm, addr, end);
 }

@@ -110,6 +110,16 @@ void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_r
     }
 }
 
+void mmk_vma_grow(struct mmk_vma *vma, mmk_vaddr_t end)
+{
+    struct mmk_mm *mm = vma->mm;
+
+    mmk_account_come(mm, mmk_vma_flags(vma), end - mmk_vma_end(vma));
+    mmk_vma_tree_resize(&mm->vmas, vma, mmk_vma_start(vma), end, NULL);
+    mmk_vma_relink_object(vma);
+    mmk_vma_merge_at(mm, end);
+}
+
 /* Whether a mapping that grows down may start at `start`. => mmap lock held for writing */
 static bool may_grow_to(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t start)
 {

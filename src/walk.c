@@ -27,6 +27,38 @@ void mmk_walk_lock(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk)
     }
 }
 
+void mmk_walk_to_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned lowest, struct mmk_walk *walk)
+{
+    struct mmk_a64 *entry = &mm->top[mmk_pt_index(addr, MMK_PT_LEVELS - 1)], *parent = NULL;
+    unsigned level = MMK_PT_LEVELS - 1;
+
+    while (level > lowest) {
+        mmk_pte_t pte = mmk_pte_read(entry);
+
+        if (mmk_pte_none(pte))
+            break;
+        parent = entry;
+        entry = &mmk_pte_entries(pte)[mmk_pt_index(addr, --level)];
+    }
+    walk->mm = mm;
+    walk->addr = addr;
+    walk->table = parent ? mmk_virt_to_page(entry) : mm->root;
+    walk->entry = entry;
+    walk->parent = parent;
+    walk->level = level;
+}
+
+void mmk_walk_to_lock(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned lowest, struct mmk_walk *walk)
+{
+    for (;;) {
+        mmk_walk_to_rcu(mm, addr, lowest, walk);
+        mmk_table_lock(walk->table);
+        if (mmk_likely(mmk_walk_holds(walk, lowest)))
+            return;
+        mmk_table_unlock(walk->table);
+    }
+}
+
 mmk_vaddr_t mmk_walk_next_path(const struct mmk_walk *walk, mmk_vaddr_t end)
 {
     struct mmk_a64 *entry = walk->entry;

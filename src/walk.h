@@ -85,14 +85,28 @@ MMK_ALWAYS_INLINE void mmk_walk_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, struct 
  */
 void mmk_walk_lock(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk);
 
+/*
+ * The same two, but going no further down than the table at `lowest`: walk's entry is one of that
+ * level, or none and of a higher one.
+ */
+void mmk_walk_to_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned lowest, struct mmk_walk *walk);
+void mmk_walk_to_lock(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned lowest, struct mmk_walk *walk);
+
+/* Is a walk of mmk_walk_to_rcu() still true, now that its table is locked? */
+MMK_ALWAYS_INLINE bool mmk_walk_holds(const struct mmk_walk *walk, unsigned lowest)
+{
+    return mmk_table_linked_at(walk->table, walk->parent) &&
+           (walk->level == lowest || mmk_pte_none(mmk_pte_read(walk->entry)));
+}
+
 MMK_ALWAYS_INLINE void mmk_walk_unlock(struct mmk_walk *walk)
 {
     mmk_table_unlock(walk->table);
 }
 
 /*
- * From a walk that ended above the leaf level: the next address below `end`, inside walk's table,
- * that has a path further down; `end` or above: none.
+ * From a walk whose entry, above the leaf level, is none: the next address below `end`, inside
+ * walk's table, that has a path further down; `end` or above: none.
  * => walk locked
  */
 mmk_vaddr_t mmk_walk_next_path(const struct mmk_walk *walk, mmk_vaddr_t end);

@@ -48,6 +48,11 @@ struct mmk_mm;
 #define MMK_MAP_SYNC            0x80000 /* no file can: MMK_EOPNOTSUPP; else ignored */
 #define MMK_MAP_FIXED_NOREPLACE 0x100000
 
+/* Flags of mmk_mremap(). */
+#define MMK_MREMAP_MAYMOVE   1u
+#define MMK_MREMAP_FIXED     2u
+#define MMK_MREMAP_DONTUNMAP 4u
+
 /* Advice of mmk_madvise(), as <sys/mman.h> on Linux. */
 #define MMK_MADV_NORMAL          0 /* these three are remembered nowhere: accepted, no effect */
 #define MMK_MADV_RANDOM          1
@@ -151,6 +156,26 @@ MMK_MUST_CHECK int64_t mmk_map_frames(struct mmk_mm *mm, mmk_vaddr_t addr, uint6
  *    unmapped
  */
 MMK_MUST_CHECK int mmk_munmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length);
+
+/*
+ * mremap(2): gives what is mapped in [old_addr, old_addr + old_len) the length new_len, at its
+ * place or, with MAYMOVE, elsewhere; with FIXED at new_addr, in place of what is mapped there. With
+ * DONTUNMAP the old mapping stays without its pages, and new_addr, unless FIXED, is a hint. An
+ * old_len of 0 makes a second mapping of shared memory. Lengths are in bytes and rounded up.
+ * FIXED with equal lengths moves every mapping in the range; when one is refused, those below it
+ * have moved, as on Linux.
+ * => the new address
+ * => MMK_EINVAL: unknown flags; a misaligned address; new_len 0 or beyond the address space; FIXED
+ *    or DONTUNMAP without MAYMOVE, or with a new range beyond the end or overlapping the old one;
+ *    DONTUNMAP with another length, or of physical memory; old_len 0 on a private mapping; an
+ * offset that would pass 2^64
+ * => MMK_EFAULT: nothing is mapped at old_addr, or the range that is to grow or move lies in
+ *    several mappings (see FIXED), or physical memory is to grow
+ * => MMK_ENOMEM: no room, a limit, or no memory; MMK_EAGAIN: MMK_LIMIT_MEMLOCK; MMK_EPERM: sealed,
+ *    or FIXED below mmap_min_addr
+ */
+MMK_MUST_CHECK int64_t mmk_mremap(struct mmk_mm *mm, mmk_vaddr_t old_addr, uint64_t old_len,
+                                  uint64_t new_len, unsigned flags, mmk_vaddr_t new_addr);
 
 /*
  * mprotect(2). As on Linux what lies before a hole, or before a mapping that may not be changed so,
