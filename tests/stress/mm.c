@@ -74,6 +74,20 @@ static void word_keep(unsigned page)
              least);
 }
 
+/* Pages that nobody drops are resident once they were written, whatever is copied meanwhile. */
+static void word_resident(unsigned page)
+{
+    uint8_t vec[2] = {2, 2};
+    int error;
+
+    if (mmk_a32_load(&world.completed[page][self->id], MMK_RELAXED) == 0)
+        return;
+    CALL(error, mmk_mincore(world.mm, WORD_BASE + page * PAGE, PAGE, vec));
+    check(error == 0 && vec[1] == 2);
+    if (vec[0] != 1)
+        fail("page %u is not resident", page);
+}
+
 /* One page, or it and all after it. */
 static int drop_pages(unsigned page)
 {
@@ -115,6 +129,8 @@ static void word_burst(unsigned page)
     for (i = 0; i < count; i++)
         if (random_below(2))
             word_write(page);
+        else if (!drops && random_below(8) == 0)
+            word_resident(page);
         else if (!drops)
             word_keep(page);
         else if (random_below(2))
@@ -144,9 +160,48 @@ static int mixed_map(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t page, uint64_
     unsigned type = random_below(2) ? MMK_MAP_SHARED : MMK_MAP_PRIVATE;
     struct mmk_object *object = kind < 2 ? world.shm : world.disk;
 
+    if (random_below(8) == 0)
+        type |= random_below(2) ? MMK_MAP_POPULATE : MMK_MAP_LOCKED;
     if (kind >= 4)
         return map_fixed(addr, count * PAGE, prot, type | MMK_MAP_ANONYMOUS, NULL, 0, mm);
     return map_fixed(addr, count * PAGE, prot, type, object, page * PAGE, mm);
+}
+
+/* In children, which come to an end: nobody predicts there what is locked or sealed. */
+static int mixed_child(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    switch (random_below(3)) {
+    case 0:
+        return mmk_mseal(mm, addr, (1 + random_below(2)) * PAGE, 0);
+    case 1:
+        return mmk_mlockall(mm, 1 + random_below(7));
+    default:
+        return mmk_munlockall(mm);
+    }
+}
+
+/* What leaves contents as they are. */
+static void mixed_rest(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t count)
+{
+    static const int advice[] = {MMK_MADV_POPULATE_READ, MMK_MADV_POPULATE_WRITE,
+                                 MMK_MADV_WILLNEED};
+    unsigned kind = random_below(mm == world.mm ? 8 : 9);
+    uint8_t vec[MIXED_PAGES];
+    int error;
+
+    if (kind < 3)
+        CALL(error, mmk_madvise(mm, addr, count * PAGE, advice[kind]));
+    else if (kind < 4)
+        CALL(error, mmk_mincore(mm, addr, count * PAGE, vec));
+    else if (kind < 6)
+        CALL(error, mmk_mlock2(mm, addr, count * PAGE, random_below(2)));
+    else if (kind < 8)
+        CALL(error, mmk_munlock(mm, addr, count * PAGE));
+    else
+        CALL(error, mixed_child(mm, addr));
+    if (error != 0 && error != MMK_ENOMEM && error != MMK_EINVAL && error != MMK_EFAULT &&
+        error != MMK_EAGAIN)
+        fail("a call on %llx answers %d", (unsigned long long)addr, error);
 }
 
 static void mixed_shape(struct mmk_mm *mm)
@@ -154,11 +209,15 @@ static void mixed_shape(struct mmk_mm *mm)
     uint64_t page = random_below(MIXED_PAGES);
     uint64_t count = 1 + random_below((unsigned)(MIXED_PAGES - page));
     mmk_vaddr_t addr = mixed_addr(random_below(2), page);
-    unsigned kind = random_below(12);
+    unsigned kind = random_below(18);
     int error;
 
     if (random_below(2) && count > 3)
         count = 1 + random_below(3);
+    if (kind >= 12) {
+        mixed_rest(mm, addr, count);
+        return;
+    }
     if (kind < 4)
         error = mixed_map(mm, addr, page, count);
     else if (kind < 6)
@@ -168,7 +227,9 @@ static void mixed_shape(struct mmk_mm *mm)
     else
         CALL(error,
              mmk_madvise(mm, addr, count * PAGE, kind < 10 ? MMK_MADV_DONTNEED : MMK_MADV_FREE));
-    if (error != 0 && error != MMK_ENOMEM && (kind < 10 || error != MMK_EINVAL))
+    if (error == MMK_EPERM && mm != world.mm)
+        return; /* sealed */
+    if (error != 0 && error != MMK_ENOMEM && (kind < 8 || error != MMK_EINVAL))
         fail("a call on %llx answers %d", (unsigned long long)addr, error);
     check(error != MMK_ENOMEM || kind >= 6 || stress.injected);
 }
@@ -269,7 +330,7 @@ static void file_op(struct mmk_mm *mm)
         file_resize();
     } else if (kind < 4) {
         CALL(error, mmk_madvise(mm, addr, PAGE, MMK_MADV_DONTNEED));
-        check(error == 0);
+        check(error == 0 || (error == MMK_EINVAL && mm != world.mm)); /* locked */
     } else {
         touch(kind < 14, KIND_FILE, page, addr, may);
     }
@@ -335,8 +396,10 @@ static void child_own(struct mmk_mm *child)
     struct own_page pages[OWN_COUNT];
     unsigned i, count = random_below(60);
 
-    for (i = 0; i < OWN_COUNT; i++)
+    for (i = 0; i < OWN_COUNT; i++) {
         pages[i] = self->own[i];
+        pages[i].locked = false;
+    }
     self->here = pages;
     self->other = self->own;
     child_words();

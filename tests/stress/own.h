@@ -132,6 +132,10 @@ static void own_dontneed(struct mmk_mm *mm, unsigned n, unsigned count)
 
         if (page->map == OWN_NONE)
             expected = MMK_ENOMEM;
+        if (page->locked) {
+            expected = MMK_EINVAL;
+            break;
+        }
         page->value = 0;
         page->copied = false;
     }
@@ -141,12 +145,68 @@ static void own_dontneed(struct mmk_mm *mm, unsigned n, unsigned count)
 static void own_free(struct mmk_mm *mm, unsigned n)
 {
     struct own_page *page = &self->here[n];
+    bool may = page->map == OWN_ANON && !page->locked;
     int error;
 
     CALL(error, mmk_madvise(mm, own_addr(n), PAGE, MMK_MADV_FREE));
-    if (page->map == OWN_ANON)
+    if (may)
         page->maybe_zero = true;
-    check(error == (page->map == OWN_ANON ? 0 : page->map == OWN_NONE ? MMK_ENOMEM : MMK_EINVAL));
+    check(error == (may ? 0 : page->map == OWN_NONE ? MMK_ENOMEM : MMK_EINVAL));
+}
+
+/* The first of `count` pages that is not mapped; `count`: none. */
+static unsigned own_hole(unsigned n, unsigned count)
+{
+    unsigned i = 0;
+
+    while (i < count && self->here[n + i].map != OWN_NONE)
+        i++;
+    return i;
+}
+
+/* What lies before a hole is unlocked, whatever else. */
+static void own_unlock(struct mmk_mm *mm, unsigned n, unsigned count)
+{
+    unsigned hole = own_hole(n, count), i;
+    int error;
+
+    CALL(error, mmk_munlock(mm, own_addr(n), count * PAGE));
+    if (error == MMK_ENOMEM && stress.injected)
+        error = mmk_munlock(mm, own_addr(n), count * PAGE);
+    check(error == (hole < count ? MMK_ENOMEM : 0));
+    for (i = 0; i < hole; i++)
+        self->here[n + i].locked = false;
+}
+
+/* Locked pages are there, and stay. */
+static void own_resident(struct mmk_mm *mm, unsigned n, unsigned count)
+{
+    uint8_t vec[2] = {2, 2};
+    int error = mmk_mincore(mm, own_addr(n), count * PAGE, vec);
+
+    check(error == 0 && vec[0] == 1 && vec[1] == (count == 2 ? 1 : 2));
+}
+
+static void own_lock(struct mmk_mm *mm, unsigned n, unsigned count)
+{
+    unsigned flags = random_below(3) ? 0 : MMK_MLOCK_ONFAULT, hole = own_hole(n, count), i;
+    int error, expected = hole < count ? MMK_ENOMEM : 0;
+
+    for (i = 0; i < count; i++)
+        if (self->here[n + i].map == OWN_PRIVATE)
+            return;
+        else if (!flags && own_expects(n + i, RW | MMK_PROT_EXEC) != MAY_DONE)
+            expected = MMK_ENOMEM;
+    CALL(error, mmk_mlock2(mm, own_addr(n), count * PAGE, flags));
+    if (stress.injected && (error == MMK_ENOMEM || error == MMK_EAGAIN)) {
+        own_unlock(mm, n, count); /* whether it was locked first is not known */
+        return;
+    }
+    check(error == expected);
+    for (i = 0; i < hole; i++)
+        self->here[n + i].locked = true;
+    if (error == 0 && !flags)
+        own_resident(mm, n, count);
 }
 
 /* The file shrank to self->file_size: what is beyond is gone, private copies too. */
@@ -241,7 +301,7 @@ static void own_device(unsigned n)
 
 static void own_op(struct mmk_mm *mm)
 {
-    unsigned n = random_below(OWN_COUNT), kind = random_below(66);
+    unsigned n = random_below(OWN_COUNT), kind = random_below(72);
     unsigned count = n % 2 == 0 && random_below(2) ? 2 : 1;
 
     if (kind < 22)
@@ -264,8 +324,12 @@ static void own_op(struct mmk_mm *mm)
         own_punch(n, count);
     else if (kind < 64)
         own_resize();
-    else
+    else if (kind < 66)
         own_device(n);
+    else if (kind < 69)
+        own_lock(mm, n, count);
+    else
+        own_unlock(mm, n, count);
 }
 
 static void own_verify(void)

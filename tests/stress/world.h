@@ -73,6 +73,7 @@ struct own_page {
     unsigned prot;
     bool copied;     /* OWN_PRIVATE: has a copy, `value` is in it */
     bool maybe_zero; /* after MADV_FREE */
+    bool locked;     /* not OWN_PRIVATE: locking would copy */
     uint64_t value;
 };
 
