@@ -191,6 +191,58 @@ static void test_advice(void **state)
     mmk_check(mm);
 }
 
+/*
+ * Every advice on sealed mappings of every kind, as Linux 6.18 answers: 0, EINVAL, EPERM, EACCES;
+ * one after the other on the same mapping.
+ */
+static void test_advice_as_linux(void **state)
+{
+    static const int advice[] = {
+        MMK_MADV_DONTNEED,     MMK_MADV_FREE,          MMK_MADV_DONTNEED_LOCKED,
+        MMK_MADV_REMOVE,       MMK_MADV_DONTFORK,      MMK_MADV_DOFORK,
+        MMK_MADV_WIPEONFORK,   MMK_MADV_KEEPONFORK,    MMK_MADV_GUARD_INSTALL,
+        MMK_MADV_GUARD_REMOVE, MMK_MADV_COLD,          MMK_MADV_PAGEOUT,
+        MMK_MADV_WILLNEED,     MMK_MADV_POPULATE_READ, MMK_MADV_POPULATE_WRITE,
+        MMK_MADV_DONTDUMP,     MMK_MADV_RANDOM,
+    };
+    static const struct {
+        bool file;
+        unsigned prot, flags;
+        const char *answers;
+    } kinds[] = {
+        {false, RW, ANON, "000I0000000000000"},
+        {false, RO, ANON, "PPPPP0P0P00000I00"},
+        {false, MMK_PROT_NONE, ANON, "PPPPP0P0P0000II00"},
+        {true, RO, MMK_MAP_PRIVATE, "0I0A00I0000000I00"},
+        {true, RW, MMK_MAP_PRIVATE, "0I0A00I0000000000"},
+        {true, RO, MMK_MAP_SHARED, "0I0000I0000000I00"},
+        {true, RW, MMK_MAP_SHARED, "0I0000I0000000000"},
+        {false, RO, SHARED_ANON, "0I0000I0000000I00"},
+    };
+    struct mmk_object *file = new_file(4);
+    size_t i, k;
+
+    (void)state;
+    for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        mmk_vaddr_t a = BASE + 4 * k * PAGE;
+
+        assert_int_equal(map(a, 1, kinds[k].prot, kinds[k].flags | MMK_MAP_FIXED,
+                             kinds[k].file ? file : NULL, 0),
+                         a);
+        seal(a, 1);
+        for (i = 0; i < sizeof(advice) / sizeof(advice[0]); i++) {
+            char answer = kinds[k].answers[i];
+
+            assert_int_equal(mmk_madvise(mm, a, PAGE, advice[i]), answer == 'I'   ? MMK_EINVAL
+                                                                  : answer == 'P' ? MMK_EPERM
+                                                                  : answer == 'A' ? MMK_EACCES
+                                                                                  : 0);
+            mmk_check(mm);
+        }
+    }
+    mmk_object_put(file);
+}
+
 static void test_advice_objects(void **state)
 {
     struct mmk_object *file = new_file(4);
@@ -234,9 +286,12 @@ static void test_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_arguments), TEST(test_holes),          TEST(test_shapes), TEST(test_munmap),
-        TEST(test_map_over),  TEST(test_mprotect),       TEST(test_brk),    TEST(test_advice),
-        TEST(test_stack),     TEST(test_advice_objects), TEST(test_fork),
+        TEST(test_arguments), TEST(test_holes),
+        TEST(test_shapes),    TEST(test_munmap),
+        TEST(test_map_over),  TEST(test_mprotect),
+        TEST(test_brk),       TEST(test_advice),
+        TEST(test_stack),     TEST(test_advice_objects),
+        TEST(test_fork),      TEST(test_advice_as_linux),
     };
 
     return cmocka_run_group_tests_name("seal", tests, NULL, NULL);
