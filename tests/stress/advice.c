@@ -382,8 +382,6 @@ static void fork_op(struct mmk_mm *parent, unsigned depth)
     if (depth < 2 && random_below(3) == 0)
         fork_op(child, depth + 1);
     own_verify();
-    if (random_below(8) == 0)
-        mmk_check(child);
     self->here = before;
     enter_mm(parent);
     mmk_mm_put(child);
