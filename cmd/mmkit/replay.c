@@ -18,8 +18,6 @@
 #include <string.h>
 
 enum {
-    PT_LEVELS = MMK_PT_LEVELS,
-    PT_BITS = 9,
     DIVERGENCES_SHOWN = 10,
     FEW_FRAMES = 256, /* beside what a fork needs: with fewer free, ENOMEM is the truth */
 };
@@ -66,7 +64,7 @@ static void state_init(struct replay *replay, const struct program *program,
     replay->files = host_alloc(program->file_count + 1, sizeof(replay->files[0]));
     replay->task_spaces = host_alloc(program->task_count + 1, sizeof(replay->task_spaces[0]));
     replay->op = &program->ops[0];
-    shadow_world_init(&replay->world, PT_LEVELS, PT_BITS);
+    shadow_world_init(&replay->world, machine_format.levels, machine_format.index_bits);
 }
 
 /* Every process that still runs exits; files are let go. */

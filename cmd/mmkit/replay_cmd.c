@@ -3,8 +3,12 @@
 #include "replay_cmd.h"
 
 #include "clock.h"
+#include "fold.h"
 #include "options.h"
 #include "report.h"
+#include "version.h"
+
+#include <machine.h>
 
 #include <argp.h>
 #include <errno.h>
@@ -215,12 +219,17 @@ static int run(const struct arguments *arguments, struct report *reports)
     program = program_read(arguments->trace);
     if (program == NULL)
         return STATUS_BAD_INPUT;
+    if (!fold_program(program, machine_format.user_bits, tool_format)) {
+        program_free(program);
+        return STATUS_BAD_INPUT;
+    }
     parse_seconds = clock_seconds() - start;
     if (options.memory_text == NULL)
         options.memory = replay_estimate_memory(program);
     for (i = 0; i < arguments->policies && status == 0; i++) {
         options.policy = (enum mmk_table_policy)(arguments->first_policy + i);
         reports[i].trace = arguments->trace;
+        reports[i].format = tool_format;
         reports[i].policy = policy_names[options.policy];
         reports[i].parse_seconds = parse_seconds;
         if (!replay_run(program, &options, &reports[i].result))

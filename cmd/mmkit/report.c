@@ -107,8 +107,8 @@ void report_print(FILE *stream, const struct report *reports, size_t count)
     size_t row, i;
 
     format_seconds(text, sizeof(text), reports[0].parse_seconds);
-    fprintf(stream, "%s (read in %s)\n\n%-*s", reports[0].trace, text, LABEL_COLUMNS,
-            "table policy");
+    fprintf(stream, "%s (read in %s), page tables of %s\n\n%-*s", reports[0].trace, text,
+            reports[0].format, LABEL_COLUMNS, "table policy");
     for (i = 0; i < count; i++)
         fprintf(stream, "%*s", VALUE_COLUMNS, reports[i].policy);
     for (row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
@@ -162,6 +162,7 @@ void report_json(struct json *json, const struct report *report)
     const struct replay_result *result = &report->result;
 
     json_string(json, "trace", report->trace);
+    json_string(json, "format", report->format);
     json_string(json, "policy", report->policy);
     json_unsigned(json, "events", result->events);
     json_unsigned(json, "skipped", result->skipped);

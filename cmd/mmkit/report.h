@@ -10,7 +10,7 @@
 
 /* One replay, with all that the reader of a report wants to know about it. */
 struct report {
-    const char *trace, *policy;
+    const char *trace, *format, *policy;
     double parse_seconds;
     struct replay_result result;
 };

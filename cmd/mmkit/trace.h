@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of a virtual address, sign included: what the tables of this build translate. */
-enum { TRACE_ADDRESS_BITS = MMK_PT_LEVELS * 9 + 12 };
+/* Of a virtual address, sign included: all that x86-64, where recordings come from, can have. */
+enum { TRACE_ADDRESS_BITS = 57 };
 
 enum trace_kind {
     TRACE_NOTHING, /* means nothing to memory: the kernel's own mappings, a new name */

@@ -4,5 +4,6 @@
 #define VERSION_H
 
 extern const char tool_version[];
+extern const char tool_format[]; /* of page tables, as Meson was asked for */
 
 #endif

@@ -40,7 +40,6 @@ enum cpu_state { CPU_AWAY, CPU_RUNNING, CPU_SERVED };
 
 __thread struct machine_vcpu *machine_self;
 struct machine_cpu *machine_cpus;
-struct mmk_a32 machine_attached;
 
 void machine_not_attached(void)
 {
@@ -172,7 +171,6 @@ void machine_cpu_unclaim(void)
 void machine_cpu_attach(unsigned cpu)
 {
     machine_cpu_claim(cpu);
-    mmk_a32_fetch_add(&machine_attached, 1, MMK_RELAXED);
     mmk_cpu_online();
 }
 
@@ -180,6 +178,5 @@ void machine_cpu_detach(void)
 {
     machine_switch_mm(NULL);
     mmk_cpu_offline();
-    mmk_a32_fetch_sub(&machine_attached, 1, MMK_RELAXED);
     machine_cpu_unclaim();
 }

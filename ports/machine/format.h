@@ -8,8 +8,9 @@
  *
  * FORMAT_NAME           for messages
  * FORMAT_INDEX_BITS     a table has 1 << this entries
- * FORMAT_FAULT_DROPS    1: a fault drops what the caches have for its address. 0: a translation
- *                       without the right that an access needs stays, and so does the fault
+ * FORMAT_SIGNED         1: the highest bit of an address repeats above; user code has the half
+ * where it is 0 FORMAT_FAULT_DROPS    1: a fault drops what the caches have for its address. 0: a
+ * translation without the right that an access needs stays, and so does the fault
  * FORMAT_KEEPS_ABSENCE  1: hardware may remember that an entry was invalid
  * FORMAT_NEEDS_BREAK    1: format_kind() and the address of a valid leaf may not change without a
  *                       flush in between

@@ -21,6 +21,7 @@
 
 #define FORMAT_NAME          "aarch64"
 #define FORMAT_INDEX_BITS    9
+#define FORMAT_SIGNED        0
 #define FORMAT_FAULT_DROPS   0
 #define FORMAT_KEEPS_ABSENCE 0
 #define FORMAT_NEEDS_BREAK   1

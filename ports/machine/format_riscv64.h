@@ -16,6 +16,7 @@
 
 #define FORMAT_NAME          "riscv64"
 #define FORMAT_INDEX_BITS    9
+#define FORMAT_SIGNED        1
 #define FORMAT_FAULT_DROPS   0
 #define FORMAT_KEEPS_ABSENCE 1 /* without Svvptc */
 #define FORMAT_NEEDS_BREAK   0

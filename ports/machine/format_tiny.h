@@ -9,6 +9,7 @@
 
 #define FORMAT_NAME       "tiny"
 #define FORMAT_INDEX_BITS 2
+#define FORMAT_SIGNED     0
 
 MMK_ALWAYS_INLINE bool format_reaches(mmk_vaddr_t addr)
 {

@@ -15,6 +15,7 @@
 #ifndef FORMAT_NAME
 #define FORMAT_NAME       "x86_64"
 #define FORMAT_INDEX_BITS 9
+#define FORMAT_SIGNED     1
 
 /* Bits above the highest that the tables use are copies of it. */
 MMK_ALWAYS_INLINE bool format_reaches(mmk_vaddr_t addr)

@@ -70,8 +70,7 @@ struct machine_cpu {
 
 extern struct machine_cpu *machine_cpus; /* MMK_MAX_CPUS of them */
 extern mmk_paddr_t machine_ram_end;
-extern unsigned machine_mmu_flags;      /* c: MACHINE_SOFTWARE_BITS and others */
-extern struct mmk_a32 machine_attached; /* a: CPUs attached, the one of RCU left out */
+extern unsigned machine_mmu_flags; /* c: MACHINE_SOFTWARE_BITS and others */
 
 MMK_ALWAYS_INLINE struct machine_cpu *machine_this_cpu(void)
 {

@@ -21,9 +21,8 @@
  *    the same holds for an entry that a walk has found invalid.
  * H6 Where FORMAT_NEEDS_BREAK, a valid entry may not become another valid one that names other
  *    memory, or the same by other attributes or in other pieces, while a translation by the first
- *    is cached. Misses compare, for their own address and for one cached page more. Only while one
- *    CPU is attached: with several, an entry may be made anew between another CPU's clearing it and
- *    its flush, which P2 allows, and no hardware could tell.
+ *    is cached, be it made invalid in between or not. Misses compare: their own address, and one
+ *    cached page more.
  *
  * ASIDs: a CPU remembers MACHINE_ASIDS address spaces across switches. Each has a generation
  * number, part of the tag of its entries: giving it a new one drops them all at once. Flushing a
@@ -59,6 +58,12 @@ struct walk {
 };
 
 unsigned machine_mmu_flags;
+
+const struct machine_format machine_format = {
+    .levels = MMK_PT_LEVELS,
+    .index_bits = FORMAT_INDEX_BITS,
+    .user_bits = MMK_PAGE_SHIFT + FORMAT_INDEX_BITS * MMK_PT_LEVELS - FORMAT_SIGNED,
+};
 
 bool machine_mmu_init(struct machine_mmu *mmu, unsigned tlb_entries)
 {
@@ -470,7 +475,7 @@ static bool reach(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access acc
 {
     if (mmk_unlikely(!format_reaches(addr)))
         return false;
-    if (FORMAT_NEEDS_BREAK && mmk_a32_load(&machine_attached, MMK_RELAXED) == 1)
+    if (FORMAT_NEEDS_BREAK)
         check_breaks(&cpu->mmu, addr);
     if (FORMAT_FAULT_DROPS)
         drop_page(&cpu->mmu, cpu->mmu.asid, addr);

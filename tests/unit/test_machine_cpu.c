@@ -146,6 +146,23 @@ static struct mmk_a64 *leaf_entry(struct mmk_mm *mm, uint64_t addr)
     return walk.entry;
 }
 
+/* Where the hardware wants that: neither entry is valid when they are exchanged. */
+static void flip_break(struct flip *flip)
+{
+    struct mmk_a64 *entries[] = {flip->entry, flip->other};
+    unsigned i;
+
+    if (!MMK_PT_BREAK_FIRST)
+        return;
+    for (i = 0; i < 2; i++) {
+        mmk_pte_t pte = mmk_pte_read(entries[i]);
+
+        /* A fault finds a page, and nothing to do: the access comes again. */
+        mmk_a64_store(entries[i], mmk_pte_protect(pte, false, true, false).v, MMK_RELEASE);
+    }
+    mmk_tlb_flush(flip->mm, PAGE, PAGE + 2 * MMK_PAGE_SIZE);
+}
+
 static void flip_writer(struct flip *flip)
 {
     uint64_t epoch, one, other;
@@ -154,6 +171,7 @@ static void flip_writer(struct flip *flip)
         mmk_a64_store(&flip->epoch, epoch + 1, MMK_RELEASE);
         one = mmk_a64_load(flip->entry, MMK_RELAXED);
         other = mmk_a64_load(flip->other, MMK_RELAXED);
+        flip_break(flip);
         mmk_a64_store(flip->entry, other, MMK_RELEASE);
         mmk_a64_store(flip->other, one, MMK_RELEASE);
         mmk_tlb_flush(flip->mm, PAGE, PAGE + 2 * MMK_PAGE_SIZE);
@@ -223,8 +241,20 @@ static void test_flush_reaches_all(void **state)
     mmk_mm_put(flip.mm);
 }
 
+static void await_count(struct mmk_a32 *count, uint32_t value)
+{
+    unsigned turn;
+
+    for (turn = 1; (int32_t)(mmk_a32_load(count, MMK_ACQUIRE) - value) < 0; turn++) {
+        mmk_cpu_relax();
+        if (turn % 64 == 0)
+            sched_yield();
+    }
+}
+
 struct crossfire {
     struct mmk_mm *mm;
+    struct mmk_a32 arrived; /* CPUs that have it loaded */
     struct mmk_spinlock locks[FLUSHERS];
     struct mmk_a32 left; /* flushers that have not finished */
 };
@@ -247,6 +277,8 @@ static void crossfire_run(unsigned cpu, void *argument)
     unsigned i;
 
     machine_switch_mm(fire->mm);
+    mmk_a32_fetch_add(&fire->arrived, 1, MMK_ACQ_REL);
+    await_count(&fire->arrived, CPUS);
     if (cpu >= FLUSHERS)
         crossfire_rest(fire, cpu == FLUSHERS);
     for (i = 0; cpu < FLUSHERS && i < 300; i++) {
@@ -285,17 +317,6 @@ struct idle_race {
     struct mmk_mm *mm;
     struct mmk_a32 arrived, done; /* CPUs, all rounds together */
 };
-
-static void await_count(struct mmk_a32 *count, uint32_t value)
-{
-    unsigned turn;
-
-    for (turn = 1; (int32_t)(mmk_a32_load(count, MMK_ACQUIRE) - value) < 0; turn++) {
-        mmk_cpu_relax();
-        if (turn % 64 == 0)
-            sched_yield();
-    }
-}
 
 /* In each round CPUs 1 and 2 flush while CPU 0 falls asleep, until both have their answers. */
 static void idle_race_run(unsigned cpu, void *argument)

@@ -4,7 +4,6 @@
  * faults, break-before-make, groups.
  */
 #include "hand_tables.h"
-#include "run_cpus.h"
 
 #define BIT_ATTR       ((uint64_t)1 << 2)
 #define BIT_EL0        ((uint64_t)1 << 6)
@@ -229,30 +228,6 @@ static void test_tables_need_break(void **state)
     assert_int_equal(hand_read(P(0)), P(0));
 }
 
-static void other_cpu(unsigned cpu, void *unused)
-{
-    (void)cpu;
-    (void)unused;
-}
-
-/* With several CPUs the rule is not checked; with one again, it is. */
-static void test_break_checked_alone(void **state)
-{
-    struct mmk_a64 *leaf = hand_entry(P(0), 0);
-    struct cpu_thread other;
-    uint64_t addr = P(0);
-
-    (void)state;
-    cpu_start(&other, 1, other_cpu, NULL);
-    machine_idle_begin();
-    cpu_join(&other);
-    machine_idle_end();
-    hand_map(P(0), HAND_RW);
-    assert_int_equal(hand_load(P(0)), MMK_FAULT_DONE);
-    hand_set(leaf, hand_leaf(hand_frame(0), 0, HAND_RW));
-    assert_true(expect_panic(store_once, &addr, changed));
-}
-
 static void map_group(mmk_paddr_t phys, unsigned what)
 {
     unsigned i;
@@ -342,19 +317,12 @@ static void test_mixed_group(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        hand_test(test_reserved),
-        hand_test(test_table_rights),
-        hand_test(test_without_dbm),
-        own_machine(test_software_bits),
-        own_machine(test_absence),
-        hand_test(test_break_before_make),
-        hand_test(test_no_break_needed),
-        hand_test(test_tables_need_break),
-        hand_test(test_break_checked_alone),
-        hand_test(test_group),
-        hand_test(test_group_dirty),
-        hand_test(test_group_of_blocks),
-        hand_test(test_mixed_group),
+        hand_test(test_reserved),        hand_test(test_table_rights),
+        hand_test(test_without_dbm),     own_machine(test_software_bits),
+        own_machine(test_absence),       hand_test(test_break_before_make),
+        hand_test(test_no_break_needed), hand_test(test_tables_need_break),
+        hand_test(test_group),           hand_test(test_group_dirty),
+        hand_test(test_group_of_blocks), hand_test(test_mixed_group),
     };
 
     return cmocka_run_group_tests(tests, hand_group_setup, NULL);

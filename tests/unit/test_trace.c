@@ -18,17 +18,10 @@
 #define HEAD "            prog   100/101    1712.771332: "
 
 /* Where user addresses end, and kernel addresses start. */
-#if MMK_PT_LEVELS == 5
 #define LAST_USER    "0xffffffffffffff"
 #define NOT_USER     "0x100000000000000"
 #define NOT_KERNEL   "0xfeffffffffffffff"
 #define FIRST_KERNEL "0xff00000000000000"
-#else
-#define LAST_USER    "0x7fffffffffff"
-#define NOT_USER     "0x800000000000"
-#define NOT_KERNEL   "0xffff7fffffffffff"
-#define FIRST_KERNEL "0xffff800000000000"
-#endif
 
 static struct trace_event parse(const char *line)
 {

@@ -99,6 +99,14 @@ void machine_user_by_tables(bool by_tables);
 void machine_fail_nth(uint64_t n, bool onward);
 bool machine_fail_stop(void);
 
+/* The page-table format that the machine's hardware walks. */
+struct machine_format {
+    unsigned levels, index_bits; /* a table has 1 << index_bits entries */
+    unsigned user_bits;          /* user addresses lie below 1 << this */
+};
+
+extern const struct machine_format machine_format;
+
 /* What the virtual CPUs did; exact when none runs. */
 struct machine_stats {
     uint64_t accesses; /* loads, stores and fetches, by page touched */
