@@ -23,16 +23,19 @@ struct mmk_config mmk_config;
 
 static bool started; /* between mmk_init() and mmk_shutdown() */
 
+/* The ranges are <mmkit/init.h>'s. An enum that C takes for signed may be below its first value. */
 static bool valid(const struct mmk_config *config)
 {
-    return config->table_policy <= MMK_TABLES_NEVER && config->overcommit <= MMK_OVERCOMMIT_NEVER &&
-           config->max_map_count <= INT32_MAX &&
-           config->overcommit_ratio <= MMK_OVERCOMMIT_RATIO_MAX && config->refuse_write_exec <= 1 &&
-           config->overcommit_kbytes <= UINT64_MAX >> 10 &&
+    return (unsigned)config->table_policy <= MMK_TABLES_NEVER &&
            (config->mmap_min_addr & ~MMK_PAGE_MASK) == 0 &&
-           config->mmap_min_addr < MMK_MAP_WINDOW / 2 && config->stack_limit < MMK_MAP_WINDOW / 4 &&
+           config->mmap_min_addr < MMK_MAP_WINDOW / 2 &&
+           (config->stack_guard_gap & ~MMK_PAGE_MASK) == 0 &&
            config->stack_guard_gap < MMK_MAP_WINDOW / 16 &&
-           config->table_stock <= MMK_TABLE_STOCK_MAX;
+           config->table_stock <= MMK_TABLE_STOCK_MAX &&
+           config->max_map_count <= MMK_MAP_COUNT_MAX &&
+           (unsigned)config->overcommit <= MMK_OVERCOMMIT_NEVER &&
+           config->overcommit_ratio <= MMK_OVERCOMMIT_RATIO_MAX &&
+           config->overcommit_kbytes <= UINT64_MAX >> 10 && config->refuse_write_exec <= 1;
 }
 
 int mmk_init(const struct mmk_config *config)

@@ -19,7 +19,6 @@
 extern "C" {
 #endif
 
-/* Which empty page tables are freed. The others exist to compare with. */
 enum mmk_table_policy {
     MMK_TABLES_MMKIT,     /* every table, at every level, the moment it is empty */
     MMK_TABLES_LINUX_618, /* as Linux 6.18 with CONFIG_PT_RECLAIM: at unmap, and pte tables that one
@@ -27,31 +26,92 @@ enum mmk_table_policy {
     MMK_TABLES_NEVER,     /* at unmap only, when wholly between the neighbouring mappings */
 };
 
-/* Whether memory is promised that may not be there when it is used; Linux: vm.overcommit_memory. */
 enum mmk_overcommit {
-    MMK_OVERCOMMIT_HEURISTIC, /* refuses one mapping that is larger than all memory */
+    MMK_OVERCOMMIT_HEURISTIC, /* refuses only a mapping that is larger than all memory */
     MMK_OVERCOMMIT_ALWAYS,    /* refuses nothing */
     MMK_OVERCOMMIT_NEVER,     /* refuses what would go beyond the commit limit */
 };
 
 #define MMK_OVERCOMMIT_RATIO_MAX 10000
+#define MMK_MAP_COUNT_MAX        0x7fffffffu
 
+/* What may be chosen. Constant from mmk_init() on. Defaults are Linux's where it has the option. */
 struct mmk_config {
+    /*
+     * Which empty page tables are freed. All but the first exist to compare with, and keep tables
+     * that map nothing. Range: the enum. Default: MMK_TABLES_MMKIT. Linux: CONFIG_PT_RECLAIM.
+     */
     enum mmk_table_policy table_policy;
-    uint64_t mmap_min_addr;   /* lowest address that mmk_mmap() chooses or accepts; page multiple */
-    uint64_t stack_limit;     /* largest size of a mapping that grows down, in bytes */
-    uint64_t stack_guard_gap; /* bytes kept free below one; Linux: 1 MiB */
-    unsigned table_stock;     /* zeroed tables kept per CPU; 0 to 64 */
-    unsigned max_map_count;   /* mappings of one address space; Linux: vm.max_map_count */
+
+    /*
+     * The lowest address that mmk_mmap() chooses or accepts, and that a stack or the heap may
+     * reach; so a null pointer with an offset below it faults. Bytes. Range: a multiple of the
+     * page size, below half of what mmk_mmap() chooses from. Default: 64 KiB. Linux:
+     * vm.mmap_min_addr.
+     */
+    uint64_t mmap_min_addr;
+
+    /*
+     * MMK_LIMIT_STACK of a new address space (limit.h): how far a mapping may grow down, and how
+     * much room is left for the stack above the other mappings. Bytes. Range: any;
+     * MMK_LIMIT_INFINITY as well. Default: 8 MiB. Linux: RLIMIT_STACK of the first process.
+     */
+    uint64_t stack_limit;
+
+    /*
+     * Bytes kept free below a mapping that grows down, so that an overrun faults before it meets
+     * something else. Range: a multiple of the page size, below a 16th of what mmk_mmap() chooses
+     * from. Default: 1 MiB. Linux: the boot option stack_guard_gap, in pages.
+     */
+    uint64_t stack_guard_gap;
+
+    /*
+     * Tables, all zero, that each CPU keeps for the next that is needed: building one up that was
+     * just freed then clears nothing. Range: 0 to 64; 0 returns each to the frame allocator.
+     * Default: 16. Linux has none.
+     */
+    unsigned table_stock;
+
+    /*
+     * Mappings of one address space: beyond, what would add one fails with MMK_ENOMEM. mmk_mmap()
+     * and mmk_brk() get one more, as on Linux. Range: 0 to MMK_MAP_COUNT_MAX. Default: 65530.
+     * Linux: vm.max_map_count.
+     */
+    unsigned max_map_count;
+
+    /*
+     * Whether memory may be promised that will not be there when it is written: by private
+     * writable mappings, and by shared anonymous ones. Where it may not, a program is refused when
+     * it maps, forks, or makes writable; else a fault may answer OOM. MMK_MAP_NORESERVE is ignored
+     * in mode NEVER. Range: the enum. Default: MMK_OVERCOMMIT_HEURISTIC. Linux:
+     * vm.overcommit_memory.
+     */
     enum mmk_overcommit overcommit;
-    unsigned overcommit_ratio;  /* NEVER: the limit, in percent of all frames; 0 to 10000 */
-    uint64_t overcommit_kbytes; /* NEVER: the limit in KiB, instead, unless 0 */
-    unsigned refuse_write_exec; /* 1: every new address space starts with mmk_set_mdwe() */
+
+    /*
+     * Mode NEVER: the commit limit in percent of all frames; nothing is kept back. Range: 0 to
+     * MMK_OVERCOMMIT_RATIO_MAX; more than 100 promises what may not be there after all. Default:
+     * 50. Linux: vm.overcommit_ratio.
+     */
+    unsigned overcommit_ratio;
+
+    /*
+     * Mode NEVER: the commit limit in KiB, in place of the ratio, unless 0. Range: up to
+     * UINT64_MAX / 1024. Default: 0. Linux: vm.overcommit_kbytes.
+     */
+    uint64_t overcommit_kbytes;
+
+    /*
+     * 1: every new address space starts with mmk_set_mdwe(MMK_MDWE_REFUSE_EXEC_GAIN): nothing is
+     * writable and executable, nor becomes executable later. Range: 0, 1. Default: 0. Linux has it
+     * by process only, PR_SET_MDWE of prctl(2).
+     */
+    unsigned refuse_write_exec;
 };
 
 /*
- * Linux's values: policy mmkit, 64 KiB, 8 MiB, 1 MiB, 16. A format with few addresses (tiny) needs
- * other sizes: those that depend on it may be defined for the whole target.
+ * A format with few addresses (tiny) needs other sizes: those that depend on it may be defined for
+ * the whole target.
  */
 #ifndef MMK_CONFIG_MMAP_MIN_ADDR
 #define MMK_CONFIG_MMAP_MIN_ADDR ((uint64_t)64 << 10)

@@ -383,34 +383,6 @@ static void test_churn(void **state)
     assert_int_equal(stats_now().tables_waiting, 0);
 }
 
-/* Configurations that make no sense. */
-static void test_bad_config(void **state)
-{
-    struct machine_config machine = {.memory = MIB, .cpus = 1, .mmkit = MMK_CONFIG_DEFAULT};
-    const struct mmk_config good = MMK_CONFIG_DEFAULT;
-
-    (void)state;
-    machine.mmkit.table_policy = (enum mmk_table_policy)3;
-    assert_int_equal(machine_create(&machine), MMK_EINVAL);
-    machine.mmkit = good;
-    machine.mmkit.mmap_min_addr = 100;
-    assert_int_equal(machine_create(&machine), MMK_EINVAL);
-    machine.mmkit.mmap_min_addr = MMK_USER_END;
-    assert_int_equal(machine_create(&machine), MMK_EINVAL);
-    machine.mmkit = good;
-    machine.mmkit.stack_limit = MMK_USER_END;
-    assert_int_equal(machine_create(&machine), MMK_EINVAL);
-    machine.mmkit = good;
-    machine.mmkit.stack_guard_gap = MMK_USER_END;
-    assert_int_equal(machine_create(&machine), MMK_EINVAL);
-    machine.mmkit = good;
-    machine.mmkit.table_stock = 65;
-    assert_int_equal(machine_create(&machine), MMK_EINVAL);
-    machine.mmkit = good;
-    assert_int_equal(machine_create(&machine), 0);
-    machine_destroy();
-}
-
 #define UNDER(name, policy)                                                                        \
     cmocka_unit_test_setup_teardown(test_##name##_##policy, setup_##policy, fixture_teardown)
 #define ALL(name) TEST(test_##name), UNDER(name, linux), UNDER(name, never)
@@ -436,7 +408,6 @@ int main(void)
         TEST(test_some_remain),
         TEST(test_stock),
         TEST(test_churn),
-        cmocka_unit_test(test_bad_config),
     };
 
     return cmocka_run_group_tests_name("table", tests, NULL, NULL);
