@@ -15,8 +15,11 @@ struct mmk_unmap {
     struct mmk_vma *spare; /* upper part of a VMA that loses its middle */
     struct mmk_vma_tree_reserve reserve;
     mmk_vaddr_t low, high;      /* neighbours: end of the VMA below, start of the one above */
-    struct mmk_vma *trimmed[2]; /* VMAs that lost an end: their intervals still cover it */
-    struct mmk_vma *removed;    /* VMAs that left the tree, by `next` */
+    struct mmk_vma *trimmed[2]; /* VMAs that lose their upper, lower end: until finish their
+                                   intervals still cover it */
+    struct mmk_vma *removed;    /* VMAs that leave the tree, by `next` */
+    bool sealed;                /* one of them all is */
+    bool splits;                /* trimmed[0] loses its middle */
 };
 
 /*
@@ -32,7 +35,10 @@ void mmk_unmap_zap(struct mmk_mm *mm, struct mmk_unmap *unmap);
 void mmk_unmap_finish(struct mmk_unmap *unmap);
 void mmk_unmap_cancel(struct mmk_unmap *unmap); /* instead of the last three */
 
-/* Something else was unmapped between prepare and detach: what this one cuts may be less now. */
+/*
+ * Mappings in the range, or beside it, have changed between prepare and detach by unmapping
+ * something else: what this one cuts may be less now.
+ */
 void mmk_unmap_renew(struct mmk_mm *mm, struct mmk_unmap *unmap);
 
 /*

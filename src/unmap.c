@@ -2,7 +2,8 @@
 /*
  * unmap.c - taking mappings away.
  *
- *   prepare   what the VMA tree and a VMA cut in the middle need is allocated     may fail
+ *   prepare   what there is to do is noted, and what the VMA tree and a VMA cut in the middle need
+ *             is allocated; may fail
  *   detach    the VMAs leave the tree: from here on a fault finds nothing there
  *   zap       entries and tables go; one flush
  *   finish    the objects forget: only now, so that truncation still finds every entry (R1)
@@ -13,52 +14,67 @@
 #include "map.h"
 
 #include "account.h"
-#include "seal.h"
 #include "zap.h"
 
-/* The VMA that has addr inside, not at its start; NULL: none. */
-static struct mmk_vma *straddles(struct mmk_mm *mm, mmk_vaddr_t addr)
+/* What is to be done with vma, which has a part in the range. */
+static void note_vma(struct mmk_unmap *unmap, struct mmk_vma *vma)
 {
-    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
+    uint64_t flags = mmk_vma_flags(vma);
+    bool head = start<unmap->start, tail = end> unmap->end;
 
-    return vma && mmk_vma_start(vma) < addr ? vma : NULL;
+    mmk_usage_add(&unmap->gone, flags,
+                  (int64_t)(mmk_min(unmap->end, end) - mmk_max(unmap->start, start)));
+    unmap->sealed |= (flags & MMK_VM_SEALED) != 0;
+    unmap->splits = head && tail;
+    if (head) {
+        unmap->trimmed[0] = vma;
+    } else if (tail) {
+        unmap->trimmed[1] = vma;
+    } else {
+        vma->next = unmap->removed;
+        unmap->removed = vma;
+    }
 }
 
-/* What is mapped in the range counts for. */
-static void add_up(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, struct mmk_usage *usage)
+/* Looks at every mapping in the range, once; changes none. */
+static void survey(struct mmk_mm *mm, struct mmk_unmap *unmap)
 {
-    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, unmap->start);
 
-    *usage = (struct mmk_usage){0};
-    while (vma && mmk_vma_start(vma) < end) {
-        mmk_usage_add(
-            usage, mmk_vma_flags(vma),
-            (int64_t)(mmk_min(end, mmk_vma_end(vma)) - mmk_max(start, mmk_vma_start(vma))));
+    unmap->gone = (struct mmk_usage){0};
+    unmap->sealed = unmap->splits = false;
+    unmap->trimmed[0] = unmap->trimmed[1] = NULL;
+    unmap->removed = NULL;
+    unmap->high = UINT64_MAX;
+    while (vma && mmk_vma_start(vma) < unmap->end) {
+        note_vma(unmap, vma);
+        if (mmk_vma_end(vma) > unmap->end) {
+            unmap->high = unmap->end;
+            return;
+        }
         vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
     }
+    if (vma)
+        unmap->high = mmk_vma_start(vma);
 }
 
 int mmk_unmap_prepare(struct mmk_mm *mm, struct mmk_unmap *unmap, mmk_vaddr_t start,
                       mmk_vaddr_t end)
 {
-    struct mmk_vma *head = straddles(mm, start);
-    bool splits = head && mmk_vma_end(head) > end;
-
     unmap->start = start;
     unmap->end = end;
     unmap->spare = NULL;
-    unmap->trimmed[0] = unmap->trimmed[1] = NULL;
-    unmap->removed = NULL;
-    if (splits && !mmk_account_ask_maps(mm, 1))
+    survey(mm, unmap);
+    if (unmap->splits && !mmk_account_ask_maps(mm, 1))
         return MMK_ENOMEM;
-    if (mmk_vma_sealed_in(mm, start, end))
+    if (unmap->sealed)
         return MMK_EPERM;
     if (mmk_vma_tree_reserve(&mm->vmas, 3, &unmap->reserve))
         return MMK_ENOMEM;
-    add_up(mm, start, end, &unmap->gone);
-    if (!splits)
+    if (!unmap->splits)
         return 0;
-    unmap->spare = mmk_vma_alloc_upper(head, end);
+    unmap->spare = mmk_vma_alloc_upper(unmap->trimmed[0], end);
     if (unmap->spare)
         return 0;
     mmk_vma_tree_unreserve(&unmap->reserve);
@@ -75,47 +91,29 @@ void mmk_unmap_cancel(struct mmk_unmap *unmap)
 /* Cuts the VMAs that straddle the ends; their intervals are cut in finish. */
 static void trim_ends(struct mmk_mm *mm, struct mmk_unmap *unmap)
 {
-    struct mmk_vma *head = straddles(mm, unmap->start), *tail;
+    struct mmk_vma *head = unmap->trimmed[0], *tail = unmap->trimmed[1];
 
     if (unmap->spare)
         mmk_vma_link_object(unmap->spare);
-    tail = unmap->spare ? NULL : straddles(mm, unmap->end);
     if (head)
         mmk_vma_tree_resize(&mm->vmas, head, mmk_vma_start(head), unmap->start, &unmap->reserve);
     if (tail)
         mmk_vma_tree_resize(&mm->vmas, tail, unmap->end, mmk_vma_end(tail), &unmap->reserve);
     if (unmap->spare)
         mmk_vma_tree_insert(&mm->vmas, unmap->spare, &unmap->reserve);
-    unmap->trimmed[0] = head;
-    unmap->trimmed[1] = tail;
-}
-
-/* The VMAs wholly inside the range leave the tree and wait in `removed`. */
-static void remove_whole(struct mmk_mm *mm, struct mmk_unmap *unmap)
-{
-    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, unmap->start);
-
-    if (!vma || mmk_vma_start(vma) >= unmap->end)
-        return;
-    while (vma && mmk_vma_start(vma) < unmap->end) {
-        vma->next = unmap->removed;
-        unmap->removed = vma;
-        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
-    }
-    mmk_vma_tree_erase_range(&mm->vmas, unmap->start, unmap->end, &unmap->reserve);
 }
 
 void mmk_unmap_detach(struct mmk_mm *mm, struct mmk_unmap *unmap)
 {
-    struct mmk_vma *below, *above;
+    const struct mmk_vma *below = unmap->trimmed[0];
 
+    if (!below)
+        below = mmk_vma_tree_prev_rcu(&mm->vmas, unmap->start);
     mmk_usage_sub(&mm->usage, &unmap->gone);
     trim_ends(mm, unmap);
-    remove_whole(mm, unmap);
-    below = mmk_vma_tree_prev_rcu(&mm->vmas, unmap->start);
-    above = mmk_vma_tree_find_rcu(&mm->vmas, unmap->end);
+    if (unmap->removed)
+        mmk_vma_tree_erase_range(&mm->vmas, unmap->start, unmap->end, &unmap->reserve);
     unmap->low = below ? mmk_vma_end(below) : 0;
-    unmap->high = above ? mmk_vma_start(above) : UINT64_MAX;
 }
 
 void mmk_unmap_zap(struct mmk_mm *mm, struct mmk_unmap *unmap)
@@ -145,12 +143,11 @@ void mmk_unmap_finish(struct mmk_unmap *unmap)
 
 void mmk_unmap_renew(struct mmk_mm *mm, struct mmk_unmap *unmap)
 {
-    const struct mmk_vma *head = straddles(mm, unmap->start);
-
+    survey(mm, unmap);
     if (!unmap->spare)
         return;
-    if (head && mmk_vma_end(head) > unmap->end) {
-        mmk_a64_store(&unmap->spare->end, mmk_vma_end(head), MMK_RELAXED);
+    if (unmap->splits) {
+        mmk_a64_store(&unmap->spare->end, mmk_vma_end(unmap->trimmed[0]), MMK_RELAXED);
         return;
     }
     mmk_vma_free(unmap->spare);
