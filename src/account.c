@@ -178,4 +178,6 @@ void mmk_account_exit_mm(struct mmk_mm *mm)
 {
     if (mm->charged)
         mmk_commit_give(mm->charged);
+    mm->charged = 0;
+    mm->usage = (struct mmk_usage){0};
 }

@@ -273,16 +273,15 @@ static bool writes(const struct rule *rule)
     return (rule->clear | rule->set) != 0;
 }
 
-static void begin(struct advice *advice)
+/* Nothing outside [start, end) is advised. => 0 or MMK_EINTR */
+static int begin(struct advice *advice, mmk_vaddr_t start, mmk_vaddr_t end)
 {
     struct mmk_mm *mm = advice->mm;
+    int error = writes(advice->rule) ? mmk_mm_write_lock(mm) : mmk_mm_read_lock(mm);
 
-    if (writes(advice->rule))
-        mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    else
-        mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    if (advice->rule->gathers)
-        mmk_gather_begin(&advice->gather, mm, MMK_GATHER_OTHER, 0, 0);
+    if (!error && advice->rule->gathers)
+        mmk_gather_begin_range(&advice->gather, mm, start, end, MMK_NOTIFY_DISCARD);
+    return error;
 }
 
 static void finish(struct advice *advice)
@@ -317,6 +316,8 @@ static int advise_range(struct advice *advice, const struct mmk_iovec *range)
 int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, int kind)
 {
     const struct mmk_iovec range = {addr, length};
+    mmk_vaddr_t end = addr + mmk_page_up(length);
+    bool sane = addr < end && end <= MMK_USER_END;
     struct advice advice;
     int error;
 
@@ -324,7 +325,9 @@ int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, int kind)
     advice.mm = mm;
     if (!advice.rule)
         return MMK_EINVAL;
-    begin(&advice);
+    error = begin(&advice, sane ? addr : 0, sane ? end : MMK_USER_END);
+    if (error)
+        return error;
     error = advise_range(&advice, &range);
     finish(&advice);
     return error;
@@ -335,14 +338,16 @@ int64_t mmk_madvise_vector(struct mmk_mm *mm, const struct mmk_iovec *ranges, si
 {
     struct advice advice;
     int64_t advised = 0;
-    int error = 0;
     size_t i;
+    int error;
 
     advice.rule = find_rule(kind);
     advice.mm = mm;
     if (!advice.rule || (remote && !advice.rule->remote))
         return MMK_EINVAL;
-    begin(&advice);
+    error = begin(&advice, 0, MMK_USER_END);
+    if (error)
+        return error;
     for (i = 0; i < count && !error; i++) {
         if (ranges[i].length > (uint64_t)(INT64_MAX - advised))
             error = MMK_EINVAL;

@@ -16,6 +16,7 @@
  */
 #include "fault.h"
 
+#include "notifier.h"
 #include "object.h"
 #include "tlb.h"
 #include "zap.h"
@@ -83,18 +84,26 @@ static struct mmk_page *make_copy(const struct mmk_page *page)
 static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
 {
     struct mmk_page *copy = make_copy(page);
+    struct mmk_notify notify;
     struct mmk_walk walk;
+    bool same;
 
     if (!copy)
         return MMK_FAULT_OOM;
-    if (!mmk_fault_lock(vmf, &walk)) {
+    mmk_notify_begin(&notify, vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE, MMK_NOTIFY_COPY);
+    same = mmk_fault_lock(vmf, &walk);
+    if (same) {
+        exchange(vmf, &walk, copy);
+        if (page)
+            drop_mapping(vmf->mm, page);
+        mmk_fault_unlock(&walk);
+        mmk_notify_flushed(&notify);
+    }
+    mmk_notify_end(&notify);
+    if (!same) {
         mmk_fault_drop_anon(copy);
         return MMK_FAULT_RETRY;
     }
-    exchange(vmf, &walk, copy);
-    if (page)
-        drop_mapping(vmf->mm, page);
-    mmk_fault_unlock(&walk);
     if (page)
         mmk_page_put(page);
     mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_COW);

@@ -274,7 +274,7 @@ int mmk_fork(struct mmk_mm *parent, struct mmk_mm **child)
     copy.spare = NULL;
     copy.needs_spare = false;
     mmk_rw_write_lock(&parent->mmap_lock, MMK_LOCK_MMAP);
-    mmk_gather_begin(&copy.gather, parent, MMK_GATHER_OTHER, 0, 0);
+    mmk_gather_begin_range(&copy.gather, parent, 0, MMK_USER_END, MMK_NOTIFY_FORK);
     error = copy_everything(parent, &copy);
     mmk_gather_finish(&copy.gather);
     mmk_rw_write_unlock(&parent->mmap_lock, MMK_LOCK_MMAP);

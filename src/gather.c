@@ -10,6 +10,9 @@
  *    more after the flush: a store through a translation not yet flushed may come after a
  *    write-back has cleaned the page (P5).
  *
+ * G4 Secondary MMUs are told before the first entry changes, and again after the flush if one has
+ *    registered meanwhile; they may fill their tables again once every TLB is flushed (notifier.c).
+ *
  * Pages are noted in a small array, then in batches of a page each. Chaining them through their
  * descriptors would need no memory, but a page that others still map has no link to spare.
  */
@@ -40,15 +43,38 @@ static void reset(struct mmk_gather *gather)
     gather->count = 0;
 }
 
+static int begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
+                 enum mmk_notify_reason why, bool may_sleep)
+{
+    if (mmk_notify_try_begin(&gather->notify, mm, start, end, why, may_sleep))
+        return MMK_EAGAIN;
+    gather->mm = mm;
+    gather->taken = gather->mapped = 0;
+    mmk_gather_policy(gather, MMK_GATHER_OTHER, 0, 0);
+    reset(gather);
+    mmk_a32_fetch_add(&mm->flush_pending, 1, MMK_ACQ_REL);
+    return 0;
+}
+
+void mmk_gather_begin_range(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start,
+                            mmk_vaddr_t end, enum mmk_notify_reason why)
+{
+    int error = begin(gather, mm, start, end, why, true);
+
+    mmk_assert(!error, "a notifier that may sleep does not refuse");
+}
+
+int mmk_gather_try_begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start,
+                         mmk_vaddr_t end, enum mmk_notify_reason why)
+{
+    return begin(gather, mm, start, end, why, false);
+}
+
 void mmk_gather_begin(struct mmk_gather *gather, struct mmk_mm *mm, enum mmk_gather_reason reason,
                       mmk_vaddr_t low, mmk_vaddr_t high)
 {
-    gather->mm = mm;
-    gather->reason = reason;
-    gather->low = low;
-    gather->high = high;
-    reset(gather);
-    mmk_a32_fetch_add(&mm->flush_pending, 1, MMK_ACQ_REL);
+    mmk_gather_begin_range(gather, mm, 0, MMK_USER_END, MMK_NOTIFY_CHANGE);
+    mmk_gather_policy(gather, reason, low, high);
 }
 
 bool mmk_gather_room_slow(struct mmk_gather *gather)
@@ -119,6 +145,7 @@ static void flush(struct mmk_gather *gather)
         mmk_gather_range(gather, 0, MMK_USER_END);
     if (gather->start < gather->end)
         mmk_tlb_flush(gather->mm, gather->start, gather->end);
+    mmk_notify_flushed(&gather->notify);
 }
 
 static void flush_and_free(struct mmk_gather *gather)
@@ -141,6 +168,7 @@ void mmk_gather_finish(struct mmk_gather *gather)
 
     flush(gather);
     mmk_a32_fetch_sub(&mm->flush_pending, 1, MMK_ACQ_REL);
+    mmk_notify_end(&gather->notify);
     free_pages(gather);
     free_tables(gather);
 }

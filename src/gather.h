@@ -10,6 +10,7 @@
 #define MMK_SRC_GATHER_H
 
 #include "mm.h"
+#include "notifier.h"
 #include "page.h"
 
 /* Why entries go: the comparison policies free tables for some reasons only (table.c). */
@@ -35,17 +36,41 @@ struct mmk_gather {
     mmk_vaddr_t start, end; /* to flush; empty while start >= end */
     enum mmk_gather_reason reason;
     mmk_vaddr_t low, high;          /* see the reason */
+    uint64_t taken, mapped;         /* entries that a zap took; those of them that had a page */
+    struct mmk_notify notify;       /* secondary MMUs that were told */
     struct mmk_page *dead;          /* unlinked tables */
     struct mmk_gather_batch *batch; /* full of pages but the first; or NULL */
     uint32_t count;                 /* pages in `page` */
     uintptr_t page[MMK_GATHER_INLINE];
 };
 
-/* => takes a share of mm.flush_pending; the caller keeps mm alive until finish */
+/*
+ * Entries in [start, end) are about to change: secondary MMUs are told. The reason is OTHER, until
+ * mmk_gather_policy() says more.
+ * => takes a share of mm.flush_pending; the caller keeps mm alive until finish
+ * => may sleep if a notifier does: no spin locks, no RCU read section
+ */
+void mmk_gather_begin_range(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start,
+                            mmk_vaddr_t end, enum mmk_notify_reason why);
+
+/* The same, without sleeping. => 0; MMK_EAGAIN: a notifier would have to, nothing has begun */
+MMK_MUST_CHECK int mmk_gather_try_begin(struct mmk_gather *gather, struct mmk_mm *mm,
+                                        mmk_vaddr_t start, mmk_vaddr_t end,
+                                        enum mmk_notify_reason why);
+
+MMK_ALWAYS_INLINE void mmk_gather_policy(struct mmk_gather *gather, enum mmk_gather_reason reason,
+                                         mmk_vaddr_t low, mmk_vaddr_t high)
+{
+    gather->reason = reason;
+    gather->low = low;
+    gather->high = high;
+}
+
+/* For changes anywhere. => as mmk_gather_begin_range() */
 void mmk_gather_begin(struct mmk_gather *gather, struct mmk_mm *mm, enum mmk_gather_reason reason,
                       mmk_vaddr_t low, mmk_vaddr_t high);
 
-/* Flushes what must be, frees what may be. => table locks are not held; RCU not needed */
+/* Flushes what must be, frees what may be. => as mmk_gather_begin_range() about sleeping */
 void mmk_gather_finish(struct mmk_gather *gather);
 
 /* The same in mid-operation, if there is anything to flush: where one change must be over. */

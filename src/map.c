@@ -335,9 +335,10 @@ static bool wants_pages(const struct mapping *map)
 
 static int map_anywhere(struct mmk_mm *mm, struct mapping *map)
 {
-    int error;
+    int error = mmk_mm_write_lock(mm);
 
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    if (error)
+        return error;
     error = map_anywhere_locked(mm, map);
     mmk_account_settle(mm);
     if (error || !wants_pages(map)) {
@@ -425,9 +426,13 @@ int64_t mmk_map_frames(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, uns
 
 int mmk_set_brk(struct mmk_mm *mm, mmk_vaddr_t start)
 {
+    int error;
+
     if (start > MMK_USER_END)
         return MMK_EINVAL;
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    error = mmk_mm_write_lock(mm);
+    if (error)
+        return error;
     mm->brk_start = mm->brk = start;
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return 0;
@@ -478,9 +483,10 @@ static int move_brk(struct mmk_mm *mm, mmk_vaddr_t brk)
 mmk_vaddr_t mmk_brk(struct mmk_mm *mm, mmk_vaddr_t brk)
 {
     mmk_vaddr_t from, to;
-    int error;
+    int error = mmk_mm_write_lock(mm);
 
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    if (error)
+        return (mmk_vaddr_t)(int64_t)error;
     from = mmk_page_up(mm->brk);
     error = move_brk(mm, brk);
     brk = mm->brk;

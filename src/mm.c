@@ -2,13 +2,17 @@
 /*
  * mm.c - life of an address space, its counters, and the CPUs that run it.
  *
- * An mm lives as long as it has users. Objects find it through their interval trees without a
- * reference: its VMAs leave those trees after their entries are gone and before the mm is freed,
- * under the interval lock that a visitor holds shared (P16).
+ * Two counts: users have what is mapped; all users together are one holder, and holders have the
+ * structure and the root (mm_users and mm_count of Linux). What the last user leaves goes with the
+ * mmap lock held for writing, so that a holder who takes the lock sees all of it or, `users` being
+ * 0, knows that there is nothing. Objects find an mm through their interval trees without a
+ * reference: its VMAs leave those trees after their entries are gone and before the last user's
+ * hold goes, under the interval lock that a visitor holds shared (P16).
  */
 #include "mm.h"
 
 #include "account.h"
+#include "notifier.h"
 #include "slab.h"
 #include "table.h"
 #include "tlb.h"
@@ -79,6 +83,20 @@ uint64_t mmk_mm_counter(const struct mmk_mm *mm, enum mmk_counter counter)
     return sum;
 }
 
+/* Nobody is to be told or woken. */
+static void init_death(struct mmk_mm *mm)
+{
+    mmk_a32_store(&mm->killed, 0, MMK_RELAXED);
+    mmk_a64_store(&mm->reap_next, 0, MMK_RELAXED);
+    mmk_spin_init(&mm->lock);
+    mmk_list_init(&mm->sleepers);
+    mmk_aptr_store(&mm->notifiers, NULL, MMK_RELAXED);
+    mm->notify_epoch = 0;
+    mm->notify_gen = 0;
+    mmk_a32_store(&mm->notifying[0], 0, MMK_RELAXED);
+    mmk_a32_store(&mm->notifying[1], 0, MMK_RELAXED);
+}
+
 static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_page *root)
 {
     unsigned level;
@@ -95,7 +113,11 @@ static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_pa
     mm->usage = (struct mmk_usage){0};
     mm->charged = 0;
     mmk_limit_init_mm(mm);
+    mm->ops = NULL;
+    mm->private_data = NULL;
     mmk_a32_store(&mm->users, 1, MMK_RELAXED);
+    mmk_a32_store(&mm->holds, 1, MMK_RELAXED);
+    init_death(mm);
     mmk_a32_store(&mm->flush_pending, 0, MMK_RELAXED);
     mmk_a64_store(&mm->cpus, 0, MMK_RELAXED);
     mmk_a64_store(&mm->tlb_gen, 1, MMK_RELAXED); /* no CPU is as new: the first entry flushes */
@@ -133,14 +155,44 @@ void mmk_mm_get(struct mmk_mm *mm)
     mmk_a32_fetch_add(&mm->users, 1, MMK_RELAXED);
 }
 
-/* Entries first, then the way back from the objects, then the VMAs (P16). */
+bool mmk_mm_get_unless_gone(struct mmk_mm *mm)
+{
+    uint32_t users = mmk_a32_load(&mm->users, MMK_RELAXED);
+
+    while (users != 0)
+        if (mmk_a32_cmpxchg(&mm->users, &users, users + 1, MMK_ACQUIRE))
+            return true;
+    return false;
+}
+
+void mmk_mm_hold(struct mmk_mm *mm)
+{
+    mmk_a32_fetch_add(&mm->holds, 1, MMK_RELAXED);
+}
+
+void mmk_mm_set_ops(struct mmk_mm *mm, const struct mmk_mm_ops *ops, void *private_data)
+{
+    mm->ops = ops;
+    mm->private_data = private_data;
+}
+
+void *mmk_mm_private(const struct mmk_mm *mm)
+{
+    return mm->private_data;
+}
+
+/*
+ * Entries first, then the way back from the objects, then the VMAs (P16). => mmap lock held for
+ * writing
+ */
 static void unmap_everything(struct mmk_mm *mm)
 {
     struct mmk_gather gather;
     struct mmk_vma *vma;
     mmk_vaddr_t addr = 0;
 
-    mmk_gather_begin(&gather, mm, MMK_GATHER_UNMAP, 0, UINT64_MAX);
+    mmk_gather_begin_range(&gather, mm, 0, MMK_USER_END, MMK_NOTIFY_UNMAP);
+    mmk_gather_policy(&gather, MMK_GATHER_UNMAP, 0, UINT64_MAX);
     mmk_zap_range(&gather, 0, MMK_USER_END, MMK_ZAP_ALL);
     mmk_gather_finish(&gather);
     while ((vma = mmk_vma_tree_find_rcu(&mm->vmas, addr)) != NULL) {
@@ -151,6 +203,23 @@ static void unmap_everything(struct mmk_mm *mm)
     mmk_vma_tree_destroy(&mm->vmas);
 }
 
+static void tear_down(struct mmk_mm *mm)
+{
+    const struct mmk_mm_ops *ops = mm->ops;
+
+    mmk_assert(mmk_a64_load(&mm->cpus, MMK_RELAXED) == 0,
+               "P17 the last user puts after the last CPU has left");
+    if (ops && ops->last_user)
+        ops->last_user(mm, mm->private_data);
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    mmk_notify_release(mm);
+    unmap_everything(mm);
+    mmk_account_exit_mm(mm);
+    mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    if (ops && ops->torn_down)
+        ops->torn_down(mm, mm->private_data);
+}
+
 void mmk_mm_put(struct mmk_mm *mm)
 {
     uint32_t users = mmk_a32_fetch_sub(&mm->users, 1, MMK_ACQ_REL);
@@ -158,10 +227,19 @@ void mmk_mm_put(struct mmk_mm *mm)
     mmk_assert(users != 0, "an address space is put once for each user");
     if (users != 1)
         return;
+    tear_down(mm);
+    mmk_mm_drop(mm);
+}
+
+void mmk_mm_drop(struct mmk_mm *mm)
+{
+    uint32_t holds = mmk_a32_fetch_sub(&mm->holds, 1, MMK_ACQ_REL);
+
+    mmk_assert(holds != 0, "an address space is dropped once for each hold");
+    if (holds != 1)
+        return;
     mmk_assert(mmk_a64_load(&mm->cpus, MMK_RELAXED) == 0,
                "P17 the root is freed after the last CPU has left");
-    unmap_everything(mm);
-    mmk_account_exit_mm(mm);
     mmk_mm_count_table(mm, MMK_PT_LEVELS - 1, -1);
     mmk_table_free_root(mm->root);
     mmk_page_put(mmk_virt_to_page(mm->cpu));

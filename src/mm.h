@@ -2,11 +2,12 @@
 /*
  * mm.h - struct mmk_mm inside the library. Public half: <mmkit/mm.h>.
  *
- * Letters: M = mmap lock; a = atomic; c = constant.
+ * Letters: M = mmap lock; S = `lock`; a = atomic; c = constant.
  */
 #ifndef MMK_SRC_MM_H
 #define MMK_SRC_MM_H
 
+#include "list.h"
 #include "pt_shape.h"
 #include "vma_tree.h"
 #include <mmkit/limit.h>
@@ -51,6 +52,8 @@ struct mmk_mm {
     struct mmk_a64 *top;            /* c: its entries */
     struct mmk_tlb_context context; /* c */
     struct mmk_mm_cpu *cpu;         /* c: one for each CPU, in a block of their own */
+    struct mmk_aptr notifiers;      /* a: the first; mmap lock for writing to change (notifier.c) */
+    struct mmk_a32 killed;          /* a: 1 from mmk_kill() on */
     mmk_vaddr_t brk_start, brk;     /* M */
     mmk_vaddr_t mmap_base;          /* M: mmk_mmap() looks for gaps below */
     uint64_t def_flags;             /* M: MMK_VM_LOCK of mappings to come: mlockall() */
@@ -59,7 +62,16 @@ struct mmk_mm {
     uint64_t limit[MMK_LIMITS];     /* M: bytes */
     bool lock_privilege;            /* M: MMK_LIMIT_MEMLOCK does not apply */
     unsigned mdwe;                  /* M: MMK_MDWE_* */
-    struct mmk_a32 users;           /* a */
+    const struct mmk_mm_ops *ops;   /* c, or NULL */
+    void *private_data;             /* c: the embedder's */
+    struct mmk_a32 users;           /* a: of the contents; 0: they go, or are gone */
+    struct mmk_a32 holds;           /* a: of the structure; all users together have one */
+    struct mmk_spinlock lock;       /* of the next three; MMK_LOCK_MM */
+    struct mmk_list sleepers;       /* S: killable, asleep or about to be */
+    uint32_t notify_epoch;          /* S: notifier.c */
+    uint64_t notify_gen;            /* S: notifiers that were ever registered */
+    struct mmk_a32 notifying[2];    /* a: operations that have begun, by epoch */
+    struct mmk_a64 reap_next;       /* a: below it the reaper has been */
     struct mmk_a32 flush_pending;   /* a: operations with entries cleared and not flushed (P2) */
     struct mmk_a64 cpus;            /* a: CPUs that run it now */
     struct mmk_a64 tlb_gen;         /* a: raised by each flush */
@@ -102,6 +114,30 @@ MMK_ALWAYS_INLINE void mmk_mm_count_fault(struct mmk_mm *mm, enum mmk_counter rs
     mmk_mm_add(&count[rss], 1);
     mmk_mm_add(&count[fault], 1);
     mmk_percpu_leave(state);
+}
+
+/*
+ * Killed: no user code goes on in it. Whoever makes an entry that was none present asks under the
+ * table's lock, and does not (fault.c).
+ */
+MMK_ALWAYS_INLINE bool mmk_mm_killed(const struct mmk_mm *mm)
+{
+    return mmk_unlikely(mmk_a32_load(&mm->killed, MMK_RELAXED) != 0);
+}
+
+/*
+ * The mmap lock in a call: gives up when mm is killed while it would have to wait. Let go of it
+ * by mmk_rw_*_unlock() and mmk_rw_downgrade().
+ * => 0 or MMK_EINTR; may sleep
+ */
+MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_mm_read_lock(struct mmk_mm *mm) MMK_NO_TSA
+{
+    return mmk_likely(mmk_rw_read_lock_killable(&mm->mmap_lock, MMK_LOCK_MMAP)) ? 0 : MMK_EINTR;
+}
+
+MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_mm_write_lock(struct mmk_mm *mm) MMK_NO_TSA
+{
+    return mmk_likely(mmk_rw_write_lock_killable(&mm->mmap_lock, MMK_LOCK_MMAP)) ? 0 : MMK_EINTR;
 }
 
 /* The sum over all CPUs. */

@@ -100,7 +100,8 @@ void mmk_physical_clear(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
 {
     struct mmk_gather gather;
 
-    mmk_gather_begin(&gather, mm, MMK_GATHER_UNMAP, start, end);
+    mmk_gather_begin_range(&gather, mm, start, end, MMK_NOTIFY_UNMAP);
+    mmk_gather_policy(&gather, MMK_GATHER_UNMAP, start, end);
     mmk_zap_range(&gather, start, end, true);
     mmk_gather_finish(&gather);
 }

@@ -87,7 +87,7 @@ static void perform(struct mmk_mm *mm, struct mmk_reshape *reshape)
     mmk_vaddr_t addr;
 
     mmk_reshape_cut(reshape);
-    mmk_gather_begin(&gather, mm, MMK_GATHER_OTHER, 0, 0);
+    mmk_gather_begin_range(&gather, mm, reshape->start, reshape->end, MMK_NOTIFY_PROTECT);
     for (addr = reshape->start; addr < reshape->end;) {
         struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
         uint64_t old_flags = mmk_vma_flags(vma);
@@ -172,7 +172,9 @@ int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned 
         return MMK_ENOMEM;
     if (prot & ~(unsigned)MMK_VM_PROT)
         return MMK_EINVAL;
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    error = mmk_mm_write_lock(mm);
+    if (error)
+        return error;
     error = protect_locked(mm, addr, end, prot);
     mmk_account_settle(mm);
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);

@@ -23,7 +23,7 @@ static void unmap_from(const struct mmk_vma *vma, uint64_t first, uint64_t last,
     last = mmk_min(last, vma->interval.last);
     start = mmk_vma_origin(vma) + (first << MMK_PAGE_SHIFT);
     end = mmk_vma_origin(vma) + ((last + 1) << MMK_PAGE_SHIFT);
-    mmk_gather_begin(&gather, vma->mm, MMK_GATHER_OTHER, 0, 0);
+    mmk_gather_begin_range(&gather, vma->mm, start, end, MMK_NOTIFY_DISCARD);
     mmk_zap_range(&gather, start, end, private_too ? MMK_ZAP_PAGES : MMK_ZAP_OBJECT);
     mmk_gather_finish(&gather);
 }

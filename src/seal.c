@@ -7,14 +7,17 @@
 int mmk_mseal(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned flags)
 {
     mmk_vaddr_t end = addr + mmk_page_up(length);
-    int error = MMK_ENOMEM;
+    int error;
 
     if (flags != 0 || (addr & ~MMK_PAGE_MASK) || (length != 0 && mmk_page_up(length) == 0) ||
         end < addr)
         return MMK_EINVAL;
     if (end == addr)
         return 0;
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    error = mmk_mm_write_lock(mm);
+    if (error)
+        return error;
+    error = MMK_ENOMEM;
     if (mmk_vma_first_hole(mm, addr, end) == end)
         error = mmk_reshape(mm, addr, end, 0, MMK_VM_SEALED);
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);

@@ -120,7 +120,8 @@ void mmk_unmap_zap(struct mmk_mm *mm, struct mmk_unmap *unmap)
 {
     struct mmk_gather gather;
 
-    mmk_gather_begin(&gather, mm, MMK_GATHER_UNMAP, unmap->low, unmap->high);
+    mmk_gather_begin_range(&gather, mm, unmap->start, unmap->end, MMK_NOTIFY_UNMAP);
+    mmk_gather_policy(&gather, MMK_GATHER_UNMAP, unmap->low, unmap->high);
     mmk_zap_range(&gather, unmap->start, unmap->end, MMK_ZAP_ALL);
     mmk_gather_finish(&gather);
 }
@@ -199,10 +200,13 @@ int mmk_unmap_and_unlock(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
 int mmk_munmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length)
 {
     mmk_vaddr_t end = addr + mmk_page_up(length);
+    int error;
 
     if ((addr & ~MMK_PAGE_MASK) || addr > MMK_USER_END || length > MMK_USER_END - addr ||
         length == 0)
         return MMK_EINVAL;
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    error = mmk_mm_write_lock(mm);
+    if (error)
+        return error;
     return mmk_unmap_and_unlock(mm, addr, end);
 }

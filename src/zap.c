@@ -62,14 +62,18 @@ MMK_ALWAYS_INLINE bool stays(mmk_pte_t pte, enum mmk_zap which)
     return page && mmk_page_type(page) == MMK_PAGE_ANON;
 }
 
-static void tally_up(struct mmk_mm *mm, struct mmk_page *table, const struct tally *tally)
+static void tally_up(struct mmk_gather *gather, struct mmk_page *table, const struct tally *tally)
 {
     int kind;
 
+    gather->taken += tally->taken;
     table->table.live -= tally->taken;
-    for (kind = 0; kind < 3; kind++)
-        if (tally->rss[kind])
-            mmk_mm_count(mm, (enum mmk_counter)kind, tally->rss[kind]);
+    for (kind = 0; kind < 3; kind++) {
+        if (!tally->rss[kind])
+            continue;
+        gather->mapped -= (uint64_t)tally->rss[kind];
+        mmk_mm_count(gather->mm, (enum mmk_counter)kind, tally->rss[kind]);
+    }
 }
 
 mmk_vaddr_t mmk_zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end,
@@ -93,7 +97,7 @@ mmk_vaddr_t mmk_zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_v
     }
     if (tally.taken) {
         mmk_gather_range(gather, first, last + MMK_PAGE_SIZE);
-        tally_up(gather->mm, walk->table, &tally);
+        tally_up(gather, walk->table, &tally);
     }
     return addr;
 }

@@ -8,6 +8,7 @@
 
 enum mmk_error {
     MMK_EPERM = -1,
+    MMK_EINTR = -4,
     MMK_EIO = -5,
     MMK_EAGAIN = -11,
     MMK_ENOMEM = -12,

@@ -81,9 +81,46 @@ struct mmk_mm;
  */
 MMK_MUST_CHECK int mmk_mm_create(struct mmk_mm **mm);
 
-/* One more, one fewer user (thread, or process sharing it). The last put takes everything down. */
+/*
+ * One more, one fewer user (thread, or process sharing it). The last put takes everything down:
+ * mappings, pages, tables (mm_users of Linux).
+ * => get: the caller is a user, or knows that there is one; any context
+ * => put: may sleep
+ */
 void mmk_mm_get(struct mmk_mm *mm);
 void mmk_mm_put(struct mmk_mm *mm);
+
+/* A user more unless there is none left. => false: none; the caller holds it; any context */
+MMK_MUST_CHECK bool mmk_mm_get_unless_gone(struct mmk_mm *mm);
+
+/*
+ * One more, one fewer holder: keeps the structure, and an empty root table, though not what is
+ * mapped (mm_count of Linux). For those who come back later and ask whether there is a user left;
+ * what may be called meanwhile says so.
+ * => hold: the caller is a user or a holder. Neither sleeps; any context where frames may be freed
+ */
+void mmk_mm_hold(struct mmk_mm *mm);
+void mmk_mm_drop(struct mmk_mm *mm);
+
+/* What the embedder wants to know of an address space. Each may be NULL. */
+struct mmk_mm_ops {
+    /*
+     * The last user has left; what is mapped is still there.
+     * => in mmk_mm_put(), may sleep; calls nothing of mm.h for this mm but mmk_mm_hold(), _drop()
+     *    and _private()
+     */
+    void (*last_user)(struct mmk_mm *mm, void *private_data);
+
+    /* All of it is gone: memory is back, but for what waits for a grace period. => as last_user */
+    void (*torn_down)(struct mmk_mm *mm, void *private_data);
+};
+
+/*
+ * Sets what is called and with what. A child of mmk_fork() has none.
+ * => right after mmk_mm_create() or mmk_fork(), before others know mm
+ */
+void mmk_mm_set_ops(struct mmk_mm *mm, const struct mmk_mm_ops *ops, void *private_data);
+void *mmk_mm_private(const struct mmk_mm *mm);
 
 /*
  * The calling CPU starts, or stops, running user code in mm. Enter answers the root table's

@@ -47,6 +47,7 @@ static const char *class_name(enum mmk_lock_class cls)
         [MMK_LOCK_INDEX] = "index",
         [MMK_LOCK_SLAB] = "slab",
         [MMK_LOCK_FRAME] = "frame",
+        [MMK_LOCK_MM] = "mm",
     };
 
     return cls < MMK_LOCK_CLASSES && names[cls] ? names[cls] : "unknown";

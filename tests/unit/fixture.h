@@ -14,6 +14,7 @@
 #include "account.h"
 #include "frame.h"
 #include "mm.h"
+#include "notifier.h"
 #include "object.h"
 #include "vma.h"
 #include "walk.h"

@@ -81,6 +81,7 @@ enum mmk_lock_class {
     MMK_LOCK_INDEX, /* object's page index */
     MMK_LOCK_SLAB,  /* cache of small objects */
     MMK_LOCK_FRAME, /* buddy allocator */
+    MMK_LOCK_MM,    /* an mm's killable sleepers, its notifiers */
     MMK_LOCK_CLASSES
 };
 
