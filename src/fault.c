@@ -19,6 +19,10 @@
  *
  * A fault writes its table, its page's descriptor, and counters of its own CPU; besides that only
  * the mmap lock's word.
+ *
+ * No entry that was none is set in a killed address space: that is looked at under the table's
+ * lock, as the reaper (kill.c), which comes after the kill, takes entries under it. So a thread
+ * finds what it had, or KILLED, never zeros or a file's old contents in place of what was reaped.
  */
 #include "fault.h"
 
@@ -72,9 +76,9 @@ enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
     for (;;) {
         mmk_rcu_read_lock();
         mmk_walk_lock(vmf->mm, vmf->addr, &walk);
-        if (!mmk_pte_none(mmk_pte_read(walk.entry))) {
+        if (!mmk_pte_none(mmk_pte_read(walk.entry)) || mmk_mm_killed(vmf->mm)) {
             mmk_fault_unlock(&walk);
-            return MMK_FAULT_RETRY;
+            return mmk_mm_killed(vmf->mm) ? MMK_FAULT_KILLED : MMK_FAULT_RETRY;
         }
         if (mmk_chain_reaches(&vmf->chain, walk.level)) {
             if (mmk_tlb_must_break(vmf->mm))
@@ -205,6 +209,8 @@ MMK_ALWAYS_INLINE enum mmk_fault_result handle(struct mmk_mm *mm, struct mmk_vma
 {
     struct mmk_vmf vmf;
 
+    if (mmk_unlikely(mmk_mm_killed(mm)))
+        return MMK_FAULT_KILLED;
     vmf.mm = mm;
     vmf.vma = vma;
     vmf.flags = mmk_vma_flags(vma);
@@ -228,7 +234,8 @@ static enum mmk_fault_result find_and_lock(struct mmk_mm *mm, mmk_vaddr_t addr,
 {
     bool grows;
 
-    mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    if (!mmk_rw_read_lock_killable(&mm->mmap_lock, MMK_LOCK_MMAP))
+        return MMK_FAULT_KILLED;
     *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
     if (*vma && mmk_vma_start(*vma) <= addr)
         return MMK_FAULT_DONE;
@@ -249,9 +256,10 @@ MMK_ALWAYS_INLINE enum mmk_fault_result fault(struct mmk_mm *mm, mmk_vaddr_t add
         result = handle(mm, vma, addr, access, force);
         mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     }
-    if (result != MMK_FAULT_DONE)
-        mmk_mm_count(mm, MMK_COUNT_FAULT_FAILED, 1);
-    return result;
+    if (mmk_likely(result == MMK_FAULT_DONE))
+        return result;
+    mmk_mm_count(mm, MMK_COUNT_FAULT_FAILED, 1);
+    return mmk_mm_killed(mm) ? MMK_FAULT_KILLED : result;
 }
 
 enum mmk_fault_result mmk_fault(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_access access)

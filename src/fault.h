@@ -30,7 +30,7 @@ struct mmk_vmf {
 /*
  * mmk_fault() from the VMA on: for those who have it in hand.
  * => vma holds addr; mmap lock held for reading, and not dropped; may sleep
- * => DONE, OOM, SEGV_ACCERR or BUS; a failure is not counted
+ * => DONE, OOM, SEGV_ACCERR, BUS or KILLED; a failure is not counted
  */
 MMK_MUST_CHECK enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct mmk_vma *vma,
                                                       mmk_vaddr_t addr, enum mmk_access access);
@@ -64,8 +64,8 @@ bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk);
 
 /*
  * Sets the entry, none until now, to `pte`, with the tables that it lacks (alloc_set_pte of Linux).
- * => DONE; RETRY: somebody was first; OOM. Unless DONE nothing has changed, and the page is the
- *    caller's. Counters are the caller's business
+ * => DONE; RETRY: somebody was first; OOM; KILLED. Unless DONE nothing has changed, and the page is
+ *    the caller's. Counters are the caller's business
  */
 enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte);
 

@@ -13,7 +13,14 @@
 
 static enum mmk_fault_result failed(int error)
 {
-    return error == MMK_ENOMEM ? MMK_FAULT_OOM : MMK_FAULT_BUS;
+    switch (error) {
+    case MMK_ENOMEM:
+        return MMK_FAULT_OOM;
+    case MMK_EINTR:
+        return MMK_FAULT_KILLED;
+    default:
+        return MMK_FAULT_BUS;
+    }
 }
 
 /* Maps the object's own page; the caller's reference becomes the entry's. => page locked */
@@ -69,7 +76,8 @@ enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf)
 
     if (mmk_unlikely(mmk_object_has_frames(object)))
         return mmk_fault_frame(vmf);
-    error = mmk_object_get_page(object, mmk_vma_index(vmf->vma, vmf->addr), &page);
+    error =
+        mmk_object_get_page_killable(vmf->mm, object, mmk_vma_index(vmf->vma, vmf->addr), &page);
     if (error)
         return failed(error);
     if (vmf->access == MMK_ACCESS_WRITE && !(vmf->flags & MMK_VM_SHARED))

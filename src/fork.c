@@ -263,6 +263,29 @@ static int copy_everything(struct mmk_mm *parent, struct copy *copy)
     return error;
 }
 
+/*
+ * What was reaped from a killed parent would be zeros in the child. The reaper waits for the lock,
+ * and comes after the kill: so it is enough to look once.
+ * => as copy_everything()
+ */
+static int copy_locked(struct mmk_mm *parent, struct copy *copy)
+{
+    int error;
+
+    if (mmk_mm_killed(parent))
+        return MMK_EINTR;
+    mmk_chain_init(&copy->chain);
+    copy->spare = NULL;
+    copy->needs_spare = false;
+    mmk_gather_begin_range(&copy->gather, parent, 0, MMK_USER_END, MMK_NOTIFY_FORK);
+    error = copy_everything(parent, copy);
+    mmk_gather_finish(&copy->gather);
+    mmk_chain_discard(&copy->chain);
+    if (copy->spare)
+        mmk_fault_drop_anon(copy->spare);
+    return error;
+}
+
 int mmk_fork(struct mmk_mm *parent, struct mmk_mm **child)
 {
     struct copy copy;
@@ -270,17 +293,11 @@ int mmk_fork(struct mmk_mm *parent, struct mmk_mm **child)
 
     if (error)
         return error;
-    mmk_chain_init(&copy.chain);
-    copy.spare = NULL;
-    copy.needs_spare = false;
-    mmk_rw_write_lock(&parent->mmap_lock, MMK_LOCK_MMAP);
-    mmk_gather_begin_range(&copy.gather, parent, 0, MMK_USER_END, MMK_NOTIFY_FORK);
-    error = copy_everything(parent, &copy);
-    mmk_gather_finish(&copy.gather);
-    mmk_rw_write_unlock(&parent->mmap_lock, MMK_LOCK_MMAP);
-    mmk_chain_discard(&copy.chain);
-    if (copy.spare)
-        mmk_fault_drop_anon(copy.spare);
+    error = mmk_mm_write_lock(parent);
+    if (!error) {
+        error = copy_locked(parent, &copy);
+        mmk_rw_write_unlock(&parent->mmap_lock, MMK_LOCK_MMAP);
+    }
     if (error)
         mmk_mm_put(copy.child);
     else

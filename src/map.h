@@ -89,7 +89,8 @@ bool mmk_map_overlaps(const struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t en
 
 /*
  * addr lies below a mapping that grows down: extends it to addr if limit and gap allow.
- * => DONE: *vma holds addr, and the mmap lock is held for reading; SEGV_MAPERR, OOM: it is not
+ * => DONE: *vma holds addr, and the mmap lock is held for reading; SEGV_MAPERR, OOM, KILLED: it is
+ *    not
  * => mmap lock not held; may sleep
  */
 enum mmk_fault_result mmk_stack_grow(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_vma **vma);

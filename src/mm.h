@@ -67,7 +67,7 @@ struct mmk_mm {
     struct mmk_a32 users;           /* a: of the contents; 0: they go, or are gone */
     struct mmk_a32 holds;           /* a: of the structure; all users together have one */
     struct mmk_spinlock lock;       /* of the next three; MMK_LOCK_MM */
-    struct mmk_list sleepers;       /* S: killable, asleep or about to be */
+    struct mmk_list sleepers;       /* S: killable, asleep or about to be (kill.c) */
     uint32_t notify_epoch;          /* S: notifier.c */
     uint64_t notify_gen;            /* S: notifiers that were ever registered */
     struct mmk_a32 notifying[2];    /* a: operations that have begun, by epoch */

@@ -41,6 +41,7 @@
  */
 #include "account.h"
 #include "frame.h"
+#include "kill.h"
 #include "object.h"
 #include "rmap.h"
 #include "slab.h"
@@ -136,24 +137,42 @@ static struct mmk_page *find_rcu(struct mmk_object *object, uint64_t index)
     return NULL;
 }
 
-/* The page at `index` if it is cached: locked, with a reference. => may sleep */
-static struct mmk_page *get_cached(struct mmk_object *object, uint64_t index)
+/* => false: a user of `mm`, which was killed, gives up; mm NULL: nobody may */
+static bool lock_page(struct mmk_mm *mm, struct mmk_page *page)
+{
+    if (mm)
+        return mmk_page_lock_killable(mm, page);
+    mmk_page_lock(page);
+    return true;
+}
+
+/*
+ * The page at `index` if it is cached: locked, with a reference; *page NULL: it is not.
+ * => 0, or MMK_EINTR as lock_page(); may sleep
+ */
+static int get_cached(struct mmk_mm *mm, struct mmk_object *object, uint64_t index,
+                      struct mmk_page **page_out)
 {
     struct mmk_page *page;
 
+    *page_out = NULL;
     mmk_rcu_read_lock();
     page = find_rcu(object, index);
     mmk_rcu_read_unlock();
     if (!page)
-        return NULL;
-    mmk_page_lock(page);
+        return 0;
+    if (!lock_page(mm, page)) {
+        mmk_page_put(page);
+        return MMK_EINTR;
+    }
     if (mmk_likely(is_current(object, page))) {
         mmk_assert(mmk_page_test(page, MMK_PF_UPTODATE), "O1 a page in the index is filled");
-        return page;
+        *page_out = page;
+        return 0;
     }
     mmk_page_unlock(page);
     mmk_page_put(page);
-    return NULL;
+    return 0;
 }
 
 void mmk_object_resident(struct mmk_object *object, uint64_t first, uint64_t count, uint8_t *vec)
@@ -307,18 +326,24 @@ static int create_page(struct mmk_object *object, uint64_t index, struct mmk_pag
     return error;
 }
 
-int mmk_object_get_page(struct mmk_object *object, uint64_t index, struct mmk_page **page)
+int mmk_object_get_page_killable(struct mmk_mm *mm, struct mmk_object *object, uint64_t index,
+                                 struct mmk_page **page)
 {
     int error;
 
     do {
-        *page = get_cached(object, index);
-        if (mmk_likely(*page))
-            return 0;
+        error = get_cached(mm, object, index, page);
+        if (mmk_likely(*page) || error)
+            return error;
         /* If a truncation is at work on this page, this waits for it, and then says EFAULT. */
         error = create_page(object, index, page);
     } while (!error && !*page);
     return error;
+}
+
+int mmk_object_get_page(struct mmk_object *object, uint64_t index, struct mmk_page **page)
+{
+    return mmk_object_get_page_killable(NULL, object, index, page);
 }
 
 /*
@@ -398,13 +423,13 @@ static int cut_prepare(struct mmk_object *object, uint64_t index, uint64_t from,
     cut->page = NULL;
     if (from == to || index >= pages_of(mmk_object_size(object)))
         return 0;
-    cut->page = get_cached(object, index);
-    if (!cut->page && object->ops && !mmk_object_has_frames(object)) {
+    error = get_cached(NULL, object, index, &cut->page);
+    if (!error && !cut->page && object->ops && !mmk_object_has_frames(object)) {
         error = create_page_locked(object, index, &cut->page);
-        if (error)
-            return error;
-        mmk_assert(cut->page, "O1 only holders of the invalidate lock insert pages");
+        mmk_assert(error || cut->page, "O1 only holders of the invalidate lock insert pages");
     }
+    if (error)
+        return error;
     if (cut->page)
         mmk_page_unlock(cut->page);
     return 0;

@@ -14,6 +14,8 @@
 #include <mmkit/object.h>
 #include <mmkit/port/lock.h>
 
+struct mmk_mm;
+
 struct mmk_object {
     struct mmk_rwlock invalidate;
     struct mmk_rwlock interval_lock;
@@ -49,6 +51,11 @@ uint64_t mmk_object_count(void); /* objects that exist */
  */
 MMK_MUST_CHECK int mmk_object_get_page(struct mmk_object *object, uint64_t index,
                                        struct mmk_page **page);
+
+/* The same for a user of mm, who gives up waiting for a page's lock when it is killed: MMK_EINTR.
+ */
+MMK_MUST_CHECK int mmk_object_get_page_killable(struct mmk_mm *mm, struct mmk_object *object,
+                                                uint64_t index, struct mmk_page **page);
 
 /*
  * Sets vec[i] to 1 for each page first + i, of `count`, that is cached and filled; leaves the rest.

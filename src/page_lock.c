@@ -4,13 +4,15 @@
  *
  * PL1 LOCKED is set exactly while somebody holds the lock.
  * PL2 While somebody sleeps, or is about to, WAITERS is set or a wake-up is on its way.
+ * PL3 Whoever was woken as the one sleeper takes the lock, or sees to it that WAITERS is set: so
+ *     one who gives up, being killed (kill.c), swallows no wake-up.
  *
  * Unlocking clears both bits and wakes one sleeper. That one takes the lock with WAITERS set, for
  * there may be others asleep: the worst that comes of it is one wake-up that finds nobody. Others
  * set WAITERS again before they sleep.
  *
  * The other bits of the word change at any time: a sleep may end for that alone, and the sleeper
- * tries again.
+ * tries again. The highest four are a number that a kill raises, for just this (kill.c).
  *
  * Rejected: a lock of its own in the descriptor (it has no room); waking all (each unlock would
  * cost as many switches as there are sleepers); handing the lock over to the sleeper (a lock held

@@ -57,6 +57,8 @@ static int error_of(enum mmk_fault_result result)
         return 0;
     case MMK_FAULT_OOM:
         return MMK_ENOMEM;
+    case MMK_FAULT_KILLED:
+        return MMK_EINTR;
     default:
         return MMK_EFAULT;
     }
@@ -113,7 +115,7 @@ static int populate_part(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t add
     error = choose_access(vma, how, &access);
     if (!error)
         error = populate_vma(mm, vma, addr, end, access);
-    return how & MMK_POPULATE_BEST_EFFORT ? 0 : error;
+    return (how & MMK_POPULATE_BEST_EFFORT) && error != MMK_EINTR ? 0 : error;
 }
 
 int mmk_populate_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, unsigned how)

@@ -22,7 +22,7 @@
 
 /*
  * Faults in the pages of [start, end) that are not there yet, in order, up to the first failure.
- * => 0; with BEST_EFFORT always
+ * => 0; MMK_EINTR: killed; with BEST_EFFORT one of these two
  * => MMK_ENOMEM: no memory, or, with READ or WRITE, a hole
  * => MMK_EFAULT: a touch would have been answered with a signal: beyond an object's end, or
  *    PROT_NONE with AS_VMA

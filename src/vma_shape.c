@@ -159,7 +159,8 @@ enum mmk_fault_result mmk_stack_grow(struct mmk_mm *mm, mmk_vaddr_t addr, struct
 {
     enum mmk_fault_result result;
 
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    if (mmk_mm_write_lock(mm))
+        return MMK_FAULT_KILLED;
     *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
     result = grow(mm, *vma, addr);
     mmk_account_settle(mm);

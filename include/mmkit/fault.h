@@ -19,7 +19,8 @@ enum mmk_fault_result {
     MMK_FAULT_OOM,         /* no memory: the state is as before */
     MMK_FAULT_SEGV_MAPERR, /* nothing is mapped there: SIGSEGV, SEGV_MAPERR */
     MMK_FAULT_SEGV_ACCERR, /* mapped, but not for this access: SIGSEGV, SEGV_ACCERR */
-    MMK_FAULT_BUS, /* beyond the object's end, or it could not be read: SIGBUS, BUS_ADRERR */
+    MMK_FAULT_BUS,    /* beyond the object's end, or it could not be read: SIGBUS, BUS_ADRERR */
+    MMK_FAULT_KILLED, /* the address space was killed: no user code may go on in it */
 };
 
 /*

@@ -123,6 +123,32 @@ void mmk_mm_set_ops(struct mmk_mm *mm, const struct mmk_mm_ops *ops, void *priva
 void *mmk_mm_private(const struct mmk_mm *mm);
 
 /*
+ * The users of mm are to die: out of memory, or a fatal signal to all of them. From now on a fault
+ * is answered with MMK_FAULT_KILLED, and whoever waits for a lock on mm's behalf gives up: in a
+ * fault (mmap lock, the lock of a page that another reads in), and in a call (mmap lock), which
+ * then answers MMK_EINTR, having done nothing. A call that does not have to wait is done as ever; a
+ * populating one stops at its next page. What maps pages goes with the last mmk_mm_put(), or
+ * before, by mmk_reap().
+ * => the caller is a user or a holder; may be called again; does not sleep; any context but NMI
+ */
+void mmk_kill(struct mmk_mm *mm);
+
+/*
+ * Takes memory from a killed mm whose users are still there, stuck perhaps (process_mrelease(2),
+ * the OOM reaper of Linux): what is mapped privately goes, tables included, and a user that touches
+ * it finds MMK_FAULT_KILLED. Shared mappings are left alone: others need their pages.
+ *
+ * Bounded: looks at about max_pages entries, at least one. Adds to *freed the entries that mapped a
+ * page; one that a child of fork maps as well is not free by that.
+ * => 0: nothing is left to take; MMK_EAGAIN: there may be more, call again: max_pages was reached,
+ *    somebody has mm's lock, or a notifier (notifier.h) would have to sleep
+ * => MMK_EINVAL: not killed
+ * => the caller is a user or a holder; no locks of mm.h's calls; takes mmkit's spin locks, waits
+ * for TLB flushes; does not sleep and allocates nothing that it needs; interrupts on
+ */
+MMK_MUST_CHECK int mmk_reap(struct mmk_mm *mm, uint64_t max_pages, uint64_t *freed);
+
+/*
  * The calling CPU starts, or stops, running user code in mm. Enter answers the root table's
  * physical address, for the page-table base register; it may have flushed this CPU's stale
  * translations of the mm. Leave an mm before entering another.
