@@ -518,6 +518,43 @@ static void test_stack(void **state)
     assert_int_equal(locked(), 8);
 }
 
+static int64_t remap(mmk_vaddr_t addr, uint64_t pages, uint64_t new_pages, unsigned flags)
+{
+    return mmk_mremap(mm, addr, pages * PAGE, new_pages * PAGE, flags, 0);
+}
+
+/* What grows is locked and brought in; what DONTUNMAP leaves behind is not locked. */
+static void test_mremap(void **state)
+{
+    mmk_vaddr_t a = map_at(0, 8, RW, ANON | MMK_MAP_LOCKED), b, c;
+
+    (void)state;
+    limit(12);
+    assert_int_equal(remap(a, 8, 10, 0), a);
+    assert_int_equal(locked(), 10);
+    expect_present(a + 8 * PAGE, "11");
+    assert_int_equal(remap(a, 10, 13, 0), MMK_EAGAIN);
+    assert_int_equal(remap(a, 10, 13, MMK_MREMAP_MAYMOVE), MMK_EAGAIN);
+    map_at(10, 1, RO, ANON);
+    b = (mmk_vaddr_t)remap(a + 4 * PAGE, 6, 8, MMK_MREMAP_MAYMOVE);
+    assert_int_equal(locked(), 12);
+    expect_present(b, "11111111");
+    assert_int_equal(remap(b, 8, 2, 0), b);
+    assert_int_equal(locked(), 6);
+    c = (mmk_vaddr_t)remap(b, 2, 2, MMK_MREMAP_MAYMOVE | MMK_MREMAP_DONTUNMAP);
+    assert_int_equal(locked(), 6);
+    assert_int_equal(flags_at(b), 0);
+    assert_int_equal(flags_at(c), MMK_VM_LOCKED);
+    assert_int_equal(mmk_munmap(mm, b, 2 * PAGE), 0);
+    assert_int_equal(mmk_mlock2(mm, a, PAGE, MMK_MLOCK_ONFAULT), 0);
+    b = (mmk_vaddr_t)remap(a, 1, 1, MMK_MREMAP_MAYMOVE | MMK_MREMAP_DONTUNMAP);
+    assert_int_equal(flags_at(a), 0);
+    assert_int_equal(flags_at(b), MMK_VM_LOCK);
+    b = (mmk_vaddr_t)remap(b, 1, 3, MMK_MREMAP_MAYMOVE);
+    expect_present(b, "100");
+    assert_int_equal(locked(), 8);
+}
+
 /* Giving back what is locked is refused, there and from there on. */
 static void test_advice(void **state)
 {
@@ -569,8 +606,8 @@ int main(void)
         TEST(test_current),       TEST(test_future),       TEST(test_future_limit),
         TEST(test_map_locked),    TEST(test_map_populate), TEST(test_frames),
         TEST(test_counted),       TEST(test_shapes),       TEST(test_fork),
-        TEST(test_brk),           TEST(test_stack),        TEST(test_advice),
-        TEST(test_protect),
+        TEST(test_brk),           TEST(test_stack),        TEST(test_mremap),
+        TEST(test_advice),        TEST(test_protect),
     };
 
     return cmocka_run_group_tests_name("mlock", tests, NULL, NULL);
