@@ -255,7 +255,7 @@ static void test_no_memory(void **state)
 
     (void)state;
     mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    machine_fail_nth(8, true);
+    machine_fail_nth(16, true);
     error = mmk_populate_locked(mm, a, a + 20 * PAGE, MMK_POPULATE_AS_VMA);
     assert_true(machine_fail_stop());
     mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
