@@ -29,7 +29,7 @@ struct snapshot {
     mmk_vaddr_t brk;
     uint64_t vmas;  /* hash of ranges, flags, objects */
     uint64_t pages; /* hash of what each page holds */
-    uint64_t objects, object_size;
+    uint64_t objects, object_size, committed;
 };
 
 static struct mmk_object *object; /* the case's, or NULL */
@@ -71,6 +71,7 @@ static void look(struct snapshot *seen)
     seen->brk = mm->brk;
     seen->vmas = mm->def_flags;
     seen->objects = stats_now().objects;
+    seen->committed = stats_now().committed;
     seen->object_size = object ? mmk_object_size(object) : 0;
     for (; vma; vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma))) {
         seen->vmas = mix(seen->vmas, mmk_vma_start(vma));
@@ -94,6 +95,9 @@ static void expect_same(const struct snapshot *before, const struct snapshot *no
     assert_int_equal(now->vmas, before->vmas);
     assert_int_equal(now->pages, before->pages);
     assert_int_equal(now->objects, before->objects);
+    assert_int_equal(now->committed, before->committed);
+    assert_int_equal(now->stats.data_bytes, before->stats.data_bytes);
+    assert_int_equal(now->stats.stack_bytes, before->stats.stack_bytes);
     assert_int_equal(now->object_size, before->object_size);
 }
 
@@ -102,7 +106,11 @@ static void keep_growth(struct snapshot *before, const struct snapshot *now)
 {
     assert_true(now->stats.virt_bytes == before->stats.virt_bytes ||
                 now->stats.virt_bytes == before->stats.virt_bytes + 3 * PAGE);
+    assert_int_equal(now->committed - before->committed,
+                     now->stats.virt_bytes - before->stats.virt_bytes);
     before->stats.virt_bytes = now->stats.virt_bytes;
+    before->stats.stack_bytes = now->stats.stack_bytes;
+    before->committed = now->committed;
     before->vmas = now->vmas;
     before->pages = now->pages;
 }
@@ -169,6 +177,12 @@ static int call_map_stack(void)
 static int call_map_object(void)
 {
     return call_mmap(0, 8, RW, MMK_MAP_SHARED, object, 0);
+}
+
+static int call_map_opened(void)
+{
+    return done(mmk_mmap_file(mm, BASE, 3 * PAGE, RO, MMK_MAP_SHARED | MMK_MAP_FIXED, object, PAGE,
+                              MMK_OPEN_READ));
 }
 
 static int call_map_object_over(void)
@@ -605,6 +619,7 @@ static const struct oom_case cases[] = {
     {"map shared anonymous", nothing, call_map_shared_anon, 0},
     {"map stack", nothing, call_map_stack, 0},
     {"map object", with_object, call_map_object, 0},
+    {"map object opened for reading", with_shared_file, call_map_opened, 0},
     {"map object over another's head", with_shared_file, call_map_object_over, 0},
     {"map in the middle", with_anon, call_map_in_middle, 0},
     {"map in the middle of an object", with_shared_file, call_map_in_middle, 0},

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "run_cpus.h"
 
 #define LIMIT 100 /* pages that may be committed in the mode NEVER, in these tests */
 
@@ -339,6 +340,36 @@ static void test_never_out_of_memory(void **state)
     assert_true(n > 2);
 }
 
+/* ---- two at once: the limit holds at every moment ---------------------------------------------
+ */
+
+#define ROUNDS 1500000
+
+static void take_the_last(unsigned cpu, void *argument)
+{
+    uint32_t i;
+
+    (void)cpu;
+    (void)argument;
+    for (i = 0; i < ROUNDS; i++) {
+        if (mmk_commit_take(LIMIT / 2 * PAGE + PAGE))
+            continue;
+        check(mmk_committed() <= mmk_commit_limit());
+        mmk_commit_give(LIMIT / 2 * PAGE + PAGE);
+    }
+}
+
+static void test_never_race(void **state)
+{
+    (void)state;
+    machine_switch_mm(NULL);
+    machine_cpu_detach();
+    run_cpus(3, take_the_last, NULL);
+    machine_cpu_attach(0);
+    machine_switch_mm(mm);
+    expect_committed(0);
+}
+
 #define MODE(test, mode)                                                                           \
     {                                                                                              \
 #test "_" #mode, test, setup_##mode, fixture_teardown, NULL                                \
@@ -363,6 +394,7 @@ int main(void)
         MODE(test_never_fork, never),
         MODE(test_ratio, ratio),
         MODE(test_never_out_of_memory, never),
+        MODE(test_never_race, never),
     };
 
     return cmocka_run_group_tests_name("overcommit", tests, NULL, NULL);
