@@ -70,7 +70,9 @@ int mmk_mincore(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, uint8_t *v
         return MMK_EINVAL;
     if (addr > MMK_USER_END || length > MMK_USER_END - addr)
         return MMK_ENOMEM;
-    mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    error = mmk_mm_read_lock(mm);
+    if (error)
+        return error;
     error = look(mm, addr, addr + mmk_page_up(length), vec);
     mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return error;

@@ -106,10 +106,13 @@ static int lock_range(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, uint
 {
     mmk_vaddr_t start = mmk_page_down(addr);
     uint64_t bytes = mmk_page_up(length + (addr - start)); /* may wrap, to 0 too: as on Linux */
-    int error = MMK_EPERM;
+    int error = mmk_mm_write_lock(mm);
 
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    if (mmk_account_may_lock(mm))
+    if (error)
+        return error;
+    if (!mmk_account_may_lock(mm))
+        error = MMK_EPERM;
+    else
         error = fits(mm, start, bytes) ? set_range(mm, start, start + bytes, set) : MMK_ENOMEM;
     if (error) {
         mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
@@ -136,9 +139,10 @@ int mmk_mlock2(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned fl
 int mmk_munlock(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length)
 {
     mmk_vaddr_t start = mmk_page_down(addr);
-    int error;
+    int error = mmk_mm_write_lock(mm);
 
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    if (error)
+        return error;
     error = set_range(mm, start, start + mmk_page_up(length + (addr - start)), 0);
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return error;
@@ -175,7 +179,9 @@ int mmk_mlockall(struct mmk_mm *mm, unsigned flags)
 
     if (flags == 0 || (flags & ~known) || flags == MMK_MCL_ONFAULT)
         return MMK_EINVAL;
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    error = mmk_mm_write_lock(mm);
+    if (error)
+        return error;
     error = lock_all(mm, flags);
     if (error || !(flags & MMK_MCL_CURRENT)) {
         mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
@@ -189,9 +195,10 @@ int mmk_mlockall(struct mmk_mm *mm, unsigned flags)
 
 int mmk_munlockall(struct mmk_mm *mm)
 {
-    int error;
+    int error = mmk_mm_write_lock(mm);
 
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    if (error)
+        return error;
     error = set_all(mm, 0);
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return error;

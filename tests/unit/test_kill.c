@@ -181,6 +181,38 @@ static int64_t call_fork(void)
     return mmk_fork(mm, &child);
 }
 
+static int64_t call_mlock(void)
+{
+    return mmk_mlock(mm, BASE, PAGE);
+}
+
+static int64_t call_munlock(void)
+{
+    return mmk_munlock(mm, BASE, PAGE);
+}
+
+static int64_t call_mlockall(void)
+{
+    return mmk_mlockall(mm, MMK_MCL_CURRENT);
+}
+
+static int64_t call_munlockall(void)
+{
+    return mmk_munlockall(mm);
+}
+
+static int64_t call_mincore(void)
+{
+    uint8_t vec;
+
+    return mmk_mincore(mm, BASE, PAGE, &vec);
+}
+
+static int64_t call_mseal(void)
+{
+    return mmk_mseal(mm, BASE, PAGE, 0);
+}
+
 static struct mmk_notifier silent;
 static const struct mmk_notifier_ops silent_ops = {NULL, NULL, NULL};
 
@@ -192,9 +224,10 @@ static int64_t call_register(void)
 /* Somebody else holds the mmap lock, and goes on holding it: each gives up. */
 static void test_wakes_call(void **state)
 {
-    static int64_t (*const calls[])(void) = {call_mmap,    call_munmap, call_mprotect,
-                                             call_madvise, call_brk,    call_set_brk,
-                                             call_fork,    call_fault,  call_register};
+    static int64_t (*const calls[])(void) = {
+        call_mmap,    call_munmap,   call_mprotect,   call_madvise,  call_brk,
+        call_set_brk, call_fork,     call_fault,      call_register, call_mlock,
+        call_munlock, call_mlockall, call_munlockall, call_mincore,  call_mseal};
     struct mmk_mm *old = mm;
     struct waiter waiter;
     size_t i;
