@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
+
 #include "fixture.h"
 #include "zap.h"
 
@@ -22,7 +24,10 @@ static void expect_counts(const struct mmk_mm_stats *before, uint64_t anon, uint
     assert_int_equal(now.fault_file - before->fault_file, file);
     assert_int_equal(now.fault_cow - before->fault_cow, cow);
     assert_int_equal(now.fault_reuse - before->fault_reuse, reuse);
-    assert_int_equal(now.fault_spurious - before->fault_spurious, spurious);
+    if (getenv("MACHINE_MMU")) /* hardware that leaves more to the library */
+        assert_true(now.fault_spurious - before->fault_spurious >= spurious);
+    else
+        assert_int_equal(now.fault_spurious - before->fault_spurious, spurious);
     assert_int_equal(now.fault_failed - before->fault_failed, failed);
 }
 

@@ -234,7 +234,7 @@ static void test_stack(void **state)
 /* Mappings are placed so that the stack can grow to its limit. */
 static void test_stack_room(void **state)
 {
-    const mmk_vaddr_t random = (mmk_vaddr_t)1 << 40;
+    const mmk_vaddr_t random = (mmk_vaddr_t)1 << (MMK_MAP_RANDOM_BITS + MMK_PAGE_SHIFT);
     mmk_vaddr_t a;
 
     (void)state;
