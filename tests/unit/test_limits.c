@@ -47,7 +47,7 @@ static void test_get_and_set(void **state)
     (void)state;
     assert_int_equal(mmk_get_limit(mm, MMK_LIMIT_AS), MMK_LIMIT_INFINITY);
     assert_int_equal(mmk_get_limit(mm, MMK_LIMIT_DATA), MMK_LIMIT_INFINITY);
-    assert_int_equal(mmk_get_limit(mm, MMK_LIMIT_STACK), 8 * MIB);
+    assert_int_equal(mmk_get_limit(mm, MMK_LIMIT_STACK), fixture_config().stack_limit);
     assert_int_equal(mmk_get_limit(mm, MMK_LIMIT_MEMLOCK), MMK_LIMIT_INFINITY);
     assert_int_equal(mmk_set_limit(mm, MMK_LIMITS, 1), MMK_EINVAL);
     assert_int_equal(mmk_get_limit(mm, MMK_LIMITS), 0);
