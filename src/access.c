@@ -120,7 +120,7 @@ static char *reach(struct mmk_access_op *op, const struct mmk_walk *walk)
     if (!page || !allows(op, pte, page))
         return NULL;
     if (write && !mmk_pte_write(pte)) { /* forced: the entry does not say so */
-        mmk_page_set(page, MMK_PF_DIRTY);
+        mmk_page_mkdirty(page);
         write = false;
     }
     do

@@ -42,8 +42,10 @@ static void make_writable(struct mmk_walk *walk, mmk_pte_t pte)
 static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_walk *walk,
                                    struct mmk_page *page)
 {
-    if (page)
-        mmk_page_set(page, mmk_page_type(page) == MMK_PAGE_ANON ? MMK_PF_EXCLUSIVE : MMK_PF_DIRTY);
+    if (page && mmk_page_type(page) == MMK_PAGE_ANON)
+        mmk_page_set(page, MMK_PF_EXCLUSIVE);
+    else if (page)
+        mmk_page_mkdirty(page);
     if (vmf->flags & MMK_VM_WRITE)
         make_writable(walk, vmf->pte);
     mmk_fault_unlock(walk);

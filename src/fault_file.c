@@ -31,7 +31,7 @@ static enum mmk_fault_result map_page(struct mmk_vmf *vmf, struct mmk_page *page
 
     mmk_a32_fetch_add(&page->user.mapcount, 1, MMK_RELAXED);
     if (write)
-        mmk_page_set(page, MMK_PF_DIRTY);
+        mmk_page_mkdirty(page);
     result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, page, write));
     if (result == MMK_FAULT_DONE) {
         mmk_mm_count_fault(vmf->mm, mmk_page_rss_kind(page), MMK_COUNT_FAULT_FILE);

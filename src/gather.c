@@ -109,7 +109,7 @@ static void put_noted(uintptr_t noted)
     struct mmk_page *page = (struct mmk_page *)(noted & ~(uintptr_t)1);
 
     if (noted & 1)
-        mmk_page_set(page, MMK_PF_DIRTY);
+        mmk_page_mkdirty(page);
     mmk_page_put(page);
 }
 

@@ -45,6 +45,7 @@
 #include "object.h"
 #include "rmap.h"
 #include "slab.h"
+#include "writeback.h"
 
 #define SIZE_MAX_BYTES (((uint64_t)1 << 63) - 1)
 
@@ -246,11 +247,7 @@ static int insert_page(struct mmk_object *object, struct mmk_page *page, bool *t
     return 0;
 }
 
-/*
- * Zeroes bytes [from, to) of a page, word by word: user code may be reading and writing it, and
- * what it stores beside them in the first and the last word must not be lost.
- */
-static void zero_bytes(struct mmk_page *page, uint64_t from, uint64_t to)
+void mmk_page_zero_bytes(struct mmk_page *page, uint64_t from, uint64_t to)
 {
     struct mmk_a64 *word = (struct mmk_a64 *)mmk_page_virt(page) + from / 8;
     uint64_t at, first, last, mask;
@@ -279,7 +276,7 @@ static int fill_page(struct mmk_object *object, struct mmk_page *page)
         if (error)
             return error;
         if (below_end < MMK_PAGE_SIZE)
-            zero_bytes(page, below_end, MMK_PAGE_SIZE);
+            mmk_page_zero_bytes(page, below_end, MMK_PAGE_SIZE);
     }
     mmk_page_set(page, MMK_PF_UPTODATE);
     return 0;
@@ -346,11 +343,7 @@ int mmk_object_get_page(struct mmk_object *object, uint64_t index, struct mmk_pa
     return mmk_object_get_page_killable(NULL, object, index, page);
 }
 
-/*
- * The first page from *i on, up to last, with a reference; *i becomes its index.
- * => NULL: none
- */
-static struct mmk_page *next_page(struct mmk_object *object, uint64_t *i, uint64_t last)
+struct mmk_page *mmk_object_next_page(struct mmk_object *object, uint64_t *i, uint64_t last)
 {
     struct mmk_page *page;
 
@@ -377,7 +370,7 @@ static void drop_pages(struct mmk_object *object, uint64_t first, uint64_t last,
     struct mmk_page *page;
     uint64_t i;
 
-    for (i = first; (page = next_page(object, &i, last)); i++) {
+    for (i = first; (page = mmk_object_next_page(object, &i, last)); i++) {
         mmk_page_lock(page);
         if (is_mapped(page))
             mmk_rmap_unmap_object(object, i, i, private_too);
@@ -441,8 +434,8 @@ static void cut_perform(struct cut *cut)
     if (!cut->page)
         return;
     mmk_page_lock(cut->page);
-    zero_bytes(cut->page, cut->from, cut->to);
-    mmk_page_set(cut->page, MMK_PF_DIRTY);
+    mmk_page_zero_bytes(cut->page, cut->from, cut->to);
+    mmk_page_mkdirty(cut->page);
     mmk_page_unlock(cut->page);
     mmk_page_put(cut->page);
 }
@@ -536,6 +529,7 @@ static void free_object_rcu(struct mmk_rcu_head *head)
 static void destroy(struct mmk_object *object)
 {
     mmk_assert(!object->vmas.root, "object: every VMA that maps it has a reference");
+    mmk_writeback_last(object);
     drop_pages(object, 0, UINT64_MAX, false);
     mmk_assert(object->pages.count == 0, "object: no page appears without a reference");
     if (object->ops && object->ops->release)
@@ -561,7 +555,7 @@ void mmk_object_check(struct mmk_object *object)
     uint64_t i;
 
     mmk_page_index_check(&object->pages);
-    for (i = 0; (page = next_page(object, &i, UINT64_MAX)); i++) {
+    for (i = 0; (page = mmk_object_next_page(object, &i, UINT64_MAX)); i++) {
         mmk_assert(mmk_page_type(page) == MMK_PAGE_OBJECT, "O1 type of a page in the index");
         mmk_assert(mmk_aptr_load(&page->user.object, MMK_RELAXED) == object, "O1 user.object");
         mmk_assert(page->user.index == i, "O1 user.index");

@@ -63,6 +63,18 @@ MMK_MUST_CHECK int mmk_object_get_page_killable(struct mmk_mm *mm, struct mmk_ob
 void mmk_object_resident(struct mmk_object *object, uint64_t first, uint64_t count, uint8_t *vec);
 
 /*
+ * The first page from *i on, up to last, with a reference; *i becomes its index.
+ * => NULL: none; does not sleep
+ */
+struct mmk_page *mmk_object_next_page(struct mmk_object *object, uint64_t *i, uint64_t last);
+
+/*
+ * Zeroes bytes [from, to) of a page, word by word: user code may be reading and writing it, and
+ * what it stores beside them in the first and the last word must not be lost.
+ */
+void mmk_page_zero_bytes(struct mmk_page *page, uint64_t from, uint64_t to);
+
+/*
  * Panics if an invariant of object.c, of the index or of the interval tree is broken.
  * => nothing else runs in the object; may sleep
  */

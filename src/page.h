@@ -117,6 +117,21 @@ MMK_ALWAYS_INLINE void mmk_page_clear(struct mmk_page *page, uint32_t flag)
     mmk_a32_fetch_and(&page->flags, ~flag, MMK_RELAXED);
 }
 
+/*
+ * The page is dirty. Release: whoever finds the bit finds what was stored before.
+ * => the caller has a reference, or a lock that keeps one
+ */
+MMK_ALWAYS_INLINE void mmk_page_mkdirty(struct mmk_page *page)
+{
+    mmk_a32_fetch_or(&page->flags, MMK_PF_DIRTY, MMK_RELEASE);
+}
+
+/* No longer; answers whether it was. Acquire: see above. => page lock held */
+MMK_ALWAYS_INLINE bool mmk_page_take_dirty(struct mmk_page *page)
+{
+    return (mmk_a32_fetch_and(&page->flags, ~MMK_PF_DIRTY, MMK_ACQUIRE) & MMK_PF_DIRTY) != 0;
+}
+
 MMK_ALWAYS_INLINE uint32_t mmk_page_refs(const struct mmk_page *page)
 {
     return mmk_a32_load(&page->refs, MMK_RELAXED);

@@ -133,26 +133,28 @@ static enum need pin_one(struct pin *pin, const struct mmk_vma *vma)
     return need;
 }
 
-/* Pins as far as that needs no fault. */
-static enum need pin_run(struct pin *pin)
+/* Pins as far as that needs no fault; *need: what the next page needs. => 0, or MMK_EINTR */
+static int pin_run(struct pin *pin, enum need *need)
 {
     const struct mmk_vma *vma = NULL;
-    enum need need = NEED_NOTHING;
+    int error = mmk_mm_read_lock(pin->mm);
 
-    mmk_rw_read_lock(&pin->mm->mmap_lock, MMK_LOCK_MMAP);
+    if (error)
+        return error;
+    *need = NEED_NOTHING;
     while (pin->left > 0) {
         if (!vma || pin->addr >= mmk_vma_end(vma))
             vma = mmk_vma_tree_find_rcu(&pin->mm->vmas, pin->addr);
         /* Nothing is mapped there: a fault finds out, or makes a stack grow. */
-        need = vma && mmk_vma_start(vma) <= pin->addr ? pin_one(pin, vma) : NEED_READ;
-        if (need != NEED_NOTHING)
+        *need = vma && mmk_vma_start(vma) <= pin->addr ? pin_one(pin, vma) : NEED_READ;
+        if (*need != NEED_NOTHING)
             break;
         pin->addr += MMK_PAGE_SIZE;
         pin->pages++;
         pin->left--;
     }
     mmk_rw_read_unlock(&pin->mm->mmap_lock, MMK_LOCK_MMAP);
-    return need;
+    return 0;
 }
 
 /* => 0: try again; or the error */
@@ -169,6 +171,8 @@ static int fault_in(const struct pin *pin, enum need need)
             mmk_fault(pin->mm, pin->addr, need == NEED_WRITE ? MMK_ACCESS_WRITE : MMK_ACCESS_READ);
     if (result == MMK_FAULT_DONE || result == MMK_FAULT_RETRY)
         return 0;
+    if (result == MMK_FAULT_KILLED)
+        return MMK_EINTR;
     return result == MMK_FAULT_OOM ? MMK_ENOMEM : MMK_EFAULT;
 }
 
@@ -176,14 +180,14 @@ int64_t mmk_pin_pages(struct mmk_mm *mm, mmk_vaddr_t addr, size_t n, unsigned fl
                       struct mmk_page *pages[])
 {
     struct pin pin = {.mm = mm, .flags = flags, .addr = addr, .left = n, .pages = pages};
+    enum need need = NEED_NOTHING;
     int error = 0;
 
     if ((addr & ~MMK_PAGE_MASK) || (flags & ~(unsigned)ALL_FLAGS))
         return MMK_EINVAL;
     while (pin.left > 0 && !error) {
-        enum need need = pin_run(&pin);
-
-        if (need != NEED_NOTHING)
+        error = pin_run(&pin, &need);
+        if (!error && need != NEED_NOTHING)
             error = fault_in(&pin, need);
     }
     if (pin.left == n && error)
@@ -199,7 +203,7 @@ void mmk_unpin_pages(struct mmk_page *const pages[], size_t n, bool dirty)
 
     for (i = 0; i < n; i++) {
         if (dirty)
-            mmk_page_set(pages[i], MMK_PF_DIRTY);
+            mmk_page_mkdirty(pages[i]);
         /* Release: fork may share the page from now on, and then sees what was written to it. */
         pins = mmk_a32_fetch_sub(&pages[i]->user.pins, 1, MMK_RELEASE);
         mmk_assert(pins != 0, "F1 a page is unpinned once for each pin");

@@ -11,10 +11,31 @@
  */
 #include "rmap.h"
 
+#include "clean.h"
 #include "vma.h"
 #include "zap.h"
 
-static void unmap_from(const struct mmk_vma *vma, uint64_t first, uint64_t last, bool private_too)
+/* What is done to the entries of [start, end) in one address space. */
+typedef void (*visitor)(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end);
+
+static void unmap_all(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    mmk_zap_range(gather, start, end, MMK_ZAP_PAGES);
+}
+
+static void unmap_object(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    mmk_zap_range(gather, start, end, MMK_ZAP_OBJECT);
+}
+
+static void clean(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    mmk_clean_range(gather, start, end);
+}
+
+/* vma's part of pages [first, last]. */
+static void visit_part(const struct mmk_vma *vma, uint64_t first, uint64_t last, visitor visit,
+                       enum mmk_notify_reason why)
 {
     struct mmk_gather gather;
     mmk_vaddr_t start, end;
@@ -23,13 +44,14 @@ static void unmap_from(const struct mmk_vma *vma, uint64_t first, uint64_t last,
     last = mmk_min(last, vma->interval.last);
     start = mmk_vma_origin(vma) + (first << MMK_PAGE_SHIFT);
     end = mmk_vma_origin(vma) + ((last + 1) << MMK_PAGE_SHIFT);
-    mmk_gather_begin_range(&gather, vma->mm, start, end, MMK_NOTIFY_DISCARD);
-    mmk_zap_range(&gather, start, end, private_too ? MMK_ZAP_PAGES : MMK_ZAP_OBJECT);
+    mmk_gather_begin_range(&gather, vma->mm, start, end, why);
+    visit(&gather, start, end);
     mmk_gather_finish(&gather);
 }
 
-void mmk_rmap_unmap_object(struct mmk_object *object, uint64_t first, uint64_t last,
-                           bool private_too)
+/* Visits the mappings of pages [first, last] that have all of `flags`, each with its own flush. */
+static void for_each_mapping(struct mmk_object *object, uint64_t first, uint64_t last,
+                             uint64_t flags, visitor visit, enum mmk_notify_reason why)
 {
     struct mmk_interval *node;
 
@@ -38,7 +60,20 @@ void mmk_rmap_unmap_object(struct mmk_object *object, uint64_t first, uint64_t l
          node = mmk_interval_next(node, first, last)) {
         struct mmk_vma *vma = (struct mmk_vma *)((char *)node - offsetof(struct mmk_vma, interval));
 
-        unmap_from(vma, first, last, private_too);
+        if ((mmk_vma_flags(vma) & flags) == flags)
+            visit_part(vma, first, last, visit, why);
     }
     mmk_rw_read_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
+}
+
+void mmk_rmap_unmap_object(struct mmk_object *object, uint64_t first, uint64_t last,
+                           bool private_too)
+{
+    for_each_mapping(object, first, last, 0, private_too ? unmap_all : unmap_object,
+                     MMK_NOTIFY_DISCARD);
+}
+
+void mmk_rmap_clean_object(struct mmk_object *object, uint64_t first, uint64_t last)
+{
+    for_each_mapping(object, first, last, MMK_VM_SHARED, clean, MMK_NOTIFY_CLEAN);
 }

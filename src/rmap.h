@@ -16,6 +16,13 @@
 void mmk_rmap_unmap_object(struct mmk_object *object, uint64_t first, uint64_t last,
                            bool private_too);
 
+/*
+ * Makes the entries of pages [first, last] clean and read-only in every address space, TLBs
+ * flushed; pages that were dirty in one become DIRTY. From then on a store to one marks its page.
+ * => as mmk_rmap_unmap_object()
+ */
+void mmk_rmap_clean_object(struct mmk_object *object, uint64_t first, uint64_t last);
+
 /* How many pages' worth of mappings: 0 when no entry maps the page. */
 MMK_ALWAYS_INLINE uint32_t mmk_page_mapcount(const struct mmk_page *page)
 {

@@ -42,7 +42,7 @@ static void zap_entry(struct mmk_gather *gather, struct mmk_a64 *entry, struct t
     tally->rss[mmk_page_rss_kind(page)]--;
     dirty = mmk_pte_dirty(old) && mmk_page_type(page) == MMK_PAGE_OBJECT;
     if (dirty)
-        mmk_page_set(page, MMK_PF_DIRTY); /* G3: before the lock is dropped */
+        mmk_page_mkdirty(page); /* G3: before the lock is dropped */
     mmk_a32_fetch_sub(&page->user.mapcount, 1, MMK_RELEASE);
     mmk_gather_page(gather, page, dirty);
 }

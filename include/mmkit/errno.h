@@ -14,6 +14,7 @@ enum mmk_error {
     MMK_ENOMEM = -12,
     MMK_EACCES = -13,
     MMK_EFAULT = -14,
+    MMK_EBUSY = -16,
     MMK_EEXIST = -17,
     MMK_EINVAL = -22,
     MMK_EFBIG = -27,

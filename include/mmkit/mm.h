@@ -339,6 +339,21 @@ MMK_MUST_CHECK int mmk_munlockall(struct mmk_mm *mm);
  */
 MMK_MUST_CHECK int mmk_mseal(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned flags);
 
+/* Flags of mmk_msync(), as <sys/mman.h>. */
+#define MMK_MS_ASYNC      1 /* nothing is done: dirty pages are written by the next sync */
+#define MMK_MS_INVALIDATE 2 /* nothing to do: all mappings of an object show the same pages */
+#define MMK_MS_SYNC       4
+
+/*
+ * msync(2): with MS_SYNC what was stored through the range's shared mappings is written back before
+ * it returns (mmk_object_sync()). As on Linux holes are skipped, the rest is done, then MMK_ENOMEM
+ * is returned.
+ * => 0; MMK_EINVAL: misaligned address, unknown flag, both ASYNC and SYNC; MMK_ENOMEM: a hole;
+ *    MMK_EBUSY: INVALIDATE, and a mapping is locked; or an error of write_page: what lies beyond
+ *    that mapping is not done
+ */
+MMK_MUST_CHECK int mmk_msync(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned flags);
+
 /*
  * The brk system call: moves the end of the heap to `brk`.
  * => the new end; the old one, unchanged, when `brk` is below the start, in the way of another

@@ -45,6 +45,15 @@ struct mmk_object_ops {
      * => may sleep; the object's invalidate lock is held
      */
     int (*frame)(struct mmk_object *object, uint64_t index, mmk_pfn_t *pfn);
+
+    /*
+     * Writes `page` back to where the content at index * page size is kept. What lies beyond the
+     * object's size has just been zeroed. Programs may store to the page meanwhile: it is written
+     * again then. NULL: what is written stays in memory, until the object goes.
+     * => 0; or a negative error: the page stays dirty
+     * => as read_page; from the last mmk_object_put(), as release
+     */
+    int (*write_page)(struct mmk_object *object, uint64_t index, const void *page);
 };
 
 /*
@@ -55,7 +64,10 @@ struct mmk_object_ops {
 MMK_MUST_CHECK int mmk_object_create(const struct mmk_object_ops *ops, uint64_t size,
                                      void *private_data, struct mmk_object **object);
 
-/* References. The last put frees all pages. => put may sleep; no locks held */
+/*
+ * References. The last put writes dirty pages back, which may fail: that is logged, and they are
+ * lost; then it frees all pages. => put may sleep; no locks held
+ */
 void mmk_object_get(struct mmk_object *object);
 void mmk_object_put(struct mmk_object *object);
 
@@ -73,6 +85,14 @@ uint64_t mmk_object_size(const struct mmk_object *object); /* bytes; may change 
  * => may sleep; no locks held
  */
 MMK_MUST_CHECK int mmk_object_resize(struct mmk_object *object, uint64_t size);
+
+/*
+ * Writes back what was stored in [offset, offset + length) before, by whole pages, as fsync(2) and
+ * sync_file_range(2); 0 and UINT64_MAX: everything. Nothing to do without `write_page`.
+ * => 0; or the first error of write_page: all other pages are written all the same
+ * => may sleep; no locks held
+ */
+MMK_MUST_CHECK int mmk_object_sync(struct mmk_object *object, uint64_t offset, uint64_t length);
 
 /*
  * Frees the pages in [offset, offset + length), as fallocate(2) with FALLOC_FL_PUNCH_HOLE: parts

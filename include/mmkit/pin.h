@@ -33,7 +33,7 @@ enum mmk_pin {
  * LONGTERM: the program's next store would go to a copy then, which a short transfer may miss.
  * => how many were pinned: the first ones; all, or up to the first that cannot be
  * => none: MMK_EFAULT: not mapped, not for this access, beyond an object's end, or not memory of
- *    mmkit's; MMK_ENOMEM; MMK_EINVAL: misaligned, unknown flag
+ *    mmkit's; MMK_ENOMEM; MMK_EINTR: mmk_kill(); MMK_EINVAL: misaligned, unknown flag
  * => may sleep; no locks held
  */
 MMK_MUST_CHECK int64_t mmk_pin_pages(struct mmk_mm *mm, mmk_vaddr_t addr, size_t n, unsigned flags,

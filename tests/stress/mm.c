@@ -255,11 +255,23 @@ static void mixed_object(void)
 
     if (random_below(2))
         from &= ~(PAGE - 1);
-    if (random_below(2))
+    if (random_below(3) == 0)
+        CALL(error, mmk_object_sync(object, from, 8 + random_bytes(all - from)));
+    else if (random_below(2))
         CALL(error, mmk_object_punch_hole(object, from, 8 + random_bytes(all - from)));
     else
         CALL(error, mmk_object_resize(object, random_below(2) ? all : from));
     (void)done(error == MMK_EIO ? 0 : error);
+}
+
+static void mixed_sync(struct mmk_mm *mm)
+{
+    uint64_t page = random_below(MIXED_PAGES);
+    uint64_t count = 1 + random_below((unsigned)(MIXED_PAGES - page));
+    int error;
+
+    CALL(error, mmk_msync(mm, mixed_addr(random_below(2), page), count * PAGE, MMK_MS_SYNC));
+    check(error == 0 || error == MMK_ENOMEM || error == MMK_EIO);
 }
 
 static void mixed_op(struct mmk_mm *mm)
@@ -268,6 +280,8 @@ static void mixed_op(struct mmk_mm *mm)
 
     if (kind == 0)
         mixed_object();
+    else if (kind == 1)
+        mixed_sync(mm);
     else if (kind < 14)
         mixed_shape(mm);
     else
@@ -288,7 +302,19 @@ static int read_disk(struct mmk_object *object, uint64_t index, void *page)
     return 0;
 }
 
-static const struct mmk_object_ops disk_ops = {.read_page = read_disk};
+/* Where it is written to is nobody's business: it is the page's own, whatever races with it. */
+static int write_disk(struct mmk_object *object, uint64_t index, const void *page)
+{
+    const struct mmk_a64 *words = page;
+    unsigned i;
+
+    (void)object;
+    for (i = 0; i < PAGE / 8; i++)
+        check_identity(mmk_a64_load(&words[i], MMK_RELAXED), KIND_MIXED, index, index * PAGE);
+    return self && random_below(32) == 0 ? MMK_EIO : 0;
+}
+
+static const struct mmk_object_ops disk_ops = {.read_page = read_disk, .write_page = write_disk};
 
 /* --- file, heap, stack ----------------------------------------------------------------------- */
 
@@ -662,7 +688,8 @@ static void build(void)
         thread->id = i;
         thread->here = thread->own;
         thread->file_size = OWN_CLUSTERS * OWN_PAGES * PAGE;
-        check(mmk_object_create(NULL, thread->file_size, NULL, &thread->file) == 0);
+        check(mmk_object_create(i % 2 ? &own_ops : NULL, thread->file_size, thread,
+                                &thread->file) == 0);
     }
     for (i = 0; i < SLOTS; i++)
         pthread_mutex_init(&world.slots[i].lock, NULL);

@@ -219,35 +219,117 @@ static void own_forget(struct own_page *page)
             page->copied = false;
 }
 
+/* --- files of own pages, and the disk of those that have one */
+
+static int own_read_page(struct mmk_object *object, uint64_t index, void *page)
+{
+    const struct thread *owner = mmk_object_private(object);
+
+    memset(page, 0, PAGE);
+    *(uint64_t *)((char *)page + own_offset((unsigned)index)) =
+        mmk_a64_load(&owner->disk_word[index], MMK_RELAXED);
+    return 0;
+}
+
+static int own_write_page(struct mmk_object *object, uint64_t index, const void *page)
+{
+    struct thread *owner = mmk_object_private(object);
+    const char *word = (const char *)page + own_offset((unsigned)index);
+
+    if (self && random_below(64) == 0)
+        return MMK_EIO;
+    mmk_a64_store(&owner->disk_word[index],
+                  mmk_a64_load((const struct mmk_a64 *)(const void *)word, MMK_RELAXED),
+                  MMK_RELAXED);
+    return 0;
+}
+
+static const struct mmk_object_ops own_ops = {
+    .read_page = own_read_page,
+    .write_page = own_write_page,
+};
+
+/* What was stored beyond the end in the last page is cut by shrinking, or by writing it back. */
+static void own_cut(uint64_t size)
+{
+    unsigned n;
+
+    for (n = 0; n < OWN_COUNT; n++)
+        if (own_number(n) * PAGE + own_offset(own_number(n)) >= size)
+            self->file_word[n] = 0;
+}
+
+/* The disk loses what the file is to lose, before it is asked again; or not, if that fails. */
+static bool own_shorten(uint64_t first, uint64_t last, int (*call)(uint64_t first, uint64_t last))
+{
+    uint64_t saved[OWN_CLUSTERS * OWN_PAGES], i;
+    int error;
+
+    for (i = first; i < last; i++)
+        saved[i] = mmk_a64_xchg(&self->disk_word[i], 0, MMK_RELAXED);
+    CALL(error, call(first, last));
+    if (done(error))
+        return true;
+    for (i = first; i < last; i++)
+        mmk_a64_store(&self->disk_word[i], saved[i], MMK_RELAXED);
+    return false;
+}
+
+static int call_resize(uint64_t first, uint64_t last)
+{
+    (void)first;
+    (void)last;
+    return mmk_object_resize(self->file, self->new_size);
+}
+
 static void own_resize(void)
 {
     uint64_t size = random_bytes(OWN_CLUSTERS * OWN_PAGES * PAGE);
-    unsigned n;
-    int error;
 
     if (random_below(2))
         size = OWN_CLUSTERS * OWN_PAGES * PAGE;
-    CALL(error, mmk_object_resize(self->file, size));
-    if (!done(error))
+    self->new_size = size;
+    if (!own_shorten(mmk_page_up(size) / PAGE, OWN_CLUSTERS * OWN_PAGES, call_resize))
         return;
-    /* What was stored beyond the end in the last page is cut by shrinking only, as on tmpfs. */
-    for (n = 0; n < OWN_COUNT; n++)
-        if (size < self->file_size && own_number(n) * PAGE + own_offset(own_number(n)) >= size)
-            self->file_word[n] = 0;
+    if (size < self->file_size)
+        own_cut(size);
     self->file_size = size;
     own_forget(self->here);
     own_forget(self->other);
 }
 
+static int call_punch(uint64_t first, uint64_t last)
+{
+    return mmk_object_punch_hole(self->file, first * PAGE, (last - first) * PAGE);
+}
+
 static void own_punch(unsigned n, unsigned count)
 {
-    int error;
-
-    CALL(error, mmk_object_punch_hole(self->file, own_number(n) * PAGE, count * PAGE));
-    if (!done(error))
+    if (!own_shorten(own_number(n), own_number(n) + count, call_punch))
         return;
     while (count-- > 0)
         self->file_word[n++] = 0;
+}
+
+/* Afterwards the disk has every word. Nobody else writes this file back, or stores to it. */
+static void own_sync(void)
+{
+    int error = mmk_object_sync(self->file, 0, UINT64_MAX);
+    uint64_t word;
+    unsigned n;
+
+    if (self->id % 2 == 0) {
+        check(error == 0);
+        return;
+    }
+    check(error == 0 || error == MMK_EIO);
+    own_cut(self->file_size);
+    for (n = 0; !error && n < OWN_COUNT; n++) {
+        word = mmk_a64_load(&self->disk_word[own_number(n)], MMK_RELAXED);
+        if (word != self->file_word[n])
+            fail("the disk has %016llx of own page %u, not %016llx", (unsigned long long)word, n,
+                 (unsigned long long)self->file_word[n]);
+    }
 }
 
 /* A page of one's own that may be pinned for this, with what is known of it; NULL: not now. */
@@ -301,7 +383,7 @@ static void own_device(unsigned n)
 
 static void own_op(struct mmk_mm *mm)
 {
-    unsigned n = random_below(OWN_COUNT), kind = random_below(72);
+    unsigned n = random_below(OWN_COUNT), kind = random_below(74);
     unsigned count = n % 2 == 0 && random_below(2) ? 2 : 1;
 
     if (kind < 22)
@@ -328,8 +410,10 @@ static void own_op(struct mmk_mm *mm)
         own_device(n);
     else if (kind < 69)
         own_lock(mm, n, count);
-    else
+    else if (kind < 72)
         own_unlock(mm, n, count);
+    else
+        own_sync();
 }
 
 static void own_verify(void)

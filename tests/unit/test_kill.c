@@ -75,6 +75,7 @@ static void test_calls(void **state)
 {
     mmk_vaddr_t a = map_at(0, 8, RW, ANON);
     struct mmk_mm *child = NULL;
+    struct mmk_page *pages[2];
     uint64_t mms;
 
     (void)state;
@@ -83,6 +84,11 @@ static void test_calls(void **state)
     mmk_kill(mm);
     assert_int_equal(mmk_fork(mm, &child), MMK_EINTR);
     assert_null(child);
+    assert_int_equal(mmk_pin_pages(mm, a + 2 * PAGE, 2, MMK_PIN_WRITE, pages), 1);
+    assert_int_equal(mmk_pin_pages(mm, a + 3 * PAGE, 1, MMK_PIN_WRITE, &pages[1]), MMK_EINTR);
+    mmk_unpin_pages(pages, 1, false);
+    assert_int_equal(mmk_clear_user(mm, a + 2 * PAGE, 2 * PAGE), PAGE);
+    assert_int_equal(mmk_msync(mm, a, PAGE, MMK_MS_SYNC), 0);
     assert_int_equal(stats_now().address_spaces, mms);
     assert_int_equal(mmk_madvise(mm, a, PAGE, MMK_MADV_DONTNEED), 0);
     assert_int_equal(mmk_mprotect(mm, a, PAGE, RO), 0);
@@ -213,6 +219,18 @@ static int64_t call_mseal(void)
     return mmk_mseal(mm, BASE, PAGE, 0);
 }
 
+static int64_t call_pin(void)
+{
+    struct mmk_page *page;
+
+    return mmk_pin_pages(mm, BASE, 1, MMK_PIN_WRITE, &page);
+}
+
+static int64_t call_msync(void)
+{
+    return mmk_msync(mm, BASE, PAGE, MMK_MS_SYNC);
+}
+
 static struct mmk_notifier silent;
 static const struct mmk_notifier_ops silent_ops = {NULL, NULL, NULL};
 
@@ -225,9 +243,9 @@ static int64_t call_register(void)
 static void test_wakes_call(void **state)
 {
     static int64_t (*const calls[])(void) = {
-        call_mmap,    call_munmap,   call_mprotect,   call_madvise,  call_brk,
-        call_set_brk, call_fork,     call_fault,      call_register, call_mlock,
-        call_munlock, call_mlockall, call_munlockall, call_mincore,  call_mseal};
+        call_mmap,       call_munmap,  call_mprotect, call_madvise, call_brk,     call_set_brk,
+        call_fork,       call_fault,   call_register, call_mlock,   call_munlock, call_mlockall,
+        call_munlockall, call_mincore, call_mseal,    call_pin,     call_msync};
     struct mmk_mm *old = mm;
     struct waiter waiter;
     size_t i;

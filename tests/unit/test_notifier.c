@@ -296,6 +296,39 @@ static void test_dirty(void **state)
     mmk_object_put(shmem);
 }
 
+static uint64_t written_back;
+
+static int write_back(struct mmk_object *object, uint64_t index, const void *page)
+{
+    (void)object;
+    if (index == 0)
+        written_back = *(const uint64_t *)page;
+    return 0;
+}
+
+/* What the mirror has written reaches the disk: it asks again after each write-back. */
+static void test_write_back(void **state)
+{
+    static const struct mmk_object_ops ops = {.read_page = fixture_read_page,
+                                              .write_page = write_back};
+    struct mmk_object *object;
+
+    (void)state;
+    assert_int_equal(mmk_object_create(&ops, 2 * PAGE, NULL, &object), 0);
+    (void)map_object_at(0, 2, RW, MMK_MAP_SHARED, object, 0);
+    mirror_start(mm);
+    mirror_write(0, 5);
+    assert_int_equal(mmk_msync(mm, BASE, 2 * PAGE, MMK_MS_SYNC), 0);
+    expect_told(0, 2, MMK_NOTIFY_CLEAN);
+    assert_int_equal(written_back, 5);
+    mirror_write(0, 6);
+    assert_int_equal(mmk_object_sync(object, 0, 1), 0);
+    expect_told(0, 1, MMK_NOTIFY_CLEAN);
+    assert_int_equal(written_back, 6);
+    mmk_notifier_unregister(mm, &mirror.notifier);
+    mmk_object_put(object);
+}
+
 static void test_translate(void **state)
 {
     mmk_paddr_t phys = 0;
@@ -708,6 +741,7 @@ int main(void)
         TEST_NOTIFIER(test_operations),
         TEST_NOTIFIER(test_fork_and_reuse),
         TEST_NOTIFIER(test_dirty),
+        TEST_NOTIFIER(test_write_back),
         TEST_NOTIFIER(test_translate),
         TEST_NOTIFIER(test_release),
         TEST_NOTIFIER(test_several),

@@ -393,6 +393,11 @@ static int call_write_remote(void)
     return mmk_mm_write(mm, BASE + 7 * PAGE + 5, &mm, sizeof(mm), 0) == sizeof(mm) ? 0 : MMK_ENOMEM;
 }
 
+static int call_msync(void)
+{
+    return mmk_msync(mm, BASE, 8 * PAGE, MMK_MS_SYNC);
+}
+
 static int call_pin(unsigned flags)
 {
     struct mmk_page *page;
@@ -546,6 +551,25 @@ static void with_private_file_read(void)
     expect_byte(BASE + 7 * PAGE, 8);
 }
 
+static int keep_nothing(struct mmk_object *of, uint64_t index, const void *page)
+{
+    (void)of;
+    (void)index;
+    (void)page;
+    return 0;
+}
+
+/* To be written back. */
+static void with_dirty_file(void)
+{
+    static const struct mmk_object_ops ops = {.read_page = fixture_read_page,
+                                              .write_page = keep_nothing};
+
+    assert_int_equal(mmk_object_create(&ops, 16 * PAGE, NULL, &object), 0);
+    map_object_at(0, 8, RW, MMK_MAP_SHARED, object, 0);
+    fill(BASE, 8, 1);
+}
+
 static void with_untouched_file(void)
 {
     with_object();
@@ -693,6 +717,7 @@ static const struct oom_case cases[] = {
     {"pin a forked page to read", with_forked, call_pin_read, 0},
     {"pin a private file's page to read", with_private_file_read, call_pin_read, 0},
     {"fork with pinned pages", with_anon, call_fork_pinned, 0},
+    {"msync", with_dirty_file, call_msync, 0},
     {"create object", nothing, call_create_object, 0},
     {"shrink object", with_private_file, call_shrink_object, 0},
     {"shrink shared memory", with_shmem, call_shrink_object, 0},

@@ -68,7 +68,7 @@ static void expect_said(mmk_pte_t pte, const struct said *want)
  * Every change that there is, by number. `want` is what the entry said before, and becomes what it
  * has to say after.
  */
-enum { CHANGES = 6 + 8 };
+enum { CHANGES = 7 + 8 };
 
 static mmk_pte_t change_use(mmk_pte_t pte, bool write, struct said *want)
 {
@@ -122,8 +122,13 @@ static mmk_pte_t change(mmk_pte_t pte, unsigned which, struct said *want)
         return change_use(pte, false, want);
     case 5:
         return mmk_pte_write(pte) ? change_use(pte, true, want) : pte;
+    case 6:
+        want->dirty = false;
+        changed = mmk_pte_mkclean(pte);
+        want->used_write = mmk_pte_used(changed, true);
+        return changed;
     default:
-        return change_protection(pte, which - 6, want);
+        return change_protection(pte, which - 7, want);
     }
 }
 

@@ -179,6 +179,14 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkwrite(mmk_pte_t pte)
     return pte;
 }
 
+/* Clean: as if nobody had stored to it since. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkclean(mmk_pte_t pte)
+{
+    pte.v &= ~MMK_ARM_DIRTY;
+    pte.v |= MMK_ARM_READ_ONLY;
+    return pte;
+}
+
 /* Clean and old: as if nobody had used it since. */
 MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkold_clean(mmk_pte_t pte)
 {

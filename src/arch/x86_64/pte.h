@@ -120,6 +120,13 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkwrite(mmk_pte_t pte)
     return pte;
 }
 
+/* Clean: as if nobody had stored to it since. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkclean(mmk_pte_t pte)
+{
+    pte.v &= ~MMK_X86_DIRTY;
+    return pte;
+}
+
 /* Clean and old: as if nobody had used it since. */
 MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkold_clean(mmk_pte_t pte)
 {

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * clean.c - write-protecting the entries of objects' pages, for a write-back.
+ *
+ * P5 What the entry knew, the page knows before the table's lock is dropped. A store through a
+ *    translation that is not flushed yet leaves no other trace: so nobody writes the page back
+ *    before the flush (writeback.c).
+ */
+#include "clean.h"
+
+#include "range.h"
+
+/* => table locked */
+static void clean_entry(struct mmk_gather *gather, struct mmk_a64 *entry, mmk_vaddr_t addr)
+{
+    mmk_pte_t pte = mmk_pte_read(entry);
+    struct mmk_page *page = mmk_pte_page(pte);
+
+    if (!page || mmk_page_type(page) != MMK_PAGE_OBJECT ||
+        (!mmk_pte_write(pte) && !mmk_pte_dirty(pte)))
+        return;
+    while (!mmk_pte_change(entry, &pte, mmk_pte_mkclean(mmk_pte_wrprotect(pte))))
+        continue;
+    if (mmk_pte_dirty(pte))
+        mmk_page_mkdirty(page);
+    if (mmk_pte_accessible(pte))
+        mmk_gather_range(gather, addr, addr + MMK_PAGE_SIZE);
+}
+
+static mmk_vaddr_t clean_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
+{
+    struct mmk_a64 *entry = walk->entry;
+    mmk_vaddr_t addr;
+
+    for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE)
+        clean_entry((struct mmk_gather *)arg, entry++, addr);
+    return end;
+}
+
+void mmk_clean_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    mmk_range_for_each_leaf(gather, start, end, clean_leaf, gather);
+}
