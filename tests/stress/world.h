@@ -17,7 +17,7 @@
 #define PAGE MMK_PAGE_SIZE
 #define MB2  ((mmk_vaddr_t)2 << 20)
 #define GB1  ((mmk_vaddr_t)1 << 30)
-#define BASE ((mmk_vaddr_t)1 << 39)
+#define BASE ((mmk_vaddr_t)1 << 37) /* every format but the tiny one has these addresses */
 #define RW   (MMK_PROT_READ | MMK_PROT_WRITE)
 
 /* own: clusters of pages, some in neighbouring tables, some far apart; pairs go round. */
