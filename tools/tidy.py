@@ -8,7 +8,8 @@
 3 src/ includes <mmkit/...>, <stdbool.h>, <stddef.h>, <stdint.h> and its own headers; no file
   includes a header of a higher layer (layers.txt); ports/, cmd/, bench/ include nothing of src/
 4 every file that Meson should compile is in a list: nothing is forgotten
-5 clang-format 14 has nothing to change, where it is installed
+5 the port in ports/mini has fewer than 150 lines, and as many as README.md and PORTING.md say
+6 clang-format 14 has nothing to change, where it is installed
 
 => exit status 0; 1: something was found
 """
@@ -21,6 +22,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LINE_MAX, FILE_MAX, FUNCTION_MAX = 100, 1000, 70
+MINI_LIMIT = 150
 FREESTANDING = {"stdbool.h", "stddef.h", "stdint.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 
@@ -141,6 +143,18 @@ def check_listed(paths):
             report(path, 1, "in no meson.build")
 
 
+def check_mini(paths):
+    """What a port is: mmk_port.h, the headers that it names, and host.c, all in one folder."""
+    folder = ROOT / "ports" / "mini"
+    port = [path for path in paths if path.parent == folder and path.suffix in {".c", ".h"}]
+    count = sum(len(path.read_text().splitlines()) for path in port)
+    if not port or count >= MINI_LIMIT:
+        report(folder / "mmk_port.h", 1, f"a port of {count} lines, at most {MINI_LIMIT - 1}")
+    for path, told in ((ROOT / "README.md", 2), (ROOT / "docs" / "PORTING.md", 2)):
+        if len(re.findall(rf"\b{count}(?: lines|, comments included)", path.read_text())) != told:
+            report(path, 1, f"ports/mini has {count} lines, which is to be said {told} times")
+
+
 def check_format(paths):
     if shutil.which("clang-format-14") is None:
         print("clang-format-14 is not installed: formatting is not checked")
@@ -184,6 +198,7 @@ def main():
         elif top in {"ports", "cmd", "bench"}:
             check_outer_includes(path, text)
     check_listed(paths)
+    check_mini(paths)
     check_format(c_paths)
     print("\n".join(found) if found else f"{len(paths)} files read, nothing found")
     return 1 if found else 0

@@ -151,7 +151,8 @@ MMK_MUST_CHECK int mmk_reap(struct mmk_mm *mm, uint64_t max_pages, uint64_t *fre
 /*
  * The calling CPU starts, or stops, running user code in mm. Enter answers the root table's
  * physical address, for the page-table base register; it may have flushed this CPU's stale
- * translations of the mm. Leave an mm before entering another.
+ * translations of the mm. Leave an mm before entering another, and load another root at once: from
+ * leave on the CPU is not told what has gone (docs/PORTING.md, "CPU, memory").
  * => caller stays on its CPU
  */
 mmk_paddr_t mmk_mm_enter(struct mmk_mm *mm);
