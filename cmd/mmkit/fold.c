@@ -127,6 +127,15 @@ static bool is_kernels(uint64_t address)
     return address >> 63 != 0;
 }
 
+/* Of the operation's range, which may be empty. */
+static bool use_ends(struct folder *folder, struct family *family)
+{
+    uint64_t address = folder->op->address, length = folder->op->length;
+    uint64_t last = address + (length == 0 ? 0 : length - 1);
+
+    return use(folder, family, address, address) && use(folder, family, last, last);
+}
+
 static bool use_op(struct folder *folder, struct family *family)
 {
     const struct op *op = folder->op;
@@ -138,10 +147,16 @@ static bool use_op(struct folder *folder, struct family *family)
     case OP_MMAP:
     case OP_EXEC_MAP:
         return use(folder, family, op->address, last);
+    case OP_MREMAP:
+        last = op->target + op->argument - 1;
+        return use_ends(folder, family) && use(folder, family, op->target, last);
     case OP_MUNMAP:
     case OP_MPROTECT:
     case OP_MADVISE:
-        return use(folder, family, op->address, op->address) && use(folder, family, last, last);
+    case OP_MLOCK:
+    case OP_MUNLOCK:
+    case OP_MSEAL:
+        return use_ends(folder, family);
     case OP_BRK:
         return use(folder, family, op->argument, op->argument);
     default:
@@ -160,10 +175,11 @@ static uint64_t fold(const struct family *family, uint64_t address)
 
 static void fold_range(const struct family *family, struct op *op)
 {
-    uint64_t last = fold(family, op->address + op->length - 1);
+    uint64_t start = fold(family, op->address);
 
-    op->address = fold(family, op->address);
-    op->length = last + 1 - op->address;
+    if (op->length > 0)
+        op->length = fold(family, op->address + op->length - 1) + 1 - start;
+    op->address = start;
 }
 
 static void fold_op(struct op *op, const struct family *family)
@@ -180,7 +196,14 @@ static void fold_op(struct op *op, const struct family *family)
     case OP_MUNMAP:
     case OP_MPROTECT:
     case OP_MADVISE:
+    case OP_MLOCK:
+    case OP_MUNLOCK:
+    case OP_MSEAL:
         fold_range(family, op);
+        break;
+    case OP_MREMAP:
+        fold_range(family, op);
+        op->target = fold(family, op->target);
         break;
     case OP_BRK:
         result = fold(family, op->argument);

@@ -34,17 +34,9 @@ enum {
     LINUX_MAP_HUGETLB = 0x40000,
     LINUX_PROT_GROWS = 0x3000000,
     PASSED_FLAGS = MMK_MAP_TYPE | MMK_MAP_FIXED | MMK_MAP_ANONYMOUS | MMK_MAP_GROWSDOWN |
-                   MMK_MAP_DENYWRITE | MMK_MAP_EXECUTABLE | MMK_MAP_NORESERVE | MMK_MAP_STACK,
+                   MMK_MAP_DENYWRITE | MMK_MAP_EXECUTABLE | MMK_MAP_LOCKED | MMK_MAP_NORESERVE |
+                   MMK_MAP_POPULATE | MMK_MAP_NONBLOCK | MMK_MAP_STACK,
     PASSED_PROT = MMK_PROT_READ | MMK_PROT_WRITE | MMK_PROT_EXEC,
-};
-
-/* madvise's values that programs use beside those of <mmkit/mm.h>. */
-enum {
-    LINUX_MADV_REMOVE = 9,
-    LINUX_MADV_DONTFORK = 10,
-    LINUX_MADV_WIPEONFORK = 18,
-    LINUX_MADV_DONTNEED_LOCKED = 24,
-    LINUX_MADV_GUARD_INSTALL = 102,
 };
 
 struct thread {
@@ -246,27 +238,80 @@ static bool add_mprotect(struct reader *reader, uint32_t task, bool partial)
     return true;
 }
 
+/* What mmkit does not know are hints, which change nothing. */
+static bool is_advice(uint64_t advice)
+{
+    return advice <= MMK_MADV_DONTNEED || (advice >= MMK_MADV_FREE && advice <= MMK_MADV_DOFORK) ||
+           (advice >= MMK_MADV_DONTDUMP && advice <= MMK_MADV_DONTNEED_LOCKED) ||
+           advice == MMK_MADV_GUARD_INSTALL || advice == MMK_MADV_GUARD_REMOVE;
+}
+
 static bool add_madvise(struct reader *reader, uint32_t task, bool partial)
 {
     const uint64_t *arguments = reader->threads[task].arguments; /* start, len_in, behavior */
-    uint64_t advice = arguments[2];
     struct op *op;
 
-    if (advice == LINUX_MADV_REMOVE || advice == LINUX_MADV_DONTFORK ||
-        advice == LINUX_MADV_WIPEONFORK || advice == LINUX_MADV_GUARD_INSTALL)
-        return complain_unsupported(reader, "madvise", advice);
-    if (advice == LINUX_MADV_DONTNEED_LOCKED)
-        advice = MMK_MADV_DONTNEED;
-    if (arguments[1] == 0 ||
-        (advice > MMK_MADV_SEQUENTIAL && advice != MMK_MADV_DONTNEED && advice != MMK_MADV_FREE))
-        return true; /* a hint */
+    if (arguments[1] == 0 || !is_advice(arguments[2]))
+        return true;
     if (!is_range(arguments[0], arguments[1]))
         return partial || complain_range(reader, "madvise", arguments[0], arguments[1]);
     op = add_op(reader, OP_MADVISE, task);
     set_range(op, arguments[0], arguments[1]);
-    op->argument = advice;
+    op->argument = arguments[2];
     op->partial = partial;
     return true;
+}
+
+static bool add_mremap(struct reader *reader, uint32_t task, uint64_t result)
+{
+    const uint64_t *arguments = reader->threads[task].arguments; /* addr, old_len, new_len, flags */
+    uint64_t old_length = arguments[1] == 0 ? MMK_PAGE_SIZE : arguments[1];
+    struct op *op;
+
+    if (!complain_range(reader, "mremap", arguments[0], old_length) ||
+        !complain_range(reader, "mremap", result, arguments[2]))
+        return false;
+    op = add_op(reader, OP_MREMAP, task);
+    set_range(op, arguments[0], arguments[1]);
+    op->flags = (uint32_t)arguments[3];
+    op->argument = mmk_page_up(arguments[2]);
+    op->target = result;
+    return true;
+}
+
+/* mlock and munlock take any address: what has a part in the range counts as a whole. */
+static bool add_lock(struct reader *reader, uint32_t task, enum op_kind kind, unsigned flags,
+                     bool partial)
+{
+    const uint64_t *arguments = reader->threads[task].arguments; /* start, len */
+    uint64_t start = mmk_page_down(arguments[0]), length = arguments[1] + (arguments[0] - start);
+    struct op *op;
+
+    if (arguments[1] == 0)
+        return true;
+    if (!is_range(start, length))
+        return partial || complain_range(reader, "a lock", start, length);
+    op = add_op(reader, kind, task);
+    set_range(op, start, length);
+    op->flags = flags;
+    op->partial = partial;
+    return true;
+}
+
+static bool add_lock_all(struct reader *reader, uint32_t task, uint64_t flags)
+{
+    add_op(reader, OP_MLOCKALL, task)->flags = (uint32_t)flags;
+    return true;
+}
+
+/* The ranges are in the program's memory, which is not recorded. */
+static bool check_process_madvise(struct reader *reader, uint32_t task)
+{
+    uint64_t advice = reader->threads[task].arguments[3];
+
+    if (advice == MMK_MADV_WILLNEED || advice == MMK_MADV_COLD || advice == MMK_MADV_PAGEOUT)
+        return true;
+    return complain_unsupported(reader, "process_madvise with", advice);
 }
 
 static bool add_brk(struct reader *reader, uint32_t task, uint64_t result)
@@ -342,40 +387,69 @@ static bool check_leave(struct reader *reader, const struct thread *thread,
     return false;
 }
 
+/* Does this call, when it answers ENOMEM, do a part of what it was asked for? */
+static bool may_be_partial(enum trace_call call)
+{
+    return call == CALL_MPROTECT || call == CALL_MADVISE || call == CALL_MLOCK ||
+           call == CALL_MLOCK2 || call == CALL_MUNLOCK;
+}
+
+/* A call that takes effect has ended. */
+static bool finish_call(struct reader *reader, uint32_t task, enum trace_call call, int64_t result)
+{
+    const uint64_t *arguments = reader->threads[task].arguments;
+    bool partial = result == MMK_ENOMEM;
+
+    switch (call) {
+    case CALL_MMAP:
+        return add_mmap(reader, task, (uint64_t)result);
+    case CALL_MREMAP:
+        return add_mremap(reader, task, (uint64_t)result);
+    case CALL_MPROTECT:
+        return add_mprotect(reader, task, partial);
+    case CALL_MADVISE:
+        return add_madvise(reader, task, partial);
+    case CALL_PROCESS_MADVISE:
+        return check_process_madvise(reader, task);
+    case CALL_MLOCK:
+        return add_lock(reader, task, OP_MLOCK, 0, partial);
+    case CALL_MLOCK2:
+        return add_lock(reader, task, OP_MLOCK, (unsigned)arguments[2], partial);
+    case CALL_MUNLOCK:
+        return add_lock(reader, task, OP_MUNLOCK, 0, partial);
+    case CALL_MLOCKALL:
+        return add_lock_all(reader, task, arguments[0]);
+    case CALL_MUNLOCKALL:
+        return add_lock_all(reader, task, 0);
+    case CALL_MSEAL:
+        return add_lock(reader, task, OP_MSEAL, 0, false);
+    case CALL_BRK:
+        return add_brk(reader, task, (uint64_t)result);
+    case CALL_EXECVE:
+        reader->threads[task].in_exec = false;
+        return true;
+    case CALL_SHMAT:
+    case CALL_SHMDT:
+        return complain_unsupported(reader, trace_call_name(call), (uint64_t)result);
+    default:
+        return true;
+    }
+}
+
 static bool read_leave(struct reader *reader, uint32_t task, const struct trace_event *event)
 {
     struct thread *thread = &reader->threads[task];
     int64_t result = event->leave.result;
     bool failed = result < 0 && result >= -ERRNO_MAX;
-    bool partial = result == MMK_ENOMEM;
 
     if (!check_leave(reader, thread, event))
         return false;
     thread->in_call = false;
     if (event->leave.call == CALL_MUNMAP)
         return finish_munmap(reader, task, failed);
-    if (failed &&
-        !(partial && (event->leave.call == CALL_MPROTECT || event->leave.call == CALL_MADVISE)))
+    if (failed && !(result == MMK_ENOMEM && may_be_partial(event->leave.call)))
         return true;
-    switch (event->leave.call) {
-    case CALL_MMAP:
-        return add_mmap(reader, task, (uint64_t)result);
-    case CALL_MPROTECT:
-        return add_mprotect(reader, task, partial);
-    case CALL_MADVISE:
-        return add_madvise(reader, task, partial);
-    case CALL_BRK:
-        return add_brk(reader, task, (uint64_t)result);
-    case CALL_EXECVE:
-        thread->in_exec = false;
-        return true;
-    case CALL_MREMAP:
-    case CALL_SHMAT:
-    case CALL_SHMDT:
-        return complain_unsupported(reader, trace_call_name(event->leave.call), (uint64_t)result);
-    default:
-        return true;
-    }
+    return finish_call(reader, task, event->leave.call, result);
 }
 
 static void cut_image(struct reader *reader, struct thread *thread, const struct op *segment)

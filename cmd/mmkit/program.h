@@ -22,6 +22,11 @@ enum op_kind {
     OP_MUNMAP,   /* address, length */
     OP_MPROTECT, /* address, length, prot */
     OP_MADVISE,  /* address, length, argument = advice */
+    OP_MREMAP,   /* address, length, target, argument = the new length, flags */
+    OP_MLOCK,    /* address, length, flags: as mlock2 */
+    OP_MUNLOCK,  /* address, length */
+    OP_MLOCKALL, /* flags; none: munlockall */
+    OP_MSEAL,    /* address, length */
     OP_BRK,      /* address = asked for, argument = the result */
     OP_EXEC,     /* a new, empty address space */
     OP_EXEC_MAP, /* as OP_MMAP */
@@ -35,12 +40,13 @@ struct op {
     uint8_t access; /* enum mmk_access */
     uint8_t prot;
     bool partial;   /* Linux answered ENOMEM, which may mean: done up to, or around, a hole */
-    uint32_t flags; /* of mmap */
+    uint32_t flags; /* of the call */
     uint32_t line;
     uint32_t task;  /* index into program.tasks */
     uint32_t child; /* likewise, of SHARE and FORK */
     uint32_t file;  /* 1 + index into program.files; 0: none */
     uint64_t address, length, argument;
+    uint64_t target; /* of MREMAP: the result */
 };
 
 struct program_task {

@@ -102,7 +102,7 @@ void replay_compare_page(struct replay *replay, struct space *space, uint64_t ad
     struct shadow_view view;
 
     shadow_view(&space->shadow, address, &view);
-    if (view.kind == SHADOW_NONE || !load_page(replay, page, got))
+    if (view.kind == SHADOW_NONE || view.kind == SHADOW_GUARD || !load_page(replay, page, got))
         return;
     content_fill(view.content, expected);
     if (memcmp(got, expected, sizeof(got)) != 0 && !(view.kind == SHADOW_LAZY && all_zero(got)))

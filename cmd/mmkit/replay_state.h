@@ -71,6 +71,12 @@ bool replay_is_exhausted(const struct replay *replay);
 /* replay_calls.c: everything but faults. */
 enum step replay_call(struct replay *replay, const struct op *op);
 
+/* Compares the result of a call. => STEP_NO_MEMORY if the machine is at fault */
+enum step replay_judge(struct replay *replay, const char *call, int64_t got, int64_t recorded);
+
+/* replay_advice.c: madvise */
+enum step replay_advice(struct replay *replay, struct space *space, const struct op *op);
+
 /* replay_access.c */
 enum step replay_fault(struct replay *replay, struct space *space, const struct op *op);
 
@@ -95,6 +101,9 @@ void replay_space_account(struct replay *replay, struct space *space);
 
 /* replay_file.c: opens the file of op and makes it large enough. NULL: no memory. */
 struct replay_file *replay_file_for(struct replay *replay, const struct op *op);
+
+/* If the object is a file, it is at least so long from now on. => false: no memory */
+bool replay_file_reach(struct replay *replay, const struct shadow_object *object, uint64_t end);
 void replay_files_close(struct replay *replay);
 
 /* replay_check.c */

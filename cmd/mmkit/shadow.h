@@ -3,16 +3,18 @@
  * shadow.h - what a recorded program must see, by a model that shares nothing with mmkit: which
  * addresses are mapped and how, what each page holds, and which page-table entries must exist.
  *
- * A page-table entry must exist for a page from its first successful access until the page is
- * unmapped or discarded. fork copies the entries of pages that the process has of its own (private,
- * written); the zero page and pages of objects are found again by a fault. MADV_FREE keeps them.
+ * A page-table entry must exist for a page from its first successful access, or from when it was
+ * brought in (MAP_POPULATE, mlock, advice), until the page is unmapped, discarded or moved away;
+ * and for a guard. fork copies the entries of guards and of pages that the process has of its own
+ * (private, written); the zero page and pages of objects are found again by a fault. MADV_FREE
+ * keeps them.
  *
  * Invariants:
  *  1. Regions are sorted, not empty, do not overlap; neighbours that could be one are one.
  *  2. A page has a slot exactly while its entry must exist; every slot lies in a region.
- *  3. A slot is ZERO (the zero page), OBJECT (the object's page at that place), PRIVATE (a frame of
- *     the process's own, with a content) or LAZY (PRIVATE after MADV_FREE: the page holds its
- *     content or zeros until it is written again).
+ *  3. A slot is ZERO (the zero page), OBJECT (the object's page at that place), GUARD (no page, and
+ *     no access), PRIVATE (a frame of the process's own, with a content) or LAZY (PRIVATE after
+ * MADV_FREE: the page holds its content or zeros until it is written again).
  *  4. `last` is NULL or a region of the array.
  *  5. private_pages, file_pages and shared_pages count the slots; mapped_bytes the regions.
  */
@@ -40,16 +42,26 @@ struct shadow_world {
 /* A file, or shared anonymous memory: `file` says which. Counted by regions and owners. */
 struct shadow_object {
     uint64_t references;
+    uint64_t end; /* an access to this page or above is a bus error; of a file: none is */
     bool file;
     uint64_t seed;         /* of a file's content */
     struct page_map pages; /* struct shadow_page * by index */
+};
+
+/* Flags of a region. */
+enum {
+    SHADOW_LOCKED = 1,
+    SHADOW_ON_FAULT = 2, /* locked, but pages come when they are touched */
+    SHADOW_LOCK = SHADOW_LOCKED | SHADOW_ON_FAULT,
+    SHADOW_DONT_FORK = 4,
+    SHADOW_WIPE_ON_FORK = 8,
 };
 
 struct shadow_region {
     uint64_t start, end;          /* bytes */
     uint64_t index;               /* of the object's page at start */
     struct shadow_object *object; /* NULL: private anonymous */
-    unsigned prot;
+    unsigned prot, flags;
     bool shared;
     bool grows_down;
 };
@@ -63,6 +75,7 @@ struct shadow {
     uint64_t mapped_bytes;
     uint64_t private_pages, file_pages, shared_pages;
     uint64_t brk_start, brk_end; /* brk_start 0: not known yet */
+    unsigned future;             /* SHADOW_LOCK: of what will be mapped */
 };
 
 /* A slot's value: the kind in the lowest bits, of private ones the content above. */
@@ -70,6 +83,7 @@ enum shadow_kind {
     SHADOW_NONE,
     SHADOW_ZERO,
     SHADOW_OBJECT,
+    SHADOW_GUARD,
     SHADOW_PRIVATE,
     SHADOW_LAZY, /* private, too: zeros are right as well */
 };
@@ -79,7 +93,9 @@ enum shadow_kind {
 void shadow_world_init(struct shadow_world *world, unsigned levels, unsigned bits);
 void shadow_world_destroy(struct shadow_world *world); /* => all shadows and objects are gone */
 
-struct shadow_object *shadow_object_create(struct shadow_world *world, bool file, uint64_t seed);
+/* => bytes: how large it is; a file is as large as anybody wants */
+struct shadow_object *shadow_object_create(struct shadow_world *world, bool file, uint64_t seed,
+                                           uint64_t bytes);
 void shadow_object_put(struct shadow_world *world, struct shadow_object *object);
 
 void shadow_init(struct shadow *shadow, struct shadow_world *world);
@@ -90,7 +106,8 @@ void shadow_fork(struct shadow *child, const struct shadow *parent);
 
 /*
  * The calls. Ranges are whole pages. protect answers false when it met a hole and stopped there;
- * discard (MADV_DONTNEED) and lazy_free (MADV_FREE) skip holes and answer false for them.
+ * discard (MADV_DONTNEED), lazy_free (MADV_FREE), guard (MADV_GUARD_INSTALL), unguard and set_flags
+ * skip holes and answer false for them.
  * => map: what was there is unmapped; the region takes its own reference to the object
  */
 void shadow_map(struct shadow *shadow, const struct shadow_region *region);
@@ -98,10 +115,46 @@ void shadow_unmap(struct shadow *shadow, uint64_t start, uint64_t end);
 bool shadow_protect(struct shadow *shadow, uint64_t start, uint64_t end, unsigned prot);
 bool shadow_discard(struct shadow *shadow, uint64_t start, uint64_t end);
 bool shadow_lazy_free(struct shadow *shadow, uint64_t start, uint64_t end);
+bool shadow_guard(struct shadow *shadow, uint64_t start, uint64_t end);
+bool shadow_unguard(struct shadow *shadow, uint64_t start, uint64_t end);
+bool shadow_set_flags(struct shadow *shadow, uint64_t start, uint64_t end, unsigned clear,
+                      unsigned set);
 void shadow_set_brk(struct shadow *shadow, uint64_t end); /* maps or unmaps the heap's end */
+
+/* mremap, with what it has answered: `to`, which is `from` when the mapping has stayed. */
+void shadow_remap(struct shadow *shadow, uint64_t from, uint64_t old_length, uint64_t to,
+                  uint64_t new_length, bool keep);
+
+/*
+ * Brings pages in, in order. AS_REGION: as a touch that each region allows, a write where it is
+ * private and writable; holes and regions locked on fault are passed over. READ, WRITE: as this
+ * access. TRY: as AS_REGION, but where a region fails, go on with the next.
+ * => false: a page cannot be had, a region does not allow it, or, with READ and WRITE, a hole; what
+ *    lies before is there
+ */
+enum shadow_populate { SHADOW_AS_REGION, SHADOW_READ, SHADOW_WRITE, SHADOW_TRY };
+bool shadow_populate(struct shadow *shadow, uint64_t start, uint64_t end, enum shadow_populate how);
+
+/* mlock2, munlock: up to the first hole, for which the answer is false. mlockall: all. */
+bool shadow_lock(struct shadow *shadow, uint64_t start, uint64_t end, unsigned flags);
+bool shadow_unlock(struct shadow *shadow, uint64_t start, uint64_t end);
+void shadow_lock_all(struct shadow *shadow, unsigned now, unsigned future); /* SHADOW_LOCK each */
+
+/* MADV_WILLNEED: files' pages come into memory, and no entry for them. */
+void shadow_read_ahead(struct shadow *shadow, uint64_t start, uint64_t end);
+
+/*
+ * Pages [first, end) of the object are punched out: unmap is for every shadow, and comes first.
+ * Private copies stay.
+ */
+void shadow_unmap_object(struct shadow *shadow, const struct shadow_object *object, uint64_t first,
+                         uint64_t end);
+void shadow_object_punch(struct shadow_world *world, struct shadow_object *object, uint64_t first,
+                         uint64_t end);
 
 bool shadow_is_free(struct shadow *shadow, uint64_t start, uint64_t end);
 bool shadow_is_covered(struct shadow *shadow, uint64_t start, uint64_t end);
+bool shadow_is_accessible(struct shadow *shadow, uint64_t start, uint64_t end); /* where mapped */
 
 /* As shadow_find(), by a search. */
 const struct shadow_region *shadow_search(struct shadow *shadow, uint64_t address);
@@ -144,6 +197,12 @@ static inline bool shadow_allows(unsigned prot, enum mmk_access access)
     }
 }
 
+/* Which page of its object the region has at `address`. */
+static inline uint64_t shadow_index(const struct shadow_region *region, uint64_t address)
+{
+    return region->index + ((address - region->start) >> MMK_PAGE_SHIFT);
+}
+
 /* What the object's page that belongs at `address` holds. */
 struct content *shadow_object_content(struct shadow *shadow, uint64_t address,
                                       const struct shadow_region *region);
@@ -170,8 +229,13 @@ static inline enum mmk_fault_result shadow_predict(struct shadow *shadow, uint64
     if (!shadow_allows(view->region->prot, access))
         return MMK_FAULT_SEGV_ACCERR;
     shadow_view_slot(view, page_map_get(&shadow->slots, address >> MMK_PAGE_SHIFT));
-    if (view->kind < SHADOW_PRIVATE && view->region->object != NULL)
+    if (mmk_unlikely(view->kind == SHADOW_GUARD))
+        return MMK_FAULT_SEGV_MAPERR;
+    if (view->kind < SHADOW_PRIVATE && view->region->object != NULL) {
+        if (shadow_index(view->region, address) >= view->region->object->end)
+            return MMK_FAULT_BUS;
         view->content = shadow_object_content(shadow, address, view->region);
+    }
     return MMK_FAULT_DONE;
 }
 

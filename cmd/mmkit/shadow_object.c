@@ -28,11 +28,13 @@ void shadow_world_destroy(struct shadow_world *world)
     page_map_pool_destroy(&world->maps);
 }
 
-struct shadow_object *shadow_object_create(struct shadow_world *world, bool file, uint64_t seed)
+struct shadow_object *shadow_object_create(struct shadow_world *world, bool file, uint64_t seed,
+                                           uint64_t bytes)
 {
     struct shadow_object *object = host_alloc(1, sizeof(*object));
 
     object->references = 1;
+    object->end = file ? UINT64_MAX : mmk_page_up(bytes) >> MMK_PAGE_SHIFT;
     object->file = file;
     object->seed = seed;
     page_map_init(&object->pages, &world->maps);
@@ -60,6 +62,12 @@ void shadow_object_put(struct shadow_world *world, struct shadow_object *object)
     page_map_range(&object->pages, 0, pages, free_page, world);
     page_map_destroy(&object->pages);
     free(object);
+}
+
+void shadow_object_punch(struct shadow_world *world, struct shadow_object *object, uint64_t first,
+                         uint64_t end)
+{
+    page_map_range(&object->pages, first, end, free_page, world);
 }
 
 struct shadow_page *shadow_object_page(struct shadow_world *world, struct shadow_object *object,

@@ -87,8 +87,9 @@ static bool can_merge(const struct shadow_region *low, const struct shadow_regio
 {
     uint64_t pages = (low->end - low->start) >> MMK_PAGE_SHIFT;
 
-    return low->end == high->start && low->prot == high->prot && low->shared == high->shared &&
-           low->grows_down == high->grows_down && low->object == high->object &&
+    return low->end == high->start && low->prot == high->prot && low->flags == high->flags &&
+           low->shared == high->shared && low->grows_down == high->grows_down &&
+           low->object == high->object &&
            (low->object == NULL || low->index + pages == high->index);
 }
 
@@ -109,8 +110,7 @@ static void merge(struct shadow *shadow, uint64_t start, uint64_t end)
     }
 }
 
-/* Splits at both ends; answers the first region of [start, end). */
-static size_t isolate(struct shadow *shadow, uint64_t start, uint64_t end)
+size_t shadow_isolate(struct shadow *shadow, uint64_t start, uint64_t end)
 {
     split(shadow, start);
     split(shadow, end);
@@ -119,7 +119,7 @@ static size_t isolate(struct shadow *shadow, uint64_t start, uint64_t end)
 
 void shadow_unmap(struct shadow *shadow, uint64_t start, uint64_t end)
 {
-    size_t first = isolate(shadow, start, end);
+    size_t first = shadow_isolate(shadow, start, end);
     size_t at;
 
     for (at = first; at < shadow->count && shadow->regions[at].start < end; at++) {
@@ -129,12 +129,10 @@ void shadow_unmap(struct shadow *shadow, uint64_t start, uint64_t end)
     drop(shadow, first, at - first);
 }
 
-void shadow_map(struct shadow *shadow, const struct shadow_region *region)
+void shadow_place(struct shadow *shadow, const struct shadow_region *region)
 {
-    size_t at;
+    size_t at = find_above(shadow, region->start);
 
-    shadow_unmap(shadow, region->start, region->end);
-    at = find_above(shadow, region->start);
     *insert(shadow, at) = *region;
     if (region->object != NULL)
         region->object->references++;
@@ -142,15 +140,39 @@ void shadow_map(struct shadow *shadow, const struct shadow_region *region)
     merge(shadow, region->start, region->end);
 }
 
+void shadow_map(struct shadow *shadow, const struct shadow_region *region)
+{
+    struct shadow_region locked = *region;
+
+    if (!(locked.flags & SHADOW_LOCK))
+        locked.flags |= shadow->future;
+    shadow_unmap(shadow, region->start, region->end);
+    shadow_place(shadow, &locked);
+    if (locked.flags & SHADOW_LOCKED)
+        shadow_populate(shadow, region->start, region->end, SHADOW_TRY);
+}
+
+/* Locked memory that is writable from now on is the process's own from now on. */
+static bool must_copy(const struct shadow_region *region, unsigned prot)
+{
+    return (region->flags & SHADOW_LOCKED) && !region->shared && !(region->prot & MMK_PROT_WRITE) &&
+           (prot & MMK_PROT_WRITE);
+}
+
 bool shadow_protect(struct shadow *shadow, uint64_t start, uint64_t end, unsigned prot)
 {
     uint64_t reached = start;
     size_t at;
 
-    for (at = isolate(shadow, start, end);
+    for (at = shadow_isolate(shadow, start, end);
          at < shadow->count && shadow->regions[at].start == reached && reached < end; at++) {
-        shadow->regions[at].prot = prot;
-        reached = shadow->regions[at].end;
+        struct shadow_region *region = &shadow->regions[at];
+        bool copy = must_copy(region, prot);
+
+        region->prot = prot;
+        reached = region->end;
+        if (copy)
+            shadow_populate(shadow, region->start, reached, SHADOW_TRY);
     }
     merge(shadow, start, end);
     return reached >= end;
@@ -178,12 +200,35 @@ static bool each_part(struct shadow *shadow, uint64_t start, uint64_t end,
 
 bool shadow_discard(struct shadow *shadow, uint64_t start, uint64_t end)
 {
-    return each_part(shadow, start, end, shadow_zap);
+    return each_part(shadow, start, end, shadow_zap_pages);
 }
 
 bool shadow_lazy_free(struct shadow *shadow, uint64_t start, uint64_t end)
 {
     return each_part(shadow, start, end, shadow_mark_lazy);
+}
+
+bool shadow_guard(struct shadow *shadow, uint64_t start, uint64_t end)
+{
+    return each_part(shadow, start, end, shadow_set_guards);
+}
+
+bool shadow_unguard(struct shadow *shadow, uint64_t start, uint64_t end)
+{
+    return each_part(shadow, start, end, shadow_clear_guards);
+}
+
+bool shadow_set_flags(struct shadow *shadow, uint64_t start, uint64_t end, unsigned clear,
+                      unsigned set)
+{
+    bool covered = shadow_is_covered(shadow, start, end);
+    size_t at;
+
+    for (at = shadow_isolate(shadow, start, end);
+         at < shadow->count && shadow->regions[at].start < end; at++)
+        shadow->regions[at].flags = (shadow->regions[at].flags & ~clear) | set;
+    merge(shadow, start, end);
+    return covered;
 }
 
 static void look_only(struct shadow *shadow, const struct shadow_region *region, uint64_t start,
@@ -198,6 +243,17 @@ static void look_only(struct shadow *shadow, const struct shadow_region *region,
 bool shadow_is_covered(struct shadow *shadow, uint64_t start, uint64_t end)
 {
     return each_part(shadow, start, end, look_only);
+}
+
+bool shadow_is_accessible(struct shadow *shadow, uint64_t start, uint64_t end)
+{
+    size_t at;
+
+    for (at = find_above(shadow, start); at < shadow->count && shadow->regions[at].start < end;
+         at++)
+        if (shadow->regions[at].prot == MMK_PROT_NONE)
+            return false;
+    return true;
 }
 
 bool shadow_is_free(struct shadow *shadow, uint64_t start, uint64_t end)

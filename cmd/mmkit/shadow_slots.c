@@ -34,7 +34,7 @@ static uint64_t private_slot(struct content *content, enum shadow_kind kind)
 static struct shadow_page *object_page(struct shadow *shadow, const struct shadow_region *region,
                                        uint64_t page)
 {
-    uint64_t index = region->index + (page - (region->start >> MMK_PAGE_SHIFT));
+    uint64_t index = shadow_index(region, page << MMK_PAGE_SHIFT);
 
     return shadow_object_page(shadow->world, region->object, index);
 }
@@ -75,6 +75,23 @@ static uint64_t visit_zap(void *context, uint64_t page, uint64_t slot)
     return 0;
 }
 
+static uint64_t visit_zap_page(void *context, uint64_t page, uint64_t slot)
+{
+    return slot_kind(slot) == SHADOW_GUARD ? slot : visit_zap(context, page, slot);
+}
+
+static uint64_t visit_zap_guard(void *context, uint64_t page, uint64_t slot)
+{
+    (void)context;
+    (void)page;
+    return slot_kind(slot) == SHADOW_GUARD ? 0 : slot;
+}
+
+static uint64_t visit_zap_object(void *context, uint64_t page, uint64_t slot)
+{
+    return slot_kind(slot) == SHADOW_OBJECT ? visit_zap(context, page, slot) : slot;
+}
+
 static uint64_t visit_mark_lazy(void *context, uint64_t page, uint64_t slot)
 {
     (void)context;
@@ -96,6 +113,77 @@ void shadow_zap(struct shadow *shadow, const struct shadow_region *region, uint6
                 uint64_t end)
 {
     visit_part(shadow, region, start, end, visit_zap);
+}
+
+void shadow_zap_pages(struct shadow *shadow, const struct shadow_region *region, uint64_t start,
+                      uint64_t end)
+{
+    visit_part(shadow, region, start, end, visit_zap_page);
+}
+
+void shadow_clear_guards(struct shadow *shadow, const struct shadow_region *region, uint64_t start,
+                         uint64_t end)
+{
+    visit_part(shadow, region, start, end, visit_zap_guard);
+}
+
+void shadow_set_guards(struct shadow *shadow, const struct shadow_region *region, uint64_t start,
+                       uint64_t end)
+{
+    uint64_t page = mmk_max(start, region->start) >> MMK_PAGE_SHIFT;
+
+    shadow_zap(shadow, region, start, end);
+    for (; page < mmk_min(end, region->end) >> MMK_PAGE_SHIFT; page++)
+        page_map_set(&shadow->slots, page, SHADOW_GUARD);
+}
+
+void shadow_unmap_object(struct shadow *shadow, const struct shadow_object *object, uint64_t first,
+                         uint64_t end)
+{
+    size_t i;
+
+    for (i = 0; i < shadow->count; i++) {
+        const struct shadow_region *region = &shadow->regions[i];
+        uint64_t pages = (region->end - region->start) >> MMK_PAGE_SHIFT;
+        uint64_t low = mmk_max(first, region->index);
+        uint64_t high = mmk_min(end, region->index + pages);
+
+        if (region->object == object && low < high)
+            visit_part(shadow, region, region->start + ((low - region->index) << MMK_PAGE_SHIFT),
+                       region->start + ((high - region->index) << MMK_PAGE_SHIFT),
+                       visit_zap_object);
+    }
+}
+
+struct slot {
+    uint64_t page, value;
+};
+
+struct slots {
+    struct slot *array;
+    size_t count, capacity;
+};
+
+static uint64_t visit_take(void *context, uint64_t page, uint64_t value)
+{
+    struct slots *slots = context;
+
+    slots->array = host_grow(slots->array, slots->count, &slots->capacity, sizeof(slots->array[0]));
+    slots->array[slots->count++] = (struct slot){page, value};
+    return 0;
+}
+
+void shadow_move_slots(struct shadow *shadow, uint64_t start, uint64_t end, uint64_t to)
+{
+    const uint64_t first = start >> MMK_PAGE_SHIFT;
+    struct slots slots = {0};
+    size_t i;
+
+    page_map_range(&shadow->slots, first, end >> MMK_PAGE_SHIFT, visit_take, &slots);
+    for (i = 0; i < slots.count; i++)
+        page_map_set(&shadow->slots, (to >> MMK_PAGE_SHIFT) + (slots.array[i].page - first),
+                     slots.array[i].value);
+    free(slots.array);
 }
 
 void shadow_mark_lazy(struct shadow *shadow, const struct shadow_region *region, uint64_t start,
@@ -130,8 +218,30 @@ static uint64_t visit_fork(void *context, uint64_t page, uint64_t slot)
         content_frame_get(&child->world->contents, slot_content(slot));
         page_map_set(&child->slots, page, slot);
         child->private_pages++;
+    } else if (slot_kind(slot) == SHADOW_GUARD) {
+        page_map_set(&child->slots, page, slot);
     }
     return slot;
+}
+
+static void fork_region(struct shadow *child, const struct shadow_region *region,
+                        struct page_map *slots)
+{
+    struct shadow_region *copy;
+
+    if (region->flags & SHADOW_DONT_FORK)
+        return;
+    child->regions =
+        host_grow(child->regions, child->count, &child->capacity, sizeof(child->regions[0]));
+    copy = &child->regions[child->count++];
+    *copy = *region;
+    copy->flags &= ~(unsigned)SHADOW_LOCK;
+    if (copy->object != NULL)
+        copy->object->references++;
+    child->mapped_bytes += region->end - region->start;
+    if (!(region->flags & SHADOW_WIPE_ON_FORK))
+        page_map_range(slots, region->start >> MMK_PAGE_SHIFT, region->end >> MMK_PAGE_SHIFT,
+                       visit_fork, child);
 }
 
 void shadow_fork(struct shadow *child, const struct shadow *parent)
@@ -140,18 +250,10 @@ void shadow_fork(struct shadow *child, const struct shadow *parent)
     size_t i;
 
     shadow_init(child, parent->world);
-    for (i = 0; i < parent->count; i++) {
-        child->regions = host_grow(child->regions, i, &child->capacity, sizeof(child->regions[0]));
-        child->regions[i] = parent->regions[i];
-        child->count = i + 1;
-        if (child->regions[i].object != NULL)
-            child->regions[i].object->references++;
-    }
-    child->mapped_bytes = parent->mapped_bytes;
+    for (i = 0; i < parent->count; i++)
+        fork_region(child, &parent->regions[i], &slots);
     child->brk_start = parent->brk_start;
     child->brk_end = parent->brk_end;
-    page_map_range(&slots, 0, (uint64_t)1 << (slots.pool->levels * slots.pool->bits), visit_fork,
-                   child);
 }
 
 struct content *shadow_object_content(struct shadow *shadow, uint64_t address,

@@ -49,7 +49,7 @@ edited bad_digit '15s/address=0x7f/address=0x7g/' 15 'expected'
 edited big_number '15s/address=0x7f/address=0xfffffffff7f/' 15 'above 64 bits'
 edited extra_text '15s/$/ more/' 15 'expected the end of the line'
 edited unknown_event '15s/page_fault_user/double_fault/' 15 'unknown event.*expected'
-edited unknown_call '12s/sys_enter_mmap/sys_enter_mseal/' 12 'unknown system call.*expected'
+edited unknown_call '12s/sys_enter_mmap/sys_enter_pkey_mprotect/' 12 'unknown system call.*expected'
 edited unknown_record '3s/COMM exec/SWITCH/' 3 'unknown record.*expected'
 edited lost_events '15s/exceptions.*/PERF_RECORD_LOST lost 12/' 15 'lost events'
 edited not_canonical '15s/address=0x7f/address=0x80007f/' 15 'not canonical, expected'
@@ -60,7 +60,11 @@ edited no_exit '14d' '[0-9]*' 'inside mmap, expected'
 edited no_exec '3d' 3 'has no memory, expected'
 edited huge_pages '12s/flags: 0x00000022/flags: 0x00040022/' 14 'not supported yet'
 edited mremap '12s/mmap: .*/mremap: addr: 0x1, old_len: 0x1, new_len: 0x1, flags: 0x1, new_addr: 0x1/
-13d; 14s/mmap/mremap/' 13 'mremap.*not supported yet'
+13d; 14s/mmap/mremap/' 13 'mremap of 0x1 bytes at 0x1, expected whole pages'
+edited process_madvise '12s/mmap: .*/process_madvise: pidfd: 0x1, vec: 0x1, vlen: 0x1, behavior: 0x4, flags: 0x0/
+13d; 14s/mmap/process_madvise/' 13 'process_madvise.* 0x4 is not supported yet'
+edited shmat '12s/mmap: .*/shmat: shmid: 0x1, shmaddr: 0x0, shmflg: 0x0/
+13d; 14s/mmap/shmat/' 13 'shmat.*not supported yet'
 edited device '4s/00:00 0 0\]/00 0 0]/' 4 "expected ':'"
 edited protection '4s/rw-p/rwzp/' 4 'expected protection'
 edited pid_range '15s/100\/100/100\/99999999/' 15 'expected ids'

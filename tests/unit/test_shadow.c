@@ -20,12 +20,14 @@
 
 enum { LEVELS = 3, BITS = 2, PAGES = 1 << (LEVELS * BITS), SPACES = 4, STEPS = 30000 };
 
-enum page_state { ABSENT, ZERO, OWN, MAPPED_OBJECT };
+enum page_state { ABSENT, ZERO, OWN, MAPPED_OBJECT, GUARD };
 
 /* One page of the model. */
 struct model_page {
     bool mapped, object;
+    bool dont_fork, wipe_on_fork;
     unsigned prot;
+    unsigned index; /* which page of the object */
     enum page_state state;
     unsigned frame; /* of an OWN page: equal when two spaces share it */
     uint64_t words[CONTENT_WORDS];
@@ -73,7 +75,7 @@ static unsigned count_tables(const struct model *model)
 
 static uint64_t count_frames(void)
 {
-    static bool seen[STEPS + 1];
+    static bool seen[STEPS * PAGES];
     uint64_t count = 0;
     unsigned space, page;
 
@@ -91,13 +93,13 @@ static uint64_t count_frames(void)
     return count;
 }
 
-static const uint64_t *expected_words(const struct model_page *page, unsigned number)
+static const uint64_t *expected_words(const struct model_page *page)
 {
     static const uint64_t zeros[CONTENT_WORDS];
 
     if (page->state == OWN)
         return page->words;
-    return page->state == ZERO ? zeros : object_words[number];
+    return page->state == ZERO ? zeros : object_words[page->index];
 }
 
 static struct shadow_view view_of(struct shadow *shadow, uint64_t address)
@@ -131,10 +133,11 @@ static void compare(unsigned space)
         struct shadow_view view = view_of(&shadows[space], (uint64_t)page << MMK_PAGE_SHIFT);
 
         assert_true((view.kind == SHADOW_NONE) == (p->state == ABSENT));
-        if (p->state == ABSENT)
+        assert_true((view.kind == SHADOW_GUARD) == (p->state == GUARD));
+        if (p->state == ABSENT || p->state == GUARD)
             continue;
         content_fill(view.content, words);
-        assert_memory_equal(words, expected_words(p, page), sizeof(words));
+        assert_memory_equal(words, expected_words(p), sizeof(words));
     }
 }
 
@@ -149,13 +152,14 @@ static void do_map(unsigned space, unsigned first, unsigned end)
     unsigned page;
 
     region.object = is_object ? object : NULL;
-    region.index = is_object ? first : 0; /* page n of the object always lies at page n */
+    region.index = is_object ? pick(PAGES - (end - first) + 1) : 0;
     shadow_map(&shadows[space], &region);
     for (page = first; page < end; page++) {
-        models[space].pages[page].mapped = true;
-        models[space].pages[page].object = is_object;
-        models[space].pages[page].prot = region.prot;
-        models[space].pages[page].state = ABSENT;
+        models[space].pages[page] =
+            (struct model_page){.mapped = true,
+                                .object = is_object,
+                                .prot = region.prot,
+                                .index = (unsigned)region.index + (page - first)};
     }
 }
 
@@ -172,7 +176,8 @@ static void do_unmap(unsigned space, unsigned first, unsigned end, bool keep)
                      (uint64_t)end << MMK_PAGE_SHIFT);
     for (page = first; page < end; page++) {
         all_mapped = all_mapped && (models[space].pages[page].mapped || !keep);
-        models[space].pages[page].state = ABSENT;
+        if (!keep || models[space].pages[page].state != GUARD)
+            models[space].pages[page].state = ABSENT;
         models[space].pages[page].mapped = models[space].pages[page].mapped && keep;
     }
     assert_true(covered == all_mapped);
@@ -192,19 +197,22 @@ static void do_protect(unsigned space, unsigned first, unsigned end)
 
 static bool is_shared_frame(unsigned space, unsigned number)
 {
-    unsigned other;
+    const struct model_page *own = &models[space].pages[number];
+    unsigned other, page;
 
     for (other = 0; other < SPACES; other++) {
-        const struct model_page *page = &models[other].pages[number];
+        for (page = 0; models[other].used && page < PAGES; page++) {
+            const struct model_page *p = &models[other].pages[page];
 
-        if (other != space && models[other].used && page->state == OWN &&
-            page->frame == models[space].pages[number].frame)
-            return true;
+            if (p != own && p->state == OWN && p->frame == own->frame)
+                return true;
+        }
     }
     return false;
 }
 
-static void model_write(unsigned space, unsigned number, unsigned word, uint64_t stamp)
+/* As a write makes it. */
+static void model_own(unsigned space, unsigned number)
 {
     struct model_page *page = &models[space].pages[number];
 
@@ -213,11 +221,23 @@ static void model_write(unsigned space, unsigned number, unsigned word, uint64_t
     if (page->state != OWN) {
         memset(page->words, 0, sizeof(page->words));
         if (page->object)
-            memcpy(page->words, object_words[number], sizeof(page->words));
+            memcpy(page->words, object_words[page->index], sizeof(page->words));
         page->frame = ++frames_made;
         page->state = OWN;
     }
-    page->words[word] = stamp;
+}
+
+static void model_write(unsigned space, unsigned number, unsigned word, uint64_t stamp)
+{
+    model_own(space, number);
+    models[space].pages[number].words[word] = stamp;
+}
+
+/* As a read makes it. */
+static void model_read(struct model_page *page)
+{
+    if (page->state == ABSENT)
+        page->state = page->object ? MAPPED_OBJECT : ZERO;
 }
 
 static void do_touch(unsigned space, unsigned number, uint64_t stamp)
@@ -233,14 +253,126 @@ static void do_touch(unsigned space, unsigned number, uint64_t stamp)
         expected = MMK_FAULT_SEGV_MAPERR;
     else if (page->prot == 0 || (access == MMK_ACCESS_WRITE && !(page->prot & MMK_PROT_WRITE)))
         expected = MMK_FAULT_SEGV_ACCERR;
+    else if (page->state == GUARD)
+        expected = MMK_FAULT_SEGV_MAPERR;
     assert_int_equal(shadow_predict(&shadows[space], address, access, &view), expected);
     if (expected != MMK_FAULT_DONE)
         return;
     touch(&shadows[space], address, access, stamp);
     if (access == MMK_ACCESS_WRITE)
         model_write(space, number, word, stamp);
-    else if (page->state == ABSENT)
-        page->state = page->object ? MAPPED_OBJECT : ZERO;
+    else
+        model_read(page);
+}
+
+static void do_guard(unsigned space, unsigned first, unsigned end)
+{
+    uint64_t start = (uint64_t)first << MMK_PAGE_SHIFT, stop = (uint64_t)end << MMK_PAGE_SHIFT;
+    bool install = pick(2) == 0, covered, all_mapped = true;
+    unsigned page;
+
+    covered = install ? shadow_guard(&shadows[space], start, stop)
+                      : shadow_unguard(&shadows[space], start, stop);
+    for (page = first; page < end; page++) {
+        struct model_page *p = &models[space].pages[page];
+
+        all_mapped = all_mapped && p->mapped;
+        if (p->mapped && install)
+            p->state = GUARD;
+        else if (p->state == GUARD)
+            p->state = ABSENT;
+    }
+    assert_true(covered == all_mapped);
+}
+
+static void do_fork_advice(unsigned space, unsigned first, unsigned end)
+{
+    const unsigned flag = pick(2) == 0 ? SHADOW_DONT_FORK : SHADOW_WIPE_ON_FORK;
+    bool set = pick(2) == 0;
+    unsigned page;
+
+    shadow_set_flags(&shadows[space], (uint64_t)first << MMK_PAGE_SHIFT,
+                     (uint64_t)end << MMK_PAGE_SHIFT, flag, set ? flag : 0);
+    for (page = first; page < end; page++) {
+        struct model_page *p = &models[space].pages[page];
+
+        if (flag == SHADOW_DONT_FORK)
+            p->dont_fork = set;
+        else
+            p->wipe_on_fork = set;
+    }
+}
+
+/* To where it does not overlap; holes stay holes. */
+static void do_move(unsigned space, unsigned first, unsigned end)
+{
+    unsigned count = end - first, to = pick(PAGES - count + 1), i;
+    struct model_page *pages = models[space].pages;
+    bool keep = pick(2) == 0;
+
+    if (to < end && first < to + count)
+        return;
+    for (i = first; i < end; i++)
+        if (!pages[first].mapped || (keep && !pages[i].mapped))
+            return;
+    shadow_remap(&shadows[space], (uint64_t)first << MMK_PAGE_SHIFT,
+                 (uint64_t)count << MMK_PAGE_SHIFT, (uint64_t)to << MMK_PAGE_SHIFT,
+                 (uint64_t)count << MMK_PAGE_SHIFT, keep);
+    memcpy(&pages[to], &pages[first], count * sizeof(pages[0]));
+    for (i = first; i < end; i++) {
+        pages[i].state = ABSENT;
+        pages[i].mapped = keep;
+    }
+}
+
+/* => false: the end of it */
+static bool model_populate(unsigned space, unsigned number, enum shadow_populate how)
+{
+    struct model_page *page = &models[space].pages[number];
+    bool write = how == SHADOW_WRITE || (how == SHADOW_AS_REGION && (page->prot & MMK_PROT_WRITE));
+
+    if (!page->mapped)
+        return how == SHADOW_AS_REGION;
+    if (page->state == GUARD || page->prot == 0 ||
+        (how == SHADOW_WRITE && !(page->prot & MMK_PROT_WRITE)))
+        return false;
+    if (write)
+        model_own(space, number);
+    else
+        model_read(page);
+    return true;
+}
+
+static void do_populate(unsigned space, unsigned first, unsigned end)
+{
+    static const enum shadow_populate hows[] = {SHADOW_AS_REGION, SHADOW_READ, SHADOW_WRITE};
+    enum shadow_populate how = hows[pick(3)];
+    bool fine = shadow_populate(&shadows[space], (uint64_t)first << MMK_PAGE_SHIFT,
+                                (uint64_t)end << MMK_PAGE_SHIFT, how);
+    unsigned page;
+
+    for (page = first; page < end && model_populate(space, page, how); page++) {
+    }
+    assert_true(fine == (page == end));
+}
+
+static void do_punch(unsigned first, unsigned end)
+{
+    unsigned space, page;
+
+    for (space = 0; space < SPACES; space++) {
+        if (!models[space].used)
+            continue;
+        shadow_unmap_object(&shadows[space], object, first, end);
+        for (page = 0; page < PAGES; page++) {
+            struct model_page *p = &models[space].pages[page];
+
+            if (p->state == MAPPED_OBJECT && p->index >= first && p->index < end)
+                p->state = ABSENT;
+        }
+        compare(space);
+    }
+    shadow_object_punch(&world, object, first, end);
 }
 
 static void do_exit(unsigned space)
@@ -257,9 +389,13 @@ static void do_fork(unsigned parent, unsigned child)
     do_exit(child);
     shadow_fork(&shadows[child], &shadows[parent]);
     models[child] = models[parent];
-    for (page = 0; page < PAGES; page++)
-        if (models[child].pages[page].state != OWN)
-            models[child].pages[page].state = ABSENT;
+    for (page = 0; page < PAGES; page++) {
+        struct model_page *p = &models[child].pages[page];
+
+        if ((p->state != OWN && p->state != GUARD) || p->wipe_on_fork || p->dont_fork)
+            p->state = ABSENT;
+        p->mapped = p->mapped && !p->dont_fork;
+    }
 }
 
 static void step(unsigned number)
@@ -289,6 +425,16 @@ static void step(unsigned number)
         do_unmap(space, first, end, true);
     else if (chance < 36)
         do_protect(space, first, end);
+    else if (chance < 40)
+        do_guard(space, first, end);
+    else if (chance < 44)
+        do_fork_advice(space, first, end);
+    else if (chance < 52)
+        do_move(space, first, end);
+    else if (chance < 58)
+        do_populate(space, first, end);
+    else if (chance < 60)
+        do_punch(first, end);
     else
         do_touch(space, first, number);
     compare(space);
@@ -300,7 +446,7 @@ static void agrees_with_brute_force(void **state)
 
     (void)state;
     shadow_world_init(&world, LEVELS, BITS);
-    object = shadow_object_create(&world, true, 4711);
+    object = shadow_object_create(&world, true, 4711, 0);
     for (page = 0; page < PAGES; page++)
         content_file_fill(4711, page, object_words[page]);
     for (i = 1; i <= STEPS; i++) {
@@ -362,7 +508,7 @@ static void shared_memory_is_shared(void **state)
     (void)state;
     shadow_world_init(&world, 4, 9);
     shadow_init(&parent, &world);
-    region.object = shadow_object_create(&world, false, 0);
+    region.object = shadow_object_create(&world, false, 0, region.end - region.start);
     shadow_map(&parent, &region);
     shadow_object_put(&world, region.object);
     touch(&parent, 0x1008, MMK_ACCESS_WRITE, 77);
@@ -413,6 +559,107 @@ static void lazily_freed_pages_may_be_either(void **state)
     shadow_world_destroy(&world);
 }
 
+/* What mremap makes longer or shorter, or maps twice. */
+static void mappings_change_their_length(void **state)
+{
+    struct shadow_region region = {
+        .start = 0x10000, .end = 0x14000, .prot = MMK_PROT_READ | MMK_PROT_WRITE, .index = 3};
+    struct shadow shadow;
+
+    (void)state;
+    shadow_world_init(&world, 4, 9);
+    shadow_init(&shadow, &world);
+    region.shared = true;
+    region.object = shadow_object_create(&world, false, 0, 0x8000);
+    shadow_map(&shadow, &region);
+    shadow_object_put(&world, region.object);
+    touch(&shadow, 0x10000, MMK_ACCESS_WRITE, 1);
+    touch(&shadow, 0x13000, MMK_ACCESS_WRITE, 2);
+    shadow_remap(&shadow, 0x10000, 0x4000, 0x10000, 0x3000, false); /* shorter */
+    assert_null(shadow_find(&shadow, 0x13000));
+    assert_true(shadow.shared_pages == 1 && shadow.mapped_bytes == 0x3000);
+    shadow_remap(&shadow, 0x10000, 0x3000, 0x10000, 0x6000, false); /* longer */
+    assert_true(shadow.count == 1 && shadow.mapped_bytes == 0x6000);
+    touch(&shadow, 0x13000, MMK_ACCESS_READ, 0);
+    assert_true(content_word(view_of(&shadow, 0x13000).content, 0) == 2);
+    /* Five pages of the object from its third on: then it ends. */
+    assert_int_equal(shadow_predict(&shadow, 0x14000, MMK_ACCESS_READ, &(struct shadow_view){0}),
+                     MMK_FAULT_DONE);
+    assert_int_equal(shadow_predict(&shadow, 0x15000, MMK_ACCESS_READ, &(struct shadow_view){0}),
+                     MMK_FAULT_BUS);
+    shadow_remap(&shadow, 0x11000, 0, 0x40000, 0x3000, false); /* once more */
+    assert_true(shadow.mapped_bytes == 0x9000 && shadow.shared_pages == 2);
+    touch(&shadow, 0x42000, MMK_ACCESS_READ, 0);
+    assert_true(content_word(view_of(&shadow, 0x42000).content, 0) == 2);
+    shadow_remap(&shadow, 0x10000, 0x6000, 0x40000, 0x1000, false); /* elsewhere, over another */
+    assert_true(shadow.mapped_bytes == 0x3000 && shadow.shared_pages == 1 + 1);
+    assert_true(content_word(view_of(&shadow, 0x40000).content, 0) == 1);
+    assert_null(shadow_find(&shadow, 0x10000));
+    assert_null(shadow_find(&shadow, 0x15000));
+    shadow_destroy(&shadow);
+    assert_true(world.contents.exist == 0 && world.object_pages == 0);
+    shadow_world_destroy(&world);
+}
+
+static void expect_kinds(struct shadow *shadow, uint64_t address, const char *kinds)
+{
+    static const char letters[] = {'-', 'z', 'o', 'g', 'p', 'l'};
+
+    for (; *kinds != 0; kinds++, address += MMK_PAGE_SIZE)
+        assert_int_equal(letters[view_of(shadow, address).kind], *kinds);
+}
+
+static void locked_memory_comes_at_once(void **state)
+{
+    struct shadow_region region = {
+        .start = 0x10000, .end = 0x18000, .prot = MMK_PROT_READ | MMK_PROT_WRITE};
+    struct shadow shadow, child;
+
+    (void)state;
+    shadow_world_init(&world, 4, 9);
+    shadow_init(&shadow, &world);
+    shadow_map(&shadow, &region);
+    assert_true(shadow_lock(&shadow, 0x10000, 0x12000, SHADOW_LOCKED));
+    expect_kinds(&shadow, 0x10000, "pp------");
+    assert_true(shadow_lock(&shadow, 0x12000, 0x14000, SHADOW_LOCK));
+    shadow_protect(&shadow, 0x14000, 0x16000, MMK_PROT_READ);
+    assert_true(shadow_lock(&shadow, 0x14000, 0x16000, SHADOW_LOCKED));
+    expect_kinds(&shadow, 0x10000, "pp--zz--");
+    shadow_protect(&shadow, 0x12000, 0x16000, MMK_PROT_READ | MMK_PROT_WRITE); /* own at once */
+    expect_kinds(&shadow, 0x10000, "pp--pp--");
+    assert_false(shadow_lock(&shadow, 0x17000, 0x19000, SHADOW_LOCKED)); /* a hole: nothing comes */
+    expect_kinds(&shadow, 0x10000, "pp--pp--");
+    assert_int_equal(shadow_find(&shadow, 0x17000)->flags, SHADOW_LOCKED);
+    assert_false(shadow_unlock(&shadow, 0x16000, 0x19000));
+    assert_int_equal(shadow_find(&shadow, 0x17000)->flags, 0);
+    shadow_fork(&child, &shadow);
+    assert_int_equal(shadow_find(&child, 0x10000)->flags, 0);
+    expect_kinds(&child, 0x10000, "pp--pp--");
+    /* DONTUNMAP: what has moved is locked, what stays is not. */
+    shadow_remap(&shadow, 0x10000, 0x1000, 0x30000, 0x1000, true);
+    expect_kinds(&shadow, 0x10000, "-p");
+    assert_int_equal(shadow_find(&shadow, 0x11000)->flags, 0);
+    shadow_remap(&shadow, 0x30000, 0x1000, 0x30000, 0x3000, false);
+    expect_kinds(&shadow, 0x30000, "ppp");
+    shadow_lock_all(&shadow, 0, SHADOW_LOCKED);
+    expect_kinds(&shadow, 0x16000, "--");
+    region.start = 0x20000;
+    region.end = 0x22000;
+    shadow_map(&shadow, &region);
+    expect_kinds(&shadow, 0x20000, "pp");
+    shadow_protect(&shadow, 0x16000, 0x17000, MMK_PROT_NONE);
+    shadow_lock_all(&shadow, SHADOW_LOCKED, 0); /* goes on behind what may not be accessed */
+    expect_kinds(&shadow, 0x10000, "pppppp-p");
+    shadow_lock_all(&shadow, 0, 0);
+    assert_int_equal(shadow_find(&shadow, 0x20000)->flags, 0);
+    assert_false(shadow_lock(&shadow, 0x15000, 0x18000, SHADOW_LOCKED));
+    assert_int_equal(shadow_find(&shadow, 0x17000)->flags, SHADOW_LOCKED); /* all the same */
+    shadow_destroy(&shadow);
+    shadow_destroy(&child);
+    assert_true(world.contents.exist == 0);
+    shadow_world_destroy(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +667,8 @@ int main(void)
         cmocka_unit_test(full_size_tables_are_counted),
         cmocka_unit_test(shared_memory_is_shared),
         cmocka_unit_test(lazily_freed_pages_may_be_either),
+        cmocka_unit_test(mappings_change_their_length),
+        cmocka_unit_test(locked_memory_comes_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -174,7 +174,7 @@ static void nonsense_is_refused_by_name(void **state)
     refuse("", "expected 'comm pid/tid seconds: event'");
     refuse("garbage", "expected 'comm pid/tid seconds: event'");
     refuse(HEAD "sched:sched_switch: x", "unknown event");
-    refuse(HEAD "syscalls:sys_enter_mseal: a: 0x1", "unknown system call 'mseal'");
+    refuse(HEAD "syscalls:sys_enter_pkey_free: a: 0x1", "unknown system call 'pkey_free'");
     refuse(HEAD "PERF_RECORD_SWITCH", "unknown record");
     refuse(HEAD "PERF_RECORD_LOST lost 5", "lost events");
     refuse(HEAD "exceptions:page_fault_user: address=" NOT_USER " ip=0x1 error_code=0x4",
