@@ -208,7 +208,7 @@ void machine_switch_tables(const struct mmk_tlb_context *context)
 }
 
 /* Starts as far down as the paging-structure cache reaches. => the entry used; NULL: at the root */
-static struct machine_tlb_entry *walk_start(struct machine_mmu *mmu, struct walk *walk)
+MMK_ALWAYS_INLINE struct machine_tlb_entry *walk_start(struct machine_mmu *mmu, struct walk *walk)
 {
     uint64_t gen = mmu->asid->walk_gen;
     unsigned level;
@@ -344,8 +344,8 @@ static MMK_NOINLINE void fill_group(struct machine_mmu *mmu, const struct walk *
 }
 
 /* The walk has found the entry that maps the page: fills the TLB. */
-static enum outcome walk_leaf(struct machine_mmu *mmu, const struct walk *walk,
-                              struct mmk_a64 *entry, uint64_t seen)
+MMK_ALWAYS_INLINE enum outcome walk_leaf(struct machine_mmu *mmu, const struct walk *walk,
+                                         struct mmk_a64 *entry, uint64_t seen)
 {
     bool hardware = !(machine_mmu_flags & MACHINE_SOFTWARE_BITS);
     uint64_t rights = format_leaf_rights(walk->rights, seen, hardware);
@@ -369,7 +369,7 @@ static enum outcome walk_leaf(struct machine_mmu *mmu, const struct walk *walk,
 }
 
 /* From where walk stands down to the leaf. */
-static enum outcome walk_down(struct machine_cpu *cpu, struct walk *walk)
+MMK_ALWAYS_INLINE enum outcome walk_down(struct machine_cpu *cpu, struct walk *walk)
 {
     const mmk_vaddr_t addr = walk->addr;
     mmk_paddr_t table = walk->table;
@@ -398,7 +398,8 @@ static enum outcome walk_down(struct machine_cpu *cpu, struct walk *walk)
 }
 
 /* => true: the TLB holds a translation that allows the access; false: a fault (H5) */
-static bool walk_tables(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
+MMK_ALWAYS_INLINE bool walk_tables(struct machine_cpu *cpu, mmk_vaddr_t addr,
+                                   enum mmk_access access)
 {
     struct walk walk = {.addr = addr, .access = access};
     struct machine_tlb_entry *cached;
@@ -471,7 +472,7 @@ static bool sticks(struct machine_mmu *mmu, mmk_vaddr_t addr, enum mmk_access ac
 }
 
 /* => true: the TLB holds a translation that allows the access; false: a fault */
-static bool reach(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
+MMK_ALWAYS_INLINE bool reach(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
 {
     if (mmk_unlikely(!format_reaches(addr)))
         return false;
@@ -484,7 +485,7 @@ static bool reach(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access acc
     return walk_tables(cpu, addr, access);
 }
 
-MMK_NOINLINE void *mmu_walk(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
+MMK_ALWAYS_INLINE void *walk_once(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
 {
     if (mmk_unlikely(mmk_a32_load(&cpu->vcpu.pending, MMK_RELAXED)))
         machine_take_interrupts(cpu);
@@ -492,6 +493,11 @@ MMK_NOINLINE void *mmu_walk(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_
         return NULL;
     machine_count(&cpu->counters.misses);
     return mmu_find(&cpu->mmu, addr, 0);
+}
+
+void *mmu_walk(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
+{
+    return walk_once(cpu, addr, access);
 }
 
 MMK_NOINLINE void *mmu_translate(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access,
@@ -503,7 +509,7 @@ MMK_NOINLINE void *mmu_translate(struct machine_cpu *cpu, mmk_vaddr_t addr, enum
     if (!cpu->mmu.asid)
         mmk_host_panic(__FILE__, __LINE__, "machine: access without an address space loaded");
     for (tries = 0; tries < LIVELOCK; tries++) {
-        found = mmu_walk(cpu, addr, access);
+        found = walk_once(cpu, addr, access);
         if (found)
             return found;
         machine_count(&cpu->counters.faults);
