@@ -156,12 +156,6 @@ static void flush_and_free(struct mmk_gather *gather)
     reset(gather);
 }
 
-void mmk_gather_flush(struct mmk_gather *gather)
-{
-    if (gather->start < gather->end)
-        flush_and_free(gather);
-}
-
 void mmk_gather_finish(struct mmk_gather *gather)
 {
     struct mmk_mm *mm = gather->mm;

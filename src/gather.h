@@ -73,9 +73,6 @@ void mmk_gather_begin(struct mmk_gather *gather, struct mmk_mm *mm, enum mmk_gat
 /* Flushes what must be, frees what may be. => as mmk_gather_begin_range() about sleeping */
 void mmk_gather_finish(struct mmk_gather *gather);
 
-/* The same in mid-operation, if there is anything to flush: where one change must be over. */
-void mmk_gather_flush(struct mmk_gather *gather);
-
 /* The same in mid-operation, when mmk_gather_room() has said no. */
 void mmk_gather_flush_early(struct mmk_gather *gather);
 

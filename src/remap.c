@@ -40,9 +40,10 @@ struct remap {
     uint64_t old_len, new_len; /* whole pages */
     unsigned flags;
     struct mmk_gather gather;
-    bool gathering;     /* begun */
-    bool populate;      /* what has grown is locked memory */
-    bool mmap_unlocked; /* the lock is let go of */
+    mmk_vaddr_t start, end; /* the whole old range */
+    bool gathering;         /* begun */
+    bool populate;          /* what has grown is locked memory */
+    bool mmap_unlocked;     /* the lock is let go of */
 };
 
 /* One VMA, or a part of it, on its way: what that needs. */
@@ -217,11 +218,7 @@ static int prepare(const struct remap *r, struct relocation *go)
 static void replace(struct remap *r, struct mmk_unmap *target)
 {
     mmk_unmap_detach(r->mm, target);
-    r->gather.reason = MMK_GATHER_UNMAP;
-    r->gather.low = target->low;
-    r->gather.high = target->high;
-    mmk_zap_range(&r->gather, target->start, target->end, MMK_ZAP_ALL);
-    mmk_gather_flush(&r->gather);
+    mmk_unmap_zap(r->mm, target);
     mmk_unmap_finish(target);
 }
 
@@ -231,15 +228,17 @@ static void replace(struct remap *r, struct mmk_unmap *target)
  */
 static void detach_source(struct remap *r, struct relocation *go)
 {
+    mmk_vaddr_t low, high;
+
     mmk_unmap_renew(r->mm, &go->source);
     mmk_unmap_detach(r->mm, &go->source);
-    r->gather.reason = MMK_GATHER_UNMAP;
-    r->gather.low = go->source.low;
-    r->gather.high = go->source.high;
+    low = go->source.low;
+    high = go->source.high;
     if (r->new_addr > r->addr)
-        r->gather.high = mmk_min(r->gather.high, r->new_addr);
+        high = mmk_min(high, r->new_addr);
     else
-        r->gather.low = mmk_max(r->gather.low, r->new_addr + r->new_len);
+        low = mmk_max(low, r->new_addr + r->new_len);
+    mmk_gather_policy(&r->gather, MMK_GATHER_UNMAP, low, high);
     if (r->old_len > r->new_len)
         mmk_zap_range(&r->gather, r->addr + r->new_len, r->addr + r->old_len, MMK_ZAP_ALL);
     /* No way back leads to anonymous memory, and what is left of it may soon be merged. */
@@ -253,7 +252,7 @@ static void keep_source(struct remap *r)
     struct mmk_vma *vma = at(r, r->addr);
     uint64_t flags = mmk_vma_flags(vma), unlocked = flags & ~(uint64_t)MMK_VM_LOCK;
 
-    r->gather.reason = MMK_GATHER_OTHER;
+    mmk_gather_policy(&r->gather, MMK_GATHER_OTHER, 0, 0);
     if (flags == unlocked)
         return;
     mmk_account_turn(r->mm, flags, unlocked, mmk_vma_end(vma) - mmk_vma_start(vma));
@@ -288,12 +287,12 @@ static int64_t relocate(struct remap *r)
     error = mmk_account_ask_maps(r->mm, 4) ? prepare(r, &go) : MMK_ENOMEM;
     if (error)
         return error;
-    if (!r->gathering)
-        mmk_gather_begin(&r->gather, r->mm, MMK_GATHER_OTHER, 0, 0);
-    r->gathering = true;
     object = go.vma->object;
     if (go.replaces)
         replace(r, &go.target);
+    if (!r->gathering)
+        mmk_gather_begin_range(&r->gather, r->mm, r->start, r->end, MMK_NOTIFY_MOVE);
+    r->gathering = true;
     if (go.unmaps)
         detach_source(r, &go);
     else if (r->old_len > 0)
@@ -451,10 +450,15 @@ int64_t mmk_mremap(struct mmk_mm *mm, mmk_vaddr_t old_addr, uint64_t old_len, ui
                       .flags = flags};
     int64_t result = check_arguments(&r);
 
+    if (!result)
+        result = mmk_mm_write_lock(mm);
     if (result)
         return result;
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    if (is_placed(&r) && !mmk_account_ask_maps(mm, 6))
+    r.start = r.addr;
+    r.end = r.addr + r.old_len;
+    if (mmk_mm_killed(mm))
+        result = MMK_EINTR; /* what moves behind the reaper would not be found (RP1) */
+    else if (is_placed(&r) && !mmk_account_ask_maps(mm, 6))
         result = MMK_ENOMEM;
     else if ((flags & MMK_MREMAP_FIXED) && r.old_len == r.new_len)
         result = put_all_there(&r);
