@@ -14,7 +14,8 @@
  *            never older than the last write that was completed before. Those that all drop: after
  *            one's own drop (MADV_DONTNEED, or a hole in the object) nothing from before it is seen
  *   mixed    two views of the same page numbers in which everybody maps, unmaps, protects and
- *            drops ranges, of several kinds: a read sees zero or a word of this page number
+ *            drops ranges, of several kinds, and moves them from one view to the other: a read sees
+ *            zero or a word of this page number
  *   file     a private and a shared view of an object whose size changes all the time, that stay
  *            mapped: at quiet points what lies beyond the size is a bus error, what is below is not
  *   heap, stack   brk, and a mapping that grows down
@@ -204,16 +205,44 @@ static void mixed_rest(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t count)
         fail("a call on %llx answers %d", (unsigned long long)addr, error);
 }
 
+/* From one view to the other, of the same size or not, or a second mapping of the same. */
+static void mixed_move(struct mmk_mm *mm, uint64_t page, uint64_t count)
+{
+    unsigned view = random_below(2), flags = MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED;
+    uint64_t length = count;
+    int64_t result;
+
+    if (random_below(4) == 0)
+        flags |= MMK_MREMAP_DONTUNMAP;
+    else if (random_below(4) == 0)
+        length = 1 + random_below((unsigned)(MIXED_PAGES - page));
+    else if (random_below(8) == 0)
+        count = 0;
+    call_begin();
+    result = mmk_mremap(mm, mixed_addr(view, page), count * PAGE, length * PAGE, flags,
+                        mixed_addr(!view, page));
+    call_end();
+    if (result == (int64_t)mixed_addr(!view, page))
+        return;
+    /* A hole, or several mappings; an old length of 0 and a private one; sealed. */
+    check(result == MMK_EFAULT || (result == MMK_EINVAL && count == 0) ||
+          (result == MMK_EPERM && mm != world.mm) || (result == MMK_ENOMEM && stress.injected));
+}
+
 static void mixed_shape(struct mmk_mm *mm)
 {
     uint64_t page = random_below(MIXED_PAGES);
     uint64_t count = 1 + random_below((unsigned)(MIXED_PAGES - page));
     mmk_vaddr_t addr = mixed_addr(random_below(2), page);
-    unsigned kind = random_below(18);
+    unsigned kind = random_below(21);
     int error;
 
     if (random_below(2) && count > 3)
         count = 1 + random_below(3);
+    if (kind >= 18) {
+        mixed_move(mm, page, count);
+        return;
+    }
     if (kind >= 12) {
         mixed_rest(mm, addr, count);
         return;

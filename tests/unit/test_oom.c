@@ -255,6 +255,67 @@ static int call_protect_across(void)
     return mmk_mprotect(mm, BASE + 6 * PAGE, 6 * PAGE, RX);
 }
 
+static int call_remap(uint64_t at, uint64_t old, uint64_t new, unsigned flags, uint64_t to)
+{
+    return done(mmk_mremap(mm, BASE + at * PAGE, old * PAGE, new *PAGE, flags | MMK_MREMAP_MAYMOVE,
+                           BASE + to * PAGE));
+}
+
+static int call_remap_grow(void)
+{
+    return call_remap(0, 8, 10, 0, 0);
+}
+
+static int call_remap_elsewhere(void)
+{
+    return call_remap(3, 2, 10, 0, 0);
+}
+
+static int call_remap_shrink(void)
+{
+    return call_remap(1, 6, 2, 0, 0);
+}
+
+static int call_remap_fixed(void)
+{
+    return call_remap(2, 4, 4, MMK_MREMAP_FIXED, 1021);
+}
+
+static int call_remap_cut(void)
+{
+    return call_remap(2, 4, 2, MMK_MREMAP_FIXED, 1021);
+}
+
+static int call_remap_within(void)
+{
+    return call_remap(1, 2, 2, MMK_MREMAP_FIXED, 4);
+}
+
+static int call_remap_over(void)
+{
+    return call_remap(1, 4, 4, MMK_MREMAP_FIXED, 9);
+}
+
+static int call_remap_dontunmap(void)
+{
+    return call_remap(0, 8, 8, MMK_MREMAP_FIXED | MMK_MREMAP_DONTUNMAP, 1021);
+}
+
+static int call_remap_second(void)
+{
+    return call_remap(0, 0, 8, 0, 0);
+}
+
+static int call_remap_tables(void)
+{
+    return call_remap(300, 3000, 3000, MMK_MREMAP_FIXED, 700001);
+}
+
+static int call_remap_whole_tables(void)
+{
+    return call_remap(0, 4096, 4096, MMK_MREMAP_FIXED, 512 * 2000);
+}
+
 static int call_grow_brk(void)
 {
     return mmk_brk(mm, BASE + 20 * PAGE) == BASE + 20 * PAGE ? 0 : MMK_ENOMEM;
@@ -505,6 +566,16 @@ static void with_many_pages(void)
     fill(BASE, 600, 1);
 }
 
+/* Leaf tables with pages in the middle and at both ends, and one without. */
+static void with_wide(void)
+{
+    map_at(0, 4096, RW, ANON);
+    fill(BASE + 300 * PAGE, 3, 1);
+    fill(BASE + 510 * PAGE, 4, 4);
+    fill(BASE + 1800 * PAGE, 2, 8);
+    fill(BASE + 3298 * PAGE, 2, 10);
+}
+
 static void with_heap(void)
 {
     assert_int_equal(mmk_set_brk(mm, BASE), 0);
@@ -661,6 +732,23 @@ static const struct oom_case cases[] = {
     {"protect middle", with_anon, call_protect_middle, 0},
     {"protect middle of an object", with_shared_file, call_protect_middle, 0},
     {"protect across", with_two, call_protect_across, AROUND}, /* merging */
+    {"remap grow", with_anon, call_remap_grow, 0},
+    {"remap grow an object", with_shared_file, call_remap_grow, 0},
+    {"remap grow to another", with_hole, call_remap_grow, AROUND}, /* merging */
+    {"remap elsewhere", with_anon, call_remap_elsewhere, 0},
+    {"remap elsewhere an object", with_private_file, call_remap_elsewhere, 0},
+    {"remap shrink", with_two, call_remap_shrink, 0},
+    {"remap fixed", with_anon, call_remap_fixed, 0},
+    {"remap fixed, untouched", with_untouched, call_remap_fixed, 0},
+    {"remap fixed, an object", with_shared_file, call_remap_fixed, 0},
+    {"remap fixed, shorter", with_private_file, call_remap_cut, 0},
+    {"remap fixed, within", with_anon, call_remap_within, 0},
+    {"remap fixed, over another", with_two, call_remap_over, 0},
+    {"remap dontunmap", with_anon, call_remap_dontunmap, 0},
+    {"remap dontunmap an object", with_shared_file, call_remap_dontunmap, 0},
+    {"remap a second time", with_shmem, call_remap_second, 0},
+    {"remap tables", with_wide, call_remap_tables, AROUND}, /* gather */
+    {"remap whole tables", with_wide, call_remap_whole_tables, 0},
     {"grow heap from nothing", with_empty_heap, call_grow_brk, 0},
     {"grow heap", with_heap, call_grow_brk, 0},
     {"shrink heap", with_heap, call_shrink_brk, 0},
