@@ -16,9 +16,9 @@ static void clean_entry(struct mmk_gather *gather, struct mmk_a64 *entry, mmk_va
     mmk_pte_t pte = mmk_pte_read(entry);
     struct mmk_page *page = mmk_pte_page(pte);
 
-    if (!page || mmk_page_type(page) != MMK_PAGE_OBJECT ||
-        (!mmk_pte_write(pte) && !mmk_pte_dirty(pte)))
+    if (!page || (!mmk_pte_write(pte) && !mmk_pte_dirty(pte)))
         return;
+    mmk_assert(mmk_page_type(page) == MMK_PAGE_OBJECT, "R1 a shared mapping has no private page");
     while (!mmk_pte_change(entry, &pte, mmk_pte_mkclean(mmk_pte_wrprotect(pte))))
         continue;
     if (mmk_pte_dirty(pte))

@@ -31,7 +31,7 @@ struct copy {
     struct mmk_chain chain;   /* table[0] is being filled */
     uint32_t pages;           /* in table[0], without guards */
     struct mmk_page *spare;   /* for the copy of a pinned page, or NULL */
-    bool needs_spare;
+    bool needs_spare;         /* and has none */
 };
 
 /*
@@ -178,7 +178,7 @@ static mmk_vaddr_t copy_step(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t en
 /* All that one table can need. => 0, or MMK_ENOMEM */
 static int prepare(struct copy *copy)
 {
-    if (copy->needs_spare && !copy->spare) {
+    if (copy->needs_spare) {
         copy->spare = mmk_fault_new_anon(MMK_ALLOC_NORMAL);
         if (!copy->spare)
             return MMK_ENOMEM;

@@ -28,7 +28,7 @@ static int note_vma(struct sync *sync, const struct mmk_vma *vma)
 
     if ((sync->flags & MMK_MS_INVALIDATE) && (flags & MMK_VM_LOCKED))
         return MMK_EBUSY;
-    if ((sync->flags & MMK_MS_SYNC) && (flags & MMK_VM_SHARED) && vma->object) {
+    if ((sync->flags & MMK_MS_SYNC) && (flags & MMK_VM_SHARED)) {
         mmk_object_get(vma->object);
         sync->object = vma->object;
         sync->offset = mmk_vma_index(vma, sync->addr) << MMK_PAGE_SHIFT;

@@ -201,8 +201,10 @@ static void test_errors(void **state)
     assert_int_equal(mmk_pin_pages(mm, MMK_USER_END, 1, MMK_PIN_READ, pinned), MMK_EFAULT);
     assert_int_equal(mmk_pin_pages(mm, 0 - PAGE, 2, MMK_PIN_READ, pinned), MMK_EFAULT);
     assert_int_equal(mmk_pin_pages(mm, over + PAGE, 1, MMK_PIN_READ, pinned), MMK_EFAULT);
-    assert_int_equal(mmk_mprotect(mm, base, PAGE, MMK_PROT_NONE), 0);
+    store_byte(base + PAGE, 1);
+    assert_int_equal(mmk_mprotect(mm, base, 2 * PAGE, MMK_PROT_NONE), 0);
     assert_int_equal(mmk_pin_pages(mm, base, 1, MMK_PIN_READ, pinned), MMK_EFAULT);
+    assert_int_equal(mmk_pin_pages(mm, base + PAGE, 1, MMK_PIN_READ, pinned), MMK_EFAULT);
     assert_int_equal(mmk_pin_pages(mm, base, 1, MMK_PIN_WRITE, pinned), MMK_EFAULT);
     assert_int_equal(stats_now().pins, 0);
     mmk_object_put(file);
