@@ -38,10 +38,9 @@ struct copy {
  * The child's entry for a private anonymous page, and the parent's made read-only with it.
  * => parent's table locked: nobody changes `exclusive` (P9)
  */
-static mmk_pte_t share(struct copy *copy, struct mmk_a64 *entry, mmk_pte_t pte, mmk_vaddr_t addr)
+static mmk_pte_t share(struct copy *copy, struct mmk_a64 *entry, mmk_pte_t pte,
+                       struct mmk_page *page, mmk_vaddr_t addr)
 {
-    struct mmk_page *page = mmk_pfn_to_page(mmk_pte_pfn(pte));
-
     mmk_page_get(page);
     mmk_a32_fetch_add(&page->user.mapcount, 1, MMK_RELAXED);
     if (mmk_page_test(page, MMK_PF_EXCLUSIVE))
@@ -55,36 +54,32 @@ static mmk_pte_t share(struct copy *copy, struct mmk_a64 *entry, mmk_pte_t pte, 
 }
 
 /*
- * The child's entry for a pinned page: for the spare page, a copy.
+ * From the parent's entry for a pinned page, *pte, to the child's: for the spare page, a copy.
+ * => false: there is no spare page yet
  * => parent's table locked
  */
-static mmk_pte_t copy_pinned(struct copy *copy, mmk_pte_t pte)
+static MMK_NOINLINE bool copy_pinned(struct copy *copy, mmk_pte_t *pte)
 {
+    bool write = mmk_pte_write(*pte), exec = mmk_pte_exec(*pte);
     struct mmk_page *page = copy->spare;
-    bool write = mmk_pte_write(pte), exec = mmk_pte_exec(pte);
 
-    copy->spare = NULL;
-    copy->needs_spare = false;
-    mmk_copy_page(mmk_page_virt(page), mmk_page_virt(mmk_pfn_to_page(mmk_pte_pfn(pte))));
-    return mmk_pte_protect(mmk_pte_leaf(mmk_page_to_pfn(page), write, exec),
-                           mmk_pte_accessible(pte), write, exec);
-}
-
-/* From the parent's entry for a private page, *pte, to the child's. => false: needs the spare */
-static bool copy_page(struct copy *copy, struct mmk_a64 *entry, mmk_pte_t *pte, mmk_vaddr_t addr)
-{
-    copy->needs_spare = mmk_page_pinned(mmk_pte_page(*pte));
-    if (copy->needs_spare && !copy->spare)
+    if (!page) {
+        copy->needs_spare = true;
         return false;
-    *pte = copy->needs_spare ? copy_pinned(copy, *pte) : share(copy, entry, *pte, addr);
+    }
+    copy->spare = NULL;
+    mmk_copy_page(mmk_page_virt(page), mmk_page_virt(mmk_pte_page(*pte)));
+    *pte = mmk_pte_protect(mmk_pte_leaf(mmk_page_to_pfn(page), write, exec),
+                           mmk_pte_accessible(*pte), write, exec);
     return true;
 }
 
-static bool is_private(mmk_pte_t pte)
+/* The private anonymous page that an entry maps; NULL: none. */
+static struct mmk_page *private_page(mmk_pte_t pte)
 {
-    const struct mmk_page *page = mmk_pte_page(pte);
+    struct mmk_page *page = mmk_pte_page(pte);
 
-    return page && mmk_page_type(page) == MMK_PAGE_ANON;
+    return page && mmk_page_type(page) == MMK_PAGE_ANON ? page : NULL;
 }
 
 /*
@@ -102,9 +97,12 @@ static mmk_vaddr_t copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk
     copy->pages = 0;
     for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, from++, to++) {
         mmk_pte_t pte = mmk_pte_read(from);
+        struct mmk_page *page = private_page(pte);
 
-        if (is_private(pte)) {
-            if (!copy_page(copy, from, &pte, addr))
+        if (page) {
+            if (mmk_likely(!mmk_page_pinned(page)))
+                pte = share(copy, from, pte, page, addr);
+            else if (!copy_pinned(copy, &pte))
                 break;
             copy->pages++;
         } else if (!mmk_pte_guard(pte)) {
@@ -182,6 +180,7 @@ static int prepare(struct copy *copy)
         copy->spare = mmk_fault_new_anon(MMK_ALLOC_NORMAL);
         if (!copy->spare)
             return MMK_ENOMEM;
+        copy->needs_spare = false;
     }
     return mmk_chain_prepare(&copy->chain, copy->child, MMK_PT_LEVELS - 1);
 }
