@@ -248,9 +248,20 @@ void mmk_check_address(struct mmk_mm *mm, mmk_vaddr_t addr)
                    "T3 no linked table below the root is empty");
 }
 
+static void check_offline_cpus(void)
+{
+    unsigned cpu;
+
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
+        mmk_assert(mmk_cpu_is_online(cpu) || (!mmk_frames_cached(cpu) && !mmk_table_stocked(cpu) &&
+                                              !mmk_slab_cached(cpu)),
+                   "a CPU that is offline caches nothing");
+}
+
 void mmk_check_frames(void)
 {
     mmk_host_rcu_barrier(); /* callbacks free frames on a CPU of their own */
+    check_offline_cpus();
     mmk_frame_check();
     mmk_slab_check();
 }

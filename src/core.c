@@ -20,6 +20,7 @@
 #include <mmkit/stats.h>
 
 struct mmk_config mmk_config;
+struct mmk_a64 mmk_cpus_online;
 
 static bool started; /* between mmk_init() and mmk_shutdown() */
 
@@ -45,6 +46,7 @@ int mmk_init(const struct mmk_config *config)
         return MMK_EINVAL;
     started = true;
     mmk_config = *config;
+    mmk_a64_store(&mmk_cpus_online, 0, MMK_RELAXED);
     mmk_frame_init();
     mmk_slab_init();
     mmk_tlb_init();
@@ -92,12 +94,25 @@ void mmk_shutdown(void)
 
 void mmk_cpu_online(void)
 {
-    mmk_assert(mmk_cpu_id() < MMK_MAX_CPUS, "the port numbers CPUs below MMK_MAX_CPUS");
+    unsigned cpu = mmk_cpu_id();
+
+    mmk_assert(cpu < MMK_MAX_CPUS, "the port numbers CPUs below MMK_MAX_CPUS");
+    mmk_assert(!mmk_cpu_is_online(cpu), "a CPU comes online once");
+    mmk_a64_fetch_or(&mmk_cpus_online, (uint64_t)1 << cpu, MMK_RELAXED);
 }
 
+/*
+ * What is counted by CPU stays where it is: readers sum over all numbers. Gathers and requests for
+ * a flush live in the frames of those who have them.
+ */
 void mmk_cpu_offline(void)
 {
-    drain_cpu(mmk_cpu_id());
+    unsigned cpu = mmk_cpu_id();
+
+    mmk_assert(mmk_cpu_is_online(cpu), "a CPU goes offline that was online");
+    mmk_assert(!mmk_mm_is_loaded(cpu), "P17 a CPU goes offline after it has left every mm");
+    drain_cpu(cpu);
+    mmk_a64_fetch_and(&mmk_cpus_online, ~((uint64_t)1 << cpu), MMK_RELAXED);
 }
 
 void mmk_stats_read(struct mmk_stats *stats)

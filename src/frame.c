@@ -258,6 +258,11 @@ static MMK_NOINLINE uint32_t cache_shrink(struct frame_cache *cache)
     return CACHE_MAX - CACHE_BATCH;
 }
 
+uint32_t mmk_frames_cached(unsigned cpu)
+{
+    return mmk_a32_load(&caches[cpu].count, MMK_RELAXED);
+}
+
 void mmk_frame_drain_cpu(unsigned cpu)
 {
     struct frame_cache *cache = &caches[cpu];

@@ -61,6 +61,7 @@ void mmk_frame_free(struct mmk_page *page);
 
 /* The CPU's cache back to the buddy allocator. => `cpu` is this CPU, or is not inside mmkit */
 void mmk_frame_drain_cpu(unsigned cpu);
+uint32_t mmk_frames_cached(unsigned cpu); /* in that CPU's cache */
 
 void mmk_frame_init(void); /* forget all ranges */
 uint64_t mmk_frames_total(void);

@@ -143,7 +143,9 @@ static void flush(struct mmk_gather *gather)
 {
     if (mmk_a32_load(&gather->mm->flush_pending, MMK_ACQUIRE) > 1)
         mmk_gather_range(gather, 0, MMK_USER_END);
-    if (gather->start < gather->end)
+    if (gather->dead)
+        mmk_tlb_flush_tables(gather->mm, gather->start, gather->end);
+    else if (gather->start < gather->end)
         mmk_tlb_flush(gather->mm, gather->start, gather->end);
     mmk_notify_flushed(&gather->notify);
 }

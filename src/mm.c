@@ -8,6 +8,10 @@
  * 0, knows that there is nothing. Objects find an mm through their interval trees without a
  * reference: its VMAs leave those trees after their entries are gone and before the last user's
  * hold goes, under the interval lock that a visitor holds shared (P16).
+ *
+ * The structure and the root go a grace period after the last hold. A CPU that leaves an mm still
+ * has its root loaded until it has loaded another; that is a moment in which it is in no quiescent
+ * state, so a grace period ends after it (P17).
  */
 #include "mm.h"
 
@@ -38,14 +42,28 @@ struct MMK_CACHE_ALIGNED linked {
 
 static struct linked linked[MMK_MAX_CPUS];
 
+/* What each CPU has loaded. */
+struct MMK_CACHE_ALIGNED loaded {
+    struct mmk_aptr mm; /* own CPU */
+};
+
+static struct loaded loaded[MMK_MAX_CPUS];
+
 void mmk_mm_module_init(void)
 {
     unsigned cpu;
 
     mmk_slab_cache_init(&mm_cache, "mm", sizeof(struct mmk_mm));
     mmk_a64_store(&existing, 0, MMK_RELAXED);
-    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
         mmk_a64_store(&linked[cpu].count, 0, MMK_RELAXED);
+        mmk_aptr_store(&loaded[cpu].mm, NULL, MMK_RELAXED);
+    }
+}
+
+bool mmk_mm_is_loaded(unsigned cpu)
+{
+    return mmk_aptr_load(&loaded[cpu].mm, MMK_RELAXED) != NULL;
 }
 
 uint64_t mmk_mm_count_all(void)
@@ -203,12 +221,23 @@ static void unmap_everything(struct mmk_mm *mm)
     mmk_vma_tree_destroy(&mm->vmas);
 }
 
+/* No CPU has it loaded but lazily. */
+static bool is_unused(const struct mmk_mm *mm)
+{
+    uint64_t cpus = mmk_a64_load(&mm->cpus, MMK_ACQUIRE);
+    unsigned cpu;
+
+    for (cpu = 0; cpus != 0; cpu++, cpus >>= 1)
+        if ((cpus & 1) && !mmk_a32_load(&mm->cpu[cpu].lazy, MMK_ACQUIRE))
+            return false;
+    return true;
+}
+
 static void tear_down(struct mmk_mm *mm)
 {
     const struct mmk_mm_ops *ops = mm->ops;
 
-    mmk_assert(mmk_a64_load(&mm->cpus, MMK_RELAXED) == 0,
-               "P17 the last user puts after the last CPU has left");
+    mmk_assert(is_unused(mm), "P17 the last user puts after the last CPU has left");
     if (ops && ops->last_user)
         ops->last_user(mm, mm->private_data);
     mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
@@ -231,6 +260,15 @@ void mmk_mm_put(struct mmk_mm *mm)
     mmk_mm_drop(mm);
 }
 
+static void free_rcu(struct mmk_rcu_head *head)
+{
+    struct mmk_mm *mm = (struct mmk_mm *)((char *)head - offsetof(struct mmk_mm, rcu));
+
+    mmk_table_free_root(mm->root);
+    mmk_page_put(mmk_virt_to_page(mm->cpu));
+    mmk_slab_free(&mm_cache, mm);
+}
+
 void mmk_mm_drop(struct mmk_mm *mm)
 {
     uint32_t holds = mmk_a32_fetch_sub(&mm->holds, 1, MMK_ACQ_REL);
@@ -241,18 +279,37 @@ void mmk_mm_drop(struct mmk_mm *mm)
     mmk_assert(mmk_a64_load(&mm->cpus, MMK_RELAXED) == 0,
                "P17 the root is freed after the last CPU has left");
     mmk_mm_count_table(mm, MMK_PT_LEVELS - 1, -1);
-    mmk_table_free_root(mm->root);
-    mmk_page_put(mmk_virt_to_page(mm->cpu));
     mmk_a64_fetch_sub(&existing, 1, MMK_RELAXED);
-    mmk_slab_free(&mm_cache, mm);
+    mmk_host_call_rcu(&mm->rcu, free_rcu);
+}
+
+/* Back from laziness: the CPU's bit is set, and it has its hold. */
+static void enter_again(struct mmk_mm *mm, struct mmk_mm_cpu *own)
+{
+    uint32_t holds;
+
+    mmk_assert(mmk_a32_load(&own->lazy, MMK_RELAXED), "a CPU enters an mm once");
+    mmk_a32_store(&own->lazy, 0, MMK_RELAXED);
+    mmk_full_barrier(); /* seen before tlb_gen is read, as the bit is below */
+    mmk_tlb_catch_up(mm);
+    holds = mmk_a32_fetch_sub(&mm->holds, 1, MMK_RELEASE);
+    mmk_assert(holds > 1, "P17 whoever enters an mm is a user of it");
 }
 
 mmk_paddr_t mmk_mm_enter(struct mmk_mm *mm)
 {
-    uint64_t self = (uint64_t)1 << mmk_cpu_id();
+    unsigned cpu = mmk_cpu_id();
+    struct mmk_aptr *here = &loaded[cpu].mm;
+    struct mmk_mm *old = (struct mmk_mm *)mmk_aptr_load(here, MMK_RELAXED);
 
-    mmk_assert(!(mmk_a64_load(&mm->cpus, MMK_RELAXED) & self), "a CPU enters an mm once");
-    mmk_a64_fetch_or(&mm->cpus, self, MMK_ACQ_REL);
+    mmk_assert(mmk_cpu_is_online(cpu), "a CPU is online before it enters an mm");
+    if (old == mm) {
+        enter_again(mm, &mm->cpu[cpu]);
+        return mm->context.root;
+    }
+    mmk_assert(!old, "a CPU leaves an mm before it enters another");
+    mmk_aptr_store(here, mm, MMK_RELAXED);
+    mmk_a64_fetch_or(&mm->cpus, (uint64_t)1 << cpu, MMK_ACQ_REL);
     mmk_full_barrier(); /* our bit is seen before tlb_gen is read: see tlb.c */
     mmk_tlb_catch_up(mm);
     return mm->context.root;
@@ -260,10 +317,30 @@ mmk_paddr_t mmk_mm_enter(struct mmk_mm *mm)
 
 void mmk_mm_leave(struct mmk_mm *mm)
 {
-    uint64_t self = (uint64_t)1 << mmk_cpu_id();
+    unsigned cpu = mmk_cpu_id();
+    struct mmk_a32 *lazy = &mm->cpu[cpu].lazy;
+    bool was_lazy = mmk_a32_load(lazy, MMK_RELAXED) != 0;
 
-    mmk_assert(mmk_a64_load(&mm->cpus, MMK_RELAXED) & self, "a CPU leaves the mm that it entered");
-    mmk_a64_fetch_and(&mm->cpus, ~self, MMK_RELEASE);
+    mmk_assert(mmk_aptr_load(&loaded[cpu].mm, MMK_RELAXED) == mm,
+               "a CPU leaves the mm that it entered");
+    mmk_aptr_store(&loaded[cpu].mm, NULL, MMK_RELAXED);
+    mmk_a64_fetch_and(&mm->cpus, ~((uint64_t)1 << cpu), MMK_RELEASE);
+    if (!was_lazy)
+        return;
+    mmk_a32_store(lazy, 0, MMK_RELAXED);
+    mmk_mm_drop(mm);
+}
+
+void mmk_mm_leave_lazy(struct mmk_mm *mm)
+{
+    unsigned cpu = mmk_cpu_id();
+    struct mmk_a32 *lazy = &mm->cpu[cpu].lazy;
+
+    mmk_assert(mmk_aptr_load(&loaded[cpu].mm, MMK_RELAXED) == mm &&
+                   !mmk_a32_load(lazy, MMK_RELAXED),
+               "a CPU leaves the mm that it entered");
+    mmk_mm_hold(mm);
+    mmk_a32_store(lazy, 1, MMK_RELEASE); /* after the last access by its translations */
 }
 
 uint64_t mmk_mm_id(const struct mmk_mm *mm)

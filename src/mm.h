@@ -34,6 +34,7 @@ enum mmk_counter {
 struct MMK_CACHE_ALIGNED mmk_mm_cpu {
     struct mmk_a64 count[MMK_COUNTERS]; /* signed: pages may leave on another CPU than they came */
     struct mmk_a64 tlb_gen;             /* its translations of the mm are as new as this (P17) */
+    struct mmk_a32 lazy;                /* has it loaded, and does not use it (tlb.c) */
 };
 
 /* What mappings count for, in bytes; account.h. */
@@ -65,7 +66,9 @@ struct mmk_mm {
     const struct mmk_mm_ops *ops;   /* c, or NULL */
     void *private_data;             /* c: the embedder's */
     struct mmk_a32 users;           /* a: of the contents; 0: they go, or are gone */
-    struct mmk_a32 holds;           /* a: of the structure; all users together have one */
+    struct mmk_a32 holds;           /* a: of the structure; all users together have one, and each
+                                       lazy CPU */
+    struct mmk_rcu_head rcu;        /* o: of the last holder, then of RCU's callback */
     struct mmk_spinlock lock;       /* of the next three; MMK_LOCK_MM */
     struct mmk_list sleepers;       /* S: killable, asleep or about to be (kill.c) */
     uint32_t notify_epoch;          /* S: notifier.c */
@@ -73,7 +76,7 @@ struct mmk_mm {
     struct mmk_a32 notifying[2];    /* a: operations that have begun, by epoch */
     struct mmk_a64 reap_next;       /* a: below it the reaper has been */
     struct mmk_a32 flush_pending;   /* a: operations with entries cleared and not flushed (P2) */
-    struct mmk_a64 cpus;            /* a: CPUs that run it now */
+    struct mmk_a64 cpus;            /* a: CPUs that have it loaded */
     struct mmk_a64 tlb_gen;         /* a: raised by each flush */
     struct mmk_a64 tables[MMK_PT_LEVELS]; /* a: linked tables by level */
 };
@@ -81,7 +84,8 @@ struct mmk_mm {
 _Static_assert(MMK_MAX_CPUS <= 64, "a CPU mask is one word");
 
 void mmk_mm_module_init(void);
-uint64_t mmk_mm_count_all(void); /* address spaces that exist */
+uint64_t mmk_mm_count_all(void);     /* address spaces that exist */
+bool mmk_mm_is_loaded(unsigned cpu); /* the CPU has entered one */
 
 /* Linked tables of all address spaces, roots included. */
 uint64_t mmk_mm_tables_linked(void);

@@ -285,6 +285,16 @@ void mmk_slab_free(struct mmk_slab_cache *cache, void *object)
     free_frames(&list);
 }
 
+uint64_t mmk_slab_cached(unsigned cpu)
+{
+    const struct mmk_slab_cache *cache;
+    uint64_t objects = 0;
+
+    for (cache = all_caches; cache; cache = cache->next)
+        objects += cache->cpu[cpu].count;
+    return objects;
+}
+
 void mmk_slab_drain_cpu(unsigned cpu)
 {
     struct mmk_slab_cache *cache;

@@ -49,6 +49,8 @@ void mmk_slab_free(struct mmk_slab_cache *cache, void *object);
  * => `cpu` is this CPU, or is not inside mmkit; any context where frames may be allocated
  */
 void mmk_slab_drain_cpu(unsigned cpu);
+uint64_t mmk_slab_cached(
+    unsigned cpu); /* objects in that CPU's magazines. => it is not inside mmkit */
 
 /* Forgets every cache (they are static; mmk_init registers them anew). */
 void mmk_slab_init(void);

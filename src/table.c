@@ -108,6 +108,11 @@ static bool stock_give(struct mmk_page *table)
     return room;
 }
 
+uint32_t mmk_table_stocked(unsigned cpu)
+{
+    return mmk_a32_load(&stocks[cpu].count, MMK_RELAXED);
+}
+
 void mmk_table_drain_cpu(unsigned cpu)
 {
     struct stock *stock = &stocks[cpu];
@@ -173,7 +178,7 @@ void mmk_table_free_root(struct mmk_page *root)
 {
     mmk_assert(root->table.live == 0, "T2 an address space that ends has no entries left");
     clear_kernel_half(root);
-    mmk_table_free_rcu(root); /* a lockless reader may still look at it */
+    table_free(root);
 }
 
 static void free_after_grace_period(struct mmk_rcu_head *head)

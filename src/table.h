@@ -58,7 +58,10 @@ void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gathe
 
 /* A root table, the kernel's half filled in. => NULL: no memory; may sleep */
 struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm);
-/* => no CPU can reach it (P17); empty but for the kernel's half; may sleep */
+/*
+ * => empty but for the kernel's half; no CPU can reach it (P17), and no lockless reader: after a
+ *    grace period
+ */
 void mmk_table_free_root(struct mmk_page *root);
 
 /*
@@ -107,7 +110,8 @@ bool mmk_table_fork_copies_empty(void);
 void mmk_table_free_rcu(struct mmk_page *table);
 
 void mmk_table_init(void);
-void mmk_table_drain_cpu(unsigned cpu); /* the stock. => as mmk_frame_drain_cpu() */
+void mmk_table_drain_cpu(unsigned cpu);   /* the stock. => as mmk_frame_drain_cpu() */
+uint32_t mmk_table_stocked(unsigned cpu); /* in that CPU's stock */
 
 struct mmk_stats;
 void mmk_table_stats(struct mmk_stats *stats);

@@ -16,6 +16,16 @@
  * L1 When mmk_tlb_flush() returns, no CPU that runs the mm holds a translation older than the
  *    entries; any other drops its own before it uses one.
  *
+ * A lazy CPU has the mm's root loaded and makes no access: it is not interrupted for pages, and
+ * catches up when it comes back, by the same order as one that enters (its `lazy` cleared in place
+ * of its bit set). What it may do meanwhile is speculate. By a stale translation it reads a frame
+ * that is another's by now, and forgets what it read. By a stale paging-structure entry it would
+ * walk a table that is another's by now: would take whatever lies there for entries, fill its TLB
+ * with them, read wherever they point, which device memory does not forgive, and set accessed bits
+ * in them. So a flush that comes before tables are freed does interrupt lazy CPUs (Linux does the
+ * same for freed_tables). Whoever only moves a table need not: it is still a table, of the same
+ * entries.
+ *
  * A CPU that is exactly one generation behind flushes the range it is told. Further behind, it
  * flushes all: requests may arrive out of order, and a full flush covers those it has overtaken.
  *
@@ -157,7 +167,19 @@ static void account(unsigned cpu, const struct request *request, unsigned ipis)
     count(&counters[cpu].ipis, ipis);
 }
 
-void mmk_tlb_flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+/* Those of `cpus` that use what they have loaded. Acquire: they are done with it before. */
+static uint64_t busy(const struct mmk_mm *mm, uint64_t cpus)
+{
+    uint64_t found = 0, left = cpus;
+    unsigned cpu;
+
+    for (cpu = 0; left != 0; cpu++, left >>= 1)
+        if ((left & 1) && !mmk_a32_load(&mm->cpu[cpu].lazy, MMK_ACQUIRE))
+            found |= (uint64_t)1 << cpu;
+    return found;
+}
+
+static void flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool tables)
 {
     struct request request = {.mm = mm, .start = start, .end = end};
     struct post posts[MMK_MAX_CPUS];
@@ -172,12 +194,24 @@ void mmk_tlb_flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
     cpu = mmk_cpu_id();
     self = (uint64_t)1 << cpu;
     mask = mmk_a64_load(&mm->cpus, MMK_ACQUIRE);
+    if (!tables)
+        mask = busy(mm, mask);
     account(cpu, &request, send(&request, posts, mask & ~self));
     if (mask & self)
         flush_here(&request);
     mmk_percpu_leave(state);
     while (mmk_a32_load(&request.waiting, MMK_ACQUIRE) != 0)
         mmk_cpu_relax();
+}
+
+void mmk_tlb_flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    flush(mm, start, end, false);
+}
+
+void mmk_tlb_flush_tables(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    flush(mm, start, end, true);
 }
 
 void mmk_tlb_catch_up(struct mmk_mm *mm)

@@ -16,6 +16,9 @@
  */
 void mmk_tlb_flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
 
+/* The same, where tables were unlinked: lazy CPUs do not keep their ways to these. */
+void mmk_tlb_flush_tables(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+
 /* This CPU starts to run mm: drops what it holds that is older than the last flush. */
 void mmk_tlb_catch_up(struct mmk_mm *mm);
 

@@ -153,10 +153,22 @@ MMK_MUST_CHECK int mmk_reap(struct mmk_mm *mm, uint64_t max_pages, uint64_t *fre
  * physical address, for the page-table base register; it may have flushed this CPU's stale
  * translations of the mm. Leave an mm before entering another, and load another root at once: from
  * leave on the CPU is not told what has gone (docs/PORTING.md, "CPU, memory").
- * => caller stays on its CPU
+ * => enter: the caller is a user of mm
+ * => caller stays on its CPU; from leaving until another root is loaded it is in no quiescent state
+ *    of RCU (interrupts off, in a context switch, or a read section)
  */
 mmk_paddr_t mmk_mm_enter(struct mmk_mm *mm);
 void mmk_mm_leave(struct mmk_mm *mm);
+
+/*
+ * The calling CPU stops running user code in mm and keeps its root loaded: a thread of the kernel's
+ * own runs, or it idles (lazy TLB of Linux). Flushes of pages no longer interrupt it. Then either
+ * it comes back with mmk_mm_enter(), which flushes what it has missed and is otherwise cheap, or
+ * goes elsewhere, after mmk_mm_leave(). In between it counts as a holder of mm: the last user may
+ * go.
+ * => the CPU has entered mm; caller stays on its CPU; no access to user memory until it comes back
+ */
+void mmk_mm_leave_lazy(struct mmk_mm *mm);
 
 /* The number of the address space, from 1, never reused: its translation context. */
 uint64_t mmk_mm_id(const struct mmk_mm *mm);

@@ -10,6 +10,7 @@
 
 #include "machine.h"
 #include <mmkit/port/annotate.h>
+#include <mmkit/port/asid.h>
 #include <mmkit/port/atomic.h>
 #include <mmkit/port/cpu.h>
 #include <mmkit/port/directmap.h>
@@ -22,7 +23,6 @@
 
 #include "format.h"
 
-#define MACHINE_ASIDS        8
 #define MACHINE_WALK_ENTRIES 32 /* paging-structure cache, each level */
 #define MACHINE_RAM_START    ((mmk_paddr_t)1 << 20)
 
@@ -32,24 +32,24 @@ struct machine_tlb_entry {
     uint64_t frame; /* with MACHINE_ bits of format.h; all zero: known to be absent (mmu.c, H5) */
 };
 
-/* An address space that the CPU remembers. Entries of an older generation are gone. */
+/* What the TLB holds under one ASID. Entries of an older generation are gone. */
 struct machine_asid {
-    uint64_t context;  /* o: mmk_mm_id(), 0: free */
     uint64_t tlb_gen;  /* o */
     uint64_t walk_gen; /* o: of paging-structure entries */
     bool large;        /* o: pieces of a large page, or of a group, may be in the TLB */
 };
 
 struct machine_mmu {
-    struct machine_asid *asid;     /* o: the one loaded */
+    struct machine_asid *asid;     /* o: the one that accesses use; NULL: there are none */
     struct machine_tlb_entry *tlb; /* o: tlb_mask + 1 of them */
     uint64_t tlb_mask;             /* c */
     struct mmk_mm *mm;             /* o: NULL: none loaded */
+    bool lazy;                     /* o: mm's root is loaded, for no use */
     mmk_paddr_t root;              /* o */
     uint64_t last_gen;             /* o: last generation given out */
-    unsigned victim;               /* o: next ASID to reuse */
     unsigned checked;              /* o: place in the TLB to be looked at next (mmu.c, H6) */
-    struct machine_asid asids[MACHINE_ASIDS];
+    struct mmk_asids numbers;
+    struct machine_asid asids[MMK_ASIDS];
     struct machine_tlb_entry walk_cache[MMK_PT_LEVELS - 1][MACHINE_WALK_ENTRIES];
 };
 

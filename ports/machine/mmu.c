@@ -24,7 +24,7 @@
  *    is cached, be it made invalid in between or not. Misses compare: their own address, and one
  *    cached page more.
  *
- * ASIDs: a CPU remembers MACHINE_ASIDS address spaces across switches. Each has a generation
+ * ASIDs: a CPU remembers MMK_ASIDS address spaces across switches. Each has a generation
  * number, part of the tag of its entries: giving it a new one drops them all at once. Flushing a
  * page drops the address space's paging-structure entries, as the port contract asks.
  *
@@ -85,7 +85,7 @@ static void restart_generations(struct machine_mmu *mmu)
     memset(mmu->tlb, 0, (size_t)(mmu->tlb_mask + 1) * sizeof(*mmu->tlb));
     memset(mmu->walk_cache, 0, sizeof(mmu->walk_cache));
     mmu->last_gen = 0;
-    for (i = 0; i < MACHINE_ASIDS; i++) {
+    for (i = 0; i < MMK_ASIDS; i++) {
         mmu->asids[i].tlb_gen = mmu->asids[i].walk_gen = ++mmu->last_gen;
         mmu->asids[i].large = false;
     }
@@ -107,12 +107,9 @@ static void flush_asid(struct machine_mmu *mmu, struct machine_asid *asid)
 
 static struct machine_asid *find_asid(struct machine_mmu *mmu, uint64_t context)
 {
-    unsigned i;
+    unsigned number = mmk_asid_find(&mmu->numbers, context);
 
-    for (i = 0; i < MACHINE_ASIDS; i++)
-        if (mmu->asids[i].context == context)
-            return &mmu->asids[i];
-    return NULL;
+    return number == MMK_ASID_NONE ? NULL : &mmu->asids[number];
 }
 
 /* Likewise for the entry at `level`, which covers 1 << shift bytes. */
@@ -172,30 +169,41 @@ void machine_tlb_flush_all(uint64_t context)
 
 static void load_asid(struct machine_mmu *mmu, uint64_t context)
 {
-    mmu->asid = find_asid(mmu, context);
-    if (mmu->asid)
-        return;
-    mmu->asid = &mmu->asids[mmu->victim++ % MACHINE_ASIDS];
-    mmu->asid->context = context;
-    flush_asid(mmu, mmu->asid);
+    bool stale;
+
+    mmu->asid = &mmu->asids[mmk_asid_load(&mmu->numbers, context, &stale)];
+    if (stale)
+        flush_asid(mmu, mmu->asid);
 }
 
 void machine_switch_mm(struct mmk_mm *mm)
 {
     struct machine_mmu *mmu = &machine_this_cpu()->mmu;
     struct mmk_mm *old = mmu->mm;
+    bool back = mmu->lazy && mm && old == mm;
 
-    if (mm && old == mm)
+    if (mm && old == mm && !back)
         return;
     mmu->mm = NULL;
     mmu->asid = NULL;
-    if (old)
+    mmu->lazy = false;
+    if (old && !back)
         mmk_mm_leave(old);
     if (!mm)
         return;
     mmu->root = mmk_mm_enter(mm);
     load_asid(mmu, mmk_mm_id(mm));
     mmu->mm = mm;
+}
+
+void machine_switch_lazy(void)
+{
+    struct machine_mmu *mmu = &machine_this_cpu()->mmu;
+
+    mmk_assert(mmu->mm && !mmu->lazy, "machine: lazy without an address space");
+    mmk_mm_leave_lazy(mmu->mm);
+    mmu->asid = NULL;
+    mmu->lazy = true;
 }
 
 void machine_switch_tables(const struct mmk_tlb_context *context)
@@ -483,6 +491,18 @@ MMK_ALWAYS_INLINE bool reach(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk
     else if (sticks(&cpu->mmu, addr, access))
         return false;
     return walk_tables(cpu, addr, access);
+}
+
+void machine_speculate(mmk_vaddr_t addr)
+{
+    struct machine_cpu *cpu = machine_this_cpu();
+    struct machine_asid *used = cpu->mmu.asid;
+
+    mmk_assert(cpu->mmu.mm, "machine: nothing is loaded");
+    load_asid(&cpu->mmu, mmk_mm_id(cpu->mmu.mm));
+    if (format_reaches(addr))
+        (void)walk_tables(cpu, addr, MMK_ACCESS_READ);
+    cpu->mmu.asid = used;
 }
 
 MMK_ALWAYS_INLINE void *walk_once(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)

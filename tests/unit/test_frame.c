@@ -159,6 +159,7 @@ static void restart_without_memory(mmk_paddr_t *start, mmk_paddr_t *end)
     assert_int_equal(*end - *start, MEMORY);
     mmk_shutdown();
     assert_int_equal(mmk_init(&config.mmkit), 0);
+    mmk_cpu_online(); /* again: it is another mmkit */
     assert_int_equal(mmk_frames_total(), 0);
     assert_int_equal(mmk_frames_free(), 0);
     assert_null(mmk_page_alloc(0, MMK_ALLOC_NORMAL));

@@ -14,8 +14,10 @@
  *                    the address space has ended, and no CPU may have the root loaded, not even one
  *                    that has left it and runs the kernel alone. mmkit clears the port's entries
  *                    when this returns, and does not free what they link.
- * => both: may sleep; called by mmk_mm_create(), mmk_fork() and the last mmk_mm_put(), with no lock
- *    of mmkit's held; call nothing of mmkit's
+ * => both: call nothing of mmkit's; no lock of mmkit's is held
+ * => fill: may sleep; called by mmk_mm_create() and mmk_fork()
+ * => release: does not sleep; called a grace period after the last mmk_mm_put() or mmk_mm_drop(),
+ * by RCU's callback
  *
  * Default: no kernel's half; nothing is called, nothing cleared. Formats whose root is all the
  * program's (aarch64) never call them.

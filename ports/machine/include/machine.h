@@ -76,6 +76,18 @@ struct mmk_tlb_context;
 void machine_switch_tables(const struct mmk_tlb_context *context);
 
 /*
+ * A thread of the kernel's own runs on this CPU, which keeps the address space loaded for when it
+ * comes back (machine_switch_mm). Accesses are not for such a thread.
+ */
+void machine_switch_lazy(void);
+
+/*
+ * The processor speculates: walks the tables that are loaded, lazily too, for an access that never
+ * comes. What it finds it caches, and marks as used. => an address space is loaded
+ */
+void machine_speculate(mmk_vaddr_t addr);
+
+/*
  * User accesses of `size` bytes at addr; may cross pages. Bytes before a failing page have been
  * transferred.
  * => MMK_FAULT_DONE, or why it failed; never MMK_FAULT_RETRY, but for machine_switch_tables()

@@ -5,6 +5,7 @@
 
 #define MMK_PORT_VERSION 1
 
+#define MMK_ASIDS    8
 #define MMK_MAX_CPUS 16 /* 15 for tests, one that runs RCU callbacks */
 
 #define MMK_PORT_CPU       "machine_cpu.h"

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_lazy.c - CPUs that keep an address space loaded without using it: what interrupts them, what
+ * they find when they come back, and what they may not be caught speculating about.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <unistd.h>
+
+#include "expect_panic.h"
+#include "fixture.h"
+#include "run_cpus.h"
+#include "table.h"
+
+enum { SECONDS = 100 };
+
+/* ---- CPU 1, which does what it is told ---------------------------------------------------------
+ */
+
+enum order { NOTHING, ENTER, LAZY, LEAVE, LOAD, SPECULATE, STOP };
+
+static struct {
+    struct cpu_thread thread;
+    struct mmk_mm *mm;
+    struct mmk_a32 order, answer, byte;
+    mmk_vaddr_t addr;
+} other;
+
+static void obey(uint32_t order)
+{
+    uint8_t byte = 0;
+
+    switch (order) {
+    case ENTER:
+        machine_switch_mm(other.mm);
+        break;
+    case LAZY:
+        machine_switch_lazy();
+        break;
+    case LEAVE:
+        machine_switch_mm(NULL);
+        break;
+    case LOAD:
+        mmk_a32_store(&other.answer, (uint32_t)machine_load(other.addr, &byte, 1), MMK_RELAXED);
+        mmk_a32_store(&other.byte, byte, MMK_RELAXED);
+        break;
+    case SPECULATE:
+        machine_speculate(other.addr);
+        break;
+    default:
+        break;
+    }
+}
+
+static void run_other(unsigned cpu, void *unused)
+{
+    uint32_t order;
+
+    (void)cpu;
+    (void)unused;
+    while ((order = mmk_a32_load(&other.order, MMK_ACQUIRE)) != STOP) {
+        obey(order);
+        if (order != NOTHING)
+            mmk_a32_store(&other.order, NOTHING, MMK_RELEASE);
+        mmk_cpu_relax();
+    }
+}
+
+static void tell(enum order order, mmk_vaddr_t addr)
+{
+    other.addr = addr;
+    mmk_a32_store(&other.order, order, MMK_RELEASE);
+    while (mmk_a32_load(&other.order, MMK_ACQUIRE) != NOTHING)
+        mmk_cpu_relax();
+}
+
+static void expect_other(mmk_vaddr_t addr, enum mmk_fault_result result, uint8_t byte)
+{
+    tell(LOAD, addr);
+    assert_int_equal(mmk_a32_load(&other.answer, MMK_RELAXED), result);
+    if (result == MMK_FAULT_DONE)
+        assert_int_equal(mmk_a32_load(&other.byte, MMK_RELAXED), byte);
+}
+
+static int setup(void **state)
+{
+    alarm(SECONDS);
+    if (fixture_setup(state))
+        return -1;
+    other.mm = mm;
+    mmk_a32_store(&other.order, NOTHING, MMK_RELAXED);
+    cpu_start(&other.thread, 1, run_other, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    mmk_a32_store(&other.order, STOP, MMK_RELEASE);
+    machine_idle_begin();
+    cpu_join(&other.thread);
+    machine_idle_end();
+    alarm(0);
+    return fixture_teardown(state);
+}
+
+static uint64_t ipis(void)
+{
+    return stats_now().tlb_ipis;
+}
+
+/* ---- coming back -------------------------------------------------------------------------------
+ */
+
+/* Pages go without an interrupt; who comes back does not find them. */
+static void test_pages(void **state)
+{
+    mmk_vaddr_t a = map_at(0, 8, RW, ANON);
+    uint64_t before;
+
+    (void)state;
+    fill(a, 8, 1);
+    tell(ENTER, 0);
+    expect_other(a, MMK_FAULT_DONE, 1);
+    expect_other(a + PAGE, MMK_FAULT_DONE, 2);
+    tell(LAZY, 0);
+    before = ipis();
+    assert_int_equal(mmk_madvise(mm, a, PAGE, MMK_MADV_DONTNEED), 0);
+    assert_int_equal(mmk_mprotect(mm, a + PAGE, PAGE, MMK_PROT_NONE), 0);
+    assert_int_equal(ipis(), before);
+    tell(ENTER, 0);
+    expect_other(a, MMK_FAULT_DONE, 0);
+    expect_other(a + PAGE, MMK_FAULT_SEGV_ACCERR, 0);
+    assert_int_equal(mmk_munmap(mm, a + 2 * PAGE, PAGE), 0);
+    assert_int_equal(ipis(), before + 1);
+    tell(LEAVE, 0);
+}
+
+static uint64_t hits(void)
+{
+    struct machine_stats stats;
+
+    machine_stats_read(&stats);
+    return stats.tlb_hits;
+}
+
+/* When nothing has changed, nothing is flushed. */
+static void test_unchanged(void **state)
+{
+    mmk_vaddr_t a = map_at(0, 2, RW, ANON);
+    uint64_t before;
+
+    (void)state;
+    fill(a, 2, 1);
+    tell(ENTER, 0);
+    expect_other(a, MMK_FAULT_DONE, 1);
+    tell(LAZY, 0);
+    tell(ENTER, 0);
+    before = hits();
+    expect_other(a, MMK_FAULT_DONE, 1);
+    assert_int_equal(hits(), before + 1);
+    tell(LAZY, 0);
+    tell(LEAVE, 0);
+    tell(ENTER, 0);
+    tell(LEAVE, 0);
+}
+
+/* ---- tables ------------------------------------------------------------------------------------
+ */
+
+/*
+ * A table goes, and its frame becomes somebody's: a lazy CPU that speculates there must not take
+ * what it holds for entries, nor mark any of it as used.
+ */
+static void test_freed_table(void **state)
+{
+    mmk_vaddr_t a = map_at(0, 1, RW, ANON);
+    struct mmk_page *table, *mine[64];
+    struct mmk_walk walk;
+    uint64_t before, *words;
+    unsigned i, n;
+
+    (void)state;
+    store_byte(a, 1);
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(mm, a, &walk);
+    mmk_rcu_read_unlock();
+    table = walk.table;
+    tell(ENTER, 0);
+    expect_other(a, MMK_FAULT_DONE, 1);
+    tell(LAZY, 0);
+    tell(SPECULATE, a + PAGE); /* remembers the way */
+    before = ipis();
+    assert_int_equal(mmk_madvise(mm, a, PAGE, MMK_MADV_DONTNEED), 0);
+    assert_int_equal(ipis(), before + 1);
+    machine_switch_mm(NULL);
+    mmk_drain();
+    for (n = 0; n < 64; n++) {
+        mine[n] = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
+        words = mmk_page_virt(mine[n]);
+        for (i = 0; i < PAGE / 8; i++)
+            words[i] = mmk_pte_mkold_clean(mmk_pte_leaf(mmk_page_to_pfn(mine[n]), true, false)).v;
+    }
+    for (i = 0; i < 4; i++)
+        tell(SPECULATE, a + i * PAGE);
+    for (n = 0; n < 64; n++) {
+        uint64_t value = mmk_pte_mkold_clean(mmk_pte_leaf(mmk_page_to_pfn(mine[n]), true, false)).v;
+
+        words = mmk_page_virt(mine[n]);
+        for (i = 0; i < PAGE / 8; i++)
+            assert_int_equal(words[i], value);
+        if (mine[n] == table)
+            table = NULL;
+        mmk_page_put(mine[n]);
+    }
+    assert_null(table); /* it was among them */
+    machine_switch_mm(mm);
+    tell(LEAVE, 0);
+}
+
+/* ---- the last user -----------------------------------------------------------------------------
+ */
+
+/* All users go, and the root stays until the last lazy CPU has left it. */
+static void test_last_user(void **state)
+{
+    struct mmk_mm *own = new_mm();
+
+    (void)state;
+    assert_int_equal(mmk_mmap(own, BASE, 4 * PAGE, RW, ANON | MMK_MAP_FIXED, NULL, 0), BASE);
+    other.mm = own;
+    tell(ENTER, 0);
+    expect_other(BASE, MMK_FAULT_DONE, 0);
+    tell(LAZY, 0);
+    mmk_mm_put(own);
+    assert_int_equal(stats_now().address_spaces, 2);
+    tell(SPECULATE, BASE);
+    machine_switch_mm(NULL);
+    mmk_drain();
+    tell(SPECULATE, BASE);
+    tell(LEAVE, 0);
+    assert_int_equal(stats_now().address_spaces, 1);
+    machine_switch_mm(mm);
+    other.mm = mm;
+}
+
+static void put_while_running(void *unused)
+{
+    struct mmk_mm *own = new_mm();
+
+    (void)unused;
+    machine_switch_mm(own);
+    mmk_mm_put(own);
+}
+
+static void lazy_twice(void *unused)
+{
+    (void)unused;
+    mmk_mm_leave_lazy(mm);
+    mmk_mm_leave_lazy(mm);
+}
+
+static void enter_two(void *unused)
+{
+    (void)unused;
+    (void)mmk_mm_enter(new_mm());
+}
+
+static void test_misuse(void **state)
+{
+    (void)state;
+    assert_true(expect_panic(put_while_running, NULL, "P17 the last user puts after"));
+    assert_true(expect_panic(lazy_twice, NULL, "a CPU leaves the mm that it entered"));
+    assert_true(expect_panic(enter_two, NULL, "a CPU leaves an mm before it enters another"));
+}
+
+/* ---- races -------------------------------------------------------------------------------------
+ */
+
+enum { ROUNDS = 4000, PAGES = 4 };
+
+static struct mmk_a32 generation, stop;
+
+/*
+ * CPU 1 goes lazy and comes back, while CPU 0 replaces the pages, one generation after the other.
+ * It reads the generation before it comes back: what it then finds is no older.
+ */
+static void run_lazily(unsigned cpu, void *unused)
+{
+    uint64_t least, word;
+    unsigned i = 0;
+
+    (void)cpu;
+    (void)unused;
+    machine_switch_mm(mm);
+    while (!mmk_a32_load(&stop, MMK_ACQUIRE)) {
+        machine_switch_lazy();
+        if (i % 8 == 0)
+            machine_speculate(BASE + i % PAGES * PAGE);
+        least = mmk_a32_load(&generation, MMK_ACQUIRE);
+        machine_switch_mm(mm);
+        check(machine_load(BASE + i++ % PAGES * PAGE, &word, 8) == MMK_FAULT_DONE);
+        check(word == 0 || word >= least);
+        mmk_cpu_relax();
+    }
+    machine_switch_mm(NULL);
+}
+
+static void test_race(void **state)
+{
+    struct cpu_thread thread;
+    uint32_t round, i;
+
+    (void)state;
+    (void)map_at(0, PAGES, RW, ANON);
+    mmk_a32_store(&generation, 0, MMK_RELAXED);
+    mmk_a32_store(&stop, 0, MMK_RELAXED);
+    mmk_a32_store(&other.order, STOP, MMK_RELEASE);
+    machine_idle_begin();
+    cpu_join(&other.thread);
+    machine_idle_end();
+    cpu_start(&thread, 1, run_lazily, NULL);
+    for (round = 1; round <= ROUNDS; round++) {
+        assert_int_equal(mmk_madvise(mm, BASE, PAGES * PAGE, MMK_MADV_DONTNEED), 0);
+        mmk_a32_store(&generation, round, MMK_RELEASE);
+        for (i = 0; i < PAGES; i++)
+            assert_int_equal(machine_store(BASE + i * PAGE, &(uint64_t){round}, 8), MMK_FAULT_DONE);
+    }
+    mmk_a32_store(&stop, 1, MMK_RELEASE);
+    machine_idle_begin();
+    cpu_join(&thread);
+    machine_idle_end();
+    mmk_a32_store(&other.order, NOTHING, MMK_RELAXED);
+    cpu_start(&other.thread, 1, run_other, NULL);
+}
+
+#define TEST_LAZY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST_LAZY(test_pages),     TEST_LAZY(test_unchanged), TEST_LAZY(test_freed_table),
+        TEST_LAZY(test_last_user), TEST(test_misuse),         TEST_LAZY(test_race),
+    };
+
+    return cmocka_run_group_tests_name("lazy", tests, NULL, NULL);
+}
