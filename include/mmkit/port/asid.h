@@ -83,9 +83,11 @@ static inline unsigned mmk_asid_load(struct mmk_asids *asids, uint64_t context, 
 /* The whole TLB is empty: as after reset, when the CPU comes online again. => on the CPU */
 static inline void mmk_asids_forget(struct mmk_asids *asids)
 {
-    const struct mmk_asids none = {0};
+    unsigned asid;
 
-    *asids = none;
+    asids->loads = 0;
+    for (asid = 0; asid < MMK_ASIDS; asid++)
+        asids->context[asid] = asids->loaded[asid] = 0;
 }
 
 #ifdef __cplusplus
