@@ -27,7 +27,6 @@
 #include "fault.h"
 
 #include "map.h"
-#include "tlb.h"
 #include "zap.h"
 
 /* Whether `flags` allow the access; on x86-64 what can be accessed at all can be read. */
@@ -81,8 +80,6 @@ enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
             return mmk_mm_killed(vmf->mm) ? MMK_FAULT_KILLED : MMK_FAULT_RETRY;
         }
         if (mmk_chain_reaches(&vmf->chain, walk.level)) {
-            if (mmk_tlb_must_break(vmf->mm))
-                mmk_tlb_flush(vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE);
             mmk_walk_set(&walk, &vmf->chain, pte);
             mmk_fault_unlock(&walk);
             return MMK_FAULT_DONE;

@@ -5,7 +5,6 @@
  */
 #include "fault.h"
 
-#include "tlb.h"
 #include "zap.h"
 
 static void count_zero(struct mmk_vmf *vmf)
@@ -25,7 +24,7 @@ MMK_ALWAYS_INLINE void count_new(struct mmk_vmf *vmf)
 
 /*
  * mmk_fault_set() at a leaf entry where a walk has just been. => false: it is no longer none, or no
- * longer there, the address space was killed, or a flush must come first
+ * longer there, the address space was killed
  * => inside the RCU read section of the walk
  */
 static bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
@@ -34,8 +33,7 @@ static bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
 
     mmk_table_lock(walk->table);
     fits = mmk_table_linked_at(walk->table, walk->parent) &&
-           mmk_pte_none(mmk_pte_read(walk->entry)) && !mmk_tlb_must_break(walk->mm) &&
-           !mmk_mm_killed(walk->mm);
+           mmk_pte_none(mmk_pte_read(walk->entry)) && !mmk_mm_killed(walk->mm);
     if (mmk_likely(fits))
         mmk_walk_set(walk, NULL, pte);
     mmk_table_unlock(walk->table);

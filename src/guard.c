@@ -75,6 +75,7 @@ int mmk_guard_install(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t 
     int error = 0;
 
     mmk_chain_init(&chain);
+    chain.shares = 1; /* the gather's: no table that it empties goes */
     while (addr < end && !error) {
         mmk_vaddr_t table_end = mmk_min(end, mmk_pt_base(addr, 0) + mmk_pt_table_span(0));
         unsigned missing;

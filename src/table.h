@@ -17,6 +17,7 @@
 /* Tables made ready for a path that lacks them, by level; nobody else knows them yet. */
 struct mmk_chain {
     struct mmk_page *table[MMK_PT_LEVELS - 1];
+    uint32_t shares; /* of flush_pending: the caller's own, if it has freed no tables */
 };
 
 MMK_ALWAYS_INLINE void mmk_chain_init(struct mmk_chain *chain)
@@ -25,6 +26,7 @@ MMK_ALWAYS_INLINE void mmk_chain_init(struct mmk_chain *chain)
 
     for (level = 0; level < MMK_PT_LEVELS - 1; level++)
         chain->table[level] = NULL;
+    chain->shares = 0;
 }
 
 /* Has a table for every level below `level`. A level used up is missing again. */

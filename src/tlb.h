@@ -27,15 +27,4 @@ void mmk_tlb_init(void);
 struct mmk_stats;
 void mmk_tlb_stats(struct mmk_stats *stats);
 
-/*
- * An entry that is none may have been something else until just now, and still be in a TLB: its
- * operation has not flushed yet, and shows in flush_pending (P2). Where the format wants a break
- * before another frame or table comes there, whoever sets the entry flushes first.
- * => the entry's table locked; true: mmk_tlb_flush() of the address comes before mmk_pte_set()
- */
-MMK_ALWAYS_INLINE bool mmk_tlb_must_break(const struct mmk_mm *in)
-{
-    return MMK_PT_BREAK_FIRST && mmk_a32_load(&in->flush_pending, MMK_ACQUIRE) != 0;
-}
-
 #endif
