@@ -311,7 +311,7 @@ static int refused_late(const struct remap *r)
 {
     if (r->old_len == 0 && r->addr == r->new_addr)
         return MMK_EFAULT; /* the mapping to copy was the target */
-    if (r->addr > MMK_USER_END || r->old_len > MMK_USER_END - r->addr)
+    if (r->old_len > MMK_USER_END - r->addr)
         return MMK_EINVAL;
     if (r->old_len > r->new_len &&
         mmk_vma_sealed_in(r->mm, r->addr + r->new_len, r->addr + r->old_len))

@@ -590,6 +590,44 @@ static void test_limits(void **state)
     EXPECT_VMAS({40, 2}, {60, 8});
 }
 
+/* On Linux what has a given place wants room for six more mappings, what moves for four. */
+static void test_map_count(void **state)
+{
+    struct mmk_config config = MMK_CONFIG_DEFAULT;
+    uint64_t i;
+
+    (void)state;
+    config.max_map_count = 10;
+    assert_int_equal(fixture_setup_with(&config), 0);
+    for (i = 0; i < 4; i++)
+        map_at(2 * i, 1, RW, ANON);
+    expect_remap(0, 1, 1, FIXED, 20, 20);
+    map_at(30, 1, RW, ANON);
+    expect_error(20, 1, 1, FIXED, 40, MMK_ENOMEM);
+    expect_error(20, 1, 1, DONTUNMAP, 40, MMK_ENOMEM);
+    map_at(21, 1, RO, ANON);
+    assert_true(remap(20, 1, 2, MAYMOVE, 0) > 0);
+    map_at(40, 1, RW, ANON);
+    expect_error(2, 1, 1, FIXED, 50, MMK_ENOMEM);
+    map_at(3, 1, RO, ANON);
+    expect_error(2, 1, 2, MAYMOVE, 0, MMK_ENOMEM);
+    expect_remap(30, 1, 2, 0, 0, 30);
+    assert_int_equal(fixture_teardown(state), 0);
+}
+
+/* Nothing moves behind the reaper. */
+static void test_killed(void **state)
+{
+    struct mmk_mm *other = new_mm();
+    int64_t at = mmk_mmap(other, 0, PAGE, RW, ANON, NULL, 0);
+
+    (void)state;
+    assert_true(at > 0);
+    mmk_kill(other);
+    assert_int_equal(mmk_mremap(other, (mmk_vaddr_t)at, PAGE, PAGE, FIXED, AT(0)), MMK_EINTR);
+    put_mm(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -620,6 +658,8 @@ int main(void)
         TEST(test_index_overflow),
         TEST(test_physical),
         TEST(test_limits),
+        cmocka_unit_test(test_map_count),
+        TEST(test_killed),
     };
 
     return cmocka_run_group_tests_name("remap", tests, NULL, NULL);
