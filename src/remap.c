@@ -268,10 +268,10 @@ static void move_entries(struct remap *r, struct relocation *go, struct mmk_obje
         mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
 }
 
-/* The new VMA. Untouched anonymous memory is as good as newly mapped: it may merge. */
+/* The new VMA. Anonymous memory without content is as good as newly mapped: it may merge. */
 static void place(struct remap *r, struct relocation *go)
 {
-    if (!go->vma->object && !go->move.any)
+    if (!go->vma->object && !go->move.content)
         mmk_a64_store(&go->vma->origin, 0, MMK_RELAXED);
     mmk_vma_place(r->mm, go->vma, &go->reserve);
     mmk_vma_tree_unreserve(&go->reserve);

@@ -235,6 +235,26 @@ static void test_fixed_untouched(void **state)
     expect_tables(mm, 0, 0, 0);
 }
 
+/* So is memory that was only read; guards, and what was written, keep their indices. */
+static void test_fixed_only_read(void **state)
+{
+    (void)state;
+    map_at(0, 4, RW, ANON);
+    map_at(8, 2, RW, ANON);
+    expect_filled(AT(0), 1, 0);
+    expect_remap(0, 2, 2, FIXED, 6, 6);
+    EXPECT_VMAS({2, 2}, {6, 4});
+    expect_byte(AT(6), 0);
+    assert_int_equal(mmk_madvise(mm, AT(2), PAGE, MMK_MADV_GUARD_INSTALL), 0);
+    expect_remap(2, 1, 1, FIXED, 10, 10);
+    EXPECT_VMAS({3, 1}, {6, 4}, {10, 1});
+    expect_load(AT(10), MMK_FAULT_SEGV_MAPERR);
+    store_byte(AT(3), 1);
+    expect_remap(3, 1, 1, FIXED, 5, 5);
+    EXPECT_VMAS({5, 1}, {6, 4}, {10, 1});
+    expect_byte(AT(5), 1);
+}
+
 static void test_fixed_replaces(void **state)
 {
     struct mmk_object *file = new_file(8);
@@ -641,6 +661,7 @@ int main(void)
         TEST(test_grow_by_moving),
         TEST(test_fixed),
         TEST(test_fixed_untouched),
+        TEST(test_fixed_only_read),
         TEST(test_fixed_replaces),
         TEST(test_fixed_within),
         TEST(test_fixed_other_size),
