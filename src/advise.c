@@ -333,6 +333,14 @@ int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, int kind)
     return error;
 }
 
+static bool all_empty(const struct mmk_iovec *ranges, size_t count)
+{
+    while (count-- > 0)
+        if ((ranges++)->length != 0)
+            return false;
+    return true;
+}
+
 int64_t mmk_madvise_vector(struct mmk_mm *mm, const struct mmk_iovec *ranges, size_t count,
                            int kind, bool remote)
 {
@@ -343,12 +351,18 @@ int64_t mmk_madvise_vector(struct mmk_mm *mm, const struct mmk_iovec *ranges, si
 
     advice.rule = find_rule(kind);
     advice.mm = mm;
-    if (!advice.rule || (remote && !advice.rule->remote))
+    if (remote && !(advice.rule && advice.rule->remote))
+        return MMK_EINVAL;
+    if (all_empty(ranges, count))
+        return 0;
+    if (!advice.rule)
         return MMK_EINVAL;
     error = begin(&advice, 0, MMK_USER_END);
     if (error)
         return error;
     for (i = 0; i < count && !error; i++) {
+        if (i > 0 && ranges[i].length == 0)
+            continue; /* not even its address is looked at */
         if (ranges[i].length > (uint64_t)(INT64_MAX - advised))
             error = MMK_EINVAL;
         else

@@ -61,6 +61,24 @@ static void test_bytes(void **state)
     assert_int_equal(advise(ranges, 0, MMK_MADV_DONTFORK), 0);
 }
 
+/* As Linux's iterator: of empty ranges only the first is looked at, and only if others are not. */
+static void test_empty(void **state)
+{
+    mmk_vaddr_t a = map_at(0, 4, RW, ANON);
+    struct mmk_iovec ranges[] = {{a, PAGE}, {a + 1, 0}, {a + PAGE, PAGE}, {a + 1, 0}};
+
+    (void)state;
+    fill(a, 4, 1);
+    assert_int_equal(advise(ranges, 4, MMK_MADV_DONTNEED), 2 * PAGE);
+    expect_byte(a + PAGE, 0);
+    assert_int_equal(advise(ranges + 1, 2, MMK_MADV_DONTNEED), MMK_EINVAL);
+    assert_int_equal(advise(ranges + 1, 1, MMK_MADV_DONTNEED), 0);
+    assert_int_equal(advise(ranges + 1, 1, 77), 0);
+    assert_int_equal(mmk_madvise_vector(mm, ranges + 1, 1, 77, true), MMK_EINVAL);
+    assert_int_equal(mmk_madvise_vector(mm, ranges + 1, 1, MMK_MADV_DONTNEED, true), MMK_EINVAL);
+    expect_filled(a + 2 * PAGE, 2, 3);
+}
+
 /* The range that fails is done as far as one call would; those after it are not. */
 static void test_fails(void **state)
 {
@@ -132,7 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_several),  TEST(test_bytes),  TEST(test_fails),
-        TEST(test_too_much), TEST(test_remote),
+        TEST(test_too_much), TEST(test_remote), TEST(test_empty),
     };
 
     return cmocka_run_group_tests_name("advise_vector", tests, NULL, NULL);
