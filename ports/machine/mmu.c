@@ -38,7 +38,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Faults for one access before the machine says that it gets nowhere. */
+/*
+ * Faults for one access before others get the host's CPU in between: they may be what it waits for;
+ * and before the machine says that it gets nowhere.
+ */
+#define PATIENCE 16
 #define LIVELOCK 1000000
 
 enum outcome {
@@ -534,10 +538,10 @@ MMK_NOINLINE void *mmu_translate(struct machine_cpu *cpu, mmk_vaddr_t addr, enum
             return found;
         machine_count(&cpu->counters.faults);
         *result = cpu->mmu.mm ? mmk_fault(cpu->mmu.mm, addr, access) : MMK_FAULT_RETRY;
-        if (*result == MMK_FAULT_RETRY && cpu->mmu.mm)
-            mmk_cpu_relax();
-        else if (*result != MMK_FAULT_DONE)
+        if (*result == MMK_FAULT_RETRY ? !cpu->mmu.mm : *result != MMK_FAULT_DONE)
             return NULL;
+        if (*result == MMK_FAULT_RETRY || tries > PATIENCE)
+            mmk_cpu_relax();
     }
     mmk_host_panic(__FILE__, __LINE__, "machine: livelock: an access faults for ever");
 }
