@@ -31,8 +31,8 @@ test-long: deps-test builds build-cov/build.ninja build-bench/build.ninja \
     $(FORMATS:%=build-%/build.ninja)
 	@tools/run_tests.py build:long,formats build-asan:long build-tsan:soak \
 	    build-cov:coverage build-bench:count build-x86_64-5:unit,smoke build-tiny:long \
-	    build-riscv64-sv39:unit,plain,smoke,stress build-riscv64-sv48:unit,smoke \
-	    build-riscv64-sv57:unit,plain,smoke build-aarch64-48:unit,plain,smoke,stress
+	    build-riscv64-sv39:unit,plain,smoke build-riscv64-sv48:unit \
+	    build-riscv64-sv57:unit,smoke build-aarch64-48:unit,plain,smoke,stress
 
 # Events a second; instructions a fault, a map, an event. UPDATE=1 accepts the new counts.
 bench: deps-test build-bench/build.ninja

@@ -164,11 +164,37 @@ static void test_dirty(void **state)
     mmk_object_put(file);
 }
 
+/* What a gather has taken and not flushed yet is replaced: after a flush where the format wants it.
+ */
+static void test_break_before_make(void **state)
+{
+    mmk_vaddr_t a = map_at(0, 2, RW, ANON);
+    struct mmk_gather gather;
+    uint64_t pages, before;
+
+    (void)state;
+    for (pages = 1; pages <= 2; pages++) { /* an entry; all, and so the tables */
+        fill(a, 2, 7);
+        mmk_gather_begin(&gather, mm, MMK_GATHER_OTHER, 0, 0);
+        mmk_zap_range(&gather, a, a + pages * PAGE, MMK_ZAP_ALL);
+        before = flushes();
+        assert_int_equal(mmk_fault(mm, a, MMK_ACCESS_WRITE), MMK_FAULT_DONE);
+        assert_int_equal(flushes(), before + MMK_PT_BREAK_FIRST);
+        mmk_gather_finish(&gather);
+        expect_byte(a, 0);
+        assert_int_equal(flushes(), before + MMK_PT_BREAK_FIRST + 1);
+        assert_int_equal(mmk_fault(mm, a + PAGE, MMK_ACCESS_WRITE), MMK_FAULT_DONE);
+        assert_int_equal(flushes(), before + MMK_PT_BREAK_FIRST + 1);
+        expect_tables(mm, 1, 1, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_batches),     TEST(test_no_batch),         TEST(test_some_batches),
-        TEST(test_memory_full), TEST(test_other_operations), TEST(test_dirty),
+        TEST(test_batches),           TEST(test_no_batch),         TEST(test_some_batches),
+        TEST(test_memory_full),       TEST(test_other_operations), TEST(test_dirty),
+        TEST(test_break_before_make),
     };
 
     return cmocka_run_group_tests_name("gather", tests, NULL, NULL);
