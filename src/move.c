@@ -259,6 +259,18 @@ static void move_table(struct mmk_walk *from, struct mmk_walk *to, unsigned leve
     mmk_gather_range(gather, from->addr, from->addr + mmk_pt_entry_span(level));
 }
 
+/*
+ * Our own share of flush_pending is no reason to break before linking at to's entry, as long as we
+ * cannot have freed a table there: what it covers is all of the new range.
+ */
+static uint32_t own_shares(const struct mmk_move *move, const struct mmk_walk *to)
+{
+    uint64_t span = mmk_pt_entry_span(to->level);
+    mmk_vaddr_t base = to->addr & ~(span - 1);
+
+    return base >= move->to && base + span <= move->to + move->length ? 1 : 0;
+}
+
 /* => how far it went */
 static uint64_t perform_step(const struct mmk_move *move, uint64_t done, struct mmk_chain *chain,
                              struct mmk_gather *gather)
@@ -268,6 +280,7 @@ static uint64_t perform_step(const struct mmk_move *move, uint64_t done, struct 
     uint64_t length;
 
     lock_step(move, done, level, &from, &to);
+    chain->shares = own_shares(move, &to);
     if (nothing_at(&from, level)) {
         length = skip(move, done, &from);
     } else if (level > 0) {

@@ -63,6 +63,15 @@ static uint8_t mark(uint64_t page)
     return (uint8_t)(page * 7 % 255 + 1);
 }
 
+/* So many; where the format wants a break before a table is linked, perhaps more. */
+static void expect_flushes(uint64_t flushes, uint64_t expected)
+{
+    if (MMK_PT_BREAK_FIRST)
+        assert_true(flushes >= expected);
+    else
+        assert_int_equal(flushes, expected);
+}
+
 /* ---- whole tables -------------------------------------------------------------------------------
  */
 
@@ -348,16 +357,16 @@ static void test_flushes(void **state)
 {
     (void)state;
     map_at(0, 4 * LEAF, RW, ANON);
-    assert_int_equal(flushes_of(0, FAR, 8, FIXED), 0); /* nothing there */
+    expect_flushes(flushes_of(0, FAR, 8, FIXED), 0); /* nothing there */
     map_at(0, 4 * LEAF, RW, ANON);
     fill(AT(0), 20, 1);
     fill(AT(2 * LEAF), 20, 1);
-    assert_int_equal(flushes_of(0, FAR + 1, 4 * LEAF, FIXED), 1);
+    expect_flushes(flushes_of(0, FAR + 1, 4 * LEAF, FIXED), 1);
     map_at(0, 8, RW, ANON);
-    assert_int_equal(flushes_of(FAR + 1, 0, 8, FIXED), 1); /* what goes was never touched */
+    expect_flushes(flushes_of(FAR + 1, 0, 8, FIXED), 1); /* what goes was never touched */
     map_at(20, 8, RW, ANON);
     fill(AT(20), 8, 1);
-    assert_int_equal(flushes_of(0, 20, 8, FIXED), 2); /* here old pages make room for others */
+    expect_flushes(flushes_of(0, 20, 8, FIXED), 2); /* here old pages make room for others */
     /* Several mappings. */
     map_at(100, 4, RO, ANON);
     map_at(104, 4, RW, ANON);
@@ -365,9 +374,9 @@ static void test_flushes(void **state)
     expect_byte(AT(100), 0);
     store_byte(AT(105), 0);
     expect_byte(AT(110), 0);
-    assert_int_equal(flushes_of(100, FAR + LEAF * 8, 12, FIXED), 1);
+    expect_flushes(flushes_of(100, FAR + LEAF * 8, 12, FIXED), 1);
     assert_int_equal(mmk_mprotect(mm, AT(20), 8 * PAGE, MMK_PROT_NONE), 0);
-    assert_int_equal(flushes_of(20, 40, 8, FIXED), 0); /* in no TLB */
+    expect_flushes(flushes_of(20, 40, 8, FIXED), 0); /* in no TLB */
     store_byte(AT(FAR + LEAF * 8 + 5), 1);
 }
 
