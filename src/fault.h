@@ -86,17 +86,23 @@ struct mmk_page *mmk_fault_new_anon(unsigned flags);
 /* Frees a page of mmk_fault_new_anon() that no entry came to map. */
 void mmk_fault_drop_anon(struct mmk_page *page);
 
-/* The entry that maps `page` for vmf's access. */
-MMK_ALWAYS_INLINE mmk_pte_t mmk_fault_leaf(const struct mmk_vmf *vmf, const struct mmk_page *page,
-                                           bool write)
+/* The entry that maps a frame for vmf's access: with the mapping's rights where it is forced. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_fault_leaf_frame(const struct mmk_vmf *vmf, mmk_pfn_t pfn,
+                                                 bool write)
 {
     bool exec = (vmf->flags & MMK_VM_EXEC) != 0;
-    mmk_pte_t pte = mmk_pte_leaf(mmk_page_to_pfn(page), write, exec);
+    mmk_pte_t pte = mmk_pte_leaf(pfn, write, exec);
 
     if (mmk_unlikely(vmf->force))
         pte = mmk_pte_protect(pte, mmk_vma_accessible(vmf->flags), (vmf->flags & MMK_VM_WRITE) != 0,
                               exec);
     return pte;
+}
+
+MMK_ALWAYS_INLINE mmk_pte_t mmk_fault_leaf(const struct mmk_vmf *vmf, const struct mmk_page *page,
+                                           bool write)
+{
+    return mmk_fault_leaf_frame(vmf, mmk_page_to_pfn(page), write);
 }
 
 #endif

@@ -24,8 +24,7 @@ static enum mmk_fault_result map_frame(struct mmk_vmf *vmf, struct mmk_object *o
     error = object->ops->frame(object, index, &pfn);
     if (error)
         return error == MMK_ENOMEM ? MMK_FAULT_OOM : MMK_FAULT_BUS;
-    result = mmk_fault_set(
-        vmf, mmk_pte_mkspecial(mmk_pte_leaf(pfn, write, (vmf->flags & MMK_VM_EXEC) != 0)));
+    result = mmk_fault_set(vmf, mmk_pte_mkspecial(mmk_fault_leaf_frame(vmf, pfn, write)));
     if (result == MMK_FAULT_DONE)
         mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_FILE, 1);
     return result;

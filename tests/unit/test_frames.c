@@ -323,6 +323,24 @@ static void software_does_not_reach_them(void **state)
     mmk_check(mm);
 }
 
+/* What a debugger reads of a mapping that the program may not access stays out of its reach. */
+static void forcing_gives_no_rights(void **state)
+{
+    struct mmk_object *device = new_device();
+    unsigned char byte = 0;
+    int64_t at;
+
+    (void)state;
+    at = mmk_mmap(mm, BASE, PAGES * PAGE, MMK_PROT_NONE, MMK_MAP_SHARED | MMK_MAP_FIXED, device, 0);
+    assert_int_equal(at, BASE);
+    kernel_view(2)[0] = 9;
+    assert_int_equal(mmk_mm_read(mm, BASE + 2 * PAGE, &byte, 1, MMK_MM_FORCE), 1);
+    assert_int_equal(byte, 9);
+    mmk_check(mm);
+    assert_int_equal(machine_load(BASE + 2 * PAGE, &byte, 1), MMK_FAULT_SEGV_ACCERR);
+    mmk_object_put(device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +354,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_arguments_change_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(failing_allocations_leave_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(software_does_not_reach_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(forcing_gives_no_rights, setup, teardown),
         cmocka_unit_test_setup_teardown(a_device_is_mapped_by_faults, setup, teardown),
         cmocka_unit_test_setup_teardown(a_device_is_revoked, setup, teardown),
     };
