@@ -71,18 +71,21 @@ void mmk_fault_drop_anon(struct mmk_page *page)
 enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
 {
     struct mmk_walk walk;
+    bool killed;
 
     for (;;) {
         mmk_rcu_read_lock();
         mmk_walk_lock(vmf->mm, vmf->addr, &walk);
-        if (!mmk_pte_none(mmk_pte_read(walk.entry)) || mmk_mm_killed(vmf->mm)) {
+        if (!mmk_pte_none(mmk_pte_read(walk.entry))) {
             mmk_fault_unlock(&walk);
-            return mmk_mm_killed(vmf->mm) ? MMK_FAULT_KILLED : MMK_FAULT_RETRY;
+            return MMK_FAULT_RETRY;
         }
         if (mmk_chain_reaches(&vmf->chain, walk.level)) {
-            mmk_walk_set(&walk, &vmf->chain, pte);
+            killed = mmk_mm_killed(vmf->mm);
+            if (mmk_likely(!killed))
+                mmk_walk_set(&walk, &vmf->chain, pte);
             mmk_fault_unlock(&walk);
-            return MMK_FAULT_DONE;
+            return killed ? MMK_FAULT_KILLED : MMK_FAULT_DONE;
         }
         mmk_fault_unlock(&walk);
         if (mmk_chain_prepare(&vmf->chain, vmf->mm, walk.level))
@@ -156,16 +159,22 @@ static bool look(struct mmk_vmf *vmf)
     return done;
 }
 
-/* By what look() has seen. */
-static enum mmk_fault_result handle_looked(struct mmk_vmf *vmf)
+/* Of an entry that look() has seen, not none. */
+static enum mmk_fault_result handle_entry(struct mmk_vmf *vmf)
 {
-    if (mmk_pte_none(vmf->pte))
-        return vmf->vma->object ? mmk_fault_file(vmf) : mmk_fault_anon(vmf);
     if (mmk_unlikely(mmk_pte_guard(vmf->pte)))
         return MMK_FAULT_SEGV_MAPERR;
     if (vmf->access == MMK_ACCESS_WRITE && !mmk_pte_write(vmf->pte))
         return mmk_fault_write_protected(vmf);
     return spurious(vmf);
+}
+
+/* By what look() has seen. */
+static enum mmk_fault_result handle_looked(struct mmk_vmf *vmf)
+{
+    if (mmk_pte_none(vmf->pte))
+        return vmf->vma->object ? mmk_fault_file(vmf) : mmk_fault_anon(vmf);
+    return handle_entry(vmf);
 }
 
 /*
@@ -187,7 +196,8 @@ static bool was_between(struct mmk_vmf *vmf)
     return !none;
 }
 
-static MMK_NOINLINE enum mmk_fault_result handle_slow(struct mmk_vmf *vmf)
+/* Until it is settled, with the tables that it takes. */
+static enum mmk_fault_result handle_all(struct mmk_vmf *vmf)
 {
     enum mmk_fault_result result;
     bool again;
@@ -201,19 +211,36 @@ static MMK_NOINLINE enum mmk_fault_result handle_slow(struct mmk_vmf *vmf)
     return again ? MMK_FAULT_DONE : result;
 }
 
+/*
+ * An entry that is there takes no table, and nearly always one try. Killed is asked here for all
+ * but the usual fault, which asks it once, under the table's lock.
+ */
+static MMK_NOINLINE enum mmk_fault_result handle_slow(struct mmk_vmf *vmf)
+{
+    enum mmk_fault_result result;
+
+    if (mmk_mm_killed(vmf->mm))
+        return MMK_FAULT_KILLED;
+    if (!mmk_pte_none(vmf->pte)) {
+        result = handle_entry(vmf);
+        if (mmk_likely(result != MMK_FAULT_RETRY))
+            return result;
+        if (look(vmf))
+            return MMK_FAULT_DONE;
+    }
+    return handle_all(vmf);
+}
+
 MMK_ALWAYS_INLINE enum mmk_fault_result handle(struct mmk_mm *mm, struct mmk_vma *vma,
                                                mmk_vaddr_t addr, enum mmk_access access, bool force)
 {
     struct mmk_vmf vmf;
 
-    if (mmk_unlikely(mmk_mm_killed(mm)))
-        return MMK_FAULT_KILLED;
     vmf.mm = mm;
     vmf.vma = vma;
     vmf.flags = mmk_vma_flags(vma);
     vmf.addr = mmk_page_down(addr);
     vmf.access = access;
-    vmf.force = force;
     if (!allowed(vmf.flags, access) && !(force && forcible(vmf.flags, access)))
         return MMK_FAULT_SEGV_ACCERR;
     return mmk_likely(look(&vmf)) ? MMK_FAULT_DONE : handle_slow(&vmf);
@@ -225,20 +252,30 @@ enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct mmk_vma *vma, m
     return handle(mm, vma, addr, access, false);
 }
 
-/* Finds the VMA that holds addr. => DONE: with the mmap lock held for reading; else without */
-static enum mmk_fault_result find_and_lock(struct mmk_mm *mm, mmk_vaddr_t addr,
-                                           struct mmk_vma **vma)
+/* No VMA holds addr; `above` is the next. => as find_and_lock(), but called with the lock held */
+static MMK_NOINLINE enum mmk_fault_result find_stack(struct mmk_mm *mm, mmk_vaddr_t addr,
+                                                     const struct mmk_vma *above,
+                                                     struct mmk_vma **vma)
 {
-    bool grows;
+    bool grows = above && (mmk_vma_flags(above) & MMK_VM_GROWSDOWN);
 
-    if (!mmk_rw_read_lock_killable(&mm->mmap_lock, MMK_LOCK_MMAP))
-        return MMK_FAULT_KILLED;
-    *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
-    if (*vma && mmk_vma_start(*vma) <= addr)
-        return MMK_FAULT_DONE;
-    grows = *vma && (mmk_vma_flags(*vma) & MMK_VM_GROWSDOWN);
     mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return grows ? mmk_stack_grow(mm, addr, vma) : MMK_FAULT_SEGV_MAPERR;
+}
+
+/* Finds the VMA that holds addr. => DONE: with the mmap lock held for reading; else without */
+MMK_ALWAYS_INLINE enum mmk_fault_result find_and_lock(struct mmk_mm *mm, mmk_vaddr_t addr,
+                                                      struct mmk_vma **vma)
+{
+    struct mmk_vma *found;
+
+    if (mmk_mm_read_lock(mm))
+        return MMK_FAULT_KILLED;
+    found = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    *vma = found;
+    if (mmk_likely(found && mmk_vma_start(found) <= addr))
+        return MMK_FAULT_DONE;
+    return find_stack(mm, addr, found, vma);
 }
 
 MMK_ALWAYS_INLINE enum mmk_fault_result fault(struct mmk_mm *mm, mmk_vaddr_t addr,

@@ -22,7 +22,6 @@ struct mmk_vmf {
     uint64_t flags;   /* of the VMA */
     mmk_vaddr_t addr; /* start of the page */
     enum mmk_access access;
-    bool force;             /* whatever the VMA allows: mmk_fault_force() */
     mmk_pte_t pte;          /* what the entry said when last looked at */
     struct mmk_chain chain; /* tables that the path may lack */
 };
@@ -86,16 +85,21 @@ struct mmk_page *mmk_fault_new_anon(unsigned flags);
 /* Frees a page of mmk_fault_new_anon() that no entry came to map. */
 void mmk_fault_drop_anon(struct mmk_page *page);
 
-/* The entry that maps a frame for vmf's access: with the mapping's rights where it is forced. */
+/* More than the VMA allows: only mmk_fault_force() comes that far. */
+MMK_ALWAYS_INLINE bool mmk_fault_forced(const struct mmk_vmf *vmf, bool write)
+{
+    return write ? !(vmf->flags & MMK_VM_WRITE) : !mmk_vma_accessible(vmf->flags);
+}
+
+/* The entry that maps a frame for vmf's access; a forced one gets the VMA's rights. */
 MMK_ALWAYS_INLINE mmk_pte_t mmk_fault_leaf_frame(const struct mmk_vmf *vmf, mmk_pfn_t pfn,
                                                  bool write)
 {
     bool exec = (vmf->flags & MMK_VM_EXEC) != 0;
     mmk_pte_t pte = mmk_pte_leaf(pfn, write, exec);
 
-    if (mmk_unlikely(vmf->force))
-        pte = mmk_pte_protect(pte, mmk_vma_accessible(vmf->flags), (vmf->flags & MMK_VM_WRITE) != 0,
-                              exec);
+    if (mmk_unlikely(mmk_fault_forced(vmf, write)))
+        pte = mmk_pte_protect(pte, mmk_vma_accessible(vmf->flags), false, exec);
     return pte;
 }
 

@@ -27,7 +27,7 @@ MMK_ALWAYS_INLINE void count_new(struct mmk_vmf *vmf)
  * longer there, the address space was killed
  * => inside the RCU read section of the walk
  */
-static bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
+MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
 {
     bool fits;
 
@@ -35,29 +35,33 @@ static bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
     fits = mmk_table_linked_at(walk->table, walk->parent) &&
            mmk_pte_none(mmk_pte_read(walk->entry)) && !mmk_mm_killed(walk->mm);
     if (mmk_likely(fits))
-        mmk_walk_set(walk, NULL, pte);
+        mmk_walk_set_leaf(walk, pte);
     mmk_table_unlock(walk->table);
     return fits;
 }
 
 bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
 {
-    struct mmk_page *page;
+    struct mmk_page *page = NULL;
+    mmk_pte_t pte;
 
-    if (vmf->access != MMK_ACCESS_WRITE) {
-        if (!set_rcu(walk, zero_leaf(vmf)))
+    if (vmf->access == MMK_ACCESS_WRITE) {
+        page = mmk_fault_new_anon(MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
+        if (!page)
             return false;
+        pte = mmk_fault_leaf(vmf, page, true);
+    } else {
+        pte = zero_leaf(vmf);
+    }
+    if (mmk_unlikely(!set_rcu(walk, pte))) {
+        if (page)
+            mmk_fault_drop_anon(page);
+        return false;
+    }
+    if (page)
+        count_new(vmf);
+    else
         count_zero(vmf);
-        return true;
-    }
-    page = mmk_fault_new_anon(MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
-    if (!page)
-        return false;
-    if (!set_rcu(walk, mmk_fault_leaf(vmf, page, true))) {
-        mmk_fault_drop_anon(page);
-        return false;
-    }
-    count_new(vmf);
     return true;
 }
 

@@ -283,21 +283,11 @@ static struct mmk_page *chain_take(struct mmk_chain *chain, unsigned level)
 }
 
 /*
- * An entry that is none may have been something else until just now, and still be cached: its
- * operation has not flushed yet, and shows in flush_pending (P2). Where the format wants a break
- * before another frame or table comes there, this is it. => walk locked
- */
-static void break_first(const struct mmk_walk *walk, uint32_t own_shares)
-{
-    if (MMK_PT_BREAK_FIRST && mmk_a32_load(&walk->mm->flush_pending, MMK_ACQUIRE) > own_shares)
-        mmk_tlb_flush(walk->mm, walk->addr, walk->addr + MMK_PAGE_SIZE);
-}
-
-/*
  * Links `table` below walk's entry. Lowest first, so that the last store publishes a path that is
  * complete.
  */
-static void link_path(struct mmk_walk *walk, struct mmk_chain *chain, struct mmk_page *table)
+MMK_ALWAYS_INLINE void link_path(struct mmk_walk *walk, struct mmk_chain *chain,
+                                 struct mmk_page *table)
 {
     unsigned level;
 
@@ -307,7 +297,7 @@ static void link_path(struct mmk_walk *walk, struct mmk_chain *chain, struct mmk
         link_table(upper, &mmk_table_entries(upper)[mmk_pt_index(walk->addr, level)], table);
         table = upper;
     }
-    break_first(walk, chain->shares);
+    mmk_walk_break_first(walk, chain->shares);
     link_table(walk->table, walk->entry, table);
 }
 
@@ -333,9 +323,7 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     struct mmk_page *leaf;
 
     if (walk->level == 0) {
-        break_first(walk, 0);
-        walk->table->table.live++;
-        mmk_pte_set(walk->entry, pte);
+        mmk_walk_set_leaf(walk, pte);
         return;
     }
     leaf = chain->table[0];

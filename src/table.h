@@ -9,6 +9,7 @@
 #include "gather.h"
 #include "mm.h"
 #include "pte_entry.h"
+#include "tlb.h"
 #include "walk.h"
 
 #define MMK_TABLE_STOCK_MAX                                                                        \
@@ -94,6 +95,25 @@ void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain);
  * => walk locked; chain reaches from its level
  */
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte);
+
+/*
+ * An entry that is none may have been something else until just now, and still be cached: its
+ * operation has not flushed yet, and shows in flush_pending (P2). Where the format wants a break
+ * before another frame or table comes there, this is it. => walk locked
+ */
+MMK_ALWAYS_INLINE void mmk_walk_break_first(const struct mmk_walk *walk, uint32_t own_shares)
+{
+    if (MMK_PT_BREAK_FIRST && mmk_a32_load(&walk->mm->flush_pending, MMK_ACQUIRE) > own_shares)
+        mmk_tlb_flush(walk->mm, walk->addr, walk->addr + MMK_PAGE_SIZE);
+}
+
+/* mmk_walk_set() for a walk of level 0, which needs no tables. */
+MMK_ALWAYS_INLINE void mmk_walk_set_leaf(struct mmk_walk *walk, mmk_pte_t pte)
+{
+    mmk_walk_break_first(walk, 0);
+    walk->table->table.live++;
+    mmk_pte_set(walk->entry, pte);
+}
 
 /*
  * Takes the table that from's entry links, with all that is below it, and links it below to's
