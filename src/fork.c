@@ -34,34 +34,41 @@ struct copy {
     bool needs_spare;         /* and has none */
 };
 
+/* What one leaf table's copy has come to. */
+struct tally {
+    uint32_t pages, guards;
+    mmk_vaddr_t first, last; /* of the parent's entries that have become read-only, if any */
+};
+
 /*
  * The child's entry for a private anonymous page, and the parent's made read-only with it.
  * => parent's table locked: nobody changes `exclusive` (P9)
  */
-static mmk_pte_t share(struct copy *copy, struct mmk_a64 *entry, mmk_pte_t pte,
-                       struct mmk_page *page, mmk_vaddr_t addr)
+MMK_ALWAYS_INLINE mmk_pte_t share(struct mmk_page *page, struct mmk_a64 *entry, mmk_pte_t pte,
+                                  mmk_vaddr_t addr, struct tally *tally)
 {
     mmk_page_get(page);
     mmk_a32_fetch_add(&page->user.mapcount, 1, MMK_RELAXED);
     if (mmk_page_test(page, MMK_PF_EXCLUSIVE))
         mmk_page_clear(page, MMK_PF_EXCLUSIVE);
     if (mmk_pte_write(pte)) {
-        while (!mmk_pte_change(entry, &pte, mmk_pte_wrprotect(pte)))
+        while (mmk_unlikely(!mmk_pte_change(entry, &pte, mmk_pte_wrprotect(pte))))
             continue;
-        mmk_gather_range(&copy->gather, addr, addr + MMK_PAGE_SIZE);
+        tally->first = mmk_min(tally->first, addr);
+        tally->last = addr;
     }
     return mmk_pte_wrprotect(pte);
 }
 
 /*
  * From the parent's entry for a pinned page, *pte, to the child's: for the spare page, a copy.
- * => false: there is no spare page yet
+ * => false: needs the spare that it has not
  * => parent's table locked
  */
 static MMK_NOINLINE bool copy_pinned(struct copy *copy, mmk_pte_t *pte)
 {
-    bool write = mmk_pte_write(*pte), exec = mmk_pte_exec(*pte);
     struct mmk_page *page = copy->spare;
+    bool write = mmk_pte_write(*pte), exec = mmk_pte_exec(*pte);
 
     if (!page) {
         copy->needs_spare = true;
@@ -74,17 +81,39 @@ static MMK_NOINLINE bool copy_pinned(struct copy *copy, mmk_pte_t *pte)
     return true;
 }
 
-/* The private anonymous page that an entry maps; NULL: none. */
-static struct mmk_page *private_page(mmk_pte_t pte)
+/*
+ * Copies one entry if fork copies its kind.
+ * => false: needs the spare; nothing has changed
+ */
+MMK_ALWAYS_INLINE bool copy_entry(struct copy *copy, struct mmk_a64 *from, struct mmk_a64 *to,
+                                  mmk_vaddr_t addr, struct tally *tally)
 {
-    struct mmk_page *page = mmk_pte_page(pte);
+    mmk_pte_t pte = mmk_pte_read(from);
+    struct mmk_page *page;
 
-    return page && mmk_page_type(page) == MMK_PAGE_ANON ? page : NULL;
+    if (mmk_pte_none(pte))
+        return true;
+    page = mmk_pte_page(pte);
+    if (mmk_likely(page != NULL)) {
+        if (mmk_page_type(page) != MMK_PAGE_ANON)
+            return true;
+        if (mmk_likely(!mmk_page_pinned(page)))
+            pte = share(page, from, pte, addr, tally);
+        else if (!copy_pinned(copy, &pte))
+            return false;
+        tally->pages++;
+    } else {
+        if (!mmk_pte_guard(pte))
+            return true;
+        tally->guards++;
+    }
+    mmk_pte_set(to, pte);
+    return true;
 }
 
 /*
- * Fills the chain's leaf table from the parent's; answers where it stopped: below `end` at a page
- * for which it needs the spare that it has not.
+ * Fills the chain's leaf table, empty, from the parent's; answers where it stopped: below `end` at
+ * a page for which it needs the spare that it has not.
  * => walk locked at level 0
  */
 static mmk_vaddr_t copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk_vaddr_t end)
@@ -92,25 +121,16 @@ static mmk_vaddr_t copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk
     struct mmk_page *leaf = copy->chain.table[0];
     struct mmk_a64 *from = walk->entry;
     struct mmk_a64 *to = &mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)];
+    struct tally tally = {0, 0, UINT64_MAX, 0};
     mmk_vaddr_t addr;
 
-    copy->pages = 0;
-    for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, from++, to++) {
-        mmk_pte_t pte = mmk_pte_read(from);
-        struct mmk_page *page = private_page(pte);
-
-        if (page) {
-            if (mmk_likely(!mmk_page_pinned(page)))
-                pte = share(copy, from, pte, page, addr);
-            else if (!copy_pinned(copy, &pte))
-                break;
-            copy->pages++;
-        } else if (!mmk_pte_guard(pte)) {
-            continue;
-        }
-        mmk_pte_set(to, pte);
-        leaf->table.live++;
-    }
+    for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, from++, to++)
+        if (!copy_entry(copy, from, to, addr, &tally))
+            break;
+    copy->pages = tally.pages;
+    leaf->table.live = tally.pages + tally.guards;
+    if (tally.first != UINT64_MAX)
+        mmk_gather_range(&copy->gather, tally.first, tally.last + MMK_PAGE_SIZE);
     return addr;
 }
 
