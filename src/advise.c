@@ -167,7 +167,7 @@ static int age(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mm
 }
 
 /* Every VMA in the range in turn. => mmap lock held for reading; a visit may let go of it */
-static int visit_range(struct advice *advice, mmk_vaddr_t addr, mmk_vaddr_t end)
+MMK_ALWAYS_INLINE int visit_range(struct advice *advice, mmk_vaddr_t addr, mmk_vaddr_t end)
 {
     int hole = 0;
 
@@ -274,7 +274,7 @@ static bool writes(const struct rule *rule)
 }
 
 /* Nothing outside [start, end) is advised. => 0 or MMK_EINTR */
-static int begin(struct advice *advice, mmk_vaddr_t start, mmk_vaddr_t end)
+MMK_ALWAYS_INLINE int begin(struct advice *advice, mmk_vaddr_t start, mmk_vaddr_t end)
 {
     struct mmk_mm *mm = advice->mm;
     int error = writes(advice->rule) ? mmk_mm_write_lock(mm) : mmk_mm_read_lock(mm);
@@ -284,7 +284,7 @@ static int begin(struct advice *advice, mmk_vaddr_t start, mmk_vaddr_t end)
     return error;
 }
 
-static void finish(struct advice *advice)
+MMK_ALWAYS_INLINE void finish(struct advice *advice)
 {
     struct mmk_mm *mm = advice->mm;
 
@@ -296,7 +296,7 @@ static void finish(struct advice *advice)
         mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
 }
 
-static int advise_range(struct advice *advice, const struct mmk_iovec *range)
+MMK_ALWAYS_INLINE int advise_range(struct advice *advice, const struct mmk_iovec *range)
 {
     mmk_vaddr_t start = range->addr, end = start + mmk_page_up(range->length);
     const struct rule *rule = advice->rule;

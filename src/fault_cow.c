@@ -99,7 +99,7 @@ static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
         if (page)
             drop_mapping(vmf->mm, page);
         mmk_fault_unlock(&walk);
-        mmk_notify_flushed(&notify);
+        mmk_notify_flushed(&notify, vmf->mm);
     }
     mmk_notify_end(&notify);
     if (!same) {

@@ -50,7 +50,7 @@ static int begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start
         return MMK_EAGAIN;
     gather->mm = mm;
     gather->taken = gather->mapped = 0;
-    mmk_gather_policy(gather, MMK_GATHER_OTHER, 0, 0);
+    gather->reason = MMK_GATHER_OTHER;
     reset(gather);
     mmk_a32_fetch_add(&mm->flush_pending, 1, MMK_ACQ_REL);
     return 0;
@@ -141,13 +141,15 @@ static void free_tables(struct mmk_gather *gather)
 /* The range noted; everything when others have entries cleared and not flushed (G2). */
 static void flush(struct mmk_gather *gather)
 {
-    if (mmk_a32_load(&gather->mm->flush_pending, MMK_ACQUIRE) > 1)
+    struct mmk_mm *mm = gather->mm;
+
+    if (mmk_a32_load(&mm->flush_pending, MMK_ACQUIRE) > 1)
         mmk_gather_range(gather, 0, MMK_USER_END);
     if (gather->dead)
-        mmk_tlb_flush_tables(gather->mm, gather->start, gather->end);
+        mmk_tlb_flush_tables(mm, gather->start, gather->end);
     else if (gather->start < gather->end)
-        mmk_tlb_flush(gather->mm, gather->start, gather->end);
-    mmk_notify_flushed(&gather->notify);
+        mmk_tlb_flush(mm, gather->start, gather->end);
+    mmk_notify_flushed(&gather->notify, mm);
 }
 
 static void flush_and_free(struct mmk_gather *gather)

@@ -15,7 +15,7 @@
 
 /* Why entries go: the comparison policies free tables for some reasons only (table.c). */
 enum mmk_gather_reason {
-    MMK_GATHER_OTHER,    /* truncation, protection, free */
+    MMK_GATHER_OTHER,    /* truncation, protection, free; low, high: no meaning */
     MMK_GATHER_DONTNEED, /* low, high: one call's range inside one VMA */
     MMK_GATHER_UNMAP,    /* low, high: end of the VMA below, start of the one above; else 0 and
                             UINT64_MAX */

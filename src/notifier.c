@@ -139,7 +139,7 @@ int mmk_notify_begin_slow(struct mmk_notify *notify)
 void mmk_notify_flushed_slow(struct mmk_notify *notify)
 {
     struct mmk_notifier *first = enter(notify), *notifier;
-    uint64_t gen = notify->gen;
+    uint64_t gen = notify->first ? notify->gen : 0;
 
     if (!first || first->since <= gen)
         return; /* all of them were told */

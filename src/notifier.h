@@ -16,8 +16,8 @@
 struct mmk_notify {
     struct mmk_notifier_range range;
     struct mmk_notifier *first; /* those at `first` and after it were told; NULL: nobody */
-    uint64_t gen;               /* of those, the latest */
-    uint32_t epoch;
+    uint64_t gen;               /* of those, the latest; no meaning without them */
+    uint32_t epoch;             /* likewise */
 };
 
 int mmk_notify_begin_slow(struct mmk_notify *notify);
@@ -40,7 +40,6 @@ MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_notify_try_begin(struct mmk_notify *not
     notify->range.reason = reason;
     notify->range.may_sleep = may_sleep;
     notify->first = NULL;
-    notify->gen = 0;
     if (mmk_likely(!mmk_aptr_load(&mm->notifiers, MMK_RELAXED)))
         return 0;
     return mmk_notify_begin_slow(notify);
@@ -55,10 +54,11 @@ MMK_ALWAYS_INLINE void mmk_notify_begin(struct mmk_notify *notify, struct mmk_mm
     mmk_assert(!error, "a notifier that may sleep does not refuse");
 }
 
-/* => as begin with may_sleep; entries were changed before, and a full barrier has passed since */
-MMK_ALWAYS_INLINE void mmk_notify_flushed(struct mmk_notify *notify)
+/* mm: of begin. => as begin with may_sleep; entries were changed before, and a full barrier has
+ * passed since */
+MMK_ALWAYS_INLINE void mmk_notify_flushed(struct mmk_notify *notify, const struct mmk_mm *mm)
 {
-    if (mmk_unlikely(mmk_aptr_load(&notify->range.mm->notifiers, MMK_RELAXED) != NULL))
+    if (mmk_unlikely(mmk_aptr_load(&mm->notifiers, MMK_RELAXED) != NULL))
         mmk_notify_flushed_slow(notify);
 }
 

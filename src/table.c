@@ -339,20 +339,17 @@ static bool policy_frees(const struct mmk_page *table, mmk_vaddr_t addr,
                          const struct mmk_gather *gather)
 {
     mmk_vaddr_t base = mmk_pt_base(addr, table->table.level);
-    bool inside =
-        gather->low <= base && base + mmk_pt_table_span(table->table.level) - 1 <= gather->high - 1;
+    bool inside;
 
-    switch (mmk_config.table_policy) {
-    case MMK_TABLES_LINUX_618:
-        if (gather->reason == MMK_GATHER_DONTNEED)
-            return inside && table->table.level == 0;
-        return inside && gather->reason == MMK_GATHER_UNMAP;
-    case MMK_TABLES_NEVER:
-        return inside && gather->reason == MMK_GATHER_UNMAP;
-    case MMK_TABLES_MMKIT:
-    default:
+    if (mmk_likely(mmk_config.table_policy == MMK_TABLES_MMKIT))
         return true;
-    }
+    if (gather->reason == MMK_GATHER_OTHER)
+        return false;
+    inside =
+        gather->low <= base && base + mmk_pt_table_span(table->table.level) - 1 <= gather->high - 1;
+    if (gather->reason == MMK_GATHER_UNMAP)
+        return inside;
+    return inside && mmk_config.table_policy == MMK_TABLES_LINUX_618 && table->table.level == 0;
 }
 
 bool mmk_table_fork_copies_empty(void)

@@ -30,7 +30,8 @@ struct tally {
 _Static_assert(MMK_COUNT_RSS_ANON == 0 && MMK_COUNT_RSS_SHMEM == 2, "tally.rss is by counter");
 
 /* Takes one entry that is not none. => table locked; the gather has room */
-static void zap_entry(struct mmk_gather *gather, struct mmk_a64 *entry, struct tally *tally)
+MMK_ALWAYS_INLINE void zap_entry(struct mmk_gather *gather, struct mmk_a64 *entry,
+                                 struct tally *tally)
 {
     mmk_pte_t old = mmk_pte_take(entry);
     struct mmk_page *page = mmk_pte_page(old);
@@ -62,7 +63,8 @@ MMK_ALWAYS_INLINE bool stays(mmk_pte_t pte, enum mmk_zap which)
     return page && mmk_page_type(page) == MMK_PAGE_ANON;
 }
 
-static void tally_up(struct mmk_gather *gather, struct mmk_page *table, const struct tally *tally)
+MMK_ALWAYS_INLINE void tally_up(struct mmk_gather *gather, struct mmk_page *table,
+                                const struct tally *tally)
 {
     int kind;
 
@@ -76,8 +78,8 @@ static void tally_up(struct mmk_gather *gather, struct mmk_page *table, const st
     }
 }
 
-mmk_vaddr_t mmk_zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end,
-                         enum mmk_zap which)
+MMK_ALWAYS_INLINE mmk_vaddr_t zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk,
+                                       mmk_vaddr_t end, enum mmk_zap which)
 {
     struct tally tally = {0};
     struct mmk_a64 *entry = walk->entry;
@@ -102,6 +104,12 @@ mmk_vaddr_t mmk_zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_v
     return addr;
 }
 
+mmk_vaddr_t mmk_zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end,
+                         enum mmk_zap which)
+{
+    return zap_leaf(gather, walk, end, which);
+}
+
 struct zap {
     struct mmk_gather *gather;
     enum mmk_zap which;
@@ -111,7 +119,7 @@ static mmk_vaddr_t zap_table(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
 {
     const struct zap *zap = (const struct zap *)arg;
 
-    return mmk_zap_leaf(zap->gather, walk, end, zap->which);
+    return zap_leaf(zap->gather, walk, end, zap->which);
 }
 
 void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end,
