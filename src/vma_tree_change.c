@@ -229,6 +229,17 @@ static uint64_t gap_between(mmk_vaddr_t end, const struct mmk_vma *vma)
     return mmk_vma_start(vma) - end;
 }
 
+/* No leaf comes after the path's: there is no VMA above those in it. */
+MMK_ALWAYS_INLINE bool is_last_leaf(const struct mmk_vma_path *path)
+{
+    unsigned level;
+
+    for (level = 1; level <= path->top; level++)
+        if (path->pos[level] + 1 < path->node[level]->count)
+            return false;
+    return true;
+}
+
 /* Sets the gap of the lowest VMA above `end`, where the VMA below it ends. */
 static void set_gap_above(const struct mmk_vma_tree *tree, mmk_vaddr_t end)
 {
@@ -683,7 +694,7 @@ void mmk_vma_tree_insert(struct mmk_vma_tree *tree, struct mmk_vma *vma,
     struct mmk_vma_path path;
     struct mmk_vma_node *leaf;
     struct change change;
-    bool last;
+    bool last, above;
     unsigned i;
 
     mmk_assert(start < end && end < MMK_VMA_NEVER, "VT1 a VMA is not empty");
@@ -696,6 +707,7 @@ void mmk_vma_tree_insert(struct mmk_vma_tree *tree, struct mmk_vma *vma,
     leaf = path.node[0];
     i = path.pos[0];
     last = i == leaf->count;
+    above = last && !is_last_leaf(&path);
     entry.gap = gap_between(end_before(leaf, i), vma);
     if (last)
         raise_separator(&path, end);
@@ -704,7 +716,7 @@ void mmk_vma_tree_insert(struct mmk_vma_tree *tree, struct mmk_vma *vma,
     change_init(&change, tree, reserve, &path, i, &path, i);
     change.with[change.nwith++] = entry;
     perform(&change);
-    if (last)
+    if (above)
         set_gap_above(tree, end);
 }
 
@@ -743,7 +755,7 @@ void mmk_vma_tree_erase_range(struct mmk_vma_tree *tree, mmk_vaddr_t start, mmk_
     struct mmk_vma_node *first, *last;
     struct change change;
     mmk_vaddr_t below;
-    bool ends_leaf;
+    bool ends_leaf, above;
     unsigned to;
 
     right = locate_range(tree, start, end, &left, &second, &to);
@@ -757,6 +769,7 @@ void mmk_vma_tree_erase_range(struct mmk_vma_tree *tree, mmk_vaddr_t start, mmk_
                    mmk_vma_start(mmk_vma_node_vma(first, change.from)) >= start,
                "no VMA straddles the start of a range to erase");
     ends_leaf = to == last->count;
+    above = ends_leaf && !is_last_leaf(right);
     if (!ends_leaf) {
         mmk_assert(mmk_vma_start(mmk_vma_node_vma(last, to)) >= end,
                    "no VMA straddles the end of a range to erase");
@@ -765,7 +778,7 @@ void mmk_vma_tree_erase_range(struct mmk_vma_tree *tree, mmk_vaddr_t start, mmk_
     change.gone = first == last ? to - change.from : first->count - change.from + to;
     perform(&change);
     tree->count -= change.gone;
-    if (ends_leaf)
+    if (above)
         set_gap_above(tree, below);
 }
 
@@ -797,6 +810,6 @@ void mmk_vma_tree_resize(struct mmk_vma_tree *tree, struct mmk_vma *vma, mmk_vad
         return;
     if (++path.pos[0] < leaf->count)
         set_gap(&path, 0, gap_between(end, mmk_vma_node_vma(leaf, path.pos[0])));
-    else
+    else if (!is_last_leaf(&path))
         set_gap_above(tree, end);
 }
