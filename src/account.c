@@ -152,11 +152,13 @@ int mmk_account_ask(struct mmk_mm *mm, uint64_t flags, uint64_t bytes)
     return flags & MMK_VM_ACCOUNT ? charge(mm, bytes) : 0;
 }
 
+/* Becoming data is refused unless as it is it would be too much as well: as on Linux. */
 int mmk_account_ask_turn(struct mmk_mm *mm, struct mmk_usage *next, uint64_t old_flags,
                          uint64_t flags, uint64_t bytes)
 {
-    /* Becoming data is refused unless as it is it would be too much as well: as on Linux. */
-    if ((flags & MMK_VM_WRITE) && !fits(mm, next, flags, bytes) && fits(mm, next, old_flags, bytes))
+    if (mmk_account_is_data(flags) && !mmk_account_is_data(old_flags) &&
+        next->data + bytes > mm->limit[MMK_LIMIT_DATA] &&
+        next->virt + bytes <= mm->limit[MMK_LIMIT_AS])
         return MMK_ENOMEM;
     if ((flags & ~old_flags & MMK_VM_ACCOUNT) && charge(mm, bytes))
         return MMK_ENOMEM;

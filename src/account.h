@@ -59,13 +59,13 @@ MMK_ALWAYS_INLINE void mmk_usage_sub(struct mmk_usage *usage, const struct mmk_u
 MMK_ALWAYS_INLINE void mmk_usage_turn(struct mmk_usage *usage, uint64_t old_flags, uint64_t flags,
                                       uint64_t bytes)
 {
-    if (mmk_account_is_data(flags))
-        usage->data += bytes;
-    if (mmk_account_is_data(old_flags))
-        usage->data -= bytes;
-    if ((flags ^ old_flags) & MMK_VM_LOCKED)
+    uint64_t changed = flags ^ old_flags;
+
+    if ((changed & MMK_VM_WRITE) && mmk_account_is_data(flags | MMK_VM_WRITE))
+        usage->data += flags & MMK_VM_WRITE ? bytes : 0 - bytes;
+    if (changed & MMK_VM_LOCKED)
         usage->locked += flags & MMK_VM_LOCKED ? bytes : 0 - bytes;
-    if ((flags ^ old_flags) & MMK_VM_ACCOUNT)
+    if (changed & MMK_VM_ACCOUNT)
         usage->committed += flags & MMK_VM_ACCOUNT ? bytes : 0 - bytes;
 }
 

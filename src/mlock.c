@@ -34,7 +34,7 @@ static int set_flags(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint
     if (error)
         return error;
     mmk_reshape_cut(&reshape);
-    vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+    vma = reshape.first;
     while (vma && mmk_vma_start(vma) < end) {
         if (may_be_locked(vma))
             (void)mmk_reshape_set(&reshape, vma);

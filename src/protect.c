@@ -81,20 +81,21 @@ static void protect_and_populate(struct mmk_vma *vma, uint64_t old_flags, struct
         mmk_populate_try_locked(vma->mm, mmk_vma_start(vma), mmk_vma_end(vma));
 }
 
+/* => the range has no holes */
 static void perform(struct mmk_mm *mm, struct mmk_reshape *reshape)
 {
     struct mmk_gather gather;
-    mmk_vaddr_t addr;
+    struct mmk_vma *vma;
 
     mmk_reshape_cut(reshape);
     mmk_gather_begin_range(&gather, mm, reshape->start, reshape->end, MMK_NOTIFY_PROTECT);
-    for (addr = reshape->start; addr < reshape->end;) {
-        struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    for (vma = reshape->first;; vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma))) {
         uint64_t old_flags = mmk_vma_flags(vma);
 
         if (mmk_reshape_set(reshape, vma))
             protect_and_populate(vma, old_flags, &gather);
-        addr = mmk_vma_end(vma);
+        if (mmk_vma_end(vma) >= reshape->end)
+            break;
     }
     mmk_gather_finish(&gather);
     mmk_reshape_merge(mm, reshape);

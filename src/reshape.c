@@ -26,17 +26,12 @@ mmk_vaddr_t mmk_vma_first_hole(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t
     return end;
 }
 
-static uint64_t new_flags(const struct mmk_reshape *reshape, const struct mmk_vma *vma)
-{
-    return mmk_account_flags((mmk_vma_flags(vma) & ~reshape->clear) | reshape->set);
-}
-
 /* The VMA that must be cut at addr: it has addr inside, and changes on one side only. */
 static struct mmk_vma *needs_cut(const struct mmk_reshape *reshape, struct mmk_vma *vma,
                                  mmk_vaddr_t addr)
 {
     if (!vma || mmk_vma_start(vma) >= addr || mmk_vma_end(vma) <= addr ||
-        new_flags(reshape, vma) == mmk_vma_flags(vma))
+        mmk_reshape_flags(reshape, vma) == mmk_vma_flags(vma))
         return NULL;
     return vma;
 }
@@ -49,6 +44,7 @@ static void find_cuts(struct mmk_mm *mm, struct mmk_reshape *reshape)
 
     reshape->cut[0] = needs_cut(reshape, first, reshape->start);
     reshape->cut[1] = needs_cut(reshape, last, reshape->end);
+    reshape->first = first;
 }
 
 /* `lower` and `upper` touch; could they be one with these flags? */
@@ -72,14 +68,16 @@ static unsigned moved_borders(struct mmk_mm *mm, const struct mmk_reshape *resha
     if (first && mmk_vma_end(first) <= reshape->end) {
         const struct mmk_vma *above = at(mm, mmk_vma_end(first));
 
-        moved += above && alike(first, new_flags(reshape, first), above, mmk_vma_flags(above));
+        moved +=
+            above && alike(first, mmk_reshape_flags(reshape, first), above, mmk_vma_flags(above));
     }
     if (last && mmk_vma_start(last) >= reshape->start) {
         const struct mmk_vma *below = mmk_vma_tree_prev_rcu(&mm->vmas, mmk_vma_start(last));
         bool inside = below && mmk_vma_end(below) > reshape->start;
 
-        moved += below && alike(below, inside ? new_flags(reshape, below) : mmk_vma_flags(below),
-                                last, new_flags(reshape, last));
+        moved +=
+            below && alike(below, inside ? mmk_reshape_flags(reshape, below) : mmk_vma_flags(below),
+                           last, mmk_reshape_flags(reshape, last));
     }
     return moved;
 }
@@ -136,39 +134,21 @@ void mmk_reshape_cut(struct mmk_reshape *reshape)
     if (first) {
         mmk_a64_store(&reshape->spare[0]->end, mmk_vma_end(first), MMK_RELAXED);
         mmk_vma_split(first, reshape->start, reshape->spare[0], &reshape->reserve);
+        reshape->first = reshape->spare[0];
     }
     mmk_vma_tree_unreserve(&reshape->reserve);
 }
 
-bool mmk_reshape_set(const struct mmk_reshape *reshape, struct mmk_vma *vma)
-{
-    uint64_t flags = new_flags(reshape, vma);
-
-    if (flags == mmk_vma_flags(vma))
-        return false;
-    mmk_account_turn(vma->mm, mmk_vma_flags(vma), flags, mmk_vma_end(vma) - mmk_vma_start(vma));
-    mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
-    return true;
-}
-
-/* The first VMA that ends above addr, if it starts below `end`. */
-static struct mmk_vma *next_in(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end)
-{
-    struct mmk_vma *vma = addr < end ? at(mm, addr) : NULL;
-
-    return vma && mmk_vma_start(vma) < end ? vma : NULL;
-}
-
-/* A merge makes the VMA at its address one that starts lower: its end is asked for afterwards. */
+/* A merge makes the VMA at its address one that ends higher: its end is asked for afterwards. */
 void mmk_reshape_merge(struct mmk_mm *mm, const struct mmk_reshape *reshape)
 {
     mmk_vaddr_t addr = reshape->start;
-    struct mmk_vma *vma;
+    const struct mmk_vma *vma;
 
-    while ((vma = next_in(mm, addr, reshape->end)) != NULL) {
-        addr = mmk_max(addr, mmk_vma_start(vma));
+    mmk_vma_merge_at(mm, addr);
+    while ((vma = at(mm, addr)) != NULL && mmk_vma_end(vma) < reshape->end) {
+        addr = mmk_vma_end(vma);
         mmk_vma_merge_at(mm, addr);
-        addr = mmk_vma_end(at(mm, addr));
     }
     mmk_vma_merge_at(mm, reshape->end);
 }
@@ -177,13 +157,12 @@ int mmk_reshape(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t 
 {
     struct mmk_reshape reshape;
     struct mmk_vma *vma;
-    mmk_vaddr_t addr;
     int error = mmk_reshape_prepare(mm, &reshape, start, end, clear, set);
 
     if (error)
         return error;
     mmk_reshape_cut(&reshape);
-    for (addr = start; (vma = next_in(mm, addr, end)) != NULL; addr = mmk_vma_end(vma))
+    for (vma = reshape.first; vma && mmk_vma_start(vma) < end; vma = at(mm, mmk_vma_end(vma)))
         mmk_reshape_set(&reshape, vma);
     mmk_reshape_merge(mm, &reshape);
     return 0;

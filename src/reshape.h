@@ -12,11 +12,13 @@
 #ifndef MMK_SRC_RESHAPE_H
 #define MMK_SRC_RESHAPE_H
 
+#include "account.h"
 #include "map.h"
 
 struct mmk_reshape {
     mmk_vaddr_t start, end;
     uint64_t clear, set;      /* MMK_VM_*: a VMA's new flags are (old & ~clear) | set */
+    struct mmk_vma *first;    /* ends above start; once cut it is the first that changes, if any */
     struct mmk_vma *cut[2];   /* to be cut at start and at end; NULL: not; may be the same */
     struct mmk_vma *spare[2]; /* upper parts, for these cuts */
     struct mmk_vma_tree_reserve reserve;
@@ -37,8 +39,24 @@ void mmk_reshape_cancel(struct mmk_reshape *reshape);
 /* Cuts VMAs that change on one side of start or end only. => nothing has changed since prepare */
 void mmk_reshape_cut(struct mmk_reshape *reshape);
 
+/* What vma's flags become. */
+MMK_ALWAYS_INLINE uint64_t mmk_reshape_flags(const struct mmk_reshape *reshape,
+                                             const struct mmk_vma *vma)
+{
+    return mmk_account_flags((mmk_vma_flags(vma) & ~reshape->clear) | reshape->set);
+}
+
 /* Sets vma's flags. => true: they were different; after cut: vma has no part outside the range */
-bool mmk_reshape_set(const struct mmk_reshape *reshape, struct mmk_vma *vma);
+MMK_ALWAYS_INLINE bool mmk_reshape_set(const struct mmk_reshape *reshape, struct mmk_vma *vma)
+{
+    uint64_t old_flags = mmk_vma_flags(vma), flags = mmk_reshape_flags(reshape, vma);
+
+    if (flags == old_flags)
+        return false;
+    mmk_account_turn(vma->mm, old_flags, flags, mmk_vma_end(vma) - mmk_vma_start(vma));
+    mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
+    return true;
+}
 
 /* Merges what may be one now. => after every VMA in the range has been set */
 void mmk_reshape_merge(struct mmk_mm *mm, const struct mmk_reshape *reshape);
