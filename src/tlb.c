@@ -183,7 +183,7 @@ static void flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool ta
 {
     struct request request = {.mm = mm, .start = start, .end = end};
     struct post posts[MMK_MAX_CPUS];
-    uint64_t mask, self;
+    uint64_t mask, self, others;
     unsigned long state;
     unsigned cpu;
 
@@ -194,11 +194,12 @@ static void flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool ta
     cpu = mmk_cpu_id();
     self = (uint64_t)1 << cpu;
     mask = mmk_a64_load(&mm->cpus, MMK_ACQUIRE);
-    if (!tables)
-        mask = busy(mm, mask);
-    account(cpu, &request, send(&request, posts, mask & ~self));
+    others = mask & ~self;
+    if (others != 0 && !tables)
+        others = busy(mm, others);
+    account(cpu, &request, send(&request, posts, others));
     if (mask & self)
-        flush_here(&request);
+        flush_here(&request); /* lazy or not: it is here */
     mmk_percpu_leave(state);
     while (mmk_a32_load(&request.waiting, MMK_ACQUIRE) != 0)
         mmk_cpu_relax();
