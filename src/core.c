@@ -123,6 +123,7 @@ void mmk_stats_read(struct mmk_stats *stats)
     stats->frames_total = mmk_frames_total();
     stats->frames_free = mmk_frames_free();
     stats->tables_linked = mmk_mm_tables_linked();
+    mmk_frame_stats(stats);
     mmk_table_stats(stats);
     mmk_tlb_stats(stats);
     stats->pins = mmk_pin_count();

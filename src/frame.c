@@ -2,8 +2,8 @@
 /*
  * frame.c - the frame allocator.
  *
- * Owns the ranges of memory and their descriptors, the buddy allocator over all of them, and each
- * CPU's cache of single frames. Memory moves between three places:
+ * Owns the ranges of memory and their descriptors, a buddy allocator for the ranges of each node,
+ * and each CPU's cache of single frames. Memory moves between three places:
  *
  *     buddy allocator  <- batches ->  CPU's cache  <- one frame ->  whoever allocated
  *             <-------------- blocks of order 1 and up ------------>
@@ -15,26 +15,35 @@
  *     freeing one by mistake is noticed.
  * FR3 The two halves of a block, its buddies, are never both free: they would have been merged.
  * FR4 A frame in a CPU's cache says CACHED, so that its buddy does not merge with it.
- * FR5 frames_free counts the frames in the lists; with the caches' counts and what is allocated it
- *     makes frames_total.
+ * FR5 frames_free counts the frames in a node's lists; the sum of all nodes' with the caches'
+ * counts and what is allocated makes the sum of frames_total. FR6 A CPU's cache is filled from its
+ * own node while that has frames, and takes in no frame of another node that is freed; a frame of
+ * another node is in it only because there were none. FR7 What is left in the lists when a request
+ * may not dip into the reserve is the reserve or less.
  *
- * Locks: the frame lock guards the lists, and the type of a frame that enters or leaves them. It
- * is taken within a per-CPU section, for an interrupt may allocate. A cache belongs to its CPU,
- * within a per-CPU section, and needs no lock.
+ * The reserve is looked at where frames leave the lists, that is once for 32 single frames: so the
+ * usual allocation, out of the cache, knows of neither nodes nor reserve. A cache is filled by a
+ * request that may dip into the reserve with that one frame only.
+ *
+ * Locks: a node's frame lock guards its lists, and the type of a frame that enters or leaves them.
+ * It is taken within a per-CPU section, for an interrupt may allocate; two are never held at once.
+ * A cache belongs to its CPU, within a per-CPU section, and needs no lock.
  *
  * Limits: a CPU cannot reach what another CPU's cache holds, at most CACHE_MAX frames each; an
  * allocation may fail while those are free. Blocks larger than 2^MMK_MAX_ORDER are not kept
  * together.
  *
- * Rejected: a lock per range (one range is the rule, and the caches take most of the load); a
- * bitmap beside the descriptors (one more line to touch per free); caches as lists through the
+ * Rejected: a lock per range (one range a node is the rule, and the caches take most of the load);
+ * a bitmap beside the descriptors (one more line to touch per free); caches as lists through the
  * descriptors (a push would touch the descriptor of the frame that was pushed before).
  */
 #include "frame.h"
+#include "core.h"
 #include "list.h"
 #include <mmkit/init.h>
 #include <mmkit/port/lock.h>
 #include <mmkit/port/percpu.h>
+#include <mmkit/stats.h>
 
 #define CACHE_MAX   64 /* frames in a full cache */
 #define CACHE_BATCH 32 /* moved under one hold of the frame lock */
@@ -52,12 +61,15 @@ struct MMK_CACHE_ALIGNED frame_cache {
 
 static struct frame_cache caches[MMK_MAX_CPUS];
 
-static struct MMK_CACHE_ALIGNED {
+struct MMK_CACHE_ALIGNED frame_node {
     struct mmk_spinlock lock;
     struct mmk_list free[MMK_MAX_ORDER + 1]; /* F */
     struct mmk_a64 frames_free;              /* F to write: in the lists */
     struct mmk_a64 frames_total;             /* F to write */
-} buddy;
+};
+
+static struct frame_node nodes[MMK_MAX_NODES];
+static struct mmk_a32 node_count; /* one more than the highest that has memory; 1 at least */
 
 /* ---- ranges ---------------------------------------------------------------------------------- */
 
@@ -69,6 +81,20 @@ static struct mmk_range *range_of(mmk_pfn_t pfn)
         if (pfn - mmk_ranges[i].start < mmk_ranges[i].end - mmk_ranges[i].start)
             return &mmk_ranges[i];
     return NULL;
+}
+
+/* => the frame is ours */
+static struct frame_node *node_of(const struct mmk_page *page)
+{
+    return &nodes[range_of(mmk_page_to_pfn(page))->node];
+}
+
+/* The node that this CPU's frames should come from. */
+static unsigned node_here(void)
+{
+    unsigned node = mmk_node_id();
+
+    return node < MMK_MAX_NODES ? node : 0;
 }
 
 struct mmk_page *mmk_pfn_to_page_slow(mmk_pfn_t pfn)
@@ -120,16 +146,44 @@ static void page_become(struct mmk_page *page, enum mmk_page_type type, unsigned
     mmk_a32_store(&page->flags, kind_of(type, order), MMK_RELAXED);
 }
 
-static void count_free(uint64_t more) MMK_REQUIRES(buddy.lock)
+static void count_free(struct frame_node *node, uint64_t more) MMK_REQUIRES(node->lock)
 {
-    uint64_t old = mmk_a64_load(&buddy.frames_free, MMK_RELAXED);
+    uint64_t old = mmk_a64_load(&node->frames_free, MMK_RELAXED);
 
-    mmk_a64_store(&buddy.frames_free, old + more, MMK_RELAXED);
+    mmk_a64_store(&node->frames_free, old + more, MMK_RELAXED);
+}
+
+/* In the lists of all nodes. */
+static uint64_t listed(void)
+{
+    uint32_t node, count = mmk_a32_load(&node_count, MMK_RELAXED);
+    uint64_t sum = 0;
+
+    for (node = 0; node < count; node++)
+        sum += mmk_a64_load(&nodes[node].frames_free, MMK_RELAXED);
+    return sum;
+}
+
+/* How many frames a request leaves in the lists. */
+static uint64_t kept_from(unsigned flags)
+{
+    if (flags & MMK_ALLOC_NORECLAIM)
+        return 0;
+    return flags & MMK_ALLOC_HIGH ? mmk_config.reserve / 2 : mmk_config.reserve;
+}
+
+/* FR7: how many of `want` a request may take. */
+static uint64_t grant(uint64_t want, unsigned flags)
+{
+    uint64_t free = listed(), kept = kept_from(flags);
+
+    if (mmk_likely(free >= want && free - want >= mmk_config.reserve))
+        return want;
+    return free > kept ? mmk_min(want, free - kept) : 0;
 }
 
 /* The block at pfn if it is free and of this order, else NULL. */
 static struct mmk_page *free_block(const struct mmk_range *range, mmk_pfn_t pfn, unsigned order)
-    MMK_REQUIRES(buddy.lock)
 {
     struct mmk_page *page;
     uint32_t flags;
@@ -144,7 +198,8 @@ static struct mmk_page *free_block(const struct mmk_range *range, mmk_pfn_t pfn,
 }
 
 /* Puts a block back, merged with its buddy as often as that is free. The caller counts it. */
-static void buddy_put(struct mmk_page *page, unsigned order) MMK_REQUIRES(buddy.lock)
+static void buddy_put(struct frame_node *node, struct mmk_page *page, unsigned order)
+    MMK_REQUIRES(node->lock)
 {
     mmk_pfn_t pfn = mmk_page_to_pfn(page);
     struct mmk_range *range = range_of(pfn);
@@ -164,13 +219,14 @@ static void buddy_put(struct mmk_page *page, unsigned order) MMK_REQUIRES(buddy.
         pfn &= ~((mmk_pfn_t)1 << order);
     }
     page_become(page, MMK_PAGE_FREE, order);
-    mmk_list_add(&buddy.free[order], &page->free.link);
+    mmk_list_add(&node->free[order], &page->free.link);
 }
 
 /* The order of the smallest free block of `order` or above; above MMK_MAX_ORDER: none. */
-static unsigned smallest_block(unsigned order) MMK_REQUIRES(buddy.lock)
+static unsigned smallest_block(const struct frame_node *node, unsigned order)
+    MMK_REQUIRES(node->lock)
 {
-    while (order <= MMK_MAX_ORDER && mmk_list_empty(&buddy.free[order]))
+    while (order <= MMK_MAX_ORDER && mmk_list_empty(&node->free[order]))
         order++;
     return order;
 }
@@ -179,22 +235,23 @@ static unsigned smallest_block(unsigned order) MMK_REQUIRES(buddy.lock)
  * Takes a block, split from the smallest that is large enough, and gives it its type: before the
  * lock is dropped, or its buddy would merge with it.
  */
-static struct mmk_page *buddy_take(unsigned order, enum mmk_page_type type) MMK_REQUIRES(buddy.lock)
+static struct mmk_page *buddy_take(struct frame_node *node, unsigned order, enum mmk_page_type type)
+    MMK_REQUIRES(node->lock)
 {
     struct mmk_page *page, *half;
-    unsigned at = smallest_block(order);
+    unsigned at = smallest_block(node, order);
 
     if (at > MMK_MAX_ORDER)
         return NULL;
-    page = mmk_list_entry(buddy.free[at].next, struct mmk_page, free.link);
+    page = mmk_list_entry(node->free[at].next, struct mmk_page, free.link);
     mmk_list_del(&page->free.link);
     while (at > order) {
         half = page + ((size_t)1 << --at);
         page_become(half, MMK_PAGE_FREE, at);
-        mmk_list_add(&buddy.free[at], &half->free.link);
+        mmk_list_add(&node->free[at], &half->free.link);
     }
     page_become(page, type, order);
-    count_free(-((uint64_t)1 << order));
+    count_free(node, -((uint64_t)1 << order));
     return page;
 }
 
@@ -205,19 +262,20 @@ static struct mmk_page *buddy_take(unsigned order, enum mmk_page_type type) MMK_
  * taking one at a time, without the splitting in between.
  * => how many, up to `want`
  */
-static uint32_t buddy_take_singles(struct mmk_page *frame[], uint32_t want) MMK_REQUIRES(buddy.lock)
+static uint32_t buddy_take_singles(struct frame_node *node, struct mmk_page *frame[], uint32_t want)
+    MMK_REQUIRES(node->lock)
 {
     uint32_t n = 0, i;
 
     while (n < want) {
-        unsigned order = smallest_block(0);
+        unsigned order = smallest_block(node, 0);
         struct mmk_page *page;
 
         if (order > MMK_MAX_ORDER)
             break;
         while (((uint32_t)1 << order) > want - n)
             order--;
-        page = buddy_take(order, MMK_PAGE_CACHED);
+        page = buddy_take(node, order, MMK_PAGE_CACHED);
         for (i = 0; i < (uint32_t)1 << order; i++) {
             page_become(page + i, MMK_PAGE_CACHED, 0);
             frame[n++] = page + i;
@@ -226,25 +284,61 @@ static uint32_t buddy_take_singles(struct mmk_page *frame[], uint32_t want) MMK_
     return n;
 }
 
-/* => within a per-CPU section; the number of frames that the empty cache now has */
-static MMK_NOINLINE uint32_t cache_refill(struct frame_cache *cache)
+/*
+ * The nodes by their distance from this CPU's, which is that of their numbers, the lower of two
+ * first: 2, 1, 3, 0, 4... => the nth; MMK_MAX_NODES: there is none of that distance and side
+ */
+static unsigned nth_node(unsigned n)
 {
-    uint32_t n;
+    unsigned here = node_here(), distance = (n + 1) / 2;
 
-    mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
-    n = buddy_take_singles(cache->page, CACHE_BATCH);
-    mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
+    if (n % 2)
+        return here >= distance ? here - distance : MMK_MAX_NODES;
+    return here + distance < MMK_MAX_NODES ? here + distance : MMK_MAX_NODES;
+}
+
+/* Steps of nth_node() that meet each node. */
+#define NTH_NODES (2 * MMK_MAX_NODES - 1)
+
+/* => within a per-CPU section; the number of frames that the empty cache now has */
+static MMK_NOINLINE uint32_t cache_refill(struct frame_cache *cache, unsigned flags)
+{
+    uint32_t want = (uint32_t)grant(CACHE_BATCH, MMK_ALLOC_NORMAL), n = 0;
+    unsigned i;
+
+    if (mmk_unlikely(want == 0))
+        want = (uint32_t)grant(1, flags);
+
+    for (i = 0; i < NTH_NODES && want != 0 && n == 0; i++) {
+        unsigned number = nth_node(i);
+        struct frame_node *node = &nodes[number % MMK_MAX_NODES];
+
+        if (number == MMK_MAX_NODES || mmk_a64_load(&node->frames_free, MMK_RELAXED) == 0)
+            continue;
+        mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
+        n = buddy_take_singles(node, cache->page, want);
+        mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
+    }
     return n;
 }
 
-/* The `n` frames that were put in first go back: they are the coldest. */
-static void cache_put_back(struct frame_cache *cache, uint32_t n) MMK_REQUIRES(buddy.lock)
+/* The `n` frames that were put in first go back, each to its node: they are the coldest. */
+static void cache_put_back(struct frame_cache *cache, uint32_t n)
 {
-    uint32_t i, left = mmk_a32_load(&cache->count, MMK_RELAXED) - n;
+    uint32_t i = 0, left = mmk_a32_load(&cache->count, MMK_RELAXED) - n;
 
-    for (i = 0; i < n; i++)
-        buddy_put(cache->page[i], 0);
-    count_free(n);
+    while (i < n) {
+        struct frame_node *node = node_of(cache->page[i]);
+        uint32_t first = i;
+
+        mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
+        do
+            buddy_put(node, cache->page[i++], 0);
+        while (i < n &&
+               (mmk_a32_load(&node_count, MMK_RELAXED) == 1 || node_of(cache->page[i]) == node));
+        count_free(node, i - first);
+        mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
+    }
     memmove(cache->page, cache->page + n, left * sizeof(cache->page[0]));
     mmk_a32_store(&cache->count, left, MMK_RELAXED);
 }
@@ -252,9 +346,7 @@ static void cache_put_back(struct frame_cache *cache, uint32_t n) MMK_REQUIRES(b
 /* => within a per-CPU section; the number of frames left in the full cache */
 static MMK_NOINLINE uint32_t cache_shrink(struct frame_cache *cache)
 {
-    mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
     cache_put_back(cache, CACHE_BATCH);
-    mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
     return CACHE_MAX - CACHE_BATCH;
 }
 
@@ -268,15 +360,13 @@ void mmk_frame_drain_cpu(unsigned cpu)
     struct frame_cache *cache = &caches[cpu];
     unsigned long state = mmk_percpu_enter();
 
-    mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
     cache_put_back(cache, mmk_a32_load(&cache->count, MMK_RELAXED));
-    mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
     mmk_percpu_leave(state);
 }
 
 /* ---- allocating and freeing ------------------------------------------------------------------ */
 
-static struct mmk_page *alloc_single(void)
+static struct mmk_page *alloc_single(unsigned flags)
 {
     unsigned long state = mmk_percpu_enter();
     struct frame_cache *cache = &caches[mmk_cpu_id()];
@@ -284,7 +374,7 @@ static struct mmk_page *alloc_single(void)
     struct mmk_page *page = NULL;
 
     if (mmk_unlikely(n == 0))
-        n = cache_refill(cache);
+        n = cache_refill(cache, flags);
     if (mmk_likely(n != 0)) {
         page = cache->page[--n];
         mmk_a32_store(&cache->count, n, MMK_RELAXED);
@@ -294,20 +384,38 @@ static struct mmk_page *alloc_single(void)
     return page;
 }
 
+/* => within a per-CPU section */
+static struct mmk_page *take_block(unsigned order, unsigned flags)
+{
+    struct mmk_page *page = NULL;
+    unsigned i;
+
+    if (grant((uint64_t)1 << order, flags) != (uint64_t)1 << order)
+        return NULL;
+    for (i = 0; i < NTH_NODES && !page; i++) {
+        unsigned number = nth_node(i);
+        struct frame_node *node = &nodes[number % MMK_MAX_NODES];
+
+        if (number == MMK_MAX_NODES || mmk_a64_load(&node->frames_free, MMK_RELAXED) == 0)
+            continue;
+        mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
+        page = buddy_take(node, order, MMK_PAGE_PLAIN);
+        mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
+    }
+    return page;
+}
+
 /* A second try comes after this CPU's cache was put back: its frames may be what is missing. */
-static MMK_NOINLINE struct mmk_page *alloc_block(unsigned order)
+static MMK_NOINLINE struct mmk_page *alloc_block(unsigned order, unsigned flags)
 {
     unsigned long state = mmk_percpu_enter();
     struct frame_cache *cache = &caches[mmk_cpu_id()];
-    struct mmk_page *page;
+    struct mmk_page *page = take_block(order, flags);
 
-    mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
-    page = buddy_take(order, MMK_PAGE_PLAIN);
     if (!page && mmk_a32_load(&cache->count, MMK_RELAXED) != 0) {
         cache_put_back(cache, mmk_a32_load(&cache->count, MMK_RELAXED));
-        page = buddy_take(order, MMK_PAGE_PLAIN);
+        page = take_block(order, flags);
     }
-    mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
     mmk_percpu_leave(state);
     return page;
 }
@@ -321,9 +429,9 @@ static void clear_block(struct mmk_page *page, unsigned order)
         mmk_clear_page(at + i * MMK_PAGE_SIZE);
 }
 
-static struct mmk_page *take(unsigned order)
+static struct mmk_page *take(unsigned order, unsigned flags)
 {
-    return order == 0 ? alloc_single() : alloc_block(order);
+    return order == 0 ? alloc_single(flags) : alloc_block(order, flags);
 }
 
 /*
@@ -336,7 +444,7 @@ static MMK_NOINLINE struct mmk_page *take_after_grace_period(unsigned order, uns
     if (flags & MMK_ALLOC_NOWAIT)
         return NULL;
     mmk_host_rcu_barrier();
-    return take(order);
+    return take(order, flags);
 }
 
 struct mmk_page *mmk_page_alloc(unsigned order, unsigned flags)
@@ -347,7 +455,7 @@ struct mmk_page *mmk_page_alloc(unsigned order, unsigned flags)
         mmk_note_may_sleep();
     if (mmk_unlikely(order > MMK_MAX_ORDER) || mmk_inject(MMK_INJECT_FRAME))
         return NULL;
-    page = take(order);
+    page = take(order, flags);
     if (mmk_unlikely(!page))
         page = take_after_grace_period(order, flags);
     if (mmk_unlikely(!page))
@@ -376,28 +484,40 @@ static void assert_unused(const struct mmk_page *page)
                "F1 a frame is freed that is mapped or pinned");
 }
 
+static MMK_NOINLINE void free_block_of(struct mmk_page *page, unsigned order)
+{
+    unsigned long state = mmk_percpu_enter();
+    struct frame_node *node = node_of(page);
+
+    mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
+    buddy_put(node, page, order);
+    count_free(node, (uint64_t)1 << order);
+    mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
+    mmk_percpu_leave(state);
+}
+
+/* FR6: a frame of another node? */
+static MMK_NOINLINE bool is_remote(const struct mmk_page *page)
+{
+    return node_of(page) != &nodes[node_here()];
+}
+
 static void free_single(struct mmk_page *page)
 {
     unsigned long state = mmk_percpu_enter();
     struct frame_cache *cache = &caches[mmk_cpu_id()];
     uint32_t n = mmk_a32_load(&cache->count, MMK_RELAXED);
 
+    if (mmk_unlikely(mmk_a32_load(&node_count, MMK_RELAXED) != 1) && is_remote(page)) {
+        mmk_percpu_leave(state);
+        free_block_of(page, 0);
+        return;
+    }
     page_become(page, MMK_PAGE_CACHED, 0);
     if (mmk_unlikely(n == CACHE_MAX))
         n = cache_shrink(cache);
     cache->page[n] = page;
     mmk_a32_store(&cache->count, n + 1, MMK_RELAXED);
-    mmk_percpu_leave(state);
-}
-
-static MMK_NOINLINE void free_block_of(struct mmk_page *page, unsigned order)
-{
-    unsigned long state = mmk_percpu_enter();
-
-    mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
-    buddy_put(page, order);
-    count_free((uint64_t)1 << order);
-    mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
     mmk_percpu_leave(state);
 }
 
@@ -424,20 +544,29 @@ void mmk_page_put(struct mmk_page *page)
 
 /* ---- memory handed in ------------------------------------------------------------------------ */
 
+static void node_init(struct frame_node *node)
+{
+    unsigned order;
+
+    mmk_spin_init(&node->lock);
+    for (order = 0; order <= MMK_MAX_ORDER; order++)
+        mmk_list_init(&node->free[order]);
+    mmk_a64_store(&node->frames_free, 0, MMK_RELAXED);
+    mmk_a64_store(&node->frames_total, 0, MMK_RELAXED);
+}
+
 void mmk_frame_init(void)
 {
     unsigned i;
 
     mmk_a32_store(&mmk_range_count, 0, MMK_RELAXED);
     for (i = 0; i < MMK_MAX_RANGES; i++)
-        mmk_ranges[i] = (struct mmk_range){0, 0, NULL};
+        mmk_ranges[i] = (struct mmk_range){0, 0, NULL, 0};
     for (i = 0; i < MMK_MAX_CPUS; i++)
         mmk_a32_store(&caches[i].count, 0, MMK_RELAXED);
-    mmk_spin_init(&buddy.lock);
-    for (i = 0; i <= MMK_MAX_ORDER; i++)
-        mmk_list_init(&buddy.free[i]);
-    mmk_a64_store(&buddy.frames_free, 0, MMK_RELAXED);
-    mmk_a64_store(&buddy.frames_total, 0, MMK_RELAXED);
+    for (i = 0; i < MMK_MAX_NODES; i++)
+        node_init(&nodes[i]);
+    mmk_a32_store(&node_count, 1, MMK_RELAXED);
 }
 
 /* The largest block that may begin at pfn and ends by `end`. */
@@ -454,6 +583,7 @@ static unsigned largest_order(mmk_pfn_t pfn, mmk_pfn_t end)
 /* Gives frames [pfn, range->end) to the buddy allocator, a block under each hold of the lock. */
 static void add_blocks(const struct mmk_range *range, mmk_pfn_t pfn)
 {
+    struct frame_node *node = &nodes[range->node];
     unsigned long state;
     unsigned order;
     size_t i;
@@ -466,13 +596,13 @@ static void add_blocks(const struct mmk_range *range, mmk_pfn_t pfn)
         for (i = 1; i < (size_t)1 << order; i++)
             page_become(page + i, MMK_PAGE_FREE, 0);
         state = mmk_percpu_enter();
-        mmk_spin_lock(&buddy.lock, MMK_LOCK_FRAME);
-        mmk_a64_store(&buddy.frames_total,
-                      mmk_a64_load(&buddy.frames_total, MMK_RELAXED) + ((uint64_t)1 << order),
+        mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
+        mmk_a64_store(&node->frames_total,
+                      mmk_a64_load(&node->frames_total, MMK_RELAXED) + ((uint64_t)1 << order),
                       MMK_RELAXED);
-        buddy_put(page, order);
-        count_free((uint64_t)1 << order);
-        mmk_spin_unlock(&buddy.lock, MMK_LOCK_FRAME);
+        buddy_put(node, page, order);
+        count_free(node, (uint64_t)1 << order);
+        mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
         mmk_percpu_leave(state);
     }
 }
@@ -485,12 +615,17 @@ static uint64_t descriptor_frames(uint64_t frames)
 
 int mmk_add_memory(mmk_paddr_t start, mmk_paddr_t end)
 {
+    return mmk_add_memory_node(start, end, 0);
+}
+
+int mmk_add_memory_node(mmk_paddr_t start, mmk_paddr_t end, unsigned node)
+{
     mmk_pfn_t first = mmk_page_up(start) >> MMK_PAGE_SHIFT, last = end >> MMK_PAGE_SHIFT;
     uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_RELAXED);
     uint64_t taken;
     unsigned char *map;
 
-    if (mmk_page_up(start) < start || last <= first)
+    if (mmk_page_up(start) < start || last <= first || node >= MMK_MAX_NODES)
         return MMK_EINVAL;
     taken = descriptor_frames(last - first);
     if (taken >= last - first)
@@ -504,7 +639,9 @@ int mmk_add_memory(mmk_paddr_t start, mmk_paddr_t end)
     map = mmk_phys_to_virt(first << MMK_PAGE_SHIFT);
     for (i = 0; i < taken; i++)
         mmk_clear_page(map + i * MMK_PAGE_SIZE); /* type RESERVED, no references */
-    mmk_ranges[count] = (struct mmk_range){first, last, (struct mmk_page *)(void *)map};
+    mmk_ranges[count] = (struct mmk_range){first, last, (struct mmk_page *)(void *)map, node};
+    if (node >= mmk_a32_load(&node_count, MMK_RELAXED))
+        mmk_a32_store(&node_count, node + 1, MMK_RELAXED);
     /* Release: who finds the range finds it whole, with its descriptors. */
     mmk_a32_store(&mmk_range_count, count + 1, MMK_RELEASE);
     add_blocks(&mmk_ranges[count], first + taken);
@@ -513,17 +650,32 @@ int mmk_add_memory(mmk_paddr_t start, mmk_paddr_t end)
 
 uint64_t mmk_frames_total(void)
 {
-    return mmk_a64_load(&buddy.frames_total, MMK_RELAXED);
+    uint64_t sum = 0;
+    unsigned node;
+
+    for (node = 0; node < MMK_MAX_NODES; node++)
+        sum += mmk_a64_load(&nodes[node].frames_total, MMK_RELAXED);
+    return sum;
 }
 
 uint64_t mmk_frames_free(void)
 {
-    uint64_t free = mmk_a64_load(&buddy.frames_free, MMK_RELAXED);
+    uint64_t free = listed();
     unsigned i;
 
     for (i = 0; i < MMK_MAX_CPUS; i++)
         free += mmk_a32_load(&caches[i].count, MMK_RELAXED);
     return free;
+}
+
+void mmk_frame_stats(struct mmk_stats *stats)
+{
+    unsigned node;
+
+    for (node = 0; node < MMK_MAX_NODES; node++) {
+        stats->node_frames[node] = mmk_a64_load(&nodes[node].frames_total, MMK_RELAXED);
+        stats->node_free[node] = mmk_a64_load(&nodes[node].frames_free, MMK_RELAXED);
+    }
 }
 
 /* ---- check ----------------------------------------------------------------------------------- */
@@ -543,18 +695,36 @@ static void assert_bare(const struct mmk_page *page, enum mmk_page_type type, un
     mmk_assert(mmk_page_refs(page) == 0, "F1 a free frame has no references");
 }
 
-static void check_list(unsigned order, struct census *census)
+/* => frames in the list */
+static uint64_t check_list(const struct frame_node *node, unsigned order, struct census *census)
 {
-    const struct mmk_list *link, *head = &buddy.free[order];
+    const struct mmk_list *link, *head = &node->free[order];
     const struct mmk_page *page;
+    uint64_t frames = 0;
 
     for (link = head->next; link != head; link = link->next) {
         mmk_assert(link->next->prev == link, "a list's links point at each other");
         page = mmk_list_entry(link, const struct mmk_page, free.link);
         assert_bare(page, MMK_PAGE_FREE, order);
+        mmk_assert(node_of(page) == node, "FR2 a free block is listed by its node");
         census->listed[order]++;
+        frames += (uint64_t)1 << order;
         mmk_assert(census->listed[order] <= mmk_frames_total(), "a free list ends");
     }
+    return frames;
+}
+
+/* => frames in its lists */
+static uint64_t check_node(const struct frame_node *node, struct census *census)
+{
+    uint64_t frames = 0;
+    unsigned order;
+
+    for (order = 0; order <= MMK_MAX_ORDER; order++)
+        frames += check_list(node, order, census);
+    mmk_assert(frames == mmk_a64_load(&node->frames_free, MMK_RELAXED),
+               "FR5 frames_free counts the frames in the lists");
+    return frames;
 }
 
 static void check_cache(const struct frame_cache *cache)
@@ -615,15 +785,12 @@ void mmk_frame_check(void)
         check_cache(&caches[i]);
     for (i = 0; i < count; i++)
         check_range(&mmk_ranges[i], &census);
-    for (i = 0; i <= MMK_MAX_ORDER; i++) {
-        check_list(i, &census);
+    for (i = 0; i < MMK_MAX_NODES; i++)
+        in_lists += check_node(&nodes[i], &census);
+    for (i = 0; i <= MMK_MAX_ORDER; i++)
         mmk_assert(census.listed[i] == census.seen[i], "FR2 a block is listed when it is free");
-        in_lists += census.listed[i] << i;
-    }
-    in_caches = mmk_frames_free() - mmk_a64_load(&buddy.frames_free, MMK_RELAXED);
+    in_caches = mmk_frames_free() - in_lists;
     mmk_assert(in_caches == census.cached, "FR4 a frame is CACHED when it is in a cache");
-    mmk_assert(in_lists == mmk_a64_load(&buddy.frames_free, MMK_RELAXED),
-               "FR5 frames_free counts the frames in the lists");
     mmk_assert(in_lists + in_caches + census.allocated == mmk_frames_total(),
                "FR5 every frame is free, cached or allocated");
 }

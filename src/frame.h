@@ -15,6 +15,7 @@
 struct mmk_range {
     mmk_pfn_t start, end;
     struct mmk_page *map;
+    unsigned node;
 };
 
 extern struct mmk_range mmk_ranges[MMK_MAX_RANGES]; /* written once each, before it is counted */
@@ -66,6 +67,9 @@ uint32_t mmk_frames_cached(unsigned cpu); /* in that CPU's cache */
 void mmk_frame_init(void); /* forget all ranges */
 uint64_t mmk_frames_total(void);
 uint64_t mmk_frames_free(void); /* buddy and caches; exact when nothing runs */
+
+struct mmk_stats;
+void mmk_frame_stats(struct mmk_stats *stats); /* what is counted by node */
 
 /* Walks lists, caches and all descriptors; panics if they disagree. => nothing else runs */
 void mmk_frame_check(void);

@@ -107,6 +107,14 @@ struct mmk_config {
      * by process only, PR_SET_MDWE of prctl(2).
      */
     unsigned refuse_write_exec;
+
+    /*
+     * Frames kept for those who cannot do without: the last that are free are given to requests
+     * with MMK_ALLOC_NORECLAIM only, and the first half of them to MMK_ALLOC_HIGH as well (page.h).
+     * What CPUs have cached does not count. Range: any; all of it means that nobody else gets any.
+     * Default: 0, as nothing reclaims yet. Linux: vm.min_free_kbytes.
+     */
+    uint64_t reserve;
 };
 
 /*
@@ -121,7 +129,7 @@ struct mmk_config {
 #define MMK_CONFIG_DEFAULT                                                                         \
     {                                                                                              \
         MMK_TABLES_MMKIT, MMK_CONFIG_MMAP_MIN_ADDR, MMK_CONFIG_STACK_LIMIT, MMK_CONFIG_GUARD_GAP,  \
-            16, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0                                          \
+            16, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0                                       \
     }
 
 /*
@@ -139,6 +147,14 @@ MMK_MUST_CHECK int mmk_init(const struct mmk_config *config);
  * => not concurrent with other calls of itself; may run beside everything else
  */
 MMK_MUST_CHECK int mmk_add_memory(mmk_paddr_t start, mmk_paddr_t end);
+
+/*
+ * The same for memory of a node (NUMA): frames come from the node of the CPU that asks (port/cpu.h,
+ * mmk_node_id()) while it has any, then from others, the nearest number first. mmk_add_memory() is
+ * for node 0. => also MMK_EINVAL: node not below MMK_MAX_NODES
+ */
+#define MMK_MAX_NODES 8
+MMK_MUST_CHECK int mmk_add_memory_node(mmk_paddr_t start, mmk_paddr_t end, unsigned node);
 
 /*
  * Gives back what caches hold: per-CPU frames of all CPUs, zeroed tables, empty slabs. Waits for a

@@ -20,11 +20,25 @@ enum mmk_alloc {
     MMK_ALLOC_NORMAL = 0,
     MMK_ALLOC_NOWAIT = 1, /* may not sleep: interrupt context, RCU sections, spin locks held */
     MMK_ALLOC_ZERO = 2,   /* filled with zeros */
+    /*
+     * On behalf of reclaim itself, which frees more than it takes: nothing is reclaimed for it
+     * (there is no reclaim yet), and all of mmk_config.reserve is its to take.
+     */
+    MMK_ALLOC_NORECLAIM = 4,
+    /*
+     * Whoever asks does I/O, or holds what I/O wants: nothing is written out for it. There is no
+     * reclaim yet, so nothing is anyhow: accepted, no effect.
+     */
+    MMK_ALLOC_NOIO = 8,
+    MMK_ALLOC_HIGH = 16, /* important: half of mmk_config.reserve may be taken (__GFP_HIGH) */
+    /* In an interrupt handler, say, which has no other way (GFP_ATOMIC). */
+    MMK_ALLOC_ATOMIC = MMK_ALLOC_NOWAIT | MMK_ALLOC_HIGH,
 };
 
 /*
  * Allocates 2^order frames that lie together, aligned to their size, with one reference.
- * => NULL: none free. Unless MMK_ALLOC_NOWAIT, a grace period was waited for before that
+ * => NULL: none free, beyond the reserve. Unless MMK_ALLOC_NOWAIT, a grace period was waited for
+ * before that
  * => order 0..MMK_MAX_ORDER; flags: enum mmk_alloc, or'ed
  * => may sleep unless MMK_ALLOC_NOWAIT
  */

@@ -6,6 +6,7 @@
 #ifndef MMKIT_STATS_H
 #define MMKIT_STATS_H
 
+#include <mmkit/init.h>
 #include <mmkit/mm.h>
 
 #ifdef __cplusplus
@@ -42,10 +43,12 @@ uint64_t mmk_mm_table_bytes(const struct mmk_mm *mm);
 
 /* The whole library. */
 struct mmk_stats {
-    uint64_t frames_total;   /* usable: descriptors and other overhead taken off */
-    uint64_t frames_free;    /* in the buddy allocator and the per-CPU caches */
-    uint64_t tables_linked;  /* all address spaces, roots included */
-    uint64_t tables_waiting; /* unlinked, waiting for a grace period */
+    uint64_t frames_total;               /* usable: descriptors and other overhead taken off */
+    uint64_t frames_free;                /* in the buddy allocator and the per-CPU caches */
+    uint64_t node_frames[MMK_MAX_NODES]; /* frames_total by node */
+    uint64_t node_free[MMK_MAX_NODES];   /* in the node's buddy allocator */
+    uint64_t tables_linked;              /* all address spaces, roots included */
+    uint64_t tables_waiting;             /* unlinked, waiting for a grace period */
     uint64_t tables_waiting_peak;
     uint64_t tables_stock; /* zeroed, ready for use */
     uint64_t tables_stock_peak;

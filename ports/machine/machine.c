@@ -44,6 +44,14 @@ static void unmap_ram(void)
     machine_ram_end = 0;
 }
 
+unsigned machine_nodes[MMK_MAX_CPUS];
+
+void machine_set_node(unsigned cpu, unsigned node)
+{
+    mmk_assert(cpu < MMK_MAX_CPUS, "machine: no such CPU");
+    machine_nodes[cpu] = node;
+}
+
 static void free_cpus(void)
 {
     unsigned cpu;
@@ -63,6 +71,7 @@ static int make_cpus(unsigned tlb_entries)
     if (!machine_cpus)
         return MMK_ENOMEM;
     memset(machine_cpus, 0, size);
+    memset(machine_nodes, 0, sizeof(machine_nodes));
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
         machine_cpus[cpu].vcpu.number = cpu;
         if (!machine_mmu_init(&machine_cpus[cpu].mmu, tlb_entries)) {

@@ -19,6 +19,7 @@
  *
  * #define MMK_PORT_ATOMIC    <mmkit/port/atomic.h>     compiler builtins
  * #define MMK_PORT_CPU       <mmkit/port/cpu.h>        one CPU
+ * #define MMK_PORT_NODE      <mmkit/port/cpu.h>        memory is equally near
  * #define MMK_PORT_PERCPU    <mmkit/port/percpu.h>     no preemption, no interrupts
  * #define MMK_PORT_RCU       <mmkit/port/rcu.h>        no preemption
  * #define MMK_PORT_SPINLOCK  <mmkit/port/lock.h>       test and set

@@ -44,6 +44,20 @@ MMK_ALWAYS_INLINE bool mmk_interrupts_on(void)
 }
 #endif
 
+/*
+ * MMK_PORT_NODE: mmk_node_id(), the node (NUMA) whose memory is nearest to the CPU that runs this,
+ * from 0 to MMK_MAX_NODES - 1; called where frames are fetched from or returned to the lists,
+ * inside a per-CPU section. Default: all memory is equally near.
+ */
+#ifdef MMK_PORT_NODE
+#include MMK_PORT_NODE
+#else
+MMK_ALWAYS_INLINE unsigned mmk_node_id(void)
+{
+    return 0;
+}
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -45,6 +45,9 @@ struct machine_config {
  */
 MMK_MUST_CHECK int machine_create(const struct machine_config *config);
 
+/* CPU `cpu` is near to the memory of `node`, from now on. => it does not run */
+void machine_set_node(unsigned cpu, unsigned node);
+
 /* Stops mmkit (no address space may exist) and frees everything. => all CPUs are detached */
 void machine_destroy(void);
 

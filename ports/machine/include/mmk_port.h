@@ -9,6 +9,7 @@
 #define MMK_MAX_CPUS 16 /* 15 for tests, one that runs RCU callbacks */
 
 #define MMK_PORT_CPU       "machine_cpu.h"
+#define MMK_PORT_NODE      "machine_node.h"
 #define MMK_PORT_PERCPU    "machine_percpu.h"
 #define MMK_PORT_RCU       "machine_rcu.h"
 #define MMK_PORT_DIRECTMAP "machine_directmap.h"
