@@ -23,11 +23,14 @@
 /* What MMK_MAP_ABOVE4G does not choose from. */
 #define ABOVE_4G ((uint64_t)4 << 30)
 
+/* The size of huge pages, beside HUGETLB (MAP_HUGE_SHIFT of Linux); without it nobody looks. */
+#define HUGE_SIZE_BITS 0x7c000000u
+
 /* What MMK_MAP_SHARED_VALIDATE knows. FIXED_NOREPLACE and SYNC are unknown to it on Linux, too. */
 #define KNOWN_FLAGS                                                                                \
     (MMK_MAP_TYPE | MMK_MAP_FIXED | MMK_MAP_ANONYMOUS | MMK_MAP_32BIT | MMK_MAP_ABOVE4G |          \
      MMK_MAP_GROWSDOWN | MMK_MAP_DENYWRITE | MMK_MAP_EXECUTABLE | MMK_MAP_LOCKED |                 \
-     MMK_MAP_NORESERVE | MMK_MAP_POPULATE | MMK_MAP_NONBLOCK | MMK_MAP_STACK)
+     MMK_MAP_NORESERVE | MMK_MAP_POPULATE | MMK_MAP_NONBLOCK | MMK_MAP_STACK | HUGE_SIZE_BITS)
 
 /* A mapping wanted: mmk_mmap()'s arguments, decoded. */
 struct mapping {

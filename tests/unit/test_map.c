@@ -63,6 +63,8 @@ static const struct attempt attempts[] = {
     {0, PAGE, RW, MMK_MAP_SHARED_VALIDATE | MMK_MAP_ANONYMOUS, false, 0, MMK_EINVAL},
     {0, PAGE, RW, MMK_MAP_SHARED_VALIDATE | 0x200000, true, 0, MMK_EOPNOTSUPP},
     {BASE, PAGE, RW, MMK_MAP_SHARED_VALIDATE | MMK_MAP_FIXED_NOREPLACE, true, 0, MMK_EOPNOTSUPP},
+    {0, PAGE, RW, MMK_MAP_SHARED_VALIDATE | 0x2000000, true, 0, MMK_EOPNOTSUPP},
+    {0, PAGE, RW, MMK_MAP_SHARED_VALIDATE | 0x80000000, true, 0, MMK_EOPNOTSUPP},
     {0, PAGE, RW, MMK_MAP_SHARED_VALIDATE | MMK_MAP_GROWSDOWN, true, 0, MMK_EINVAL},
     {0, PAGE, RW, MMK_MAP_SHARED_VALIDATE | MMK_MAP_GROWSDOWN | 0x200000, true, 0, MMK_EOPNOTSUPP},
     /* offsets */
@@ -106,7 +108,7 @@ static void test_odd_arguments(void **state)
     expect_byte(a, 1);
     a = map(0, 1, RW,
             MMK_MAP_SHARED_VALIDATE | MMK_MAP_NORESERVE | MMK_MAP_STACK | MMK_MAP_DENYWRITE |
-                MMK_MAP_EXECUTABLE,
+                MMK_MAP_EXECUTABLE | 0x7c000000, /* and Linux's bits for sizes of huge pages */
             object, 1);
     expect_byte(a, 2);
     (void)map(0, 1, RW, MMK_MAP_PRIVATE, object, 0x7fffffffffffe);
