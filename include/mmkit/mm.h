@@ -6,7 +6,7 @@
  * (errno.h). Unless said otherwise each may sleep, takes no lock of the caller's, and may run on
  * any number of CPUs at once for one mm. A call that answers MMK_ENOMEM because mmkit itself had
  * no memory has changed nothing that a program can see; docs/SEMANTICS.md lists where Linux, and
- * so mmkit, stops half-way for other reasons.
+ * so mmkit, stops half-way for other reasons. After mmk_kill() each may answer MMK_EINTR.
  */
 #ifndef MMKIT_MM_H
 #define MMKIT_MM_H
@@ -144,7 +144,7 @@ void mmk_kill(struct mmk_mm *mm);
  *    somebody has mm's lock, or a notifier (notifier.h) would have to sleep
  * => MMK_EINVAL: not killed
  * => the caller is a user or a holder; no locks of mm.h's calls; takes mmkit's spin locks, waits
- * for TLB flushes; does not sleep and allocates nothing that it needs; interrupts on
+ *    for TLB flushes; does not sleep and allocates nothing that it needs; interrupts on
  */
 MMK_MUST_CHECK int mmk_reap(struct mmk_mm *mm, uint64_t max_pages, uint64_t *freed);
 
@@ -244,7 +244,7 @@ MMK_MUST_CHECK int mmk_munmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t leng
  * => MMK_EINVAL: unknown flags; a misaligned address; new_len 0 or beyond the address space; FIXED
  *    or DONTUNMAP without MAYMOVE, or with a new range beyond the end or overlapping the old one;
  *    DONTUNMAP with another length, or of physical memory; old_len 0 on a private mapping; an
- * offset that would pass 2^64
+ *    offset that would pass 2^64
  * => MMK_EFAULT: nothing is mapped at old_addr, or the range that is to grow or move lies in
  *    several mappings (see FIXED), or physical memory is to grow
  * => MMK_ENOMEM: no room, a limit, or no memory; MMK_EAGAIN: MMK_LIMIT_MEMLOCK; MMK_EPERM: sealed,
@@ -272,7 +272,7 @@ MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t le
  * => MMK_EACCES: REMOVE on a private mapping of an object, or one that may never be written;
  *    MMK_EPERM: would discard what is sealed; MMK_ENOMEM: a hole, or no memory for GUARD_INSTALL;
  *    MMK_EAGAIN: no memory for DONTFORK, DOFORK, WIPEONFORK, KEEPONFORK, which have changed
- * nothing; an error of mmk_object_punch_hole()
+ *    nothing; an error of mmk_object_punch_hole()
  * => MADV_POPULATE_*: what lies before the page that fails is done. MMK_EINVAL: a mapping that does
  *    not allow it; MMK_EFAULT: a bus error, or a guard; MMK_ENOMEM: also no memory
  */
@@ -385,7 +385,8 @@ MMK_MUST_CHECK int mmk_set_brk(struct mmk_mm *mm, mmk_vaddr_t start);
 /*
  * fork(2)'s address space: *child gets a copy of every mapping; private pages are shared until one
  * side writes. On failure the child is discarded and the parent sees no change.
- * => 0 with *child set, one user; MMK_ENOMEM
+ * => 0 with *child set, one user; MMK_ENOMEM: no memory, or overcommit; MMK_EINTR: the parent was
+ *    killed, which fork always refuses
  */
 MMK_MUST_CHECK int mmk_fork(struct mmk_mm *parent, struct mmk_mm **child);
 

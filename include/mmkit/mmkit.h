@@ -11,6 +11,7 @@
 #include <mmkit/init.h>
 #include <mmkit/limit.h>
 #include <mmkit/mm.h>
+#include <mmkit/notifier.h>
 #include <mmkit/object.h>
 #include <mmkit/page.h>
 #include <mmkit/pin.h>

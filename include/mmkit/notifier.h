@@ -96,7 +96,7 @@ struct mmk_notifier {
  * From now on `notifier` hears of mm. The mm keeps no hold for it.
  * => 0; MMK_EINTR: mm was killed
  * => the caller is a user of mm; notifier is registered nowhere; may sleep, takes the mmap lock;
- * not from a callback
+ *    not from a callback
  */
 MMK_MUST_CHECK int mmk_notifier_register(struct mmk_mm *mm, struct mmk_notifier *notifier);
 
@@ -111,7 +111,7 @@ void mmk_notifier_unregister(struct mmk_mm *mm, struct mmk_notifier *notifier);
 /*
  * The first step of filling a mirror: waits until nothing is being invalidated.
  * => what mmk_notifier_read_retry() wants; may sleep; no lock that a callback wants, nor one that
- * is held where mmkit is called
+ *    is held where mmkit is called
  */
 MMK_MUST_CHECK uint64_t mmk_notifier_read_begin(struct mmk_notifier *notifier);
 

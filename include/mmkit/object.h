@@ -66,20 +66,23 @@ MMK_MUST_CHECK int mmk_object_create(const struct mmk_object_ops *ops, uint64_t 
 
 /*
  * References. The last put writes dirty pages back, which may fail: that is logged, and they are
- * lost; then it frees all pages. => put may sleep; no locks held
+ * lost; then it frees all pages.
+ * => get: the caller has a reference; any context
+ * => put: may sleep; no locks held
  */
 void mmk_object_get(struct mmk_object *object);
 void mmk_object_put(struct mmk_object *object);
 
+/* What mmk_object_create() was told; the size now. => the caller has a reference; any context */
 void *mmk_object_private(const struct mmk_object *object);
 uint64_t mmk_object_size(const struct mmk_object *object); /* bytes; may change at once */
 
 /*
  * Sets the size, as ftruncate(2). Growing gives zeros: of what was cut off read_page must answer
  * zeros from then on; and bytes that a mapping stored in the last page, beyond the end, come to
- * light, as on Linux's tmpfs. Shrinking unmaps every page beyond the new
- * end from every address space (private copies of such pages too, as Linux does), frees them, and
- * zeros the rest of the last page; an access beyond is MMK_FAULT_BUS from then on.
+ * light, as on Linux's tmpfs. Shrinking unmaps every page beyond the new end from every address
+ * space (private copies of such pages too, as Linux does), frees them, and zeros the rest of the
+ * last page; an access beyond is MMK_FAULT_BUS from then on.
  * => 0; MMK_EFBIG; MMK_ENOMEM: the last page could not be read in to be cut; nothing changed; or
  *    the error of read_page for it
  * => may sleep; no locks held

@@ -36,9 +36,10 @@ struct mmk_mm_stats {
     uint64_t fault_failed;   /* answered OOM, SEGV or BUS */
 };
 
+/* Sums up, under the mmap lock. => may sleep; no locks held */
 void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats);
 
-/* Bytes of linked tables, all levels, root included (VmPTE of Linux). Reads one word a level. */
+/* Bytes of linked tables, all levels, root included (VmPTE of Linux). => any context */
 uint64_t mmk_mm_table_bytes(const struct mmk_mm *mm);
 
 /* The whole library. */
@@ -65,6 +66,7 @@ struct mmk_stats {
     uint64_t commit_limit;   /* bytes that may be committed in mode MMK_OVERCOMMIT_NEVER */
 };
 
+/* Sums up over the CPUs; takes no locks. => any context */
 void mmk_stats_read(struct mmk_stats *stats);
 
 #ifdef __cplusplus

@@ -17,7 +17,7 @@
  * => both: call nothing of mmkit's; no lock of mmkit's is held
  * => fill: may sleep; called by mmk_mm_create() and mmk_fork()
  * => release: does not sleep; called a grace period after the last mmk_mm_put() or mmk_mm_drop(),
- * by RCU's callback
+ *    by RCU's callback
  *
  * Default: no kernel's half; nothing is called, nothing cleared. Formats whose root is all the
  * program's (aarch64) never call them.
