@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # headers.sh - every public header compiles alone, as C11 and as C++, with each compiler that is
-# installed, against the empty port; so does the snippet in README.md.
+# installed, against the empty port; so does the snippet in README.md. The command by which README.md
+# and docs/PORTING.md compile the library for a kernel has flags that this compiler takes.
 set -u
 cd "$(dirname "$0")/.."
 
@@ -38,6 +39,20 @@ for compiler in gcc clang-19 clang-14; do
     [ -s "$scratch/readme.c" ] || { echo "headers.sh: no snippet in README.md" && failed=1; }
     compile "$compiler" c:c11 "$scratch/readme.c" "the snippet of README.md"
 done
+
+if [ "$(uname -m)" = x86_64 ]; then
+    for text in README.md docs/PORTING.md; do
+        command=$(sed -n '/^    cc .*-mcmodel=kernel/,/[^\\]$/{s/\\$//;p}' "$text" | tr '\n' ' ' |
+            sed -e 's|mmkit/src/\*.c|src/core.c|' -e 's|mmkit/||g' -e 's|your/port|ports/template|' \
+                -e 's|$|-fsyntax-only|')
+        count=$((count + 1))
+        case "$command" in
+        *src/core.c*) ;;
+        *) command="echo no command in $text; false" ;;
+        esac
+        sh -c "$command" || { echo "headers.sh: $text: $command" && failed=1; }
+    done
+fi
 
 echo "$count compilations"
 [ "$count" -gt 0 ] && exit "$failed"
