@@ -181,8 +181,8 @@ static const struct argp parser = {
         "that is written is stamped, each access checks what the program must see, and at the "
         "end every frame must be back.\v"
         "Exit status: 0 all is well; 1 mmkit is at fault (a divergence, a leak, or, under "
-        "policy mmkit, a page table more than the live pages need); 2 bad usage, bad input, or "
-        "too little memory.\n\n"
+        "policy mmkit, a page table more than the live pages need); 2 bad usage, bad input, "
+        "too little memory, or results that could not be written.\n\n"
         "docs/REPLAY.md explains each row of the report and each key of the JSON object, and how "
         "to record a program.",
 };
