@@ -90,7 +90,7 @@ enum mmk_mm_access {
 /*
  * Copies n bytes out of, or into, any address space that the caller keeps alive, as ptrace(2) and
  * process_vm_readv(2). flags: enum mmk_mm_access. Frames that mmkit was not given by
- * mmk_add_memory() are out of reach, here and above, unless the port has raw accesses.
+ * mmk_add_memory() are out of reach here; above, where the port has no raw accesses.
  * => how many bytes were copied: the first ones
  */
 MMK_MUST_CHECK size_t mmk_mm_read(struct mmk_mm *mm, mmk_vaddr_t from, void *to, size_t n,
