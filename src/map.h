@@ -36,6 +36,12 @@ void mmk_unmap_finish(struct mmk_unmap *unmap);
 void mmk_unmap_cancel(struct mmk_unmap *unmap); /* instead of the last three */
 
 /*
+ * The part of finish that may drop an object's last reference: the VMAs that have left the tree,
+ * for who does it later. => their entries are flushed: the object's pages are written back
+ */
+void mmk_unmap_free(struct mmk_vma *removed);
+
+/*
  * Mappings in the range, or beside it, have changed between prepare and detach by unmapping
  * something else: what this one cuts may be less now.
  */

@@ -20,7 +20,7 @@
  *             new VMA comes, and with it its interval
  *             entries move, with the object's interval lock held for writing (P10)
  *             old intervals go
- *   finish    one flush for it all, then the mmap lock is let go of
+ *   finish    one flush for it all, then VMAs and their objects go, and the mmap lock is let go of
  *
  * So a search through the object finds either VMA, never none, and each entry at one of the two
  * (R1). FIXED with one length moves all VMAs of a range, one after another, as on Linux, with one
@@ -40,10 +40,11 @@ struct remap {
     uint64_t old_len, new_len; /* whole pages */
     unsigned flags;
     struct mmk_gather gather;
-    mmk_vaddr_t start, end; /* the whole old range */
-    bool gathering;         /* begun */
-    bool populate;          /* what has grown is locked memory */
-    bool mmap_unlocked;     /* the lock is let go of */
+    struct mmk_vma *removed; /* VMAs of the old range that have left the tree, by `next` */
+    mmk_vaddr_t start, end;  /* the whole old range */
+    bool gathering;          /* begun */
+    bool populate;           /* what has grown is locked memory */
+    bool mmap_unlocked;      /* the lock is let go of */
 };
 
 /* One VMA, or a part of it, on its way: what that needs. */
@@ -223,6 +224,22 @@ static void replace(struct remap *r, struct mmk_unmap *target)
 }
 
 /*
+ * The old range's intervals are cut. Its VMAs go after the flush only: one of what does not move
+ * may have its object's last reference, whose pages are written back with that.
+ */
+static void finish_source(struct remap *r, struct mmk_unmap *source)
+{
+    struct mmk_vma **last = &source->removed;
+
+    while (*last)
+        last = &(*last)->next;
+    *last = r->removed;
+    r->removed = source->removed;
+    source->removed = NULL;
+    mmk_unmap_finish(source);
+}
+
+/*
  * The old range leaves the tree, and what of it does not move goes. Its neighbours are what Linux's
  * would be: the new VMA is one.
  */
@@ -243,7 +260,7 @@ static void detach_source(struct remap *r, struct relocation *go)
         mmk_zap_range(&r->gather, r->addr + r->new_len, r->addr + r->old_len, MMK_ZAP_ALL);
     /* No way back leads to anonymous memory, and what is left of it may soon be merged. */
     if (!go->vma->object)
-        mmk_unmap_finish(&go->source);
+        finish_source(r, &go->source);
 }
 
 /* The old mapping stays, and is no longer locked: as a whole, as on Linux. */
@@ -300,7 +317,7 @@ static int64_t relocate(struct remap *r)
     place(r, &go);
     move_entries(r, &go, object);
     if (go.unmaps && object)
-        mmk_unmap_finish(&go.source);
+        finish_source(r, &go.source);
     return (int64_t)r->new_addr;
 }
 
@@ -427,6 +444,7 @@ static void finish(struct remap *r, int64_t result)
 
     if (r->gathering)
         mmk_gather_finish(&r->gather);
+    mmk_unmap_free(r->removed);
     if (r->mmap_unlocked)
         return;
     mmk_account_settle(r->mm);

@@ -126,19 +126,25 @@ void mmk_unmap_zap(struct mmk_mm *mm, struct mmk_unmap *unmap)
     mmk_gather_finish(&gather);
 }
 
+void mmk_unmap_free(struct mmk_vma *vma)
+{
+    struct mmk_vma *next;
+
+    for (; vma; vma = next) {
+        next = vma->next;
+        mmk_vma_unlink_object(vma);
+        mmk_vma_free(vma);
+    }
+}
+
 void mmk_unmap_finish(struct mmk_unmap *unmap)
 {
-    struct mmk_vma *vma;
     int i;
 
     for (i = 0; i < 2; i++)
         if (unmap->trimmed[i])
             mmk_vma_relink_object(unmap->trimmed[i]);
-    while ((vma = unmap->removed) != NULL) {
-        unmap->removed = vma->next;
-        mmk_vma_unlink_object(vma);
-        mmk_vma_free(vma);
-    }
+    mmk_unmap_free(unmap->removed);
     mmk_vma_tree_unreserve(&unmap->reserve);
 }
 

@@ -343,6 +343,53 @@ static void test_fixed_cuts_object(void **state)
     mmk_object_put(file);
 }
 
+static uint64_t flushes_at_write;
+
+static int late_write(struct mmk_object *object, uint64_t index, const void *page)
+{
+    (void)object;
+    (void)index;
+    (void)page;
+    flushes_at_write = stats_now().tlb_flushes;
+    return 0;
+}
+
+/*
+ * What is cut off has its object's last reference: the object is written back and goes, which must
+ * not be before the flush, or a store that comes in between is lost.
+ */
+static void test_fixed_last_reference(void **state)
+{
+    static const struct mmk_object_ops ops = {.read_page = fixture_read_page,
+                                              .write_page = late_write};
+    struct mmk_object *file;
+    unsigned first;
+    uint64_t before;
+
+    (void)state;
+    for (first = 0; first < 2; first++) { /* what moves is anonymous, or an object's */
+        struct mmk_object *shmem = new_shmem(1);
+
+        if (first)
+            map_object_at(0, 1, RW, MMK_MAP_SHARED, shmem, 0);
+        else
+            map_at(0, 1, RW, ANON);
+        assert_int_equal(mmk_object_create(&ops, PAGE, NULL, &file), 0);
+        map_object_at(1, 1, RW, MMK_MAP_SHARED, file, 0);
+        mmk_object_put(file);
+        store_byte(AT(0), 1);
+        store_byte(AT(1), 1);
+        flushes_at_write = 0;
+        before = stats_now().tlb_flushes;
+        expect_remap(0, 2, 1, FIXED, 20, 20);
+        assert_int_equal(flushes_at_write, before + 1);
+        assert_int_equal(stats_now().tlb_flushes, before + 1);
+        expect_byte(AT(20), 1);
+        assert_int_equal(mmk_munmap(mm, AT(20), PAGE), 0);
+        mmk_object_put(shmem);
+    }
+}
+
 static void test_several(void **state)
 {
     (void)state;
@@ -666,6 +713,7 @@ int main(void)
         TEST(test_fixed_within),
         TEST(test_fixed_other_size),
         TEST(test_fixed_cuts_object),
+        TEST(test_fixed_last_reference),
         TEST(test_several),
         TEST(test_several_stops),
         TEST(test_dontunmap),
