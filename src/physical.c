@@ -102,6 +102,6 @@ void mmk_physical_clear(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
 
     mmk_gather_begin_range(&gather, mm, start, end, MMK_NOTIFY_UNMAP);
     mmk_gather_policy(&gather, MMK_GATHER_UNMAP, start, end);
-    mmk_zap_range(&gather, start, end, true);
+    mmk_zap_range(&gather, start, end, MMK_ZAP_ALL);
     mmk_gather_finish(&gather);
 }
