@@ -167,25 +167,40 @@ static void account(unsigned cpu, const struct request *request, unsigned ipis)
     count(&counters[cpu].ipis, ipis);
 }
 
-/* Those of `cpus` that use what they have loaded. Acquire: they are done with it before. */
+/* The CPU uses what it has loaded. Acquire: else it is done with it before. */
+static bool is_busy(const struct mmk_mm *mm, unsigned cpu)
+{
+    return !mmk_a32_load(&mm->cpu[cpu].lazy, MMK_ACQUIRE);
+}
+
+/* Those of `cpus` that do. */
 static uint64_t busy(const struct mmk_mm *mm, uint64_t cpus)
 {
     uint64_t found = 0, left = cpus;
     unsigned cpu;
 
     for (cpu = 0; left != 0; cpu++, left >>= 1)
-        if ((left & 1) && !mmk_a32_load(&mm->cpu[cpu].lazy, MMK_ACQUIRE))
+        if ((left & 1) && is_busy(mm, cpu))
             found |= (uint64_t)1 << cpu;
     return found;
+}
+
+/* Asks the others, if there are any. => the caller stays on its CPU */
+static MMK_NOINLINE unsigned ask_others(struct request *request, struct post posts[],
+                                        uint64_t others, bool tables)
+{
+    uint64_t mask = tables ? others : busy(request->mm, others);
+
+    return mask ? send(request, posts, mask) : 0;
 }
 
 static void flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool tables)
 {
     struct request request = {.mm = mm, .start = start, .end = end};
     struct post posts[MMK_MAX_CPUS];
-    uint64_t mask, self, others;
+    unsigned cpu, asked = 0;
     unsigned long state;
-    unsigned cpu;
+    uint64_t cpus, self;
 
     mmk_assert(mmk_interrupts_on(), "P7 no flush starts with interrupts off");
     request.gen = mmk_a64_fetch_add(&mm->tlb_gen, 1, MMK_ACQ_REL) + 1;
@@ -193,15 +208,14 @@ static void flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool ta
     state = mmk_percpu_enter();
     cpu = mmk_cpu_id();
     self = (uint64_t)1 << cpu;
-    mask = mmk_a64_load(&mm->cpus, MMK_ACQUIRE);
-    others = mask & ~self;
-    if (others != 0 && !tables)
-        others = busy(mm, others);
-    account(cpu, &request, send(&request, posts, others));
-    if (mask & self)
+    cpus = mmk_a64_load(&mm->cpus, MMK_ACQUIRE);
+    if (cpus & ~self)
+        asked = ask_others(&request, posts, cpus & ~self, tables);
+    account(cpu, &request, asked);
+    if (cpus & self)
         flush_here(&request); /* lazy or not: it is here */
     mmk_percpu_leave(state);
-    while (mmk_a32_load(&request.waiting, MMK_ACQUIRE) != 0)
+    while (asked != 0 && mmk_a32_load(&request.waiting, MMK_ACQUIRE) != 0)
         mmk_cpu_relax();
 }
 
