@@ -89,6 +89,24 @@ static void test_bounded(void **state)
     expect_tables(mm, 0, 0, 0);
 }
 
+/* The reaper finds memory where there is none: it flushes early, and goes on. */
+static void test_no_memory(void **state)
+{
+    uint64_t freed = 0, early;
+
+    (void)state;
+    (void)map_at(0, 600, RW, ANON);
+    fill(BASE, 600, 1);
+    mmk_kill(mm);
+    early = stats_now().gather_early;
+    machine_fail_nth(0, true);
+    assert_int_equal(mmk_reap(mm, ALL, &freed), 0);
+    assert_true(machine_fail_stop());
+    assert_int_equal(freed, 600);
+    assert_true(stats_now().gather_early > early);
+    expect_tables(mm, 0, 0, 0);
+}
+
 /* One at a time, and no time at all: progress all the same. */
 static void test_least(void **state)
 {
@@ -318,9 +336,9 @@ static void test_race(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_not_killed),   TEST(test_takes_private), TEST(test_bounded),
-        TEST(test_least),        TEST(test_lock_taken),    TEST(test_notifier_refuses),
-        TEST(test_fault_beside), TEST(test_race),
+        TEST(test_not_killed),       TEST(test_takes_private), TEST(test_bounded),
+        TEST(test_no_memory),        TEST(test_least),         TEST(test_lock_taken),
+        TEST(test_notifier_refuses), TEST(test_fault_beside),  TEST(test_race),
     };
 
     return cmocka_run_group_tests_name("reap", tests, NULL, NULL);
