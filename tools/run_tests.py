@@ -46,11 +46,14 @@ def make(build):
 
 def run_build(build, suites):
     """Builds one folder and runs the suites in it: (passed, failed)."""
-    if not make(build):
+    whole = suites != ["smoke"] # which needs the tool alone: what Meson itself sees to is enough
+    if whole and not make(build):
         return 0, 1
     log = pathlib.Path(build) / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
-    command = ["meson", "test", "-C", build, "--no-rebuild", "--quiet", "--print-errorlogs"]
+    command = ["meson", "test", "-C", build, "--quiet", "--print-errorlogs"]
+    if whole:
+        command.append("--no-rebuild")
     for suite in suites:
         command += ["--suite", suite]
     status = subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode
