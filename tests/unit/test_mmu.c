@@ -150,8 +150,11 @@ static void test_fault_drops(void **state)
     assert_int_equal(hand_load(P(2)), MMK_FAULT_DONE);
     hand_set(upper, was);
     mmk_tlb_local_all(&hand);
+    assert_int_equal(hand_load(P(0)), MMK_FAULT_DONE);
     assert_int_equal(hand_store(P(0), 1), FAULTED);
-    hand_set(hand_entry(P(0), 0), hand_value(hand_entry(P(0), 0)) | hand_leaf(0, 0, HAND_RW));
+    was = mmk_a64_xchg(hand_entry(P(0), 0), 0, MMK_RELAXED);
+    assert_int_equal(hand_load(P(0)), FAULTED); /* what was cached for reading is dropped, too */
+    hand_set(hand_entry(P(0), 0), was | hand_leaf(0, 0, HAND_RW));
     assert_int_equal(hand_store(P(0), 1), MMK_FAULT_DONE);
 }
 

@@ -217,6 +217,8 @@ static void test_tables_need_break(void **state)
     assert_stops(addr, "another table linked without break-before-make");
     hand_set(upper, hand_leaf(block, 1, HAND_READ));
     assert_stops(addr, changed);
+    mmk_tlb_local_spurious(&hand, P(0)); /* now the way down is all that is cached */
+    assert_stops(addr, changed);
     mmk_tlb_local_all(&hand);
     assert_int_equal(hand_load(P(0)), MMK_FAULT_DONE);
     hand_set(upper, was);
