@@ -29,8 +29,8 @@ test: deps-test builds
 test-long: deps-test builds build-tsan/build.ninja build-cov/build.ninja build-bench/build.ninja \
     $(FORMATS:%=build-%/build.ninja)
 	@tools/run_tests.py build:long,formats build-asan:long build-tsan:race,soak \
-	    build-cov:coverage build-bench:count build-riscv64-sv39:unit,plain,smoke,stress \
-	    build-aarch64-39:unit,smoke build-aarch64-48:unit,plain,smoke build-x86_64-5:smoke \
+	    build-cov:coverage build-bench:count build-riscv64-sv39:unit,plain,smoke \
+	    build-aarch64-39:unit,smoke build-aarch64-48:unit,plain,smoke,stress build-x86_64-5:smoke \
 	    build-riscv64-sv48:smoke build-riscv64-sv57:smoke build-tiny:long
 
 # Events a second; instructions a fault, a map, an event. UPDATE=1 accepts the new counts.
