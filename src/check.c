@@ -44,11 +44,26 @@ static void check_anon_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const stru
     mmk_assert(!mmk_pte_write(pte) || exclusive, "P9 a writable anonymous page is exclusive");
 }
 
+/*
+ * F1 of an object's page, which other address spaces may map, pin and let go of meanwhile: counts
+ * that did not change around the look at the references belong together.
+ */
+static bool is_referenced(const struct mmk_page *page)
+{
+    uint32_t mapcount, pins, refs;
+
+    do {
+        mapcount = mmk_a32_load(&page->user.mapcount, MMK_ACQUIRE);
+        pins = mmk_a32_load(&page->user.pins, MMK_ACQUIRE);
+        refs = mmk_a32_load(&page->refs, MMK_ACQUIRE);
+    } while (mmk_a32_load(&page->user.mapcount, MMK_RELAXED) != mapcount ||
+             mmk_a32_load(&page->user.pins, MMK_RELAXED) != pins);
+    return mapcount >= 1 && refs >= mapcount + pins + 1;
+}
+
 static void check_object_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const struct mmk_page *page,
                               mmk_vaddr_t addr)
 {
-    uint32_t mapcount = mmk_a32_load(&page->user.mapcount, MMK_RELAXED);
-    uint32_t pins = mmk_a32_load(&page->user.pins, MMK_RELAXED);
     uint64_t size;
 
     mmk_assert(vma->object && mmk_aptr_load(&page->user.object, MMK_RELAXED) == vma->object,
@@ -56,8 +71,7 @@ static void check_object_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const st
     size = mmk_a64_load(&vma->object->size, MMK_RELAXED);
     mmk_assert(page->user.index == mmk_vma_index(vma, addr), "R1 at the place of its index");
     mmk_assert(page->user.index << MMK_PAGE_SHIFT < size, "P4 below the object's size");
-    mmk_assert(mapcount >= 1 && mmk_page_refs(page) >= mapcount + pins + 1,
-               "F1 every mapping, every pin and the index hold a reference");
+    mmk_assert(is_referenced(page), "F1 every mapping, every pin and the index hold a reference");
     mmk_assert(!mmk_pte_write(pte) || (mmk_vma_flags(vma) & MMK_VM_SHARED),
                "an object's page is writable through shared mappings only");
 }
