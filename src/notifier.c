@@ -37,28 +37,32 @@
 
 #include "walk.h"
 
-/* In notifying[] and in `active`: somebody waits for the count to become zero. */
+/* In notifying[] and in `active`: somebody waits for the count to go down. */
 #define WAITED ((uint32_t)1 << 31)
 
+/* Wakes who waits, also where others are left: they may have come after the waiter did. */
 static void count_down(struct mmk_a32 *count)
 {
     uint32_t left = mmk_a32_fetch_sub(count, 1, MMK_ACQ_REL) - 1;
 
-    /* Begun anew in between: then its end wakes. */
-    if (mmk_unlikely(left == WAITED) && mmk_a32_cmpxchg(count, &left, 0, MMK_RELAXED))
+    while (mmk_unlikely(left & WAITED)) {
+        if (!mmk_a32_cmpxchg(count, &left, left & ~WAITED, MMK_RELAXED))
+            continue;
         mmk_host_wake(count, UINT32_MAX);
+        return;
+    }
 }
 
-static void wait_for_none(struct mmk_a32 *count)
+/* Waits until the count has gone down, unless it is nought. => false: it was */
+static bool wait_for_one(struct mmk_a32 *count)
 {
     uint32_t seen = mmk_a32_load(count, MMK_ACQUIRE);
 
-    mmk_note_may_sleep();
-    while ((seen & ~WAITED) != 0) {
-        if ((seen & WAITED) || mmk_a32_cmpxchg(count, &seen, seen | WAITED, MMK_ACQUIRE))
-            mmk_host_wait(count, seen | WAITED);
-        seen = mmk_a32_load(count, MMK_ACQUIRE);
-    }
+    if ((seen & ~WAITED) == 0)
+        return false;
+    if ((seen & WAITED) || mmk_a32_cmpxchg(count, &seen, seen | WAITED, MMK_ACQUIRE))
+        mmk_host_wait(count, seen | WAITED);
+    return true;
 }
 
 static struct mmk_notifier *next_of(const struct mmk_notifier *notifier)
@@ -215,7 +219,8 @@ static void take_out(struct mmk_mm *mm, const struct mmk_notifier *notifier)
     mm->notify_epoch = old ^ 1;
     mmk_spin_unlock(&mm->lock, MMK_LOCK_MM);
     mmk_percpu_leave(state);
-    wait_for_none(&mm->notifying[old]);
+    while (wait_for_one(&mm->notifying[old]))
+        ; /* nobody enters the old epoch */
 }
 
 /* Whoever waits in mmk_notifier_read_begin() goes on: an end may have missed this notifier. */
@@ -256,10 +261,18 @@ void mmk_notify_release(struct mmk_mm *mm)
 
 /* ---- filling a mirror ------------------------------------------------------------------------ */
 
+/*
+ * Not until there is none: with operations that overlap the moment may never come, and the caller
+ * tries again anyhow where another is active. One that ended will do: seq says so.
+ */
 uint64_t mmk_notifier_read_begin(struct mmk_notifier *notifier)
 {
-    wait_for_none(&notifier->active);
-    return mmk_a64_load(&notifier->seq, MMK_ACQUIRE);
+    uint64_t first = mmk_a64_load(&notifier->seq, MMK_ACQUIRE), seq = first;
+
+    mmk_note_may_sleep();
+    while (seq == first && wait_for_one(&notifier->active))
+        seq = mmk_a64_load(&notifier->seq, MMK_ACQUIRE);
+    return seq;
 }
 
 /* An invalidation that read_begin() did not see is active still, or its end has raised seq. */

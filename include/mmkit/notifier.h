@@ -109,7 +109,8 @@ MMK_MUST_CHECK int mmk_notifier_register(struct mmk_mm *mm, struct mmk_notifier 
 void mmk_notifier_unregister(struct mmk_mm *mm, struct mmk_notifier *notifier);
 
 /*
- * The first step of filling a mirror: waits until nothing is being invalidated.
+ * The first step of filling a mirror. While something is being invalidated it waits, until that is
+ * over or another that was under way is; mmk_notifier_read_retry() finds what still is.
  * => what mmk_notifier_read_retry() wants; may sleep; no lock that a callback wants, nor one that
  *    is held where mmkit is called
  */
