@@ -3,7 +3,8 @@
 """run_tests.py BUILD:SUITE[,SUITE...]... - builds, runs the suites, and says how many tests passed.
 
 A cmocka executable counts by its cases, any other test as one; a test that dies counts as one
-failure more. A failing test's output is shown. The last line is "N passed, N failed".
+failure more. A failing test's output is shown, and its end once more after all tests: the last
+lines of a log tell what failed. The last line is "N passed, N failed".
 
 => exit status 0; 1: a test failed, a build failed, or nothing ran
 """
@@ -13,6 +14,8 @@ import pathlib
 import re
 import subprocess
 import sys
+
+SHOWN_AGAIN = 12 # lines
 
 CASE_PASSED = re.compile(r"^\[       OK \] ", re.M)
 CASE_FAILED = re.compile(r"^\[  FAILED  \] (?!\d+ test)(\S+)", re.M)
@@ -44,8 +47,8 @@ def make(build):
     return done.returncode == 0
 
 
-def run_build(build, suites):
-    """Builds one folder and runs the suites in it: (passed, failed)."""
+def run_build(build, suites, failures):
+    """Builds one folder and runs its suites: (passed, failed). failures gets (name, output)."""
     whole = suites != ["smoke"] # which needs the tool alone: what Meson itself sees to is enough
     if whole and not make(build):
         return 0, 1
@@ -70,7 +73,9 @@ def run_build(build, suites):
         good, bad = count(test)
         print(f"  {build}: {test['name']}: {good} passed, {bad} failed, {test['duration']:.1f} s")
         if bad:
-            print(test.get("stdout", "") + test.get("stderr", ""))
+            output = test.get("stdout", "") + test.get("stderr", "")
+            print(output)
+            failures.append((f"{build}: {test['name']}: {test['result']}", output))
         passed += good
         failed += bad
     if status != 0 and failed == 0:
@@ -83,11 +88,15 @@ def main():
         print(__doc__, file=sys.stderr)
         return 2
     passed = failed = 0
+    failures = []
     for argument in sys.argv[1:]:
         build, _, suites = argument.partition(":")
-        good, bad = run_build(build, suites.split(","))
+        good, bad = run_build(build, suites.split(","), failures)
         passed += good
         failed += bad
+    for name, output in failures:
+        print(f"{name}; its last lines:")
+        print("".join(f"    {line}\n" for line in output.splitlines()[-SHOWN_AGAIN:]), end="")
     if passed == 0 and failed == 0:
         failed = 1
     print(f"{passed} passed, {failed} failed")
