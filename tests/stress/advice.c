@@ -2,30 +2,15 @@
 /*
  * advice.c - a stress of advice: guards, dropped pages, holes in objects, and what fork shall do.
  *
- *     stress_advice [SECONDS [SEED]]   exit status 0: nothing found; otherwise 1, or an abort
+ *   own      pages that one thread advises, maps, protects and writes, in pairs between the pairs
+ *            of the others, in tables that all share and that come and go: the thread predicts
+ *            every outcome and every word, in the parent and in a child that it forks. The others
+ *            read them
  *
- *   own     pages that one thread advises, maps, protects and writes, in pairs between the pairs of
- *           the others, in tables that all share and that come and go: the thread predicts every
- *           outcome and every word, in the parent and in a child that it forks. The others read
- * them common  a range of several tables in which everybody does everything, at any length: what is
- *           there is anybody's guess, what the calls answer is not
- *
- * Rounds end in a barrier. Then one thread checks all invariants and counts, with nothing running.
+ *   common   a range of several tables in which everybody does everything, at any length: what is
+ *            there is anybody's guess, what the calls answer is not
  */
-#include "stress.h"
-
-#include <mmkit/port/atomic.h>
-
-#define THREADS   4
-#define MEMORY    ((uint64_t)64 << 20)
-#define ROUND_OPS 1500
-
-#define PAGE  MMK_PAGE_SIZE
-#define MB2   ((mmk_vaddr_t)2 << 20)
-#define BASE  ((mmk_vaddr_t)1 << 37)
-#define RW    (MMK_PROT_READ | MMK_PROT_WRITE)
-#define ANON  (MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS)
-#define FIXED MMK_MAP_FIXED
+#include "rounds.h"
 
 /* own: clusters of pages, a table each; every second one is shared memory. */
 #define CLUSTERS      6
@@ -45,9 +30,6 @@ struct own_page {
 };
 
 struct thread {
-    pthread_t thread;
-    unsigned id;
-    uint64_t ops;
     uint32_t number;                /* of its last word */
     struct own_page own[OWN_COUNT]; /* in the parent */
     struct own_page *here;          /* of the address space that it is in */
@@ -58,16 +40,12 @@ static struct {
     struct mmk_mm *mm;
     struct mmk_object *object; /* of the shared clusters */
     struct thread thread[THREADS];
-    pthread_barrier_t barrier;
-    double end;
-    bool stop; /* changes at quiet points */
 } world;
 
 static __thread struct thread *self;
 
 /* --- own pages ------------------------------------------------------------------------------- */
 
-/* Page i of all: thread (i / 2) % THREADS. */
 static mmk_vaddr_t page_addr(unsigned i)
 {
     return BASE + i / CLUSTER_PAGES * MB2 + MB2 / 2 + i % CLUSTER_PAGES * PAGE;
@@ -76,11 +54,6 @@ static mmk_vaddr_t page_addr(unsigned i)
 static bool page_shared(unsigned i)
 {
     return i / CLUSTER_PAGES % 2 != 0;
-}
-
-static unsigned own_number(unsigned n)
-{
-    return (n / 2 * THREADS + self->id) * 2 + n % 2;
 }
 
 static mmk_vaddr_t own_addr(unsigned n)
@@ -183,7 +156,7 @@ static int random_advice(void)
                                  MMK_MADV_DONTNEED,      MMK_MADV_DONTNEED_LOCKED,
                                  MMK_MADV_FREE,          MMK_MADV_REMOVE};
 
-    return advice[random_below(sizeof(advice) / sizeof(advice[0]))];
+    return random_of(advice);
 }
 
 /* What the advice answers for a page that is mapped. */
@@ -317,8 +290,7 @@ static void own_verify(void)
 /* Only a guard over several tables may fail, and that half-way. */
 static void common_advise(struct mmk_mm *mm)
 {
-    uint64_t page = random_bits() % COMMON_PAGES;
-    uint64_t count = 1 + random_bits() % (COMMON_PAGES - page);
+    uint64_t count, page = random_pages(COMMON_PAGES, &count);
     int error, advice = random_advice();
 
     if (random_below(4) && count > 3)
@@ -394,7 +366,7 @@ static void one_op(void)
 {
     unsigned kind = random_below(256);
 
-    if (stress.ops++ % 8 == 0)
+    if (stress.ops % 8 == 0)
         sched_yield();
     if (kind < 150)
         own_op(world.mm);
@@ -408,50 +380,19 @@ static void one_op(void)
         fork_op(world.mm, 0);
 }
 
-/* => nothing else runs */
-static void check_everything(void)
+static void quiet(void)
 {
-    struct mmk_stats stats;
-
-    mmk_check(world.mm);
+    check_mm(world.mm);
     mmk_check_object(world.object);
-    mmk_host_rcu_barrier(); /* callbacks use the allocator, too */
-    mmk_check_frames();
-    mmk_stats_read(&stats);
-    check(stats.address_spaces == 1 && stats.tables_waiting == 0);
 }
 
-static void *run(void *argument)
+static void enter(void)
 {
-    unsigned i;
-
-    self = argument;
-    stress_thread_begin(self->id);
-    machine_cpu_attach(self->id);
+    self = &world.thread[stress.thread];
     enter_mm(world.mm);
-    while (!world.stop) {
-        for (i = 0; i < ROUND_OPS; i++)
-            one_op();
-        own_verify();
-        stress_wait(&world.barrier);
-        if (self->id == 0) {
-            check_everything();
-            world.stop = now() > world.end;
-        }
-        stress_wait(&world.barrier);
-    }
-    machine_cpu_detach();
-    stress_thread_end();
-    self->ops = stress.ops;
-    return NULL;
 }
 
-static void must_map(mmk_vaddr_t addr, uint64_t pages, unsigned flags, struct mmk_object *object,
-                     uint64_t offset)
-{
-    check(mmk_mmap(world.mm, addr, pages * PAGE, RW, flags | FIXED, object, offset) ==
-          (int64_t)addr);
-}
+/* --- building and taking down ---------------------------------------------------------------- */
 
 static void build(void)
 {
@@ -460,18 +401,17 @@ static void build(void)
     check(mmk_mm_create(&world.mm) == 0);
     check(mmk_object_create(NULL, OWN_PAGES * PAGE, NULL, &world.object) == 0);
     for (i = 0; i < OWN_PAGES; i += CLUSTER_PAGES)
-        must_map(page_addr(i), CLUSTER_PAGES, page_shared(i) ? MMK_MAP_SHARED : ANON,
-                 page_shared(i) ? world.object : NULL, i * PAGE);
-    must_map(COMMON, COMMON_PAGES, ANON, NULL, 0);
+        must_map(world.mm, page_addr(i), CLUSTER_PAGES * PAGE,
+                 page_shared(i) ? MMK_MAP_SHARED : ANON, page_shared(i) ? world.object : NULL,
+                 i * PAGE);
+    must_map(world.mm, COMMON, COMMON_PAGES * PAGE, ANON, NULL, 0);
     for (i = 0; i < THREADS; i++) {
         struct thread *thread = &world.thread[i];
 
-        thread->id = i;
         thread->here = thread->own;
         for (n = 0; n < OWN_COUNT; n++)
             thread->own[n] = (struct own_page){.mapped = true, .prot = RW};
     }
-    pthread_barrier_init(&world.barrier, NULL, THREADS);
 }
 
 /* Without guards and pages there are no tables. */
@@ -492,36 +432,16 @@ static void take_down(void)
 
 int main(int argc, char **argv)
 {
-    struct machine_config config = {.memory = MEMORY, .cpus = THREADS, .mmkit = MMK_CONFIG_DEFAULT};
-    unsigned seconds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 5, i;
-    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
-    struct mmk_stats before, after;
-    uint64_t ops = 0;
+    static const struct program program = {
+        .name = "advice",
+        .round = 1500,
+        .build = build,
+        .enter = enter,
+        .operate = one_op,
+        .settle = own_verify,
+        .quiet = quiet,
+        .take_down = take_down,
+    };
 
-    printf("stress advice: %u seconds, seed %llu\n", seconds, (unsigned long long)seed);
-    fflush(stdout);
-    stress_begin(seconds, seed);
-    check(machine_create(&config) == 0);
-    machine_cpu_attach(0);
-    mmk_stats_read(&before);
-    build();
-    machine_cpu_detach();
-    world.end = now() + seconds;
-    for (i = 0; i < THREADS; i++)
-        check(pthread_create(&world.thread[i].thread, NULL, run, &world.thread[i]) == 0);
-    for (i = 0; i < THREADS; i++)
-        pthread_join(world.thread[i].thread, NULL);
-    machine_cpu_attach(0);
-    take_down();
-    mmk_drain();
-    mmk_check_frames();
-    mmk_stats_read(&after);
-    check(after.address_spaces == 0 && after.objects == 0 && after.tables_linked == 0);
-    check(after.frames_free == before.frames_free);
-    machine_cpu_detach();
-    machine_destroy();
-    for (i = 0; i < THREADS; i++)
-        ops += world.thread[i].ops;
-    printf("stress advice: %llu operations, nothing found\n", (unsigned long long)ops);
-    return 0;
+    return stress_main(argc, argv, &program);
 }

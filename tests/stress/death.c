@@ -3,33 +3,22 @@
  * death.c - a stress of ends: children that are killed and reaped while others run in them, mirrors
  * that come and go, CPUs that turn lazy, go offline and come again.
  *
- *     stress_death [SECONDS [SEED]]    exit status 0: nothing found; otherwise 1, or an abort
- *
  *   data     pages of the parent, full of words that say whose page it is. Nobody drops them; a
- * child changes some of the words. Who reads one finds such a word, or that the child was killed:
- *            zero would be what the reaper left
- *   scratch  pages that everybody maps, drops and protects, of the parent and of an object whose
- * size changes: a word is of its page, or zero mirror   a second set of translations of the
- * parent's pages, filled on demand: words found by it are of their page, too
+ *            child changes some of the words. Who reads one finds such a word, or that the child
+ *            was killed: zero would be what the reaper left
  *
- * Rounds end in a barrier. Then one thread checks all invariants and counts, with nothing running.
+ *   scratch  pages that everybody maps, drops and protects, of the parent and of an object whose
+ *            size changes: a word is of its page, or zero
+ *
+ *   mirror   a second set of translations of the parent's pages, filled on demand: words found by
+ *            it are of their page, too
  */
-#include "stress.h"
+#include "slots.h"
 
 #include <mmkit/notifier.h>
 #include <mmkit/port/atomic.h>
 #include <mmkit/port/directmap.h>
 #include <mmkit/port/lock.h>
-
-#define THREADS   4
-#define MEMORY    ((uint64_t)64 << 20)
-#define ROUND_OPS 600
-
-#define PAGE MMK_PAGE_SIZE
-#define MB2  ((mmk_vaddr_t)2 << 20)
-#define BASE ((mmk_vaddr_t)1 << 37)
-#define RW   (MMK_PROT_READ | MMK_PROT_WRITE)
-#define ANON (MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS)
 
 #define DATA          BASE /* in two tables */
 #define DATA_PAGES    24
@@ -38,13 +27,6 @@
 #define SHARED        (BASE + 16 * MB2)
 #define SHARED_PAGES  16
 #define PAGES         (DATA_PAGES + SCRATCH_PAGES + SHARED_PAGES)
-#define SLOTS         3
-
-/* Children that live for a while; one who visits is a user. */
-struct slot {
-    pthread_mutex_t lock; /* only tried */
-    struct mmk_mm *mm;
-};
 
 struct mirror {
     struct mmk_notifier notifier;
@@ -57,14 +39,8 @@ struct mirror {
 static struct {
     struct mmk_mm *mm;
     struct mmk_object *object;
-    struct slot slots[SLOTS];
     struct mirror mirror;
     struct mmk_a64 kills, reaped, mirrored, lazies;
-    pthread_t thread[THREADS];
-    pthread_barrier_t barrier;
-    uint64_t ops[THREADS];
-    double end;
-    bool stop;
 } world;
 
 static mmk_vaddr_t address(unsigned page)
@@ -216,9 +192,9 @@ static void check_mirror(void)
 
 static void scratch_op(struct mmk_mm *mm, bool dies)
 {
-    unsigned page = DATA_PAGES + random_below(SCRATCH_PAGES), kind = random_below(8);
-    uint64_t count = 1 + random_below(DATA_PAGES + SCRATCH_PAGES - page);
-    mmk_vaddr_t addr = address(page);
+    uint64_t count, page = DATA_PAGES + random_pages(SCRATCH_PAGES, &count);
+    mmk_vaddr_t addr = address((unsigned)page);
+    unsigned kind = random_below(8);
     int error;
 
     if (kind < 3)
@@ -263,24 +239,9 @@ static void visit(struct mmk_mm *child)
     enter_mm(world.mm);
 }
 
-/* => a child that this thread is a user of; NULL: none */
-static struct mmk_mm *take_child(void)
-{
-    struct slot *slot = &world.slots[random_below(SLOTS)];
-    struct mmk_mm *child;
-
-    if (pthread_mutex_trylock(&slot->lock) != 0)
-        return NULL;
-    child = slot->mm;
-    if (child)
-        mmk_mm_get(child);
-    pthread_mutex_unlock(&slot->lock);
-    return child;
-}
-
 static void visit_op(void)
 {
-    struct mmk_mm *child = take_child(), *grandchild;
+    struct mmk_mm *child = slot_take(), *grandchild;
     int error;
 
     if (!child)
@@ -314,7 +275,7 @@ static void reap(struct mmk_mm *child)
  */
 static void kill_op(void)
 {
-    struct mmk_mm *child = take_child();
+    struct mmk_mm *child = slot_take();
 
     if (!child)
         return;
@@ -334,21 +295,12 @@ static void kill_op(void)
 
 static void fork_op(void)
 {
-    struct slot *slot = &world.slots[random_below(SLOTS)];
-    struct mmk_mm *child = NULL, *old = NULL;
+    struct mmk_mm *child = NULL;
     int error;
 
     CALL(error, mmk_fork(world.mm, &child));
-    if (!done(error))
-        return;
-    if (pthread_mutex_trylock(&slot->lock) == 0) {
-        old = slot->mm;
-        slot->mm = child;
-        child = old;
-        pthread_mutex_unlock(&slot->lock);
-    }
-    if (child)
-        mmk_mm_put(child);
+    if (done(error))
+        slot_give(child);
 }
 
 /* --- CPUs ------------------------------------------------------------------------------------ */
@@ -356,7 +308,7 @@ static void fork_op(void)
 /* Lazy in the parent or in a child, which may end meanwhile; back, or somewhere else. */
 static void lazy_op(void)
 {
-    struct mmk_mm *child = random_below(2) ? take_child() : NULL;
+    struct mmk_mm *child = random_below(2) ? slot_take() : NULL;
     unsigned i, count = random_below(20);
 
     if (child)
@@ -380,20 +332,19 @@ static void lazy_op(void)
         mmk_mm_put(child);
 }
 
-static void offline_op(unsigned cpu)
+static void offline_op(void)
 {
     machine_cpu_detach();
-    machine_cpu_attach(cpu);
+    machine_cpu_attach(stress.thread);
     enter_mm(world.mm);
 }
 
 /* --- rounds ---------------------------------------------------------------------------------- */
 
-static void one_op(unsigned thread)
+static void one_op(void)
 {
     unsigned kind = random_below(64);
 
-    stress.ops++;
     if (kind < 24)
         touch_any(MAY_DONE);
     else if (kind < 34)
@@ -411,58 +362,23 @@ static void one_op(unsigned thread)
     else if (kind < 63)
         lazy_op();
     else
-        offline_op(thread);
+        offline_op();
 }
 
-/* => nothing else runs */
-static void check_everything(void)
+static void quiet(void)
 {
-    struct mmk_stats stats;
-    uint64_t spaces = 1;
-    unsigned i;
-
     check_mirror();
-    mmk_check(world.mm);
-    for (i = 0; i < SLOTS; i++)
-        if (world.slots[i].mm) {
-            mmk_check(world.slots[i].mm);
-            spaces++;
-        }
+    check_mm(world.mm);
+    slots_check(check_mm);
     mmk_check_object(world.object);
-    mmk_check_frames();
-    mmk_stats_read(&stats);
-    check(stats.address_spaces == spaces);
 }
 
-static void *run(void *argument)
+static void enter(void)
 {
-    unsigned thread = *(unsigned *)argument, i;
-
-    stress_thread_begin(thread);
-    machine_cpu_attach(thread);
     enter_mm(world.mm);
-    while (!world.stop) {
-        for (i = 0; i < ROUND_OPS; i++)
-            one_op(thread);
-        stress_wait(&world.barrier);
-        if (thread == 0) {
-            check_everything();
-            world.stop = now() > world.end;
-        }
-        stress_wait(&world.barrier);
-    }
-    machine_cpu_detach();
-    stress_thread_end();
-    world.ops[thread] = stress.ops;
-    return NULL;
 }
 
 /* --- building and taking down ---------------------------------------------------------------- */
-
-static void must_map(mmk_vaddr_t addr, uint64_t bytes, unsigned flags, struct mmk_object *object)
-{
-    check(mmk_mmap(world.mm, addr, bytes, RW, flags | MMK_MAP_FIXED, object, 0) == (int64_t)addr);
-}
 
 static void build(void)
 {
@@ -470,9 +386,9 @@ static void build(void)
 
     check(mmk_mm_create(&world.mm) == 0);
     check(mmk_object_create(NULL, SHARED_PAGES * PAGE, NULL, &world.object) == 0);
-    must_map(DATA, 2 * MB2, ANON, NULL);
-    must_map(SCRATCH, SCRATCH_PAGES * PAGE, ANON, NULL);
-    must_map(SHARED, SHARED_PAGES * PAGE, MMK_MAP_SHARED, world.object);
+    must_map(world.mm, DATA, 2 * MB2, ANON, NULL, 0);
+    must_map(world.mm, SCRATCH, SCRATCH_PAGES * PAGE, ANON, NULL, 0);
+    must_map(world.mm, SHARED, SHARED_PAGES * PAGE, MMK_MAP_SHARED, world.object, 0);
     machine_switch_mm(world.mm);
     for (page = 0; page < DATA_PAGES; page++)
         for (i = 0; i < 8; i++) {
@@ -481,67 +397,41 @@ static void build(void)
             check(machine_store(address(page) + i * 8, &word, 8) == MMK_FAULT_DONE);
         }
     machine_switch_mm(NULL);
-    for (i = 0; i < SLOTS; i++)
-        pthread_mutex_init(&world.slots[i].lock, NULL);
     pthread_mutex_init(&world.mirror.owner, NULL);
     mmk_spin_init(&world.mirror.lock);
-    pthread_barrier_init(&world.barrier, NULL, THREADS);
+    slots_begin();
 }
 
 static void take_down(void)
 {
-    unsigned i;
-
     if (world.mirror.registered)
         mmk_notifier_unregister(world.mm, &world.mirror.notifier);
-    for (i = 0; i < SLOTS; i++)
-        if (world.slots[i].mm)
-            mmk_mm_put(world.slots[i].mm);
+    slots_end();
     mmk_mm_put(world.mm);
     mmk_object_put(world.object);
 }
 
+static void report_counts(void)
+{
+    printf("%llu kills, %llu pages reaped, %llu reads of the mirror, %llu lazy, ",
+           (unsigned long long)mmk_a64_load(&world.kills, MMK_RELAXED),
+           (unsigned long long)mmk_a64_load(&world.reaped, MMK_RELAXED),
+           (unsigned long long)mmk_a64_load(&world.mirrored, MMK_RELAXED),
+           (unsigned long long)mmk_a64_load(&world.lazies, MMK_RELAXED));
+}
+
 int main(int argc, char **argv)
 {
-    struct machine_config config = {.memory = MEMORY, .cpus = THREADS, .mmkit = MMK_CONFIG_DEFAULT};
-    unsigned seconds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 5, number[THREADS], i;
-    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
-    struct mmk_stats before, after;
-    uint64_t ops = 0;
+    static const struct program program = {
+        .name = "death",
+        .round = 600,
+        .build = build,
+        .enter = enter,
+        .operate = one_op,
+        .quiet = quiet,
+        .take_down = take_down,
+        .report = report_counts,
+    };
 
-    printf("stress death: %u seconds, seed %llu\n", seconds, (unsigned long long)seed);
-    fflush(stdout);
-    stress_begin(seconds, seed);
-    check(machine_create(&config) == 0);
-    machine_cpu_attach(0);
-    mmk_stats_read(&before);
-    build();
-    machine_cpu_detach();
-    world.end = now() + seconds;
-    for (i = 0; i < THREADS; i++) {
-        number[i] = i;
-        check(pthread_create(&world.thread[i], NULL, run, &number[i]) == 0);
-    }
-    for (i = 0; i < THREADS; i++)
-        pthread_join(world.thread[i], NULL);
-    machine_cpu_attach(0);
-    take_down();
-    mmk_drain();
-    mmk_check_frames();
-    mmk_stats_read(&after);
-    check(after.address_spaces == 0 && after.objects == 0 && after.tables_linked == 0);
-    check(after.frames_free == before.frames_free);
-    machine_cpu_detach();
-    machine_destroy();
-    for (i = 0; i < THREADS; i++)
-        ops += world.ops[i];
-    printf(
-        "stress death: %llu operations, %llu kills, %llu pages reaped, %llu reads of the mirror, "
-        "%llu lazy\n",
-        (unsigned long long)ops, (unsigned long long)mmk_a64_load(&world.kills, MMK_RELAXED),
-        (unsigned long long)mmk_a64_load(&world.reaped, MMK_RELAXED),
-        (unsigned long long)mmk_a64_load(&world.mirrored, MMK_RELAXED),
-        (unsigned long long)mmk_a64_load(&world.lazies, MMK_RELAXED));
-    printf("stress death: nothing found\n");
-    return 0;
+    return stress_main(argc, argv, &program);
 }

@@ -3,34 +3,23 @@
  * limits.c - a stress of what mappings count for: nothing may be committed beyond the limit, not
  * for a moment, and nothing may stay counted.
  *
- *     stress_limits [SECONDS [SEED]]   exit status 0: nothing found; otherwise 1, or an abort
- *
  * The mode is NEVER, and the limit so low that most of what is asked for is refused. Each thread
  * shapes an address space of its own, whose limits it changes and whose size it compares with them,
  * and one that all share. What a call answers must be one of what it may; after each the sum of
  * what is committed must be below the limit.
  */
-#include "stress.h"
+#include "rounds.h"
 
 #include <mmkit/limit.h>
-#include <mmkit/port/atomic.h>
-#include <mmkit/stats.h>
 
-#define THREADS 4
-#define MEMORY  ((uint64_t)64 << 20)
-#define LIMIT   300 /* pages */
-#define MAPS    60
+#define LIMIT 300 /* pages */
+#define MAPS  60
 
-#define PAGE  MMK_PAGE_SIZE
-#define BASE  ((mmk_vaddr_t)1 << 37)
 #define RANGE 256 /* pages in which everything is mapped */
 #define BRK   (BASE + (mmk_vaddr_t)4096 * PAGE)
 #define STACK (BASE + (mmk_vaddr_t)16384 * PAGE)
 
 struct thread {
-    pthread_t thread;
-    unsigned id;
-    uint64_t ops;
     struct mmk_mm *own;
     uint64_t limit_as; /* of own, pages */
 };
@@ -39,9 +28,9 @@ static struct {
     struct mmk_mm *mm;
     struct mmk_object *object;
     struct thread thread[THREADS];
-    double end;
-    pthread_barrier_t barrier;
 } world;
+
+static __thread struct thread *self;
 
 static void check_sum(void)
 {
@@ -62,14 +51,10 @@ static void may_refuse(int64_t result, int also)
 static unsigned some_prot(void)
 {
     static const unsigned prots[] = {
-        MMK_PROT_NONE,
-        MMK_PROT_READ,
-        MMK_PROT_READ | MMK_PROT_WRITE,
-        MMK_PROT_READ | MMK_PROT_WRITE,
-        MMK_PROT_READ | MMK_PROT_WRITE | MMK_PROT_EXEC,
+        MMK_PROT_NONE, MMK_PROT_READ, RW, RW, RW | MMK_PROT_EXEC,
     };
 
-    return prots[random_below(sizeof(prots) / sizeof(prots[0]))];
+    return random_of(prots);
 }
 
 static mmk_vaddr_t some_range(uint64_t *length)
@@ -83,14 +68,14 @@ static mmk_vaddr_t some_range(uint64_t *length)
 static void do_map(struct mmk_mm *mm)
 {
     static const unsigned kinds[] = {
-        MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS,
-        MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS,
+        ANON,
+        ANON,
         MMK_MAP_SHARED | MMK_MAP_ANONYMOUS,
         MMK_MAP_PRIVATE,
         MMK_MAP_SHARED,
-        MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS | MMK_MAP_GROWSDOWN,
+        ANON | MMK_MAP_GROWSDOWN,
     };
-    unsigned kind = kinds[random_below(sizeof(kinds) / sizeof(kinds[0]))];
+    unsigned kind = random_of(kinds);
     unsigned mode = random_below(2) ? MMK_OPEN_ALL : MMK_OPEN_READ | MMK_OPEN_EXEC;
     uint64_t length;
     mmk_vaddr_t addr = some_range(&length);
@@ -171,106 +156,107 @@ static void do_fork(struct mmk_mm *mm)
 }
 
 /* Alone in this address space: its size is known to fit, or it had been larger before. */
-static void do_limit(struct thread *thread)
+static void do_limit(void)
 {
     struct mmk_mm_stats stats;
 
-    mmk_check(thread->own);
-    mmk_mm_stats(thread->own, &stats);
-    check(stats.virt_bytes <= thread->limit_as * PAGE);
+    mmk_check(self->own);
+    mmk_mm_stats(self->own, &stats);
+    check(stats.virt_bytes <= self->limit_as * PAGE);
     check(stats.vmas <= MAPS + 1);
-    thread->limit_as = stats.virt_bytes / PAGE + random_below(RANGE);
-    check(mmk_set_limit(thread->own, MMK_LIMIT_AS, thread->limit_as * PAGE) == 0);
-    check(mmk_set_limit(thread->own, MMK_LIMIT_DATA, random_below(2 * RANGE) * PAGE) == 0);
-    check(mmk_set_limit(thread->own, MMK_LIMIT_STACK, random_below(64) * PAGE) == 0);
+    self->limit_as = stats.virt_bytes / PAGE + random_below(RANGE);
+    check(mmk_set_limit(self->own, MMK_LIMIT_AS, self->limit_as * PAGE) == 0);
+    check(mmk_set_limit(self->own, MMK_LIMIT_DATA, random_below(2 * RANGE) * PAGE) == 0);
+    check(mmk_set_limit(self->own, MMK_LIMIT_STACK, random_below(64) * PAGE) == 0);
 }
 
-static void operate(struct thread *thread)
+static void operate(void)
 {
     static void (*const operations[])(struct mmk_mm *) = {
         do_map, do_map, do_unmap, do_protect, do_protect, do_brk, do_touch, do_touch, do_move,
     };
-    struct mmk_mm *mm = random_below(3) ? thread->own : world.mm;
+    struct mmk_mm *mm = random_below(3) ? self->own : world.mm;
     unsigned which = random_below(40);
 
-    stress.ops++;
     if (which == 0)
         do_fork(mm);
     else if (which == 1)
-        do_limit(thread);
+        do_limit();
     else
         operations[which % (sizeof(operations) / sizeof(operations[0]))](mm);
     check_sum();
+}
+
+/* --- rounds ---------------------------------------------------------------------------------- */
+
+static void enter(void)
+{
+    self = &world.thread[stress.thread];
+}
+
+/* Address spaces end beside each other. */
+static void leave(void)
+{
+    mmk_mm_put(self->own);
+}
+
+static void quiet(void)
+{
+    unsigned i;
+
+    check_mm(world.mm);
+    for (i = 0; i < THREADS; i++)
+        check_mm(world.thread[i].own);
+    mmk_check_object(world.object);
+}
+
+/* --- building and taking down ---------------------------------------------------------------- */
+
+static void configure(struct mmk_config *config)
+{
+    config->overcommit = MMK_OVERCOMMIT_NEVER;
+    config->overcommit_kbytes = LIMIT * PAGE / 1024;
+    config->max_map_count = MAPS;
 }
 
 static void set_up(struct mmk_mm **mm)
 {
     check(mmk_mm_create(mm) == 0);
     check(mmk_set_brk(*mm, BRK) == 0);
-    check(mmk_mmap(*mm, STACK, PAGE, MMK_PROT_READ | MMK_PROT_WRITE,
-                   MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS | MMK_MAP_GROWSDOWN | MMK_MAP_FIXED, NULL,
-                   0) == (int64_t)STACK);
+    must_map(*mm, STACK, PAGE, ANON | MMK_MAP_GROWSDOWN, NULL, 0);
 }
 
-static void *run(void *argument)
+static void build(void)
 {
-    struct thread *thread = (struct thread *)argument;
+    unsigned i;
 
-    machine_cpu_attach(thread->id);
-    stress_thread_begin(thread->id);
-    while (now() < world.end)
-        operate(thread);
-    stress_wait(&world.barrier);
-    stress_thread_end();
-    mmk_check(thread->own);
-    mmk_mm_put(thread->own);
-    thread->ops = stress.ops;
-    machine_cpu_detach();
-    return NULL;
+    check(mmk_object_create(NULL, RANGE * PAGE, NULL, &world.object) == 0);
+    set_up(&world.mm);
+    for (i = 0; i < THREADS; i++) {
+        world.thread[i].limit_as = UINT64_MAX / PAGE;
+        set_up(&world.thread[i].own);
+    }
+}
+
+static void take_down(void)
+{
+    mmk_mm_put(world.mm);
+    mmk_object_put(world.object);
 }
 
 int main(int argc, char **argv)
 {
-    struct machine_config config = {.memory = MEMORY, .cpus = THREADS, .mmkit = MMK_CONFIG_DEFAULT};
-    unsigned seconds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 5, i;
-    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL), ops = 0;
-    struct mmk_stats after;
+    static const struct program program = {
+        .name = "limits",
+        .round = 2000,
+        .configure = configure,
+        .build = build,
+        .enter = enter,
+        .leave = leave,
+        .operate = operate,
+        .quiet = quiet,
+        .take_down = take_down,
+    };
 
-    printf("stress limits: %u seconds, seed %llu\n", seconds, (unsigned long long)seed);
-    fflush(stdout);
-    stress_begin(seconds, seed);
-    config.mmkit.overcommit = MMK_OVERCOMMIT_NEVER;
-    config.mmkit.overcommit_kbytes = LIMIT * PAGE / 1024;
-    config.mmkit.max_map_count = MAPS;
-    check(machine_create(&config) == 0);
-    machine_cpu_attach(0);
-    check(mmk_object_create(NULL, RANGE * PAGE, NULL, &world.object) == 0);
-    set_up(&world.mm);
-    for (i = 0; i < THREADS; i++) {
-        world.thread[i].id = i;
-        world.thread[i].limit_as = UINT64_MAX / PAGE;
-        set_up(&world.thread[i].own);
-    }
-    machine_cpu_detach();
-    pthread_barrier_init(&world.barrier, NULL, THREADS);
-    world.end = now() + seconds;
-    for (i = 0; i < THREADS; i++)
-        check(pthread_create(&world.thread[i].thread, NULL, run, &world.thread[i]) == 0);
-    for (i = 0; i < THREADS; i++)
-        pthread_join(world.thread[i].thread, NULL);
-    machine_cpu_attach(0);
-    mmk_check(world.mm);
-    mmk_mm_put(world.mm);
-    mmk_object_put(world.object);
-    mmk_drain();
-    mmk_check_frames();
-    mmk_stats_read(&after);
-    check(after.committed == 0 && after.address_spaces == 0 && after.objects == 0);
-    machine_cpu_detach();
-    machine_destroy();
-    pthread_barrier_destroy(&world.barrier);
-    for (i = 0; i < THREADS; i++)
-        ops += world.thread[i].ops;
-    printf("stress limits: %llu operations, nothing found\n", (unsigned long long)ops);
-    return 0;
+    return stress_main(argc, argv, &program);
 }

@@ -2,8 +2,6 @@
 /*
  * mm.c - a stress of address spaces: four virtual CPUs in one mm, and in the children they fork.
  *
- *     stress_mm [SECONDS [SEED]]       exit status 0: nothing found; otherwise 1, or an abort
- *
  * Every word written says whose it is: kind of area, page, thread, and a number that grows. So a
  * read tells whether its page is the right one, and how old it is. Areas differ in what is known:
  *
@@ -19,8 +17,6 @@
  *   file     a private and a shared view of an object whose size changes all the time, that stay
  *            mapped: at quiet points what lies beyond the size is a bus error, what is below is not
  *   heap, stack   brk, and a mapping that grows down
- *
- * Rounds end in a barrier. Then one thread checks all invariants and counts, with nothing running.
  */
 #include "own.h"
 
@@ -231,8 +227,7 @@ static void mixed_move(struct mmk_mm *mm, uint64_t page, uint64_t count)
 
 static void mixed_shape(struct mmk_mm *mm)
 {
-    uint64_t page = random_below(MIXED_PAGES);
-    uint64_t count = 1 + random_below((unsigned)(MIXED_PAGES - page));
+    uint64_t count, page = random_pages(MIXED_PAGES, &count);
     mmk_vaddr_t addr = mixed_addr(random_below(2), page);
     unsigned kind = random_below(21);
     int error;
@@ -295,8 +290,7 @@ static void mixed_object(void)
 
 static void mixed_sync(struct mmk_mm *mm)
 {
-    uint64_t page = random_below(MIXED_PAGES);
-    uint64_t count = 1 + random_below((unsigned)(MIXED_PAGES - page));
+    uint64_t count, page = random_pages(MIXED_PAGES, &count);
     int error;
 
     CALL(error, mmk_msync(mm, mixed_addr(random_below(2), page), count * PAGE, MMK_MS_SYNC));
@@ -504,10 +498,9 @@ static void own_release(unsigned n, struct mmk_page *page)
 
 static void fork_op(struct mmk_mm *parent)
 {
-    struct slot *slot = &world.slots[random_below(SLOTS)];
     unsigned n = random_below(OWN_COUNT);
     struct mmk_page *page = parent == world.mm ? own_pin(n, MMK_PROT_WRITE) : NULL;
-    struct mmk_mm *child = NULL, *old;
+    struct mmk_mm *child = NULL;
     int error;
 
     CALL(error, mmk_fork(parent, &child));
@@ -522,28 +515,14 @@ static void fork_op(struct mmk_mm *parent)
     child_visit(child);
     enter_mm(world.mm);
     own_release(n, page);
-    if (pthread_mutex_trylock(&slot->lock) == 0) {
-        old = slot->mm;
-        slot->mm = child;
-        child = old;
-        pthread_mutex_unlock(&slot->lock);
-    }
-    if (child)
-        mmk_mm_put(child);
+    slot_give(child);
 }
 
 /* Runs in a child for a while, perhaps with others, perhaps as the last who knows it. */
 static void visit_op(void)
 {
-    struct slot *slot = &world.slots[random_below(SLOTS)];
-    struct mmk_mm *child;
+    struct mmk_mm *child = slot_take();
 
-    if (pthread_mutex_trylock(&slot->lock) != 0)
-        return;
-    child = slot->mm;
-    if (child)
-        mmk_mm_get(child);
-    pthread_mutex_unlock(&slot->lock);
     if (!child)
         return;
     enter_mm(child);
@@ -602,7 +581,7 @@ static void any_op(void)
 
 static void one_op(void)
 {
-    if (stress.ops++ % 8 == 0)
+    if (stress.ops % 8 == 0)
         sched_yield();
     if (world.mode == MODE_CALM)
         calm_op();
@@ -614,86 +593,40 @@ static void one_op(void)
         any_op();
 }
 
-static uint64_t check_mm(struct mmk_mm *mm)
+static void check_space(struct mmk_mm *mm)
 {
-    struct mmk_mm_stats stats;
-    uint64_t tables = 0;
-    unsigned level;
-
     enter_mm(mm);
     check_file();
     enter_mm(world.mm);
-    mmk_check(mm);
-    mmk_mm_stats(mm, &stats);
-    for (level = 0; level < MMK_STATS_LEVELS; level++)
-        tables += stats.tables[level];
-    return tables;
+    check_mm(mm);
 }
 
-/* => nothing else runs */
-static void check_everything(void)
+/* Checks everything, and says what the next round is about. => nothing else runs */
+static void quiet(void)
 {
-    uint64_t tables = check_mm(world.mm), spaces = 1;
-    struct mmk_stats stats;
     unsigned i;
 
-    for (i = 0; i < SLOTS; i++)
-        if (world.slots[i].mm) {
-            tables += check_mm(world.slots[i].mm);
-            spaces++;
-        }
+    check_space(world.mm);
+    slots_check(check_space);
     mmk_check_object(world.words);
     mmk_check_object(world.shm);
     mmk_check_object(world.disk);
     mmk_check_object(world.file);
     for (i = 0; i < THREADS; i++)
         mmk_check_object(world.thread[i].file);
-    mmk_host_rcu_barrier(); /* callbacks use the allocator, too */
-    mmk_check_frames();
-    mmk_stats_read(&stats);
-    check(stats.address_spaces == spaces);
-    check(stats.tables_linked == tables);
-    check(stats.tables_waiting == 0);
+    world.mode = world.mode ? MODE_ALL : 1 + random_below(MODES - 1);
 }
 
-static void *run(void *argument)
+static void enter(void)
 {
-    unsigned i;
-
-    self = argument;
-    stress_thread_begin(self->id);
-    machine_cpu_attach(self->id);
+    self = &world.thread[stress.thread];
     enter_mm(world.mm);
-    while (!world.stop) {
-        for (i = 0; i < ROUND_OPS; i++)
-            one_op();
-        own_verify();
-        stress_wait(&world.barrier);
-        if (self->id == 0) {
-            check_everything();
-            world.stop = now() > world.end;
-            world.mode = world.mode ? MODE_ALL : 1 + random_below(MODES - 1);
-        }
-        stress_wait(&world.barrier);
-    }
-    machine_cpu_detach();
-    stress_thread_end();
-    self->ops = stress.ops;
-    return NULL;
 }
 
 /* --- building and taking down ---------------------------------------------------------------- */
 
-static void must_map(mmk_vaddr_t addr, uint64_t pages, unsigned flags, struct mmk_object *object,
-                     uint64_t offset)
-{
-    check(mmk_mmap(world.mm, addr, pages * PAGE, RW, flags | MMK_MAP_FIXED, object, offset) ==
-          (int64_t)addr);
-}
-
 static void build(void)
 {
-    const unsigned anon = MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS;
     unsigned i;
 
     check(mmk_mm_create(&world.mm) == 0);
@@ -701,15 +634,17 @@ static void build(void)
     check(mmk_object_create(NULL, MIXED_PAGES * PAGE, NULL, &world.shm) == 0);
     check(mmk_object_create(&disk_ops, MIXED_PAGES * PAGE, NULL, &world.disk) == 0);
     check(mmk_object_create(NULL, FILE_PAGES * PAGE, NULL, &world.file) == 0);
-    must_map(WORD_BASE, WORD_EACH, anon, NULL, 0);
-    must_map(LONE, WORD_EACH * MB2 / PAGE, anon, NULL, 0);
+    must_map(world.mm, WORD_BASE, WORD_EACH * PAGE, ANON, NULL, 0);
+    must_map(world.mm, LONE, WORD_EACH * MB2, ANON, NULL, 0);
     for (i = WORD_KEEP_SHM * WORD_EACH; i < WORD_PAGES; i += WORD_EACH) {
-        must_map(WORD_BASE + i * PAGE, WORD_EACH, MMK_MAP_SHARED, world.words, i * PAGE);
-        must_map(WORD_ALIAS + i * PAGE, WORD_EACH, MMK_MAP_SHARED, world.words, i * PAGE);
+        must_map(world.mm, WORD_BASE + i * PAGE, WORD_EACH * PAGE, MMK_MAP_SHARED, world.words,
+                 i * PAGE);
+        must_map(world.mm, WORD_ALIAS + i * PAGE, WORD_EACH * PAGE, MMK_MAP_SHARED, world.words,
+                 i * PAGE);
     }
-    must_map(FILE_PRIVATE, FILE_PAGES, MMK_MAP_PRIVATE, world.file, 0);
-    must_map(FILE_SHARED, FILE_PAGES, MMK_MAP_SHARED, world.file, 0);
-    must_map(STACK_TOP - PAGE, 1, anon | MMK_MAP_GROWSDOWN, NULL, 0);
+    must_map(world.mm, FILE_PRIVATE, FILE_PAGES * PAGE, MMK_MAP_PRIVATE, world.file, 0);
+    must_map(world.mm, FILE_SHARED, FILE_PAGES * PAGE, MMK_MAP_SHARED, world.file, 0);
+    must_map(world.mm, STACK_TOP - PAGE, PAGE, ANON | MMK_MAP_GROWSDOWN, NULL, 0);
     check(mmk_set_brk(world.mm, HEAP) == 0);
     for (i = 0; i < THREADS; i++) {
         struct thread *thread = &world.thread[i];
@@ -720,19 +655,15 @@ static void build(void)
         check(mmk_object_create(i % 2 ? &own_ops : NULL, thread->file_size, thread,
                                 &thread->file) == 0);
     }
-    for (i = 0; i < SLOTS; i++)
-        pthread_mutex_init(&world.slots[i].lock, NULL);
     pthread_mutex_init(&world.file_lock, NULL);
-    pthread_barrier_init(&world.barrier, NULL, THREADS);
+    slots_begin();
 }
 
 static void take_down(void)
 {
     unsigned i;
 
-    for (i = 0; i < SLOTS; i++)
-        if (world.slots[i].mm)
-            mmk_mm_put(world.slots[i].mm);
+    slots_end();
     for (i = 0; i < THREADS; i++)
         mmk_object_put(world.thread[i].file);
     mmk_object_put(world.words);
@@ -744,36 +675,16 @@ static void take_down(void)
 
 int main(int argc, char **argv)
 {
-    struct machine_config config = {.memory = MEMORY, .cpus = THREADS, .mmkit = MMK_CONFIG_DEFAULT};
-    unsigned seconds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 5, i;
-    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
-    struct mmk_stats before, after;
-    uint64_t ops = 0;
+    static const struct program program = {
+        .name = "mm",
+        .round = 2000,
+        .build = build,
+        .enter = enter,
+        .operate = one_op,
+        .settle = own_verify,
+        .quiet = quiet,
+        .take_down = take_down,
+    };
 
-    printf("stress mm: %u seconds, seed %llu\n", seconds, (unsigned long long)seed);
-    fflush(stdout);
-    stress_begin(seconds, seed);
-    check(machine_create(&config) == 0);
-    machine_cpu_attach(0);
-    mmk_stats_read(&before);
-    build();
-    machine_cpu_detach();
-    world.end = now() + seconds;
-    for (i = 0; i < THREADS; i++)
-        check(pthread_create(&world.thread[i].thread, NULL, run, &world.thread[i]) == 0);
-    for (i = 0; i < THREADS; i++)
-        pthread_join(world.thread[i].thread, NULL);
-    machine_cpu_attach(0);
-    take_down();
-    mmk_drain();
-    mmk_check_frames();
-    mmk_stats_read(&after);
-    check(after.address_spaces == 0 && after.objects == 0 && after.tables_linked == 0);
-    check(after.frames_free == before.frames_free);
-    machine_cpu_detach();
-    machine_destroy();
-    for (i = 0; i < THREADS; i++)
-        ops += world.thread[i].ops;
-    printf("stress mm: %llu operations, nothing found\n", (unsigned long long)ops);
-    return 0;
+    return stress_main(argc, argv, &program);
 }

@@ -17,11 +17,6 @@ static mmk_vaddr_t own_addr_of(unsigned i)
     return base + MB2 / 2 + i % OWN_PAGES * PAGE;
 }
 
-static unsigned own_number(unsigned n)
-{
-    return (n / 2 * THREADS + self->id) * 2 + n % 2;
-}
-
 static mmk_vaddr_t own_addr(unsigned n)
 {
     return own_addr_of(own_number(n));
@@ -85,8 +80,7 @@ static void own_store(unsigned n)
 
 static void own_map(struct mmk_mm *mm, unsigned n, unsigned count)
 {
-    static const unsigned flags[] = {0, MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS, MMK_MAP_SHARED,
-                                     MMK_MAP_PRIVATE};
+    static const unsigned flags[] = {0, ANON, MMK_MAP_SHARED, MMK_MAP_PRIVATE};
     struct own_page page = {.map = 1 + random_below(3)};
 
     page.prot = random_below(4) ? RW : random_below(8);

@@ -23,6 +23,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#define THREADS 4
+#define MEMORY  ((uint64_t)64 << 20)
+
+#define PAGE MMK_PAGE_SIZE
+#define MB2  ((mmk_vaddr_t)2 << 20)
+#define BASE ((mmk_vaddr_t)1 << 37) /* every format but the tiny one has these addresses */
+#define RW   (MMK_PROT_READ | MMK_PROT_WRITE)
+#define ANON (MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS)
+
 static uint64_t stress_seed;
 
 /* The calling thread's. */
@@ -84,6 +93,17 @@ static inline uint64_t random_bytes(uint64_t n)
     return random_bits() % n & ~(uint64_t)7;
 }
 
+/* So many pages of `pages`: the first one's number, and how many. */
+static inline uint64_t random_pages(uint64_t pages, uint64_t *count)
+{
+    uint64_t first = random_bits() % pages;
+
+    *count = 1 + random_bits() % (pages - first);
+    return first;
+}
+
+#define random_of(array) ((array)[random_below(sizeof(array) / sizeof((array)[0]))])
+
 /* --- threads --------------------------------------------------------------------------------- */
 
 static inline double now(void)
@@ -137,12 +157,10 @@ static inline void stress_thread_end(void)
     timer_delete(stress.timer);
 }
 
-/* Until all threads are here. => the caller is a CPU */
-static inline void stress_wait(pthread_barrier_t *barrier)
+/* Threads own pages in pairs, which go round. => which page of all is the calling thread's n-th */
+static inline unsigned own_number(unsigned n)
 {
-    machine_idle_begin();
-    pthread_barrier_wait(barrier);
-    machine_idle_end();
+    return (n / 2 * THREADS + stress.thread) * 2 + n % 2;
 }
 
 /* --- calls ----------------------------------------------------------------------------------- */
@@ -190,6 +208,13 @@ static inline int map_fixed(mmk_vaddr_t addr, uint64_t length, unsigned prot, un
     if (result > 0)
         check((mmk_vaddr_t)result == addr);
     return result > 0 ? 0 : (int)result;
+}
+
+/* Readable and writable, before there are threads. */
+static inline void must_map(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned flags,
+                            struct mmk_object *object, uint64_t offset)
+{
+    check(mmk_mmap(mm, addr, length, RW, flags | MMK_MAP_FIXED, object, offset) == (int64_t)addr);
 }
 
 /* Loads mm on this CPU; NULL: none. */

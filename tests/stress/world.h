@@ -6,19 +6,11 @@
 #ifndef WORLD_H
 #define WORLD_H
 
-#include "stress.h"
+#include "slots.h"
 
 #include <mmkit/port/atomic.h>
 
-#define THREADS   4
-#define MEMORY    ((uint64_t)64 << 20)
-#define ROUND_OPS 2000
-
-#define PAGE MMK_PAGE_SIZE
-#define MB2  ((mmk_vaddr_t)2 << 20)
-#define GB1  ((mmk_vaddr_t)1 << 30)
-#define BASE ((mmk_vaddr_t)1 << 37) /* every format but the tiny one has these addresses */
-#define RW   (MMK_PROT_READ | MMK_PROT_WRITE)
+#define GB1 ((mmk_vaddr_t)1 << 30)
 
 /* own: clusters of pages, some in neighbouring tables, some far apart; pairs go round. */
 #define OWN_CLUSTERS 6
@@ -78,9 +70,7 @@ struct own_page {
 };
 
 struct thread {
-    pthread_t thread;
     unsigned id;
-    uint64_t ops;
     uint32_t forks;                 /* as last seen */
     uint32_t number;                /* of its last word */
     struct own_page own[OWN_COUNT]; /* in the parent */
@@ -97,14 +87,6 @@ struct thread {
 /* What a round is about. All at once hides what needs quiet around it, or many at one place. */
 enum mode { MODE_ALL, MODE_CALM, MODE_TABLES, MODE_FILE, MODES };
 
-#define SLOTS 3
-
-/* Children that go on living, for others to visit. */
-struct slot {
-    pthread_mutex_t lock;
-    struct mmk_mm *mm;
-};
-
 static struct {
     struct mmk_mm *mm;
     struct mmk_object *words; /* shared memory */
@@ -114,12 +96,8 @@ static struct {
     struct mmk_a32 completed[WORD_PAGES][THREADS];
     struct mmk_a32 forks;
     pthread_mutex_t file_lock; /* only tried: a CPU does not wait for the host */
-    struct slot slots[SLOTS];
     struct thread thread[THREADS];
-    pthread_barrier_t barrier;
-    double end;
-    bool stop; /* these two change at quiet points */
-    enum mode mode;
+    enum mode mode; /* changes at quiet points */
 } world;
 
 static __thread struct thread *self;
