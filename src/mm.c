@@ -221,7 +221,10 @@ static void unmap_everything(struct mmk_mm *mm)
     mmk_vma_tree_destroy(&mm->vmas);
 }
 
-/* No CPU has it loaded but lazily. */
+/*
+ * No CPU has it loaded but lazily. A lazy one may leave meanwhile, and is not seen to turn busy:
+ * `lazy` stays set until the CPU enters again, which takes a user.
+ */
 static bool is_unused(const struct mmk_mm *mm)
 {
     uint64_t cpus = mmk_a64_load(&mm->cpus, MMK_ACQUIRE);
@@ -309,6 +312,7 @@ mmk_paddr_t mmk_mm_enter(struct mmk_mm *mm)
     }
     mmk_assert(!old, "a CPU leaves an mm before it enters another");
     mmk_aptr_store(here, mm, MMK_RELAXED);
+    mmk_a32_store(&mm->cpu[cpu].lazy, 0, MMK_RELAXED); /* it left lazily, perhaps */
     mmk_a64_fetch_or(&mm->cpus, (uint64_t)1 << cpu, MMK_ACQ_REL);
     mmk_full_barrier(); /* our bit is seen before tlb_gen is read: see tlb.c */
     mmk_tlb_catch_up(mm);
@@ -318,17 +322,14 @@ mmk_paddr_t mmk_mm_enter(struct mmk_mm *mm)
 void mmk_mm_leave(struct mmk_mm *mm)
 {
     unsigned cpu = mmk_cpu_id();
-    struct mmk_a32 *lazy = &mm->cpu[cpu].lazy;
-    bool was_lazy = mmk_a32_load(lazy, MMK_RELAXED) != 0;
+    bool was_lazy = mmk_a32_load(&mm->cpu[cpu].lazy, MMK_RELAXED) != 0;
 
     mmk_assert(mmk_aptr_load(&loaded[cpu].mm, MMK_RELAXED) == mm,
                "a CPU leaves the mm that it entered");
     mmk_aptr_store(&loaded[cpu].mm, NULL, MMK_RELAXED);
     mmk_a64_fetch_and(&mm->cpus, ~((uint64_t)1 << cpu), MMK_RELEASE);
-    if (!was_lazy)
-        return;
-    mmk_a32_store(lazy, 0, MMK_RELAXED);
-    mmk_mm_drop(mm);
+    if (was_lazy)
+        mmk_mm_drop(mm);
 }
 
 void mmk_mm_leave_lazy(struct mmk_mm *mm)

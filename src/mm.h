@@ -34,7 +34,7 @@ enum mmk_counter {
 struct MMK_CACHE_ALIGNED mmk_mm_cpu {
     struct mmk_a64 count[MMK_COUNTERS]; /* signed: pages may leave on another CPU than they came */
     struct mmk_a64 tlb_gen;             /* its translations of the mm are as new as this (P17) */
-    struct mmk_a32 lazy;                /* has it loaded, and does not use it (tlb.c) */
+    struct mmk_a32 lazy;                /* has it loaded, or left it, unused (tlb.c, mm.c) */
 };
 
 /* What mappings count for, in bytes; account.h. */

@@ -337,13 +337,75 @@ static void test_race(void **state)
     cpu_start(&other.thread, 1, run_other, NULL);
 }
 
+/*
+ * CPU 1 leaves an address space that it is lazy in, while CPU 0 puts the last user: whatever of
+ * that the check of P17 sees first, nobody runs it.
+ */
+static struct {
+    struct mmk_aptr mm;
+    struct mmk_a32 left, ends;
+} last_put;
+
+static void leave_lazily(unsigned cpu, void *unused)
+{
+    struct mmk_mm *own;
+    unsigned i, pause = 0;
+
+    (void)cpu;
+    (void)unused;
+    while (!mmk_a32_load(&last_put.ends, MMK_ACQUIRE)) {
+        own = mmk_aptr_xchg(&last_put.mm, NULL, MMK_ACQUIRE);
+        if (own) {
+            machine_switch_mm(own);
+            machine_switch_lazy();
+            mmk_a32_store(&last_put.left, 1, MMK_RELEASE);
+            for (i = 0; i < pause++ % 64; i++)
+                (void)mmk_a32_load(&last_put.ends, __ATOMIC_SEQ_CST);
+            machine_switch_mm(NULL);
+        }
+        mmk_cpu_relax();
+    }
+}
+
+static void test_race_last_put(void **state)
+{
+    struct cpu_thread thread;
+    unsigned round, i;
+
+    (void)state;
+    mmk_a32_store(&last_put.ends, 0, MMK_RELAXED);
+    mmk_a32_store(&other.order, STOP, MMK_RELEASE);
+    machine_idle_begin();
+    cpu_join(&other.thread);
+    machine_idle_end();
+    cpu_start(&thread, 1, leave_lazily, NULL);
+    for (round = 0; round < 10 * ROUNDS; round++) {
+        struct mmk_mm *own = new_mm();
+
+        mmk_a32_store(&last_put.left, 0, MMK_RELAXED);
+        mmk_aptr_store(&last_put.mm, own, MMK_RELEASE);
+        while (!mmk_a32_load(&last_put.left, MMK_ACQUIRE))
+            mmk_cpu_relax();
+        for (i = 0; i < round % 61; i++)
+            (void)mmk_a32_load(&last_put.ends, __ATOMIC_SEQ_CST);
+        mmk_mm_put(own);
+    }
+    mmk_a32_store(&last_put.ends, 1, MMK_RELEASE);
+    machine_idle_begin();
+    cpu_join(&thread);
+    machine_idle_end();
+    mmk_a32_store(&other.order, NOTHING, MMK_RELAXED);
+    cpu_start(&other.thread, 1, run_other, NULL);
+}
+
 #define TEST_LAZY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_LAZY(test_pages),     TEST_LAZY(test_unchanged), TEST_LAZY(test_freed_table),
-        TEST_LAZY(test_last_user), TEST(test_misuse),         TEST_LAZY(test_race),
+        TEST_LAZY(test_pages),         TEST_LAZY(test_unchanged), TEST_LAZY(test_freed_table),
+        TEST_LAZY(test_last_user),     TEST(test_misuse),         TEST_LAZY(test_race),
+        TEST_LAZY(test_race_last_put),
     };
 
     return cmocka_run_group_tests_name("lazy", tests, NULL, NULL);
