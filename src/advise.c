@@ -36,10 +36,12 @@ struct rule {
 
 /* --- pages: each VMA in turn ------------------------------------------------------------------ */
 
+/* Entries of frames that are not mmkit's stay: where those are mapped faults may be nobody's. */
 static int dontneed_locked(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start,
                            mmk_vaddr_t end)
 {
-    (void)vma;
+    if (mmk_vma_has_frames(vma))
+        return MMK_EINVAL;
     advice->gather.reason = MMK_GATHER_DONTNEED;
     advice->gather.low = start;
     advice->gather.high = end;
@@ -93,17 +95,11 @@ static int lazyfree(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t star
     return 0;
 }
 
-/* Its frames are not mmkit's: VM_SPECIAL of Linux. */
-static bool has_frames(const struct mmk_vma *vma)
-{
-    return vma->object && mmk_object_has_frames(vma->object);
-}
-
 /* The flag first: whoever copies the mapping from now on looks for guards. */
 static int guard_install(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start,
                          mmk_vaddr_t end)
 {
-    if (is_locked(vma) || has_frames(vma))
+    if (is_locked(vma) || mmk_vma_has_frames(vma))
         return MMK_EINVAL;
     mmk_a64_fetch_or(&vma->flags, MMK_VM_GUARDED, MMK_RELAXED);
     return mmk_guard_install(&advice->gather, start, end);
@@ -112,7 +108,7 @@ static int guard_install(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t
 static int guard_remove(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start,
                         mmk_vaddr_t end)
 {
-    if (has_frames(vma))
+    if (mmk_vma_has_frames(vma))
         return MMK_EINVAL;
     mmk_guard_remove(&advice->gather, start, end);
     return 0;
@@ -130,7 +126,7 @@ static int remove_pages(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t 
     uint64_t offset = start - mmk_vma_origin(vma);
     int error;
 
-    if (!object || is_locked(vma) || has_frames(vma))
+    if (!object || is_locked(vma) || mmk_vma_has_frames(vma))
         return MMK_EINVAL;
     if ((mmk_vma_flags(vma) & may) != may)
         return MMK_EACCES;
@@ -160,10 +156,17 @@ static int nothing(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start
     return 0;
 }
 
+/* MADV_DODUMP: nothing to do, but frames that are not mmkit's stay out of dumps. */
+static int dump(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    return mmk_vma_has_frames(vma) ? MMK_EINVAL : nothing(advice, vma, start, end);
+}
+
 /* MADV_COLD, MADV_PAGEOUT: nothing ages and nothing is reclaimed yet. */
 static int age(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
 {
-    return is_locked(vma) || has_frames(vma) ? MMK_EINVAL : nothing(advice, vma, start, end);
+    return is_locked(vma) || mmk_vma_has_frames(vma) ? MMK_EINVAL
+                                                     : nothing(advice, vma, start, end);
 }
 
 /* Every VMA in the range in turn. => mmap lock held for reading; a visit may let go of it */
@@ -201,7 +204,7 @@ static int accepts(const struct rule *rule, const struct mmk_vma *vma)
         return MMK_EPERM;
     if ((rule->set & MMK_VM_WIPEONFORK) && vma->object)
         return MMK_EINVAL;
-    return (rule->clear & MMK_VM_DONTFORK) && has_frames(vma) ? MMK_EINVAL : 0;
+    return (rule->clear & MMK_VM_DONTFORK) && mmk_vma_has_frames(vma) ? MMK_EINVAL : 0;
 }
 
 /* Where the first VMA starts that does not accept, with *error why; `end`: all do. => mmap lock */
@@ -249,7 +252,7 @@ static const struct rule rules[] = {
     {.kind = MMK_MADV_RANDOM, .visit = nothing},
     {.kind = MMK_MADV_SEQUENTIAL, .visit = nothing},
     {.kind = MMK_MADV_DONTDUMP, .visit = nothing},
-    {.kind = MMK_MADV_DODUMP, .visit = nothing},
+    {.kind = MMK_MADV_DODUMP, .visit = dump},
     {.kind = MMK_MADV_POPULATE_READ, .populate = MMK_POPULATE_READ},
     {.kind = MMK_MADV_POPULATE_WRITE, .populate = MMK_POPULATE_WRITE},
     {.kind = MMK_MADV_DONTFORK, .set = MMK_VM_DONTFORK, .discards = true},

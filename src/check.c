@@ -90,7 +90,7 @@ static void check_permissions(const struct mmk_vma *vma, mmk_pte_t pte)
 /* A frame that is not counted: no RSS. */
 static void check_special_leaf(const struct mmk_vma *vma, mmk_pte_t pte)
 {
-    if (vma->object && mmk_object_has_frames(vma->object)) {
+    if (mmk_vma_has_frames(vma)) {
         mmk_assert(mmk_vma_flags(vma) & MMK_VM_SHARED, "frames of others are mapped shared only");
         return;
     }
@@ -181,8 +181,7 @@ static void check_vma(struct mmk_mm *mm, const struct mmk_vma *vma)
     uint64_t lock = mmk_vma_flags(vma) & MMK_VM_LOCK;
 
     mmk_assert(lock != MMK_VM_LOCKONFAULT, "ML1 LOCKONFAULT comes with LOCKED");
-    mmk_assert(!lock || !vma->object || !mmk_object_has_frames(vma->object),
-               "ML2 frames that are not mmkit's are not locked");
+    mmk_assert(!lock || !mmk_vma_has_frames(vma), "ML2 frames that are not mmkit's are not locked");
     mmk_assert(vma->mm == mm, "a VMA knows its address space");
     mmk_assert(start < end && end <= MMK_USER_END && !((start | end) & ~MMK_PAGE_MASK),
                "a VMA is whole pages of the user half");

@@ -17,11 +17,6 @@
 #include "populate.h"
 #include "reshape.h"
 
-static bool may_be_locked(const struct mmk_vma *vma)
-{
-    return !vma->object || !mmk_object_has_frames(vma->object);
-}
-
 /* The VMAs of [start, end) get `set` for their LOCK flags. => mmap lock held for writing; the range
  * may have holes; 0, or MMK_ENOMEM with nothing changed */
 static int set_flags(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t set)
@@ -36,7 +31,7 @@ static int set_flags(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint
     mmk_reshape_cut(&reshape);
     vma = reshape.first;
     while (vma && mmk_vma_start(vma) < end) {
-        if (may_be_locked(vma))
+        if (!mmk_vma_has_frames(vma))
             (void)mmk_reshape_set(&reshape, vma);
         vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
     }

@@ -103,7 +103,7 @@ static enum need judge(const struct pin *pin, const struct mmk_vma *vma, mmk_pte
     const struct mmk_page *page = mmk_pte_page(pte);
     bool write = pin->flags & MMK_PIN_WRITE;
 
-    if (vma->object && mmk_object_has_frames(vma->object))
+    if (mmk_vma_has_frames(vma))
         return REFUSED;
     if (page && mmk_pte_accessible(pte) && (!write || mmk_pte_write(pte)) &&
         pinnable(pin, vma, page))

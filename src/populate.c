@@ -76,11 +76,6 @@ static int populate_vma(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr
     return error;
 }
 
-static bool shows_frames(const struct mmk_vma *vma)
-{
-    return vma->object && mmk_object_has_frames(vma->object);
-}
-
 /* What a touch is, and whether the VMA allows it. => 0, MMK_EINVAL, MMK_EFAULT */
 static int choose_access(const struct mmk_vma *vma, unsigned how, enum mmk_access *access)
 {
@@ -108,7 +103,7 @@ static int populate_part(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t add
     enum mmk_access access;
     int error;
 
-    if (shows_frames(vma))
+    if (mmk_vma_has_frames(vma))
         return is_strict(how) ? MMK_EINVAL : 0;
     if (!is_strict(how) && (mmk_vma_flags(vma) & MMK_VM_LOCKONFAULT))
         return 0;
@@ -149,7 +144,7 @@ void mmk_populate_object(struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end
     struct mmk_page *page;
     mmk_vaddr_t addr;
 
-    if (!vma->object || !vma->object->ops || shows_frames(vma))
+    if (!vma->object || !vma->object->ops || mmk_vma_has_frames(vma))
         return;
     for (addr = start; addr < end; addr += MMK_PAGE_SIZE) {
         if (mmk_object_get_page(vma->object, mmk_vma_index(vma, addr), &page))

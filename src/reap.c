@@ -29,8 +29,7 @@ struct reap {
 
 static bool is_reapable(const struct mmk_vma *vma)
 {
-    return !(mmk_vma_flags(vma) & MMK_VM_SHARED) &&
-           !(vma->object && mmk_object_has_frames(vma->object));
+    return !(mmk_vma_flags(vma) & MMK_VM_SHARED) && !mmk_vma_has_frames(vma);
 }
 
 /* The first address from addr on that has a leaf table; `end` or above: none. */

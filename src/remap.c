@@ -98,12 +98,6 @@ static bool indices_fit(const struct mmk_vma *vma, mmk_vaddr_t addr, uint64_t le
     return addr - mmk_vma_origin(vma) <= UINT64_MAX - length;
 }
 
-/* Frames that are not mmkit's: VM_PFNMAP and VM_DONTEXPAND of Linux. */
-static bool is_foreign(const struct mmk_vma *vma)
-{
-    return vma->object && mmk_object_has_frames(vma->object);
-}
-
 /* May this be done with the mapping at addr? In the order of Linux. => mmap lock held */
 static int check_vma(struct remap *r)
 {
@@ -117,7 +111,7 @@ static int check_vma(struct remap *r)
         return 0;
     if (r->old_len == 0 && !(mmk_vma_flags(vma) & MMK_VM_SHARED))
         return MMK_EINVAL;
-    if ((r->flags & MMK_MREMAP_DONTUNMAP) && is_foreign(vma))
+    if ((r->flags & MMK_MREMAP_DONTUNMAP) && mmk_vma_has_frames(vma))
         return MMK_EINVAL;
     if (mmk_min(r->old_len, r->new_len) > mmk_vma_end(vma) - r->addr)
         return MMK_EFAULT;
@@ -125,8 +119,8 @@ static int check_vma(struct remap *r)
         return 0;
     if (!indices_fit(vma, r->addr, r->new_len))
         return MMK_EINVAL;
-    if (is_foreign(vma))
-        return MMK_EFAULT;
+    if (mmk_vma_has_frames(vma))
+        return MMK_EFAULT; /* VM_DONTEXPAND of Linux */
     if ((mmk_vma_flags(vma) & MMK_VM_LOCKED) &&
         !mmk_account_ask_lock(r->mm, r->new_len - r->old_len))
         return MMK_EAGAIN;

@@ -9,6 +9,7 @@
 #define MMK_SRC_VMA_H
 
 #include "interval_tree.h"
+#include "object.h"
 #include <mmkit/mm.h>
 #include <mmkit/port/atomic.h>
 #include <mmkit/port/rcu.h>
@@ -86,6 +87,12 @@ MMK_ALWAYS_INLINE uint64_t mmk_vma_index(const struct mmk_vma *vma, mmk_vaddr_t 
 MMK_ALWAYS_INLINE bool mmk_vma_accessible(uint64_t flags)
 {
     return (flags & MMK_VM_PROT) != 0;
+}
+
+/* It shows frames that are not mmkit's: VM_PFNMAP of Linux. */
+MMK_ALWAYS_INLINE bool mmk_vma_has_frames(const struct mmk_vma *vma)
+{
+    return vma->object && mmk_object_has_frames(vma->object);
 }
 
 void mmk_vma_module_init(void);

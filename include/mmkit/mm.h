@@ -214,9 +214,9 @@ MMK_MUST_CHECK int64_t mmk_mmap_file(struct mmk_mm *mm, mmk_vaddr_t addr, uint64
 /*
  * Maps physical memory from `phys` on, as remap_pfn_range() of Linux does: the kernel's own frames,
  * a device's memory. mmkit does not count it, keeps no reference to it and never frees it. All
- * entries are made now: with nothing but such mappings no access ever faults. They are shared;
- * fork, mremap, mprotect and munmap treat them as any shared mapping. flags: 0, or MMK_MAP_FIXED,
- * which does not replace anything.
+ * entries are made now, and stay: with nothing but such mappings no access ever faults, but for
+ * those of a child of fork. They are shared; mremap, mprotect and munmap treat them as any shared
+ * mapping. flags: 0, or MMK_MAP_FIXED, which does not replace anything.
  * => the address
  * => MMK_EINVAL: length 0, a misaligned phys or fixed address, beyond what an entry can hold, no
  *    protection, another flag; MMK_EEXIST: FIXED on something mapped; MMK_ENOMEM, MMK_EPERM: as
@@ -268,7 +268,8 @@ MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t le
  * error of one mapping ends the call, with what lies below done. MADV_POPULATE_* end at a hole.
  * => 0; MMK_EINVAL: misaligned address, unknown advice; a mapping that the advice is not for (see
  *    above), or that is locked, with DONTNEED, FREE, REMOVE, COLD, PAGEOUT or GUARD_INSTALL, or of
- *    frames that are not mmkit's, with REMOVE, DOFORK, COLD, PAGEOUT or GUARD_*
+ *    frames that are not mmkit's, with anything but NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTFORK,
+ *    DONTDUMP, KEEPONFORK
  * => MMK_EACCES: REMOVE on a private mapping of an object, or one that may never be written;
  *    MMK_EPERM: would discard what is sealed; MMK_ENOMEM: a hole, or no memory for GUARD_INSTALL;
  *    MMK_EAGAIN: no memory for DONTFORK, DOFORK, WIPEONFORK, KEEPONFORK, which have changed

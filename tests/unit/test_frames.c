@@ -117,34 +117,37 @@ static void tables_are_shared_and_built(void **state)
     assert_int_equal(mm_stats(mm).tables[0], 0);
 }
 
-/* Taken away by advice, the entries come back by faults, where there are any. */
-static void faults_bring_entries_back(void **state)
-{
-    mmk_vaddr_t at = map_block(BASE, PAGES, RW);
-    unsigned char byte = 9;
-
-    (void)state;
-    kernel_view(2)[0] = 42;
-    assert_int_equal(mmk_madvise(mm, at, PAGES * PAGE, MMK_MADV_DONTNEED), 0);
-    mmk_check(mm);
-    assert_int_equal(mm_stats(mm).tables[0], 0);
-    assert_int_equal(machine_load(at + 2 * PAGE, &byte, 1), MMK_FAULT_DONE);
-    assert_int_equal(byte, 42);
-    mmk_check(mm);
-}
-
-/* What Linux refuses for such memory. */
+/* What Linux refuses for such memory, and what not. No advice takes an entry away. */
 static void advice_about_pages_is_refused(void **state)
 {
-    static const int refused[] = {MMK_MADV_REMOVE,  MMK_MADV_DOFORK,        MMK_MADV_COLD,
-                                  MMK_MADV_PAGEOUT, MMK_MADV_GUARD_INSTALL, MMK_MADV_GUARD_REMOVE};
+    static const int refused[] = {
+        MMK_MADV_DONTNEED,       MMK_MADV_DONTNEED_LOCKED,
+        MMK_MADV_FREE,           MMK_MADV_REMOVE,
+        MMK_MADV_DOFORK,         MMK_MADV_DODUMP,
+        MMK_MADV_WIPEONFORK,     MMK_MADV_COLD,
+        MMK_MADV_PAGEOUT,        MMK_MADV_GUARD_INSTALL,
+        MMK_MADV_GUARD_REMOVE,   MMK_MADV_POPULATE_READ,
+        MMK_MADV_POPULATE_WRITE,
+    };
+    static const int accepted[] = {
+        MMK_MADV_NORMAL,   MMK_MADV_RANDOM,   MMK_MADV_SEQUENTIAL,
+        MMK_MADV_WILLNEED, MMK_MADV_DONTDUMP, MMK_MADV_KEEPONFORK,
+    };
     mmk_vaddr_t at = map_block(BASE, PAGES, RW);
+    uint64_t faults = needed_faults();
+    unsigned char byte = 9;
     struct mmk_mm *child;
     size_t i;
 
     (void)state;
     for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
         assert_int_equal(mmk_madvise(mm, at, PAGES * PAGE, refused[i]), MMK_EINVAL);
+    for (i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++)
+        assert_int_equal(mmk_madvise(mm, at, PAGES * PAGE, accepted[i]), 0);
+    kernel_view(2)[0] = 42;
+    assert_int_equal(machine_load(at + 2 * PAGE, &byte, 1), MMK_FAULT_DONE);
+    assert_int_equal(byte, 42);
+    assert_int_equal(needed_faults(), faults);
     assert_int_equal(mmk_madvise(mm, at, PAGES * PAGE, MMK_MADV_DONTFORK), 0);
     assert_int_equal(mmk_fork(mm, &child), 0);
     assert_int_equal(mm_stats(child).vmas, 0);
@@ -347,7 +350,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(frames_show_without_a_fault, setup, teardown),
         cmocka_unit_test_setup_teardown(protection_changes_without_a_fault, setup, teardown),
         cmocka_unit_test_setup_teardown(tables_are_shared_and_built, setup, teardown),
-        cmocka_unit_test_setup_teardown(faults_bring_entries_back, setup, teardown),
         cmocka_unit_test_setup_teardown(advice_about_pages_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(fork_shares_them, setup, teardown),
         cmocka_unit_test_setup_teardown(touching_mappings_merge, setup, teardown),
