@@ -193,9 +193,11 @@ static mmk_vaddr_t copy_step(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t en
     return next;
 }
 
-/* All that one table can need. => 0, or MMK_ENOMEM */
+/* All that one table can need. => 0; MMK_ENOMEM; MMK_EINTR: killed, so its memory is wanted */
 static int prepare(struct copy *copy)
 {
+    if (mmk_mm_killed(copy->gather.mm))
+        return MMK_EINTR;
     if (copy->needs_spare) {
         copy->spare = mmk_fault_new_anon(MMK_ALLOC_NORMAL);
         if (!copy->spare)
@@ -207,12 +209,14 @@ static int prepare(struct copy *copy)
 
 static int copy_range(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t end)
 {
-    while (addr < end) {
-        if (prepare(copy))
-            return MMK_ENOMEM;
-        addr = copy_step(copy, addr, end);
+    int error = 0;
+
+    while (addr < end && !error) {
+        error = prepare(copy);
+        if (!error)
+            addr = copy_step(copy, addr, end);
     }
-    return 0;
+    return error;
 }
 
 /*
@@ -283,8 +287,8 @@ static int copy_everything(struct mmk_mm *parent, struct copy *copy)
 }
 
 /*
- * What was reaped from a killed parent would be zeros in the child. The reaper waits for the lock,
- * and comes after the kill: so it is enough to look once.
+ * What was reaped from a killed parent would be zeros in the child. The reaper wants the lock, and
+ * comes after the kill: so it is enough to look once.
  * => as copy_everything()
  */
 static int copy_locked(struct mmk_mm *parent, struct copy *copy)

@@ -68,6 +68,12 @@ static mmk_vaddr_t step(struct mmk_gather *gather, struct mmk_chain *chain, mmk_
     return addr;
 }
 
+/* Who is to die takes no memory for tables. */
+static int prepare(struct mmk_chain *chain, struct mmk_mm *mm, unsigned level)
+{
+    return mmk_mm_killed(mm) ? MMK_EINTR : mmk_chain_prepare(chain, mm, level);
+}
+
 int mmk_guard_install(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end)
 {
     mmk_vaddr_t addr = start;
@@ -82,7 +88,7 @@ int mmk_guard_install(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t 
 
         addr = step(gather, &chain, addr, table_end, &missing);
         if (missing)
-            error = mmk_chain_prepare(&chain, gather->mm, missing);
+            error = prepare(&chain, gather->mm, missing);
         else if (addr < table_end)
             mmk_gather_flush_early(gather);
     }

@@ -9,7 +9,8 @@
 
 /*
  * Takes whatever is mapped in [start, end), and sets a guard for each page.
- * => 0, or MMK_ENOMEM: done up to some address, from there on nothing has changed
+ * => 0; MMK_ENOMEM, or MMK_EINTR when killed: done up to some address, from there on nothing has
+ *    changed
  * => inside one VMA, marked with MMK_VM_GUARDED before; mmap lock held for reading; may sleep
  */
 MMK_MUST_CHECK int mmk_guard_install(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end);

@@ -288,11 +288,13 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map)
         mmk_vma_free(vma);
         return MMK_ENOMEM;
     }
-    if (map->at_once &&
-        mmk_physical_fill(mm, map->addr, map->addr + map->length, map->vm_flags, map->offset)) {
+    if (map->at_once)
+        error =
+            mmk_physical_fill(mm, map->addr, map->addr + map->length, map->vm_flags, map->offset);
+    if (error) {
         mmk_vma_tree_unreserve(&reserve);
         mmk_vma_free(vma);
-        return MMK_ENOMEM;
+        return error;
     }
     if (replaces)
         unmap_now(mm, &unmap);

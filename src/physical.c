@@ -77,6 +77,17 @@ static void fill_table(struct fill *fill)
     mmk_rcu_read_unlock();
 }
 
+/* Takes them out again, before a VMA has come. */
+static void clear(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    struct mmk_gather gather;
+
+    mmk_gather_begin_range(&gather, mm, start, end, MMK_NOTIFY_UNMAP);
+    mmk_gather_policy(&gather, MMK_GATHER_UNMAP, start, end);
+    mmk_zap_range(&gather, start, end, MMK_ZAP_ALL);
+    mmk_gather_finish(&gather);
+}
+
 int mmk_physical_fill(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t flags,
                       mmk_paddr_t phys)
 {
@@ -86,22 +97,14 @@ int mmk_physical_fill(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uin
 
     mmk_chain_init(&fill.chain);
     while (fill.addr < end && !error) {
-        error = mmk_chain_prepare(&fill.chain, mm, MMK_PT_LEVELS - 1);
+        error = MMK_EINTR;
+        if (!mmk_mm_killed(mm))
+            error = mmk_chain_prepare(&fill.chain, mm, MMK_PT_LEVELS - 1);
         if (!error)
             fill_table(&fill);
     }
     mmk_chain_discard(&fill.chain);
     if (error)
-        mmk_physical_clear(mm, start, fill.addr);
+        clear(mm, start, fill.addr);
     return error;
-}
-
-void mmk_physical_clear(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
-{
-    struct mmk_gather gather;
-
-    mmk_gather_begin_range(&gather, mm, start, end, MMK_NOTIFY_UNMAP);
-    mmk_gather_policy(&gather, MMK_GATHER_UNMAP, start, end);
-    mmk_zap_range(&gather, start, end, MMK_ZAP_ALL);
-    mmk_gather_finish(&gather);
 }

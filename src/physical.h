@@ -13,13 +13,10 @@ void mmk_physical_module_init(void);
 /*
  * Makes the entries of [start, end), where no VMA is yet, show physical memory from `phys` on.
  * flags: the mapping's, MMK_VM_*.
- * => 0, or MMK_ENOMEM with nothing changed
+ * => 0; MMK_ENOMEM, or MMK_EINTR when killed: nothing has changed
  * => mmap lock held for writing; may sleep
  */
 MMK_MUST_CHECK int mmk_physical_fill(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
                                      uint64_t flags, mmk_paddr_t phys);
-
-/* Takes them out again, before a VMA has come. => as mmk_physical_fill() */
-void mmk_physical_clear(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
 
 #endif

@@ -146,8 +146,8 @@ void mmk_populate_object(struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end
 
     if (!vma->object || !vma->object->ops || mmk_vma_has_frames(vma))
         return;
-    for (addr = start; addr < end; addr += MMK_PAGE_SIZE) {
-        if (mmk_object_get_page(vma->object, mmk_vma_index(vma, addr), &page))
+    for (addr = start; addr < end && !mmk_mm_killed(vma->mm); addr += MMK_PAGE_SIZE) {
+        if (mmk_object_get_page_killable(vma->mm, vma->object, mmk_vma_index(vma, addr), &page))
             return;
         mmk_page_unlock(page);
         mmk_page_put(page);

@@ -38,7 +38,8 @@ void mmk_populate_try_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t e
 
 /*
  * Reads the pages of vma's object for [start, end) in, without mapping them, up to the first that
- * cannot be had. Nothing to do for private anonymous and for shared memory.
+ * cannot be had, or until the address space is killed. Nothing to do for private anonymous and for
+ * shared memory.
  * => as mmk_populate_locked()
  */
 void mmk_populate_object(struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end);

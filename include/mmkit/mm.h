@@ -126,9 +126,10 @@ void *mmk_mm_private(const struct mmk_mm *mm);
  * The users of mm are to die: out of memory, or a fatal signal to all of them. From now on a fault
  * is answered with MMK_FAULT_KILLED, and whoever waits for a lock on mm's behalf gives up: in a
  * fault (mmap lock, the lock of a page that another reads in), and in a call (mmap lock), which
- * then answers MMK_EINTR, having done nothing. A call that does not have to wait is done as ever; a
- * populating one stops at its next page. What maps pages goes with the last mmk_mm_put(), or
- * before, by mmk_reap().
+ * then answers MMK_EINTR, having done nothing. A call that does not have to wait is done as ever;
+ * one that takes memory page by page, or table by table (populating, locking, guards, fork,
+ * mmk_map_frames()), stops at the next. What maps pages goes with the last mmk_mm_put(), or before,
+ * by mmk_reap().
  * => the caller is a user or a holder; may be called again; does not sleep; any context but NMI
  */
 void mmk_kill(struct mmk_mm *mm);
@@ -387,7 +388,7 @@ MMK_MUST_CHECK int mmk_set_brk(struct mmk_mm *mm, mmk_vaddr_t start);
  * fork(2)'s address space: *child gets a copy of every mapping; private pages are shared until one
  * side writes. On failure the child is discarded and the parent sees no change.
  * => 0 with *child set, one user; MMK_ENOMEM: no memory, or overcommit; MMK_EINTR: the parent was
- *    killed, which fork always refuses
+ *    killed, which fork always refuses, half-way too
  */
 MMK_MUST_CHECK int mmk_fork(struct mmk_mm *parent, struct mmk_mm **child);
 

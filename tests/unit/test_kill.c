@@ -102,6 +102,56 @@ static void test_calls(void **state)
     assert_int_equal(mm_stats(mm).rss_anon, 1);
 }
 
+/* Whoever is killed takes no more memory: for tables, to read ahead, for a child. */
+static void test_takes_no_memory(void **state)
+{
+    const uint64_t table = MMK_PT_ENTRIES;
+    struct mmk_object *file = new_file(4);
+    mmk_vaddr_t a;
+
+    (void)state;
+    a = map_at(0, 2 * table, RW, ANON);
+    fill(a, 1, 1);
+    (void)map_object_at(3 * table, 4, RO, MMK_MAP_SHARED, file, 0);
+    mmk_kill(mm);
+    assert_int_equal(mmk_madvise(mm, BASE + 3 * table * PAGE, 4 * PAGE, MMK_MADV_WILLNEED), 0);
+    assert_int_equal(mmk_object_size(file), 4 * PAGE);
+    assert_int_equal(file->pages.count, 0);
+    assert_int_equal(mmk_map_frames(mm, BASE + 4 * table * PAGE, PAGE, RW, MMK_MAP_FIXED, 0),
+                     MMK_EINTR);
+    expect_shape(2, 2 * table + 4);
+    /* What has a table gets its guards. */
+    assert_int_equal(mmk_madvise(mm, a, 2 * table * PAGE, MMK_MADV_GUARD_INSTALL), MMK_EINTR);
+    expect_tables(mm, 1, 1, 1);
+    assert_int_equal(mm_stats(mm).rss_anon, 0);
+    mmk_object_put(file);
+}
+
+static int kill_in_fork(struct mmk_notifier *notifier, const struct mmk_notifier_range *range)
+{
+    (void)notifier;
+    if (range->reason == MMK_NOTIFY_FORK)
+        mmk_kill(range->mm);
+    return 0;
+}
+
+/* Killed while it forks: the child, with what it has so far, goes. */
+static void test_stops_fork(void **state)
+{
+    static const struct mmk_notifier_ops ops = {.invalidate_begin = kill_in_fork};
+    struct mmk_notifier notifier = {.ops = &ops};
+    struct mmk_mm *child = NULL;
+
+    (void)state;
+    fill(map_at(0, 2, RW, ANON), 2, 1);
+    assert_int_equal(mmk_notifier_register(mm, &notifier), 0);
+    assert_int_equal(mmk_fork(mm, &child), MMK_EINTR);
+    assert_null(child);
+    assert_int_equal(stats_now().address_spaces, 1);
+    mmk_notifier_unregister(mm, &notifier);
+    expect_byte(BASE, 1);
+}
+
 /* ---- sleepers -------------------------------------------------------------------------------- */
 
 /* What another CPU does for mm, and what came of it. */
@@ -614,10 +664,10 @@ static void test_misuse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_KILL(test_faults),          TEST_KILL(test_calls),        TEST_KILL(test_wakes_call),
-        TEST_KILL(test_writer_gives_up), TEST_KILL(test_wakes_reader), TEST_KILL(test_race_page),
-        TEST_KILL(test_race_lock),       TEST_KILL(test_last_user),    TEST_KILL(test_hold),
-        TEST_KILL(test_misuse),
+        TEST_KILL(test_faults),       TEST_KILL(test_calls),      TEST_KILL(test_takes_no_memory),
+        TEST_KILL(test_stops_fork),   TEST_KILL(test_wakes_call), TEST_KILL(test_writer_gives_up),
+        TEST_KILL(test_wakes_reader), TEST_KILL(test_race_page),  TEST_KILL(test_race_lock),
+        TEST_KILL(test_last_user),    TEST_KILL(test_hold),       TEST_KILL(test_misuse),
     };
 
     return cmocka_run_group_tests_name("kill", tests, NULL, NULL);
