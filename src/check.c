@@ -2,8 +2,9 @@
 /*
  * check.c - checks of the invariants, by a walk of everything.
  *
- * Reads without locks: its callers see to it that nothing else runs. The counters are compared
- * with what the walk counts; nothing here trusts what it checks.
+ * Reads without locks: its callers see to it that nothing changes what is looked at, but for the
+ * counts of pages that other address spaces share. The counters are compared with what the walk
+ * counts; nothing here trusts what it checks.
  */
 #include <mmkit/check.h>
 
@@ -11,9 +12,13 @@
 #include "frame.h"
 #include "mm.h"
 #include "object.h"
+#include "rmap.h"
 #include "slab.h"
 #include "table.h"
 #include "zap.h"
+
+/* At the counts of a page, before they are said to be wrong. */
+#define LOOKS 1000
 
 /* What a walk of an address space has counted. */
 struct census {
@@ -29,36 +34,39 @@ static struct mmk_vma *vma_at(struct mmk_mm *mm, mmk_vaddr_t addr)
     return vma && mmk_vma_start(vma) <= addr ? vma : NULL;
 }
 
+/*
+ * F1 of a page: its mappings, its pins and `more` hold a reference each. Other address spaces may
+ * map, pin and let go of the page meanwhile, and its counts are read one after the other: those of
+ * different moments need not agree. But there is no moment in which a reference is missing, unless
+ * it is missing for good: then it still is after many looks.
+ */
+static bool is_referenced(const struct mmk_page *page, uint32_t more)
+{
+    uint32_t held;
+    unsigned looks;
+
+    for (looks = 0; looks < LOOKS; looks++) {
+        held = mmk_page_mapcount(page) + mmk_a32_load(&page->user.pins, MMK_RELAXED) + more;
+        if (mmk_page_refs(page) >= held)
+            return true;
+        mmk_cpu_relax();
+    }
+    return false;
+}
+
 static void check_anon_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const struct mmk_page *page)
 {
-    uint32_t mapcount = mmk_a32_load(&page->user.mapcount, MMK_RELAXED);
+    uint32_t mapcount = mmk_page_mapcount(page);
     uint32_t pins = mmk_a32_load(&page->user.pins, MMK_RELAXED);
     bool exclusive = mmk_page_test(page, MMK_PF_EXCLUSIVE);
 
     mmk_assert(!(mmk_vma_flags(vma) & MMK_VM_SHARED), "R1 a shared mapping has no private page");
-    mmk_assert(mapcount >= 1 && mmk_page_refs(page) >= mapcount + pins,
+    mmk_assert(mapcount >= 1 && is_referenced(page, 0),
                "F1 every mapping and pin of an anonymous page holds a reference");
     mmk_assert(pins == 0 || exclusive,
                "P9 a pinned anonymous page is exclusive while it is mapped");
     mmk_assert(!exclusive || mapcount == 1, "P9 an exclusive page has one mapping");
     mmk_assert(!mmk_pte_write(pte) || exclusive, "P9 a writable anonymous page is exclusive");
-}
-
-/*
- * F1 of an object's page, which other address spaces may map, pin and let go of meanwhile: counts
- * that did not change around the look at the references belong together.
- */
-static bool is_referenced(const struct mmk_page *page)
-{
-    uint32_t mapcount, pins, refs;
-
-    do {
-        mapcount = mmk_a32_load(&page->user.mapcount, MMK_ACQUIRE);
-        pins = mmk_a32_load(&page->user.pins, MMK_ACQUIRE);
-        refs = mmk_a32_load(&page->refs, MMK_ACQUIRE);
-    } while (mmk_a32_load(&page->user.mapcount, MMK_RELAXED) != mapcount ||
-             mmk_a32_load(&page->user.pins, MMK_RELAXED) != pins);
-    return mapcount >= 1 && refs >= mapcount + pins + 1;
 }
 
 static void check_object_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const struct mmk_page *page,
@@ -71,7 +79,8 @@ static void check_object_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const st
     size = mmk_a64_load(&vma->object->size, MMK_RELAXED);
     mmk_assert(page->user.index == mmk_vma_index(vma, addr), "R1 at the place of its index");
     mmk_assert(page->user.index << MMK_PAGE_SHIFT < size, "P4 below the object's size");
-    mmk_assert(is_referenced(page), "F1 every mapping, every pin and the index hold a reference");
+    mmk_assert(mmk_page_mapcount(page) >= 1 && is_referenced(page, 1),
+               "F1 every mapping, every pin and the index hold a reference");
     mmk_assert(!mmk_pte_write(pte) || (mmk_vma_flags(vma) & MMK_VM_SHARED),
                "an object's page is writable through shared mappings only");
 }

@@ -15,8 +15,9 @@ extern "C" {
  * Walks all of mm and checks the numbered invariants (docs/DESIGN.md has what each check covers):
  * tables T1 T2 T3, entries R1 F1, counters C1, the VMA tree. Panics naming the first that is
  * broken.
- * => no call on this mm runs at the same time; the kernel's half of the root is not
- *    looked at
+ * => no call on this mm runs at the same time, nor one that takes pages from an object that it
+ *    maps; other address spaces may be at work, on pages that they share with it, too
+ * => the kernel's half of the root is not looked at
  */
 void mmk_check(struct mmk_mm *mm);
 

@@ -12,6 +12,7 @@
 #include "fixture.h"
 #include "expect_panic.h"
 #include "pte_entry.h"
+#include "run_cpus.h"
 #include "table.h"
 #include "zap.h"
 
@@ -585,13 +586,67 @@ static void test_misuse(void **state)
     assert_true(expect_panic(shut_down, NULL, "no address space is left"));
 }
 
+/* ---- others at work -------------------------------------------------------------------------- */
+
+enum { LOOKS = 100000, ROUNDS = 2000, PINS = 50 };
+
+static struct {
+    struct mmk_mm *child;
+    struct mmk_a32 rounds, stop;
+} others;
+
+/* A child of `mm` has a child; pins the object's page; drops it, and finds it again. */
+static void share_all_the_time(unsigned cpu, void *unused)
+{
+    struct mmk_mm *grandchild;
+    struct mmk_page *page;
+    unsigned i;
+
+    (void)cpu;
+    (void)unused;
+    while (!mmk_a32_load(&others.stop, MMK_ACQUIRE)) {
+        check(mmk_fork(others.child, &grandchild) == 0);
+        mmk_mm_put(grandchild);
+        for (i = 0; i < PINS; i++) {
+            check(mmk_pin_pages(others.child, BASE + 8 * PAGE, 1, 0, &page) == 1);
+            mmk_unpin_pages(&page, 1, false);
+        }
+        check(mmk_madvise(others.child, BASE + 8 * PAGE, PAGE, MMK_MADV_DONTNEED) == 0);
+        mmk_a32_fetch_add(&others.rounds, 1, MMK_RELAXED);
+    }
+}
+
+/* An address space is checked while others map, pin and let go of pages that it maps. */
+static void test_shared_pages(void **state)
+{
+    struct mmk_object *object = new_shmem(1);
+    struct cpu_thread thread;
+    unsigned i;
+
+    (void)state;
+    store_byte(map_at(0, 1, RW, ANON), 1);
+    store_byte(map_object_at(8, 1, RW, MMK_MAP_SHARED, object, 0), 1);
+    assert_int_equal(mmk_fork(mm, &others.child), 0);
+    mmk_a32_store(&others.rounds, 0, MMK_RELAXED);
+    mmk_a32_store(&others.stop, 0, MMK_RELAXED);
+    cpu_start(&thread, 1, share_all_the_time, NULL);
+    for (i = 0; i < LOOKS || mmk_a32_load(&others.rounds, MMK_RELAXED) < ROUNDS; i++) {
+        mmk_check(mm);
+        mmk_cpu_relax();
+    }
+    mmk_a32_store(&others.stop, 1, MMK_RELEASE);
+    machine_idle_begin();
+    cpu_join(&thread);
+    machine_idle_end();
+    put_mm(others.child);
+    mmk_object_put(object);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_breakings),
-        TEST(test_one_address),
-        TEST(test_object),
-        TEST(test_misuse),
+        TEST(test_breakings), TEST(test_one_address),  TEST(test_object),
+        TEST(test_misuse),    TEST(test_shared_pages),
     };
 
     return cmocka_run_group_tests_name("check", tests, NULL, NULL);
