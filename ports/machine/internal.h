@@ -23,6 +23,18 @@
 
 #include "format.h"
 
+#define MACHINE_MOST_HELD 64
+
+/* The locks that a thread holds, in the order taken: lock_check.c. */
+struct machine_locks {
+    unsigned count;
+    struct machine_held {
+        const void *lock;
+        enum mmk_lock_class cls;
+        bool tried;
+    } held[MACHINE_MOST_HELD];
+};
+
 #define MACHINE_WALK_ENTRIES 32 /* paging-structure cache, each level */
 #define MACHINE_RAM_START    ((mmk_paddr_t)1 << 20)
 
@@ -79,7 +91,7 @@ MMK_ALWAYS_INLINE struct machine_cpu *machine_this_cpu(void)
 
 MMK_ALWAYS_INLINE void machine_count(struct mmk_a64 *counter)
 {
-    mmk_a64_store(counter, mmk_a64_load(counter, MMK_RELAXED) + 1, MMK_RELAXED);
+    __atomic_store_n(&counter->v, counter->v + 1, __ATOMIC_RELAXED);
 }
 
 /* cpu.c: a thread becomes a CPU, and stops, as far as the machine is concerned (mmkit not told). */
@@ -106,6 +118,13 @@ MMK_MUST_CHECK int machine_rcu_start(unsigned cpu);
 void machine_rcu_online(void);
 void machine_rcu_stop(void);
 bool machine_is_rcu(unsigned cpu); /* that thread is this CPU */
+bool machine_rcu_reads(void);      /* the calling thread is inside a read section */
+
+/*
+ * ram.c => 0, or MMK_ENOMEM
+ */
+MMK_MUST_CHECK int machine_ram_map(uint64_t size, bool populate);
+void machine_ram_unmap(void);
 
 /* host.c: futex(2), which reports nothing that a caller that loops does not see by itself. */
 struct timespec;

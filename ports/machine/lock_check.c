@@ -19,18 +19,12 @@
 
 #include <stdio.h>
 
-#define MOST_HELD 64
-
-struct held {
-    const void *lock;
-    enum mmk_lock_class cls;
-    bool tried;
-};
-
-static __thread struct {
-    unsigned count;
-    struct held held[MOST_HELD];
-} own __attribute__((tls_model("initial-exec")));
+#ifdef MACHINE_FIBERS
+extern struct machine_locks *machine_own_locks; /* of the fiber that runs */
+#define own (*machine_own_locks)
+#else
+static __thread struct machine_locks own __attribute__((tls_model("initial-exec")));
+#endif
 
 static const char *class_name(enum mmk_lock_class cls)
 {
@@ -63,7 +57,7 @@ void machine_locks_print(void)
 }
 
 static MMK_COLD MMK_NORETURN void bad_order(enum mmk_lock_class cls, const void *lock,
-                                            const struct held *held)
+                                            const struct machine_held *held)
 {
     char text[160];
 
@@ -74,13 +68,14 @@ static MMK_COLD MMK_NORETURN void bad_order(enum mmk_lock_class cls, const void 
 
 void machine_note_acquire(enum mmk_lock_class cls, const void *lock, bool tried)
 {
-    struct held *held;
+    struct machine_held *held;
 
     for (held = own.held; !tried && held < own.held + own.count; held++)
         if (mmk_unlikely(held->cls > cls || (held->cls == cls && held->lock >= lock)))
             bad_order(cls, lock, held);
-    mmk_assert(own.count < MOST_HELD, "K3 a thread holds too many locks: one is never released");
-    own.held[own.count++] = (struct held){lock, cls, tried};
+    mmk_assert(own.count < MACHINE_MOST_HELD,
+               "K3 a thread holds too many locks: one is never released");
+    own.held[own.count++] = (struct machine_held){lock, cls, tried};
 }
 
 void machine_note_release(enum mmk_lock_class cls, const void *lock)
@@ -103,7 +98,7 @@ void machine_note_may_sleep(void)
         mmk_assert(own.held[i].cls < MMK_LOCK_TABLE_ROOT, "K2 sleeps with a spin lock held");
     if (!machine_self)
         return; /* not a CPU, so in none of the contexts below */
-    mmk_assert(!urcu_memb_read_ongoing(), "K2 sleeps inside an RCU read section");
+    mmk_assert(!machine_rcu_reads(), "K2 sleeps inside an RCU read section");
     mmk_assert(mmk_interrupts_on(), "K2 sleeps with interrupts off");
     mmk_assert(!machine_self->user_open, "K2 sleeps inside a user access");
 }

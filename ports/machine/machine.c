@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * machine.c - building the machine and taking it down; its RAM; its counters.
- *
- * RAM is one anonymous host mapping. Physical addresses start at MACHINE_RAM_START; what lies
- * below is mapped without access, so that a use of physical address 0 crashes.
+ * machine.c - building the machine and taking it down; its counters.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -12,37 +9,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define TLB_ENTRIES_DEFAULT 1024
 #define TLB_ENTRIES_MOST    (1u << 20)
-
-uintptr_t machine_ram_base;
-mmk_paddr_t machine_ram_end;
-
-static int map_ram(uint64_t memory, bool populate)
-{
-    size_t size = (size_t)(MACHINE_RAM_START + memory);
-    char *base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (base == MAP_FAILED)
-        return MMK_ENOMEM;
-    if (mprotect(base + MACHINE_RAM_START, (size_t)memory, PROT_READ | PROT_WRITE) != 0 ||
-        (populate && madvise(base + MACHINE_RAM_START, (size_t)memory, MADV_POPULATE_WRITE) != 0)) {
-        munmap(base, size);
-        return MMK_ENOMEM;
-    }
-    machine_ram_base = (uintptr_t)base;
-    machine_ram_end = MACHINE_RAM_START + memory;
-    return 0;
-}
-
-static void unmap_ram(void)
-{
-    munmap((void *)machine_ram_base, (size_t)machine_ram_end);
-    machine_ram_base = 0;
-    machine_ram_end = 0;
-}
 
 unsigned machine_nodes[MMK_MAX_CPUS];
 
@@ -142,7 +111,7 @@ int machine_create(const struct machine_config *config)
     error = make_cpus(tlb_entries);
     if (error)
         return error;
-    error = map_ram(config->memory, config->populate);
+    error = machine_ram_map(config->memory, config->populate);
     if (error) {
         free_cpus();
         return error;
@@ -154,7 +123,7 @@ int machine_create(const struct machine_config *config)
             machine_rcu_stop();
     }
     if (error) {
-        unmap_ram();
+        machine_ram_unmap();
         free_cpus();
     }
     return error;
@@ -171,7 +140,7 @@ void machine_destroy(void)
     mmk_shutdown();
     machine_cpu_unclaim();
     machine_rcu_stop();
-    unmap_ram();
+    machine_ram_unmap();
     free_cpus();
 }
 

@@ -225,3 +225,8 @@ bool machine_is_rcu(unsigned cpu)
 {
     return cpu == worker.cpu;
 }
+
+bool machine_rcu_reads(void)
+{
+    return urcu_memb_read_ongoing();
+}

@@ -12,7 +12,11 @@ struct machine_vcpu {
 };
 
 /* NULL: the thread has not attached. The initial-exec model makes it one load. */
+#ifdef MACHINE_FIBERS /* of one thread: whoever runs */
+extern struct machine_vcpu *machine_self;
+#else
 extern __thread struct machine_vcpu *machine_self __attribute__((tls_model("initial-exec")));
+#endif
 
 MMK_NORETURN MMK_COLD void machine_not_attached(void);
 void machine_relax(void);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* world.c - see world.h. */
+#include "world.h"
+
+#include <mmkit/check.h>
+#include <string.h>
+
+enum { FRAMES = 512, TLB_ENTRIES = 16 };
+
+struct world world;
+
+mmk_vaddr_t page_at(unsigned page)
+{
+    return BASE + page * PAGE;
+}
+
+void map_pages(unsigned page, unsigned count, unsigned prot, unsigned flags)
+{
+    int64_t addr =
+        mmk_mmap(world.mm, page_at(page), count * PAGE, prot, flags | MMK_MAP_FIXED, NULL, 0);
+
+    expect(addr == (int64_t)page_at(page));
+}
+
+enum mmk_fault_result put_word(unsigned page, uint64_t word)
+{
+    return machine_store(page_at(page), &word, sizeof(word));
+}
+
+enum mmk_fault_result get_word(unsigned page, uint64_t *word)
+{
+    return machine_load(page_at(page), word, sizeof(*word));
+}
+
+bool world_start(const struct scenario *scenario)
+{
+    const struct machine_config config = {
+        .memory = FRAMES * PAGE, .cpus = FIBERS_CPUS, .tlb_entries = TLB_ENTRIES};
+    unsigned cpu;
+
+    if (machine_create(&config) != 0)
+        return false;
+    machine_cpu_attach(0);
+    if (mmk_mm_create(&world.mm) != 0)
+        return false;
+    for (cpu = 0; cpu < scenario->cpus; cpu++) {
+        if (cpu > 0)
+            machine_cpu_attach(cpu);
+        machine_switch_mm(world.mm);
+    }
+    fibers_be_cpu(0);
+    scenario->setup();
+    return true;
+}
+
+void world_stop(const struct scenario *scenario)
+{
+    unsigned cpu;
+
+    mmk_check(world.mm);
+    if (scenario->check)
+        scenario->check();
+    for (cpu = scenario->cpus; cpu-- > 0;) {
+        fibers_be_cpu(cpu);
+        machine_switch_mm(NULL);
+        if (cpu == 0) {
+            mmk_mm_put(world.mm);
+            world.mm = NULL;
+        }
+        machine_cpu_detach();
+    }
+    machine_destroy();
+}

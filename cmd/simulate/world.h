@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * world.h - what scenarios have in common: a machine for each run, an address space, words in it.
+ */
+#ifndef SIMULATE_WORLD_H
+#define SIMULATE_WORLD_H
+
+#include "scenario.h"
+
+#define PAGE MMK_PAGE_SIZE
+#define BASE ((mmk_vaddr_t)16 * PAGE) /* of the pages that scenarios name by number */
+
+struct world {
+    struct mmk_mm *mm;
+};
+
+extern struct world world;
+
+/* The machine, and world.mm, loaded on the scenario's CPUs; and back. => true, or no memory */
+bool world_start(const struct scenario *scenario);
+void world_stop(const struct scenario *scenario);
+
+/* In a body or check: condition must hold. */
+#define expect(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            fibers_fail(#condition);                                                               \
+    } while (0)
+
+mmk_vaddr_t page_at(unsigned page);
+void map_pages(unsigned page, unsigned count, unsigned prot, unsigned flags);
+enum mmk_fault_result put_word(unsigned page, uint64_t word);
+enum mmk_fault_result get_word(unsigned page, uint64_t *word);
+
+#endif

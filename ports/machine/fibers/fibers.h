@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fibers.h - the deterministic machine: virtual CPUs are fibers of one thread, and who runs next is
+ * chosen at each scheduling point: at every access to a shared word and every call of the port.
+ *
+ * A run has three parts. Before and after, the caller acts as whichever CPU it likes
+ * (fibers_be_cpu()), alone; in between, in fibers_run(), each CPU runs its body. Everything that is
+ * left open (who runs, what fails, when an interrupt arrives) is asked from a chooser, in the same
+ * order in each run that got the same answers: so the answers are the run.
+ */
+#ifndef MACHINE_FIBERS_H
+#define MACHINE_FIBERS_H
+
+#include <mmkit/types.h>
+
+#define FIBERS_CPUS 4 /* with bodies, from CPU 0; a further one serves RCU */
+
+/* What is to be chosen. Answer 0 is always the plain one. */
+enum fibers_choice {
+    FIBERS_PREEMPT,   /* who makes the next step; 0: who runs already */
+    FIBERS_NEXT,      /* likewise, when who ran cannot go on; 0: the next in turn */
+    FIBERS_INTERRUPT, /* 1: one that is pending arrives here, rather than where the CPU polls */
+    FIBERS_INJECT,    /* 1: the step fails, as it might */
+    FIBERS_VALUE,     /* which of the values that a load may return; 0: the newest */
+    FIBERS_HARDWARE,  /* what the hardware does of its own accord; 0: nothing */
+    FIBERS_CHOICES
+};
+
+/* tasks: for PREEMPT and NEXT, who answer i would be (a CPU's number); else NULL. => below n */
+struct fibers_chooser {
+    unsigned (*choose)(struct fibers_chooser *self, enum fibers_choice choice, unsigned n,
+                       const uint8_t *tasks);
+    void (*relaxed)(struct fibers_chooser *self, unsigned task); /* it waits by spinning; or NULL */
+    bool shared_only; /* preemption only before words that two CPUs use, as far as is known */
+};
+
+struct fibers_program {
+    unsigned cpus; /* 1 to FIBERS_CPUS */
+    void (*body)(unsigned cpu);
+    uint64_t most_steps; /* more is a livelock */
+    bool inject;         /* allocations may fail */
+};
+
+struct fibers_outcome {
+    const char *failure; /* NULL: none. Else the machine is in no state to be used further */
+    uint64_t steps;      /* scheduling points passed */
+    uint64_t points;     /* of these, those at which another could have been chosen */
+    uint64_t trace;      /* hash of who did what: equal for equal runs */
+    bool more_shared;    /* words were found to be shared that were not known to be (shared_only) */
+};
+
+/* All bodies, until each has returned. => alone; no CPU has work left, but RCU callbacks */
+struct fibers_outcome fibers_run(const struct fibers_program *program,
+                                 struct fibers_chooser *chooser);
+
+/* The caller, alone, acts as `cpu` from now on. */
+void fibers_be_cpu(unsigned cpu);
+
+/* In a body: something that should hold does not. Does not return. */
+__attribute__((noreturn)) void fibers_fail(const char *what);
+
+/* Forgets which words are shared: before another program. */
+void fibers_forget_shared(void);
+
+#endif

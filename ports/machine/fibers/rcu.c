@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rcu.c - read sections that are counted, callbacks on a CPU of their own.
+ *
+ * A grace period waits for exactly the read sections that ran when it began: it may end the moment
+ * the last of them ends, or any time later, as the schedule has it. Alone (no run under way) nobody
+ * reads, and a barrier runs all callbacks there and then.
+ */
+#include "sched.h"
+
+struct callback {
+    struct callback *next;
+    void (*function)(struct mmk_rcu_head *head);
+};
+
+_Static_assert(sizeof(struct callback) <= sizeof(struct mmk_rcu_head), "fits its place");
+
+static struct callback *first, **last = &first;
+static uint64_t queued, done;
+static uint64_t ends; /* TSan: read sections that have ended */
+
+#ifdef FIBER_TSAN
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+#else
+#define __tsan_acquire(address) ((void)(address))
+#define __tsan_release(address) ((void)(address))
+#endif
+
+void fibers_rcu_read_lock(void)
+{
+    struct task *self = sim_current();
+
+    if (self->rcu_depth++ == 0)
+        self->rcu_sections++;
+}
+
+void fibers_rcu_read_unlock(void)
+{
+    struct task *self = sim_current();
+
+    mmk_assert(self->rcu_depth > 0, "fibers: a read section ends that has not begun");
+    __tsan_release(&ends);
+    if (--self->rcu_depth == 0 && first)
+        sim_yield(); /* what it has read may go at once */
+}
+
+bool machine_rcu_reads(void)
+{
+    return sim_current()->rcu_depth > 0;
+}
+
+void mmk_host_call_rcu(struct mmk_rcu_head *head, void (*function)(struct mmk_rcu_head *head))
+{
+    struct callback *callback = (struct callback *)head;
+
+    fibers_point((uintptr_t)&first, FIBERS_WRITE);
+    __tsan_release(head);
+    *callback = (struct callback){NULL, function};
+    *last = callback;
+    last = &callback->next;
+    queued++;
+}
+
+static void run_all(struct callback *list)
+{
+    struct callback *callback;
+
+    while ((callback = list) != NULL) {
+        list = callback->next; /* the function may use the head for something else */
+        sim_yield();
+        __tsan_acquire(callback);
+        callback->function((struct mmk_rcu_head *)callback);
+        done++;
+    }
+}
+
+static struct callback *take_all(void)
+{
+    struct callback *list = first;
+
+    first = NULL;
+    last = &first;
+    return list;
+}
+
+static bool reads_still(const struct task *task, const struct task *reader, unsigned number)
+{
+    return task->grace[number] && reader->rcu_depth > 0 &&
+           reader->rcu_sections == task->grace[number];
+}
+
+static bool any_reads_still(const struct task *task)
+{
+    unsigned i;
+
+    for (i = 0; i < sim.rcu; i++)
+        if (reads_still(task, &sim.task[i], i))
+            return true;
+    return false;
+}
+
+bool sim_rcu_may_go_on(const struct task *task)
+{
+    if (task->state == TASK_BATCH)
+        return done >= task->seen;
+    if (task->state == TASK_IDLE)
+        return first != NULL;
+    return !any_reads_still(task);
+}
+
+static void grace_period(void)
+{
+    struct task *self = sim_current();
+    unsigned i;
+
+    for (i = 0; i < sim.rcu; i++)
+        self->grace[i] = sim.task[i].rcu_depth ? sim.task[i].rcu_sections : 0;
+    while (any_reads_still(self))
+        sim_wait(TASK_GRACE);
+    __tsan_acquire(&ends);
+}
+
+void sim_rcu_body(void)
+{
+    struct callback *list;
+
+    for (;;) {
+        while (!first)
+            sim_wait(TASK_IDLE);
+        list = take_all();
+        grace_period();
+        run_all(list);
+    }
+}
+
+static void run_alone(void)
+{
+    unsigned cpu = sim.current;
+
+    fibers_be_cpu(sim.rcu);
+    while (first)
+        run_all(take_all());
+    fibers_be_cpu(cpu);
+}
+
+void mmk_host_rcu_barrier(void)
+{
+    struct task *self = sim_current();
+
+    mmk_note_may_sleep();
+    if (!sim.running) {
+        run_alone();
+        return;
+    }
+    sim_yield();
+    for (self->seen = queued; done < self->seen;)
+        sim_wait(TASK_BATCH);
+}
+
+int machine_rcu_start(unsigned cpu)
+{
+    sim.rcu = cpu;
+    sim.randoms = 0;
+    queued = done = 0;
+    return 0;
+}
+
+void machine_rcu_online(void)
+{
+    fibers_be_cpu(sim.rcu);
+    mmk_cpu_online();
+    fibers_be_cpu(0);
+}
+
+void machine_rcu_stop(void)
+{
+    run_alone();
+}
+
+bool machine_is_rcu(unsigned cpu)
+{
+    return cpu == sim.rcu;
+}

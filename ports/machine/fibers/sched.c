@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched.c - who makes the next step.
+ *
+ * S1 One task runs; it goes on until a scheduling point, where the chooser may name another that
+ *    can. So a run is a function of the chooser's answers.
+ * S2 A task that spins (mmk_cpu_relax()) runs again when somebody else has written something since:
+ *    until then it would see what it has seen.
+ * S3 An interrupt is taken where the CPU polls, and, when the chooser says so, at any scheduling
+ *    point with interrupts on. A task that waits or is idle is woken for it.
+ * S4 When nobody can go on and not all bodies are over, that is a deadlock, and a failure. So is a
+ *    run of too many steps.
+ *
+ * The fibers and their stacks last as long as the process: creating them would cost more than most
+ * runs. A run that fails leaves them in the middle of something: it is the process's last.
+ */
+#include "sched.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef FIBER_TSAN
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+#else
+#define __tsan_acquire(address) ((void)(address))
+#define __tsan_release(address) ((void)(address))
+#endif
+
+#define MOST_LONELY 1000
+
+struct sim sim;
+struct machine_locks *machine_own_locks = &sim.task[0].locks;
+
+static void mix(uint64_t what)
+{
+    sim.outcome.trace = (sim.outcome.trace ^ what) * 0x100000001b3u;
+}
+
+unsigned sim_choose(enum fibers_choice choice, unsigned n)
+{
+    unsigned answer = sim.chooser->choose(sim.chooser, choice, n, NULL);
+
+    mix(answer << 4 | (unsigned)choice);
+    return answer;
+}
+
+static bool interrupted(unsigned number)
+{
+    const struct machine_vcpu *cpu = &machine_cpus[number].vcpu;
+
+    return cpu->pending.v && !cpu->interrupts_off;
+}
+
+static bool may_run(unsigned number)
+{
+    const struct task *task = &sim.task[number];
+
+    switch (task->state) {
+    case TASK_READY:
+        return true;
+    case TASK_SPINS:
+        return task->seen != sim.writes || interrupted(number);
+    case TASK_GRACE:
+    case TASK_BATCH:
+        return sim_rcu_may_go_on(task) || interrupted(number);
+    case TASK_IDLE:
+        return (number == sim.rcu && sim_rcu_may_go_on(task)) || interrupted(number);
+    case TASK_WAITS:
+        return !task->word || interrupted(number);
+    }
+    return false;
+}
+
+static unsigned task_count(void)
+{
+    return sim.rcu + 1;
+}
+
+/* Who may run, in turn after the current one, or from it. => how many */
+static unsigned candidates(bool with_current, uint8_t *numbers)
+{
+    unsigned count = task_count(), found = 0, i, number;
+
+    for (i = with_current ? 0 : 1; i < count + (with_current ? 0 : 1); i++) {
+        number = (sim.current + i) % count;
+        if (may_run(number))
+            numbers[found++] = (uint8_t)number;
+    }
+    return found;
+}
+
+static void act_as(unsigned number)
+{
+    sim.current = number;
+    machine_self = &machine_cpus[number].vcpu;
+    machine_own_locks = &sim.task[number].locks;
+}
+
+static void run_task(unsigned number)
+{
+    struct task *from = sim_current();
+
+    if (number == sim.current)
+        return;
+    act_as(number);
+    fiber_switch(&from->fiber, &sim.task[number].fiber);
+}
+
+/* Back to fibers_run(), for good or until the next run. */
+static void stop(void)
+{
+    struct task *from = sim_current();
+
+    __tsan_release(&sim);
+    fiber_switch(&from->fiber, &sim.caller);
+}
+
+static bool bodies_over(void)
+{
+    unsigned i;
+
+    for (i = 0; i < sim.rcu; i++)
+        if (!sim.task[i].over || sim.task[i].state != TASK_IDLE || interrupted(i))
+            return false;
+    return sim.task[sim.rcu].state == TASK_IDLE && !may_run(sim.rcu);
+}
+
+static void describe(char *text, size_t size)
+{
+    static const char *const names[] = {
+        "ready", "spins", "waits", "waits for readers", "waits for callbacks", "is idle"};
+    size_t used = (size_t)snprintf(text, size, "deadlock:");
+    unsigned i;
+
+    for (i = 0; i < task_count() && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, " CPU %u %s%s", i,
+                                 names[sim.task[i].state], i + 1 < task_count() ? "," : "");
+}
+
+void fibers_fail(const char *what)
+{
+    static char text[512];
+
+    snprintf(text, sizeof(text), "CPU %u: %s", sim.current, what);
+    sim.outcome.failure = text;
+    if (sim.running)
+        stop();
+    fprintf(stderr, "%s\n", text);
+    abort(); /* nobody asks again: fibers_run() was not under way, or has come back */
+}
+
+/* Someone else runs now, if anybody can. */
+static void pass_on(void)
+{
+    uint8_t numbers[MMK_MAX_CPUS];
+    char text[256];
+    unsigned n, answer = 0;
+
+    if (bodies_over()) {
+        stop();
+        return;
+    }
+    n = candidates(false, numbers);
+    if (n == 0) {
+        describe(text, sizeof(text));
+        fibers_fail(text);
+    }
+    if (n > 1)
+        answer = sim.chooser->choose(sim.chooser, FIBERS_NEXT, n, numbers);
+    mix(numbers[answer]);
+    run_task(numbers[answer]);
+}
+
+void sim_wait(enum task_state state)
+{
+    struct task *self = sim_current();
+
+    self->state = state;
+    pass_on();
+    self->state = TASK_READY;
+    machine_take_interrupts(machine_this_cpu());
+}
+
+/* The current task may be kept from its next step. */
+static void preempt(void)
+{
+    uint8_t numbers[MMK_MAX_CPUS];
+    unsigned n = candidates(true, numbers), answer;
+
+    if (n <= 1)
+        return;
+    sim.outcome.points++;
+    answer = sim.chooser->choose(sim.chooser, FIBERS_PREEMPT, n, numbers);
+    mix(numbers[answer]);
+    run_task(numbers[answer]);
+}
+
+static void count_step(void)
+{
+    if (++sim.outcome.steps > sim.program->most_steps)
+        fibers_fail("livelock: too many steps");
+}
+
+static void interrupt_here(void)
+{
+    if (interrupted(sim.current) && sim_choose(FIBERS_INTERRUPT, 2))
+        machine_take_interrupts(&machine_cpus[sim.current]);
+}
+
+void sim_yield(void)
+{
+    if (!sim.running)
+        return;
+    count_step();
+    preempt();
+    interrupt_here();
+}
+
+void fibers_point(uintptr_t word, enum fibers_access access)
+{
+    if (!sim.running)
+        return;
+    count_step();
+    mix((uint64_t)sim.current << 1 | access);
+    if (!sim.chooser->shared_only) {
+        preempt();
+    } else {
+        sim_note_access(word, access, sim.current);
+        if (sim_is_shared(word))
+            preempt();
+    }
+    interrupt_here();
+    if (access == FIBERS_WRITE)
+        sim.writes++;
+}
+
+/* ---- what a CPU waits with ------------------------------------------------------------------- */
+
+void machine_take_interrupts(struct machine_cpu *cpu)
+{
+    while (interrupted(cpu->vcpu.number)) {
+        cpu->vcpu.pending.v = 0;
+        cpu->vcpu.interrupts_off = true;
+        mmk_tlb_interrupt();
+        cpu->vcpu.interrupts_off = false;
+        machine_count(&cpu->counters.ipis);
+    }
+}
+
+void machine_relax(void)
+{
+    struct task *self = sim_current();
+
+    if (!sim.running) {
+        if (++sim.lonely > MOST_LONELY)
+            fibers_fail("deadlock: waits for others, and is alone");
+        return;
+    }
+    count_step();
+    machine_take_interrupts(machine_this_cpu());
+    if (sim.chooser->relaxed)
+        sim.chooser->relaxed(sim.chooser, sim.current);
+    self->seen = sim.writes;
+    sim_wait(TASK_SPINS);
+}
+
+/* ---- runs ------------------------------------------------------------------------------------ */
+
+static void run_body(unsigned number)
+{
+    struct task *self = &sim.task[number];
+
+    __tsan_acquire(&sim);
+    sim.program->body(number);
+    if (self->rcu_depth || self->locks.count)
+        fibers_fail("returns with locks held, or inside a read section");
+    __tsan_release(&sim);
+    self->over = true;
+}
+
+static void task_main(void *argument)
+{
+    struct task *self = argument;
+    unsigned number = (unsigned)(self - sim.task);
+
+    if (number == sim.rcu)
+        sim_rcu_body(); /* does not return */
+    for (;;) {
+        while (self->over)
+            sim_wait(TASK_IDLE);
+        run_body(number);
+    }
+}
+
+void fibers_be_cpu(unsigned cpu)
+{
+    mmk_assert(!sim.running && cpu < MMK_MAX_CPUS, "fibers: alone, and as a CPU that exists");
+    act_as(cpu);
+}
+
+static void make_ready(unsigned cpus)
+{
+    unsigned i;
+
+    for (i = 0; i < task_count(); i++) {
+        struct task *task = &sim.task[i];
+
+        mmk_assert(!task->locks.count && !task->rcu_depth, "fibers: starts with nothing held");
+        if (!task->fiber.stack && !fiber_create(&task->fiber, task_main, task))
+            mmk_host_panic(__FILE__, __LINE__, "fibers: no memory for a stack");
+        task->over = i >= cpus;
+        task->state = task->over ? TASK_IDLE : TASK_READY;
+    }
+}
+
+struct fibers_outcome fibers_run(const struct fibers_program *program,
+                                 struct fibers_chooser *chooser)
+{
+    uint8_t numbers[MMK_MAX_CPUS];
+    unsigned first;
+
+    mmk_assert(program->cpus >= 1 && program->cpus <= sim.rcu, "fibers: as many CPUs as there are");
+    sim.program = program;
+    sim.chooser = chooser;
+    sim.outcome = (struct fibers_outcome){.trace = 0xcbf29ce484222325u};
+    make_ready(program->cpus);
+    fiber_adopt(&sim.caller);
+    __tsan_release(&sim);
+    sim.running = true;
+    sim.current = task_count() - 1;
+    first = candidates(false, numbers);
+    first = chooser->choose(chooser, FIBERS_NEXT, first, numbers);
+    act_as(numbers[first]);
+    fiber_switch(&sim.caller, &sim.task[numbers[first]].fiber);
+    sim.running = false;
+    __tsan_acquire(&sim);
+    act_as(0);
+    sim_forget_run();
+    sim.outcome.more_shared = sim_shared_grew();
+    return sim.outcome;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched.h - what the files of the deterministic machine share: tasks, and how they wait.
+ *
+ * A task is the thread of one virtual CPU, and its fiber. Everything here is one host thread's: no
+ * locks.
+ */
+#ifndef MACHINE_FIBERS_SCHED_H
+#define MACHINE_FIBERS_SCHED_H
+
+#include "../internal.h"
+#include "fiber.h"
+#include "fibers.h"
+
+enum task_state {
+    TASK_READY,
+    TASK_SPINS, /* waits for somebody to write something, by looking again and again */
+    TASK_WAITS, /* mmk_host_wait() */
+    TASK_GRACE, /* for read sections to end */
+    TASK_BATCH, /* for RCU callbacks to have run */
+    TASK_IDLE,  /* its body is over, or there are no callbacks */
+};
+
+struct task {
+    struct fiber fiber;
+    enum task_state state;
+    bool over;        /* its body, in this run; it has none */
+    const void *word; /* WAITS; NULL: woken */
+    uint64_t seen;    /* SPINS: sim.writes when it last looked; BATCH: callbacks wanted */
+    struct machine_locks locks;
+    unsigned rcu_depth;
+    uint64_t rcu_sections;        /* begun */
+    uint64_t grace[MMK_MAX_CPUS]; /* GRACE: the section that is waited for; 0: none */
+};
+
+struct sim {
+    bool running;
+    const struct fibers_program *program;
+    struct fibers_chooser *chooser;
+    struct fibers_outcome outcome;
+    uint64_t writes;       /* accesses so far that may have let a spinning task go on */
+    uint64_t randoms;      /* given out */
+    unsigned lonely;       /* times that one has waited by spinning, alone */
+    unsigned current, rcu; /* tasks by number, which is the CPU's */
+    struct task task[MMK_MAX_CPUS];
+    struct fiber caller;
+};
+
+extern struct sim sim;
+
+MMK_ALWAYS_INLINE struct task *sim_current(void)
+{
+    return &sim.task[sim.current];
+}
+
+/*
+ * The current task waits, and others run. => back when the state's condition holds, or to take
+ * interrupts: the caller looks which
+ */
+void sim_wait(enum task_state state);
+
+/* A scheduling point without an access. */
+void sim_yield(void);
+
+unsigned sim_choose(enum fibers_choice choice, unsigned n);
+
+/* rcu.c */
+void sim_rcu_body(void);
+bool sim_rcu_may_go_on(const struct task *task); /* GRACE, BATCH, or the server's IDLE */
+void sim_rcu_reset(void);
+
+/* shared.c: words that two CPUs use, one of them writing. */
+void sim_note_access(uintptr_t word, enum fibers_access access, unsigned task);
+bool sim_is_shared(uintptr_t word);
+bool sim_shared_grew(void); /* since it was last asked */
+void sim_forget_run(void);  /* a run is over: who used what starts anew */
+
+#endif
