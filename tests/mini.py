@@ -34,6 +34,8 @@ EXPECTED = [
     r"pid 1: pages: 2 resident, (?P<fewer>\d+) of tables, 1 of stack",
     r"file numbers: page 2 is read",
     r"pid 3: SIGBUS at pc 0x[0-9a-f]+: nothing is behind 0x[0-9a-f]+",
+    r"pid 3: 400000-402000 r-xp 0 program\npid 3: [0-9a-f]+-[0-9a-f]+ rw-p 0 \[stack\]",
+    r"pid 3: [0-9a-f]+-[0-9a-f]+ r--p 0 numbers",
     r"pid 4: SIGSEGV at pc 0x[0-9a-f]+: nothing is mapped at 0x0",
     r"pid 5: SIGSEGV at pc 0x[0-9a-f]+: not allowed at 0x401000",
     r"pid 1: brk: 0x10002000",

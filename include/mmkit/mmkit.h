@@ -10,6 +10,7 @@
 #include <mmkit/host.h>
 #include <mmkit/init.h>
 #include <mmkit/limit.h>
+#include <mmkit/maps.h>
 #include <mmkit/mm.h>
 #include <mmkit/notifier.h>
 #include <mmkit/object.h>

@@ -281,6 +281,23 @@ static int64_t call_msync(void)
     return mmk_msync(mm, BASE, PAGE, MMK_MS_SYNC);
 }
 
+static int64_t call_mremap(void)
+{
+    return mmk_mremap(mm, BASE, 8 * PAGE, 16 * PAGE, 0, 0);
+}
+
+static int visit_none(const struct mmk_mapping *mapping, void *unused)
+{
+    (void)mapping;
+    (void)unused;
+    return 0;
+}
+
+static int64_t call_maps(void)
+{
+    return mmk_for_each_mapping(mm, 0, UINT64_MAX, visit_none, NULL);
+}
+
 static struct mmk_notifier silent;
 static const struct mmk_notifier_ops silent_ops = {NULL, NULL, NULL};
 
@@ -293,9 +310,10 @@ static int64_t call_register(void)
 static void test_wakes_call(void **state)
 {
     static int64_t (*const calls[])(void) = {
-        call_mmap,       call_munmap,  call_mprotect, call_madvise, call_brk,     call_set_brk,
-        call_fork,       call_fault,   call_register, call_mlock,   call_munlock, call_mlockall,
-        call_munlockall, call_mincore, call_mseal,    call_pin,     call_msync};
+        call_mmap,    call_munmap,   call_mprotect,   call_madvise,  call_brk,
+        call_set_brk, call_fork,     call_fault,      call_register, call_mlock,
+        call_munlock, call_mlockall, call_munlockall, call_mincore,  call_mseal,
+        call_pin,     call_msync,    call_mremap,     call_maps};
     struct mmk_mm *old = mm;
     struct waiter waiter;
     size_t i;

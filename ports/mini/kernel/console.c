@@ -57,6 +57,9 @@ void say(const char *format, ...)
         case 's':
             put_text(&line, va_arg(args, const char *));
             break;
+        case 'c':
+            put_char(&line, (char)va_arg(args, int));
+            break;
         case 'd':
             put_signed(&line, va_arg(args, int));
             break;

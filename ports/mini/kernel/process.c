@@ -95,6 +95,23 @@ static void say_memory(const struct process *process)
         mmk_mm_table_bytes(process->mm) / MMK_PAGE_SIZE, stats.stack_bytes / MMK_PAGE_SIZE);
 }
 
+/* As /proc/PID/maps. */
+static int say_mapping(const struct mmk_mapping *mapping, void *arg)
+{
+    const struct process *process = arg;
+    const struct content *content = mapping->object ? mmk_object_private(mapping->object) : NULL;
+    bool stack = mapping->flags & MMK_MAPPING_GROWSDOWN;
+
+    say("pid %d: %lx-%lx %c%c%c%c %lx %s\n", process->pid, mapping->start, mapping->end,
+        mapping->prot & MMK_PROT_READ ? 'r' : '-', mapping->prot & MMK_PROT_WRITE ? 'w' : '-',
+        mapping->prot & MMK_PROT_EXEC ? 'x' : '-', mapping->flags & MMK_MAPPING_SHARED ? 's' : 'p',
+        mapping->offset,
+        content ? content->name
+        : stack ? "[stack]"
+                : "");
+    return 0;
+}
+
 /* P2 for the children of a process that ends before them, or has not asked for their status. */
 static void leave_children(const struct process *parent)
 {
@@ -125,7 +142,11 @@ static void end_process(struct process *process, uint64_t status)
 static void end_by_signal(struct process *process, int signal, const char *name, const char *why,
                           mmk_vaddr_t addr)
 {
+    int error;
+
     say("pid %d: %s at pc 0x%lx: %s 0x%lx\n", process->pid, name, process->registers.pc, why, addr);
+    error = mmk_for_each_mapping(process->mm, 0, UINT64_MAX, say_mapping, process);
+    must(error == 0, "mmk_for_each_mapping");
     end_process(process, (uint64_t)STATUS_OF_SIGNAL(signal));
 }
 
