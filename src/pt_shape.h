@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pt_shape.h - the shape of the tables, the same in all formats: which entry of which table an
- * address uses.
+ * address uses. What an entry says is in pte_shape.h.
  *
  * The format, src/arch/<a>/pt.h on the include path, says how many levels there are and how many
  * bits of an address each uses. Levels count from the leaf: 0 = pte table, 1 = pmd, 2 = pud, 3 and
@@ -13,17 +13,6 @@
 #include "pt.h"
 
 #define MMK_PT_ENTRIES (1u << MMK_PT_INDEX_BITS)
-
-/* Hardware may cache so many neighbours in one translation, where their entries say so. */
-#ifndef MMK_PT_GROUP
-#define MMK_PT_GROUP 1
-
-MMK_ALWAYS_INLINE bool mmk_pte_grouped(mmk_pte_t pte)
-{
-    (void)pte;
-    return false;
-}
-#endif
 
 _Static_assert(MMK_PT_ENTRIES * sizeof(mmk_pte_t) <= MMK_PAGE_SIZE, "a table fits a page");
 _Static_assert(MMK_USER_END - 1 <= UINT64_MAX >> (52 - MMK_PT_LEVELS * MMK_PT_INDEX_BITS),

@@ -12,6 +12,7 @@
 #include "frame.h"
 #include <mmkit/port/atomic.h>
 #include "pt_shape.h"
+#include "pte_shape.h"
 
 MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_read(const struct mmk_a64 *entry)
 {

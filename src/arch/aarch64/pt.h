@@ -4,10 +4,12 @@
  * VMSAv8-64 stage 1, 4 KiB granule: 3 levels for 39 bits of addresses, 4 for 48. A root of its own
  * (TTBR0_EL1) translates user addresses, so that all of it is the user's.
  *
- *   63..59  58  57 56 55 54  53   52     51  50 48 47              12 11 10 9 8   7     6   5 4..2
- * 1 0 ignored  |  -  |  |  UXN PXN  contig DBM   0     frame number     nG AF SH  AP[2] AP[1] NS
- * Attr 1 V |     |  DIRTY                                                      |     user | SPECIAL
- * read-only PROTNONE, with V clear
+ *   63..59    58    57     56      55   54   53      52      51  50..48  47..12
+ *   ignored SPECIAL  -  PROTNONE  DIRTY UXN  PXN  contiguous  DBM   0     frame number
+ *
+ *   11   10  9..8    7        6    5   4..2   1    0
+ *   nG   AF   SH   AP[2]    AP[1]  NS  Attr   1    V
+ *              read-only     user
  *
  * Bit 1 says page at the last level and table above. mmkit's leaves are non-global, inner
  * shareable, never executable by the kernel (PXN), and of the memory type
@@ -30,13 +32,8 @@
  * after the first was made invalid and flushed (MMK_PT_BREAK_FIRST; docs/DESIGN.md has the places).
  * Changes of AP, DBM, AF, UXN and of the software's bits need no break.
  *
- * The accessors are pure; entries in memory are read and changed with pte_entry.h.
- *
- *   none       all zero, so that an empty table is a page of zeros
- *   present    V or PROTNONE: maps a frame. With SPECIAL that frame is not accounted
- *   marker     neither, and not zero: maps no frame. Bits 3..2 say which kind: 1 = guard, the
- * others are free, as are bits 50..4 for what they need. All other bits are clear: asked whether it
- * is writable, dirty, or special, a marker says no
+ * A marker's bits 3..2 say which kind: 1 = guard, the others are free, as are bits 50..4 for what
+ * they need. All other bits are clear.
  */
 #ifndef MMK_SRC_ARCH_AARCH64_PT_H
 #define MMK_SRC_ARCH_AARCH64_PT_H
@@ -75,89 +72,34 @@ typedef struct {
     uint64_t v;
 } mmk_pte_t;
 
-#define MMK_ARM_VALID      ((uint64_t)1 << 0)
+#define MMK_PTE_VALID      ((uint64_t)1 << 0)
 #define MMK_ARM_PAGE       ((uint64_t)1 << 1) /* or table */
 #define MMK_ARM_ATTR       ((uint64_t)MMK_AARCH64_ATTR << 2)
+#define MMK_PTE_GUARD      ((uint64_t)1 << 2) /* with V clear */
 #define MMK_ARM_USER       ((uint64_t)1 << 6)
 #define MMK_ARM_READ_ONLY  ((uint64_t)1 << 7)
 #define MMK_ARM_SHARE      ((uint64_t)3 << 8)
 #define MMK_ARM_ACCESSED   ((uint64_t)1 << 10)
 #define MMK_ARM_NOT_GLOBAL ((uint64_t)1 << 11)
-#define MMK_ARM_FRAME      ((((uint64_t)1 << 48) - 1) & MMK_PAGE_MASK)
+#define MMK_PTE_FRAME      ((((uint64_t)1 << 48) - 1) & MMK_PAGE_MASK)
+#define MMK_PTE_FRAME_AT   MMK_PAGE_SHIFT
 #define MMK_ARM_DBM        ((uint64_t)1 << 51)
 #define MMK_ARM_CONTIGUOUS ((uint64_t)1 << 52)
 #define MMK_ARM_PXN        ((uint64_t)1 << 53)
-#define MMK_ARM_UXN        ((uint64_t)1 << 54)
+#define MMK_PTE_EXEC       ((uint64_t)0)
+#define MMK_PTE_NO_EXEC    ((uint64_t)1 << 54)
 #define MMK_ARM_DIRTY      ((uint64_t)1 << 55)
-#define MMK_ARM_SPECIAL    ((uint64_t)1 << 56)
-/* With V clear: maps a page that no access may reach. */
-#define MMK_ARM_PROTNONE ((uint64_t)1 << 58)
-/* With V clear: the kind of a marker. */
-#define MMK_ARM_GUARD ((uint64_t)1 << 2)
-
-MMK_ALWAYS_INLINE bool mmk_pte_none(mmk_pte_t pte)
-{
-    return pte.v == 0;
-}
-
-/* Maps a page, whether or not an access may reach it now. */
-MMK_ALWAYS_INLINE bool mmk_pte_present(mmk_pte_t pte)
-{
-    return (pte.v & (MMK_ARM_VALID | MMK_ARM_PROTNONE)) != 0;
-}
-
-/* Hardware may use it, cache it, and set its bits. */
-MMK_ALWAYS_INLINE bool mmk_pte_accessible(mmk_pte_t pte)
-{
-    return (pte.v & MMK_ARM_VALID) != 0;
-}
+#define MMK_PTE_PROTNONE   ((uint64_t)1 << 56) /* with V clear */
+#define MMK_PTE_SPECIAL    ((uint64_t)1 << 58)
 
 MMK_ALWAYS_INLINE bool mmk_pte_write(mmk_pte_t pte)
 {
     return (pte.v & MMK_ARM_DBM) != 0;
 }
 
-MMK_ALWAYS_INLINE bool mmk_pte_exec(mmk_pte_t pte)
-{
-    return (pte.v & MMK_ARM_UXN) == 0;
-}
-
 MMK_ALWAYS_INLINE bool mmk_pte_dirty(mmk_pte_t pte)
 {
     return (pte.v & MMK_ARM_DIRTY) || (pte.v & (MMK_ARM_DBM | MMK_ARM_READ_ONLY)) == MMK_ARM_DBM;
-}
-
-/* A present leaf whose frame is not accounted: no reference, no mapcount, no RSS. */
-MMK_ALWAYS_INLINE bool mmk_pte_special(mmk_pte_t pte)
-{
-    return (pte.v & MMK_ARM_SPECIAL) != 0;
-}
-
-/* A present leaf that is not special. One comparison for those that hardware may use. */
-MMK_ALWAYS_INLINE bool mmk_pte_normal(mmk_pte_t pte)
-{
-    uint64_t bits = pte.v & (MMK_ARM_VALID | MMK_ARM_PROTNONE | MMK_ARM_SPECIAL);
-
-    return mmk_likely((bits & ~MMK_ARM_PROTNONE) == MMK_ARM_VALID) || bits == MMK_ARM_PROTNONE;
-}
-
-/* A marker that turns every access into a SEGV. Maps no frame; is not none. */
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkguard(void)
-{
-    mmk_pte_t pte = {MMK_ARM_GUARD};
-
-    return pte;
-}
-
-MMK_ALWAYS_INLINE bool mmk_pte_guard(mmk_pte_t pte)
-{
-    return pte.v == mmk_pte_mkguard().v;
-}
-
-/* => present */
-MMK_ALWAYS_INLINE mmk_pfn_t mmk_pte_pfn(mmk_pte_t pte)
-{
-    return (pte.v & MMK_ARM_FRAME) >> MMK_PAGE_SHIFT;
 }
 
 /* Dirty stays dirty. */
@@ -213,13 +155,6 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkused(mmk_pte_t pte, bool write)
     return pte;
 }
 
-/* => present */
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkspecial(mmk_pte_t pte)
-{
-    pte.v |= MMK_ARM_SPECIAL;
-    return pte;
-}
-
 /*
  * A leaf for user code that has just faulted: young, readable, executable when `exec`; writable
  * (and dirty: the write follows) when `write`.
@@ -228,26 +163,12 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_leaf(mmk_pfn_t pfn, bool write, bool exec)
 {
     mmk_pte_t pte;
 
-    pte.v = pfn << MMK_PAGE_SHIFT | MMK_ARM_VALID | MMK_ARM_PAGE | MMK_ARM_ATTR | MMK_ARM_USER |
+    pte.v = pfn << MMK_PTE_FRAME_AT | MMK_PTE_VALID | MMK_ARM_PAGE | MMK_ARM_ATTR | MMK_ARM_USER |
             MMK_ARM_SHARE | MMK_ARM_ACCESSED | MMK_ARM_NOT_GLOBAL | MMK_ARM_PXN;
     pte.v |= write ? MMK_ARM_DBM : MMK_ARM_READ_ONLY;
     if (!exec)
-        pte.v |= MMK_ARM_UXN;
+        pte.v |= MMK_PTE_NO_EXEC;
     return pte;
-}
-
-/*
- * The same frame, special or not, with what a new protection allows; never adds the write
- * permission. Without `access` (PROT_NONE) the entry is not valid to hardware, so that even the
- * kernel's own accesses to user memory fault.
- * => present
- */
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_protect(mmk_pte_t pte, bool access, bool write, bool exec)
-{
-    pte.v &= ~(MMK_ARM_VALID | MMK_ARM_PROTNONE | MMK_ARM_UXN);
-    pte.v |= access ? MMK_ARM_VALID : MMK_ARM_PROTNONE;
-    pte.v |= exec ? 0 : MMK_ARM_UXN;
-    return write ? pte : mmk_pte_wrprotect(pte);
 }
 
 /* An entry that links a lower table: permissions are the leaf's business. */
@@ -255,7 +176,7 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_link(mmk_pfn_t pfn)
 {
     mmk_pte_t pte;
 
-    pte.v = pfn << MMK_PAGE_SHIFT | MMK_ARM_VALID | MMK_ARM_PAGE;
+    pte.v = pfn << MMK_PTE_FRAME_AT | MMK_PTE_VALID | MMK_ARM_PAGE;
     return pte;
 }
 

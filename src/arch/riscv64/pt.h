@@ -16,13 +16,8 @@
  * library sets both, where it knows of the access, and answers a fault for their sake
  * (mmk_pte_used()).
  *
- * The accessors are pure; entries in memory are read and changed with pte_entry.h.
- *
- *   none       all zero, so that an empty table is a page of zeros
- *   present    V or PROTNONE: maps a frame. With SPECIAL that frame is not accounted
- *   marker     neither, and not zero: maps no frame. Bits 5..4 say which kind: 1 = guard, the
- * others are free, as are bits 63..10 for what they need. All other bits are clear: asked whether
- * it is writable, dirty, or special, a marker says no
+ * A marker's bits 5..4 say which kind: 1 = guard, the others are free, as are bits 63..10 for what
+ * they need. All other bits are clear.
  */
 #ifndef MMK_SRC_ARCH_RISCV64_PT_H
 #define MMK_SRC_ARCH_RISCV64_PT_H
@@ -57,112 +52,19 @@ typedef struct {
     uint64_t v;
 } mmk_pte_t;
 
-#define MMK_RISCV_VALID    ((uint64_t)1 << 0)
-#define MMK_RISCV_READ     ((uint64_t)1 << 1)
-#define MMK_RISCV_WRITE    ((uint64_t)1 << 2)
-#define MMK_RISCV_EXEC     ((uint64_t)1 << 3)
-#define MMK_RISCV_USER     ((uint64_t)1 << 4)
-#define MMK_RISCV_ACCESSED ((uint64_t)1 << 6)
-#define MMK_RISCV_DIRTY    ((uint64_t)1 << 7)
-/* With V clear: maps a page that no access may reach. */
-#define MMK_RISCV_PROTNONE ((uint64_t)1 << 8)
-#define MMK_RISCV_SPECIAL  ((uint64_t)1 << 9)
-/* With V clear: the kind of a marker. */
-#define MMK_RISCV_GUARD    ((uint64_t)1 << 4)
-#define MMK_RISCV_FRAME_AT 10
-#define MMK_RISCV_FRAME    ((((uint64_t)1 << 44) - 1) << MMK_RISCV_FRAME_AT)
-
-MMK_ALWAYS_INLINE bool mmk_pte_none(mmk_pte_t pte)
-{
-    return pte.v == 0;
-}
-
-/* Maps a page, whether or not an access may reach it now. */
-MMK_ALWAYS_INLINE bool mmk_pte_present(mmk_pte_t pte)
-{
-    return (pte.v & (MMK_RISCV_VALID | MMK_RISCV_PROTNONE)) != 0;
-}
-
-/* Hardware may use it, cache it, and set its bits. */
-MMK_ALWAYS_INLINE bool mmk_pte_accessible(mmk_pte_t pte)
-{
-    return (pte.v & MMK_RISCV_VALID) != 0;
-}
-
-MMK_ALWAYS_INLINE bool mmk_pte_write(mmk_pte_t pte)
-{
-    return (pte.v & MMK_RISCV_WRITE) != 0;
-}
-
-MMK_ALWAYS_INLINE bool mmk_pte_exec(mmk_pte_t pte)
-{
-    return (pte.v & MMK_RISCV_EXEC) != 0;
-}
-
-MMK_ALWAYS_INLINE bool mmk_pte_dirty(mmk_pte_t pte)
-{
-    return (pte.v & MMK_RISCV_DIRTY) != 0;
-}
-
-/* A present leaf whose frame is not accounted: no reference, no mapcount, no RSS. */
-MMK_ALWAYS_INLINE bool mmk_pte_special(mmk_pte_t pte)
-{
-    return (pte.v & MMK_RISCV_SPECIAL) != 0;
-}
-
-/* A present leaf that is not special. One comparison for those that hardware may use. */
-MMK_ALWAYS_INLINE bool mmk_pte_normal(mmk_pte_t pte)
-{
-    uint64_t bits = pte.v & (MMK_RISCV_VALID | MMK_RISCV_PROTNONE | MMK_RISCV_SPECIAL);
-
-    return mmk_likely((bits & ~MMK_RISCV_PROTNONE) == MMK_RISCV_VALID) ||
-           bits == MMK_RISCV_PROTNONE;
-}
-
-/* A marker that turns every access into a SEGV. Maps no frame; is not none. */
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkguard(void)
-{
-    mmk_pte_t pte = {MMK_RISCV_GUARD};
-
-    return pte;
-}
-
-MMK_ALWAYS_INLINE bool mmk_pte_guard(mmk_pte_t pte)
-{
-    return pte.v == mmk_pte_mkguard().v;
-}
-
-/* => present */
-MMK_ALWAYS_INLINE mmk_pfn_t mmk_pte_pfn(mmk_pte_t pte)
-{
-    return (pte.v & MMK_RISCV_FRAME) >> MMK_RISCV_FRAME_AT;
-}
-
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_wrprotect(mmk_pte_t pte)
-{
-    pte.v &= ~MMK_RISCV_WRITE;
-    return pte;
-}
-
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkwrite(mmk_pte_t pte)
-{
-    pte.v |= MMK_RISCV_WRITE;
-    return pte;
-}
-
-/* Clean: as if nobody had stored to it since. */
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkclean(mmk_pte_t pte)
-{
-    pte.v &= ~MMK_RISCV_DIRTY;
-    return pte;
-}
-
-/* Clean and old: as if nobody had used it since. */
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkold_clean(mmk_pte_t pte)
-{
-    pte.v &= ~(MMK_RISCV_DIRTY | MMK_RISCV_ACCESSED);
-    return pte;
-}
+#define MMK_PTE_VALID    ((uint64_t)1 << 0)
+#define MMK_RISCV_READ   ((uint64_t)1 << 1)
+#define MMK_PTE_WRITE    ((uint64_t)1 << 2)
+#define MMK_PTE_EXEC     ((uint64_t)1 << 3)
+#define MMK_PTE_NO_EXEC  ((uint64_t)0)
+#define MMK_RISCV_USER   ((uint64_t)1 << 4)
+#define MMK_PTE_GUARD    ((uint64_t)1 << 4) /* with V clear */
+#define MMK_PTE_ACCESSED ((uint64_t)1 << 6)
+#define MMK_PTE_DIRTY    ((uint64_t)1 << 7)
+#define MMK_PTE_PROTNONE ((uint64_t)1 << 8) /* with V clear */
+#define MMK_PTE_SPECIAL  ((uint64_t)1 << 9)
+#define MMK_PTE_FRAME_AT 10
+#define MMK_PTE_FRAME    ((((uint64_t)1 << 44) - 1) << MMK_PTE_FRAME_AT)
 
 /*
  * Has what the access is to leave behind: accessed, and dirty for a write.
@@ -170,23 +72,9 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkold_clean(mmk_pte_t pte)
  */
 MMK_ALWAYS_INLINE bool mmk_pte_used(mmk_pte_t pte, bool write)
 {
-    uint64_t bits = write ? MMK_RISCV_ACCESSED | MMK_RISCV_DIRTY : MMK_RISCV_ACCESSED;
+    uint64_t bits = write ? MMK_PTE_ACCESSED | MMK_PTE_DIRTY : MMK_PTE_ACCESSED;
 
     return (pte.v & bits) == bits;
-}
-
-/* => present; for a write, writable */
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkused(mmk_pte_t pte, bool write)
-{
-    pte.v |= write ? MMK_RISCV_ACCESSED | MMK_RISCV_DIRTY : MMK_RISCV_ACCESSED;
-    return pte;
-}
-
-/* => present */
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkspecial(mmk_pte_t pte)
-{
-    pte.v |= MMK_RISCV_SPECIAL;
-    return pte;
 }
 
 /*
@@ -197,28 +85,12 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_leaf(mmk_pfn_t pfn, bool write, bool exec)
 {
     mmk_pte_t pte;
 
-    pte.v = pfn << MMK_RISCV_FRAME_AT | MMK_RISCV_VALID | MMK_RISCV_READ | MMK_RISCV_USER |
-            MMK_RISCV_ACCESSED;
+    pte.v = pfn << MMK_PTE_FRAME_AT | MMK_PTE_VALID | MMK_RISCV_READ | MMK_RISCV_USER |
+            MMK_PTE_ACCESSED;
     if (write)
-        pte.v |= MMK_RISCV_WRITE | MMK_RISCV_DIRTY;
+        pte.v |= MMK_PTE_WRITE | MMK_PTE_DIRTY;
     if (exec)
-        pte.v |= MMK_RISCV_EXEC;
-    return pte;
-}
-
-/*
- * The same frame, special or not, with what a new protection allows; never adds the write
- * permission. Without `access` (PROT_NONE) the entry is not valid to hardware, so that even the
- * kernel's own accesses to user memory fault.
- * => present
- */
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_protect(mmk_pte_t pte, bool access, bool write, bool exec)
-{
-    pte.v &= ~(MMK_RISCV_VALID | MMK_RISCV_PROTNONE | MMK_RISCV_EXEC);
-    pte.v |= access ? MMK_RISCV_VALID : MMK_RISCV_PROTNONE;
-    pte.v |= exec ? MMK_RISCV_EXEC : 0;
-    if (!write)
-        pte.v &= ~MMK_RISCV_WRITE;
+        pte.v |= MMK_PTE_EXEC;
     return pte;
 }
 
@@ -227,7 +99,7 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_link(mmk_pfn_t pfn)
 {
     mmk_pte_t pte;
 
-    pte.v = pfn << MMK_RISCV_FRAME_AT | MMK_RISCV_VALID;
+    pte.v = pfn << MMK_PTE_FRAME_AT | MMK_PTE_VALID;
     return pte;
 }
 
