@@ -6,6 +6,9 @@ other, each once, as they are: comments and include guards stay. The port's head
 it: they are found through mmk_port.h on the include path, as ever. FORMAT, x86_64-4 if not said, is
 a key of mmkit_formats in src/meson.build: the page-table format.
 
+Beside them, for ports that name a header by itself, one of a few lines for each: DIR/host.h,
+DIR/port/cpu.h and so on include DIR/mmkit.h, unless their part of it is there already.
+
 What was separate now shares one file, so:
 1 a static, type or constant that two .c files define is renamed to FILE_NAME in each, by a macro
   that lasts as long as the file; so is a static variable whose name another .c file uses otherwise
@@ -13,7 +16,7 @@ What was separate now shares one file, so:
 3 what this cannot cure is an error: a name of (1) that its file also uses for a header's field, an
   include below the first line of code
 
-Run it again for each version of mmkit: the two files are products, not sources.
+Run it again for each version of mmkit: the files are products, not sources.
 
 => exit status 0; 1: something collides; 2: bad usage
 """
@@ -219,6 +222,20 @@ def amalgamate(levels):
     return header_text, source_text
 
 
+def write_forwarders(folder):
+    for header in sorted((PUBLIC / "mmkit").rglob("*.h")):
+        name = header.relative_to(PUBLIC / "mmkit")
+        if str(name) == "mmkit.h":
+            continue
+        guard = re.search(r"^#ifndef (\w+)$", header.read_text(), re.M).group(1)
+        up = "../" * (len(name.parts) - 1)
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("/* SPDX-License-Identifier: MIT */\n"
+                          "/* Written by tools/amalgamate.py: a part of mmkit.h. */\n"
+                          f'#ifndef {guard}\n#include "{up}mmkit.h"\n#endif\n')
+
+
 def main():
     global arch
     arguments, name = sys.argv[1:], "x86_64-4"
@@ -237,6 +254,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "mmkit.h").write_text(header)
     (folder / "mmkit.c").write_text(source)
+    write_forwarders(folder)
     return 0
 
 

@@ -131,7 +131,7 @@ def symbols(path):
 def compile_amalgamation(scratch, cc, readme, expected):
     """=> mmkit.c has no warning, asks and offers what the library does, and the kernel runs"""
     objects = [scratch / name for name in ("library.o", "program.o", "readme.o", "host.o")]
-    inputs = [scratch / "mmkit" / "mmkit.c", PROGRAM, readme, scratch / "host.c"]
+    inputs = [scratch / "mmkit" / "mmkit.c", PROGRAM, readme, PORT / "host.c"]
     include = ["-I", scratch, "-I", PORT]
     run(cc, "-std=c11", "-ffreestanding", "-O2", "-fno-stack-protector", "-fno-common", *WARNINGS,
         *include, "-c", inputs[0], "-o", objects[0])
@@ -162,11 +162,12 @@ def by_amalgamation(scratch, name, readme, library, sources):
         if f"/* ======== {source.relative_to(ROOT)} ======== */" not in text:
             print(f"{source} is not in the amalgamation")
             sys.exit(1)
-    # Whatever header of mmkit a port names is <mmkit/mmkit.h> now.
-    host = (PORT / "host.c").read_text().splitlines(keepends=True)
-    (scratch / "host.c").write_text("".join(
-        "#include <mmkit/mmkit.h>\n" if line.startswith("#include <mmkit/") else line
-        for line in host))
+    # Each header alone, and all of them after it.
+    for header in sorted((ROOT / "include" / "mmkit").rglob("*.h")):
+        unit = scratch / "header.c"
+        first = header.relative_to(ROOT / "include")
+        unit.write_text(f"#include <{first}>\n#include <mmkit/mmkit.h>\nstruct mmk_stats stats;\n")
+        run(*compiler(), "-std=c11", "-fsyntax-only", *WARNINGS, "-I", scratch, "-I", PORT, unit)
     compilers = [name for name in ("gcc", "clang-19") if shutil.which(name)]
     need(*compilers or ["gcc"])
     for compiler_name in compilers:
