@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 static double now(void)
@@ -27,15 +26,16 @@ int main(int argc, char **argv)
     double t = now();
 
     if (argc > 1)
-        while (scenario->name && strcmp(scenario->name, argv[1]) != 0)
-            scenario++;
+        scenario = scenario_find(argv[1]);
+    if (!scenario)
+        return 2;
     if (argc > 2)
         s.kind = (enum strategy_kind)atoi(argv[2]);
     for (i = 1; i <= runs && more; i++) {
         struct fibers_program program = {scenario->cpus, scenario->body, 100000, scenario->inject};
 
         strategy_begin(&s, i);
-        if (!world_start(scenario))
+        if (!world_start(scenario, i))
             return 3;
         outcome = fibers_run(&program, &s.chooser);
         if (outcome.failure) {

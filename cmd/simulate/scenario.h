@@ -2,6 +2,9 @@
 /*
  * scenario.h - a small program for the deterministic machine: what each CPU does, and what must be
  * true afterwards.
+ *
+ * Whatever a scenario does follows from the run's seed (world_random()) and the answers of the
+ * strategy: nothing of one run may live on into the next.
  */
 #ifndef SIMULATE_SCENARIO_H
 #define SIMULATE_SCENARIO_H
@@ -9,17 +12,32 @@
 #include "fibers.h"
 #include "machine.h"
 
+enum scenario_formats {
+    ON_TINY, /* the page-table format of short runs */
+    ON_FULL, /* the one that the build is configured for */
+    ON_BOTH,
+};
+
+/* To be written with designated initialisers: most fields can be left out. */
 struct scenario {
-    const char *name; /* "topic.case" */
+    const char *name; /* "topic.case"; "pair.a.b": for a pair of calls, which is to be exhausted */
     const char *what; /* what could go wrong: a line */
     unsigned cpus;
     void (*setup)(void);        /* alone, as CPU 0; the machine runs, `world.mm` is there */
     void (*body)(unsigned cpu); /* with world.mm loaded */
     void (*check)(void);        /* alone, as CPU 0; or NULL */
     bool inject;                /* allocations may fail */
+    enum scenario_formats formats;
+    uint64_t most_steps; /* more is a livelock; 0: 100,000 */
+    bool hidden;         /* runs only when it is named: it fails, to test the simulator */
 };
 
-/* scenarios_*.c: lists that end with one without a name */
+/* scenarios_*.c: lists that end with one without a name; scenarios.c names them all */
 extern const struct scenario scenarios_basic[];
+
+extern const struct scenario *const scenario_lists[];
+
+/* => NULL: there is none of that name */
+const struct scenario *scenario_find(const char *name);
 
 #endif

@@ -39,8 +39,20 @@ static void unmapped(void)
 }
 
 const struct scenario scenarios_basic[] = {
-    {"fault.fault", "two faults on one page", 2, map_four, fault_both, NULL, false},
-    {"unmap.fault", "a page is stored to while its mapping goes", 2, map_four, unmap_or_store,
-     unmapped, false},
-    {NULL, NULL, 0, NULL, NULL, NULL, false},
+    {
+        .name = "fault.fault",
+        .what = "two faults on one page",
+        .cpus = 2,
+        .setup = map_four,
+        .body = fault_both,
+    },
+    {
+        .name = "unmap.fault",
+        .what = "a page is stored to while its mapping goes",
+        .cpus = 2,
+        .setup = map_four,
+        .body = unmap_or_store,
+        .check = unmapped,
+    },
+    {.name = NULL},
 };

@@ -32,12 +32,22 @@ enum mmk_fault_result get_word(unsigned page, uint64_t *word)
     return machine_load(page_at(page), word, sizeof(*word));
 }
 
-bool world_start(const struct scenario *scenario)
+unsigned world_random(unsigned n)
+{
+    uint64_t x = world.random += 0x9e3779b97f4a7c15u;
+
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return (unsigned)((x ^ (x >> 31)) % n);
+}
+
+bool world_start(const struct scenario *scenario, uint64_t seed)
 {
     const struct machine_config config = {
         .memory = FRAMES * PAGE, .cpus = FIBERS_CPUS, .tlb_entries = TLB_ENTRIES};
     unsigned cpu;
 
+    world.random = seed * 0xd1342543de82ef95u;
     if (machine_create(&config) != 0)
         return false;
     machine_cpu_attach(0);

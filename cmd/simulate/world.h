@@ -12,13 +12,17 @@
 
 struct world {
     struct mmk_mm *mm;
+    uint64_t random; /* state */
 };
 
 extern struct world world;
 
 /* The machine, and world.mm, loaded on the scenario's CPUs; and back. => true, or no memory */
-bool world_start(const struct scenario *scenario);
+bool world_start(const struct scenario *scenario, uint64_t seed);
 void world_stop(const struct scenario *scenario);
+
+/* For what a scenario does, where that is to vary: a number below n that follows from the seed. */
+unsigned world_random(unsigned n);
 
 /* In a body or check: condition must hold. */
 #define expect(condition)                                                                          \
