@@ -142,6 +142,11 @@ void machine_idle_end(void)
     enter_running(machine_this_cpu());
 }
 
+bool machine_cpu_is_idle(unsigned cpu)
+{
+    return mmk_a32_load(&machine_cpus[cpu].state, MMK_ACQUIRE) == CPU_AWAY;
+}
+
 void machine_cpu_claim(unsigned number)
 {
     struct machine_cpu *cpu = &machine_cpus[number];

@@ -19,11 +19,12 @@ struct cpu_thread {
     unsigned cpu;
     void (*function)(unsigned cpu, void *argument);
     void *argument;
+    struct mmk_a32 begun; /* `function` */
 };
 
 static void *cpu_thread_run(void *argument)
 {
-    const struct cpu_thread *own = argument;
+    struct cpu_thread *own = argument;
 
     machine_cpu_attach(own->cpu);
     if (own->start) {
@@ -31,6 +32,7 @@ static void *cpu_thread_run(void *argument)
         pthread_barrier_wait(own->start);
         machine_idle_end();
     }
+    mmk_a32_store(&own->begun, 1, MMK_RELEASE);
     own->function(own->cpu, own->argument);
     machine_cpu_detach();
     return NULL;
@@ -52,6 +54,16 @@ static inline void cpu_start(struct cpu_thread *thread, unsigned cpu,
                              void (*function)(unsigned cpu, void *argument), void *argument)
 {
     cpu_start_at(thread, NULL, cpu, function, argument);
+}
+
+/*
+ * Until the function sleeps, in mmkit or by machine_idle_begin(), or has returned. => the caller is
+ * a CPU, and knows that nobody wakes it
+ */
+static inline void cpu_await_sleep(const struct cpu_thread *thread)
+{
+    while (!mmk_a32_load(&thread->begun, MMK_ACQUIRE) || !machine_cpu_is_idle(thread->cpu))
+        mmk_cpu_relax();
 }
 
 /* => the caller is no CPU, or lies between machine_idle_begin() and end */

@@ -20,7 +20,7 @@
 #include "populate.h"
 #include "run_cpus.h"
 
-enum { PATIENCE = 10000 /* microseconds in which another CPU falls asleep */, SECONDS = 100 };
+enum { SECONDS = 100 };
 
 static int setup(void **state)
 {
@@ -171,14 +171,13 @@ static void run_waiter(unsigned cpu, void *argument)
     mmk_a32_store(&waiter->done, 1, MMK_RELEASE);
 }
 
+/* Until it sleeps. */
 static void start_waiter(struct waiter *waiter, unsigned cpu, int64_t (*call)(void))
 {
     waiter->call = call;
     mmk_a32_store(&waiter->done, 0, MMK_RELAXED);
     cpu_start(&waiter->thread, cpu, run_waiter, waiter);
-    machine_idle_begin();
-    usleep(PATIENCE);
-    machine_idle_end();
+    cpu_await_sleep(&waiter->thread);
     assert_int_equal(mmk_a32_load(&waiter->done, MMK_ACQUIRE), 0);
 }
 

@@ -514,7 +514,8 @@ static void test_wait_and_wake(void **state)
     (void)state;
     cpu_start(&sleepers[0], 1, wait_for_word, &word);
     cpu_start(&sleepers[1], 2, wait_for_word, &word);
-    sleep_ms(20);
+    cpu_await_sleep(&sleepers[0]);
+    cpu_await_sleep(&sleepers[1]);
     before = ipis();
     mmk_host_send_ipi(1); /* asleep: served by us */
     assert_int_equal(ipis(), before + 1);

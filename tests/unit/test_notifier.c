@@ -510,7 +510,8 @@ static void test_retry_overlapping(void **state)
     mmk_a32_store(&readers, 0, MMK_RELAXED);
     mmk_gather_begin_range(&gathers[0], mm, BASE, BASE + PAGE, MMK_NOTIFY_DISCARD);
     cpu_start(&thread, 1, run_reader, NULL);
-    assert_true(readers_become(1));
+    cpu_await_sleep(&thread);
+    assert_int_equal(mmk_a32_load(&readers, MMK_ACQUIRE), 1);
     mmk_gather_begin_range(&gathers[1], mm, BASE, BASE + PAGE, MMK_NOTIFY_DISCARD);
     mmk_gather_finish(&gathers[0]);
     back = readers_become(2);

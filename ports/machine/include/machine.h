@@ -64,6 +64,12 @@ void machine_idle_begin(void);
 void machine_idle_end(void);
 
 /*
+ * CPU `cpu` is idle so, or sleeps in mmkit, or has no thread: what it did before is seen by the
+ * caller. It may be over by then, unless the caller knows that nobody ends it.
+ */
+bool machine_cpu_is_idle(unsigned cpu);
+
+/*
  * Loads mm on this CPU, as writing the page-table base register does; NULL: none. The thread must
  * switch away before the mm's last reference is dropped.
  */
