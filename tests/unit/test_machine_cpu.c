@@ -131,51 +131,65 @@ static void test_running_cpu_polls(void **state)
 /* One page, mapped in turn to one of two frames that hold 0 and 1. */
 struct flip {
     struct mmk_mm *mm;
+    struct mmk_page *table;
     struct mmk_a64 *entry, *other;
-    struct mmk_a64 epoch; /* times exchanged and flushed; odd: in between */
+    struct mmk_a64 epoch;      /* times exchanged and flushed, doubled; odd: in between */
+    struct mmk_a64 seen[CPUS]; /* the last epoch in which it has read */
     struct mmk_a32 stop;
 };
 
 /* => the page has an entry, which nobody changes */
-static struct mmk_a64 *leaf_entry(struct mmk_mm *mm, uint64_t addr)
+static struct mmk_a64 *leaf_entry(struct mmk_mm *mm, uint64_t addr, struct mmk_page **table)
 {
     struct mmk_walk walk;
 
     mmk_walk_rcu(mm, addr, &walk);
     assert_int_equal(walk.level, 0);
+    *table = walk.table;
     return walk.entry;
 }
 
-/* Where the hardware wants that: neither entry is valid when they are exchanged. */
-static void flip_break(struct flip *flip)
+/*
+ * Where the hardware wants that, neither entry is there when they are exchanged: as in copy on
+ * write, a fault that finds none waits for the table's lock (P7).
+ */
+static void flip_exchange(struct flip *flip)
 {
-    struct mmk_a64 *entries[] = {flip->entry, flip->other};
-    unsigned i;
+    uint64_t one = mmk_a64_load(flip->entry, MMK_RELAXED);
+    uint64_t other = mmk_a64_load(flip->other, MMK_RELAXED);
 
-    if (!MMK_PT_BREAK_FIRST)
-        return;
-    for (i = 0; i < 2; i++) {
-        mmk_pte_t pte = mmk_pte_read(entries[i]);
-
-        /* A fault finds a page, and nothing to do: the access comes again. */
-        mmk_a64_store(entries[i], mmk_pte_protect(pte, false, true, false).v, MMK_RELEASE);
+    if (MMK_PT_BREAK_FIRST) {
+        mmk_table_lock(flip->table);
+        mmk_a64_store(flip->entry, 0, MMK_RELEASE);
+        mmk_a64_store(flip->other, 0, MMK_RELEASE);
+        mmk_tlb_flush(flip->mm, PAGE, PAGE + 2 * MMK_PAGE_SIZE);
     }
-    mmk_tlb_flush(flip->mm, PAGE, PAGE + 2 * MMK_PAGE_SIZE);
+    mmk_a64_store(flip->entry, other, MMK_RELEASE);
+    mmk_a64_store(flip->other, one, MMK_RELEASE);
+    if (MMK_PT_BREAK_FIRST)
+        mmk_table_unlock(flip->table);
+}
+
+/* Each CPU reads in each epoch: one that could wait would not be seen to use what is stale. */
+static void flip_await_readers(struct flip *flip, uint64_t epoch)
+{
+    unsigned cpu;
+
+    for (cpu = 1; cpu < CPUS; cpu++)
+        while (mmk_a64_load(&flip->seen[cpu], MMK_ACQUIRE) != epoch)
+            mmk_cpu_relax();
 }
 
 static void flip_writer(struct flip *flip)
 {
-    uint64_t epoch, one, other;
+    uint64_t epoch;
 
     for (epoch = 0; epoch < 2 * FLIPS; epoch += 2) {
         mmk_a64_store(&flip->epoch, epoch + 1, MMK_RELEASE);
-        one = mmk_a64_load(flip->entry, MMK_RELAXED);
-        other = mmk_a64_load(flip->other, MMK_RELAXED);
-        flip_break(flip);
-        mmk_a64_store(flip->entry, other, MMK_RELEASE);
-        mmk_a64_store(flip->other, one, MMK_RELEASE);
+        flip_exchange(flip);
         mmk_tlb_flush(flip->mm, PAGE, PAGE + 2 * MMK_PAGE_SIZE);
         mmk_a64_store(&flip->epoch, epoch + 2, MMK_RELEASE);
+        flip_await_readers(flip, epoch + 2);
     }
     mmk_a32_store(&flip->stop, 1, MMK_RELEASE);
 }
@@ -188,8 +202,10 @@ static void flip_reader(struct flip *flip, unsigned cpu)
         before = mmk_a64_load(&flip->epoch, MMK_ACQUIRE);
         check(machine_load(PAGE, &value, sizeof(value)) == MMK_FAULT_DONE);
         /* The exchange orders the two loads: nothing later is read before it. */
-        if (before % 2 == 0 && mmk_a64_fetch_add(&flip->epoch, 0, MMK_ACQ_REL) == before)
+        if (before % 2 == 0 && mmk_a64_fetch_add(&flip->epoch, 0, MMK_ACQ_REL) == before) {
             check(value == before / 2 % 2);
+            mmk_a64_store(&flip->seen[cpu], before, MMK_RELEASE);
+        }
         if (turn % 64 == 0)
             sched_yield(); /* CPUs may outnumber the host's */
         if (cpu == 2 && turn % 7 == 0) {
@@ -233,8 +249,8 @@ static void test_flush_reaches_all(void **state)
     for (i = 0; i < 2; i++)
         assert_int_equal(machine_store(PAGE + i * MMK_PAGE_SIZE, &i, sizeof(i)), MMK_FAULT_DONE);
     machine_switch_mm(NULL);
-    flip.entry = leaf_entry(flip.mm, PAGE);
-    flip.other = leaf_entry(flip.mm, PAGE + MMK_PAGE_SIZE);
+    flip.entry = leaf_entry(flip.mm, PAGE, &flip.table);
+    flip.other = leaf_entry(flip.mm, PAGE + MMK_PAGE_SIZE, &flip.table);
     machine_cpu_detach();
     run_cpus(CPUS, flip_run, &flip);
     machine_cpu_attach(0);
