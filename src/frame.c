@@ -16,10 +16,11 @@
  * FR3 The two halves of a block, its buddies, are never both free: they would have been merged.
  * FR4 A frame in a CPU's cache says CACHED, so that its buddy does not merge with it.
  * FR5 frames_free counts the frames in a node's lists; the sum of all nodes' with the caches'
- * counts and what is allocated makes the sum of frames_total. FR6 A CPU's cache is filled from its
- * own node while that has frames, and takes in no frame of another node that is freed; a frame of
- * another node is in it only because there were none. FR7 What is left in the lists when a request
- * may not dip into the reserve is the reserve or less.
+ *     counts and what is allocated makes the sum of frames_total.
+ * FR6 A CPU's cache is filled from its own node while that has frames, and takes in no frame of
+ *     another node that is freed; a frame of another node is in it only because there were none.
+ * FR7 A request that may not dip into the reserve leaves that much in the lists, or gets nothing;
+ *     CPUs that ask at one moment may together take a batch each too much.
  *
  * The reserve is looked at where frames leave the lists, that is once for 32 single frames: so the
  * usual allocation, out of the cache, knows of neither nodes nor reserve. A cache is filled by a

@@ -67,8 +67,8 @@ void mmk_host_call_rcu(struct mmk_rcu_head *head, void (*function)(struct mmk_rc
  * mmk_shutdown(), mmk_check_frames(), mmk_selftest(), and by an allocation that may sleep and finds
  * no memory: what waits for a grace period may be all that it needs. It tries once more afterwards.
  * => may sleep; not in an RCU read section or per-CPU section, never with a spin lock held
- * => locks that sleep may be held, mmkit's (mmap, invalidate, page) and those of whoever called
- *    mmkit: neither waiting nor a callback may want one. Callbacks do not
+ * => locks that sleep may be held, mmkit's (mmap, invalidate, page, interval) and those of whoever
+ *    called mmkit: neither waiting nor a callback may want one. Callbacks do not
  */
 void mmk_host_rcu_barrier(void);
 
