@@ -5,13 +5,14 @@
  */
 #define HAND_INDEX_BITS 9
 
-#define HAND_DROPS      0
-#define HAND_SIGNED     0
-#define HAND_LARGEST    2
-#define HAND_EXEC_ONLY  1
-#define HAND_NO_ACCESS  1
-#define HAND_TABLE_BITS ((uint64_t)0)
-#define HAND_IGNORED    ((uint64_t)1 << 56) /* software's */
+#define HAND_DROPS         0
+#define HAND_SIGNED        0
+#define HAND_LARGEST       2
+#define HAND_EXEC_ONLY     1
+#define HAND_NO_ACCESS     1
+#define HAND_SOFTWARE_BITS 1
+#define HAND_TABLE_BITS    ((uint64_t)0)
+#define HAND_IGNORED       ((uint64_t)1 << 56) /* software's */
 
 static inline uint64_t hand_link(mmk_paddr_t table)
 {

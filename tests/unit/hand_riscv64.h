@@ -2,13 +2,14 @@
 /* hand_riscv64.h - entries by the RISC-V privileged specification, "Sv39", "Sv48", "Sv57". */
 #define HAND_INDEX_BITS 9
 
-#define HAND_DROPS      0
-#define HAND_SIGNED     1
-#define HAND_LARGEST    (MMK_PT_LEVELS - 1)
-#define HAND_EXEC_ONLY  1
-#define HAND_NO_ACCESS  0
-#define HAND_TABLE_BITS ((uint64_t)0)
-#define HAND_IGNORED    ((uint64_t)1 << 8) /* RSW */
+#define HAND_DROPS         0
+#define HAND_SIGNED        1
+#define HAND_LARGEST       (MMK_PT_LEVELS - 1)
+#define HAND_EXEC_ONLY     1
+#define HAND_NO_ACCESS     0
+#define HAND_SOFTWARE_BITS 1
+#define HAND_TABLE_BITS    ((uint64_t)0)
+#define HAND_IGNORED       ((uint64_t)1 << 8) /* RSW */
 
 static inline uint64_t hand_link(mmk_paddr_t table)
 {

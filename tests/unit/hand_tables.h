@@ -197,6 +197,9 @@ static inline int hand_teardown(void **state)
 
 #define hand_test(name) cmocka_unit_test_setup_teardown(name, hand_setup, hand_teardown)
 
+/* One that calls hand_start() by itself, for other hardware. */
+#define hand_test_unstarted(name) cmocka_unit_test_setup_teardown(name, NULL, hand_teardown)
+
 /* For a program with tests of one format alone: loads addr in a child, which must stop the machine.
  */
 static inline void hand_load_addr(void *addr)
@@ -209,5 +212,17 @@ static inline void hand_load_addr(void *addr)
         uint64_t at_ = (addr);                                                                     \
         assert_true(expect_panic(hand_load_addr, &at_, rule));                                     \
     } while (0)
+
+/* The same with such a value in the entry, of which nothing is cached. => it has what it had */
+static inline void hand_stops_with(uint64_t addr, struct mmk_a64 *entry, uint64_t value,
+                                   const char *rule)
+{
+    uint64_t was = hand_value(entry);
+
+    mmk_tlb_local_all(&hand);
+    hand_set(entry, value);
+    assert_stops(addr, rule);
+    hand_set(entry, was);
+}
 
 #endif

@@ -5,12 +5,13 @@
 #define HAND_SIGNED     1 /* the highest bit of an address repeats above */
 #endif
 
-#define HAND_DROPS      1 /* a fault drops what is cached for its address */
-#define HAND_LARGEST    2 /* the highest level that may map memory */
-#define HAND_EXEC_ONLY  0
-#define HAND_NO_ACCESS  0                  /* a valid entry may allow nothing */
-#define HAND_TABLE_BITS ((uint64_t)1 << 5) /* what use sets in an entry that links a table */
-#define HAND_IGNORED    ((uint64_t)1 << 52)
+#define HAND_DROPS         1 /* a fault drops what is cached for its address */
+#define HAND_LARGEST       2 /* the highest level that may map memory */
+#define HAND_EXEC_ONLY     0
+#define HAND_NO_ACCESS     0                  /* a valid entry may allow nothing */
+#define HAND_SOFTWARE_BITS 0                  /* accessed and dirty may be left to software */
+#define HAND_TABLE_BITS    ((uint64_t)1 << 5) /* what use sets in an entry that links a table */
+#define HAND_IGNORED       ((uint64_t)1 << 52)
 
 static inline uint64_t hand_link(mmk_paddr_t table)
 {

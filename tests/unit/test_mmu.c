@@ -366,6 +366,42 @@ static void test_bits_are_atomic(void **state)
     machine_idle_end();
 }
 
+#if HAND_SOFTWARE_BITS
+/*
+ * Without accessed, or without dirty for a store, an access faults, changes nothing, and leaves
+ * nothing cached. What is cached clean sticks.
+ */
+static void test_software_bits(void **state)
+{
+    const unsigned rights = HAND_RW | HAND_EXEC;
+    struct mmk_a64 *leaf;
+    mmk_paddr_t phys;
+
+    (void)state;
+    hand_start(MACHINE_SOFTWARE_BITS);
+    leaf = hand_entry(P(0), 0);
+    phys = hand_frame(0);
+    hand_set(leaf, hand_leaf(phys, 0, rights));
+    assert_int_equal(hand_load(P(0)), FAULTED);
+    assert_int_equal(machine_fetch(P(0)), FAULTED);
+    assert_int_equal(hand_store(P(0), 1), FAULTED);
+    assert_int_equal(hand_value(leaf), hand_leaf(phys, 0, rights));
+    hand_set(leaf, hand_leaf(phys, 0, rights | HAND_ACCESSED));
+    assert_int_equal(hand_load(P(0)), MMK_FAULT_DONE);
+    assert_int_equal(machine_fetch(P(0)), MMK_FAULT_DONE);
+    assert_int_equal(hand_store(P(0), 1), FAULTED);
+    assert_int_equal(hand_value(leaf), hand_leaf(phys, 0, rights | HAND_ACCESSED));
+    hand_set(leaf, hand_leaf(phys, 0, rights | HAND_USED));
+    assert_int_equal(hand_store(P(0), 1), FAULTED);
+    mmk_tlb_local_spurious(&hand, P(0));
+    assert_int_equal(hand_store(P(0), 1), MMK_FAULT_DONE);
+    hand_set(leaf, hand_leaf(phys, 0, rights | HAND_DIRTY));
+    mmk_tlb_local_page(&hand, P(0));
+    assert_int_equal(hand_store(P(0), 1), FAULTED); /* dirty, and not accessed */
+    assert_int_equal(hand_value(leaf), hand_leaf(phys, 0, rights | HAND_DIRTY));
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +423,9 @@ int main(void)
         hand_test(test_contexts),
         hand_test(test_generations_run_out),
         hand_test(test_bits_are_atomic),
+#if HAND_SOFTWARE_BITS
+        hand_test_unstarted(test_software_bits),
+#endif
     };
 
     return cmocka_run_group_tests(tests, hand_group_setup, NULL);

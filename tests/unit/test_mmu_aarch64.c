@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_mmu_aarch64.c - what Arm has alone: what tables take away, dirty state in AP[2], access flag
- * faults, break-before-make, groups.
+ * test_mmu_aarch64.c - what Arm has alone: what tables take away, pages without DBM,
+ * break-before-make, groups.
  */
 #include "hand_tables.h"
 
@@ -18,16 +18,6 @@
 #define TABLE_NO_USER  ((uint64_t)1 << 61)
 #define TABLE_NO_WRITE ((uint64_t)1 << 62)
 
-static void stops_with(uint64_t addr, struct mmk_a64 *entry, uint64_t value, const char *rule)
-{
-    uint64_t was = hand_value(entry);
-
-    mmk_tlb_local_all(&hand);
-    hand_set(entry, value);
-    assert_stops(addr, rule);
-    hand_set(entry, was);
-}
-
 static void test_reserved(void **state)
 {
     struct mmk_a64 *leaf = hand_entry(P(0), 0);
@@ -37,15 +27,16 @@ static void test_reserved(void **state)
     (void)state;
     hand_map_four(HAND_RW);
     value = hand_value(leaf);
-    stops_with(P(0), leaf, value & ~(uint64_t)2, "a block at the last level");
-    stops_with(P(0), leaf, value & ~BIT_NG, "a global user page");
+    hand_stops_with(P(0), leaf, value & ~(uint64_t)2, "a block at the last level");
+    hand_stops_with(P(0), leaf, value & ~BIT_NG, "a global user page");
     for (bit = 48; bit < 51; bit++)
-        stops_with(P(0), leaf, value | (uint64_t)1 << bit, "bits 48 to 50 are reserved");
-    stops_with(P(0), hand_entry(P(0), 1), hand_leaf(hand_frame(0), 1, HAND_READ), "misaligned");
+        hand_stops_with(P(0), leaf, value | (uint64_t)1 << bit, "bits 48 to 50 are reserved");
+    hand_stops_with(P(0), hand_entry(P(0), 1), hand_leaf(hand_frame(0), 1, HAND_READ),
+                    "misaligned");
     value = hand_leaf(0, 1, HAND_READ) & ~BIT_NG;
-    stops_with(P(0), hand_entry(P(0), 1), value, "a global user page");
+    hand_stops_with(P(0), hand_entry(P(0), 1), value, "a global user page");
     if (LEVELS == 4)
-        stops_with(P(0), hand_entry(P(0), 3), hand_leaf(0, 1, HAND_READ), "above 1 GiB");
+        hand_stops_with(P(0), hand_entry(P(0), 3), hand_leaf(0, 1, HAND_READ), "above 1 GiB");
     mmk_tlb_local_all(&hand);
     assert_int_equal(hand_read(P(0)), P(0));
     hand_set(leaf, ~(uint64_t)1); /* an invalid entry may hold anything */
@@ -98,31 +89,6 @@ static void test_without_dbm(void **state)
     mmk_tlb_local_page(&hand, P(0));
     assert_int_equal(hand_store(P(0), 1), FAULTED);
     assert_int_equal(hand_value(leaf) & BIT_READ_ONLY, BIT_READ_ONLY);
-}
-
-/* Without FEAT_HAFDBS: AF clear faults, uncached; clean faults, and that sticks. */
-static void test_software_bits(void **state)
-{
-    struct mmk_a64 *leaf;
-    uint64_t value;
-
-    (void)state;
-    hand_start(MACHINE_SOFTWARE_BITS);
-    leaf = hand_entry(P(0), 0);
-    hand_map(P(0), HAND_RW | HAND_EXEC);
-    value = hand_value(leaf);
-    assert_int_equal(hand_load(P(0)), FAULTED);
-    assert_int_equal(machine_fetch(P(0)), FAULTED);
-    assert_int_equal(hand_value(leaf), value);
-    hand_set(leaf, value | BIT_AF);
-    assert_int_equal(hand_load(P(0)), MMK_FAULT_DONE);
-    assert_int_equal(machine_fetch(P(0)), MMK_FAULT_DONE);
-    assert_int_equal(hand_store(P(0), 1), FAULTED);
-    assert_int_equal(hand_value(leaf), value | BIT_AF);
-    hand_set(leaf, (value | BIT_AF) & ~BIT_READ_ONLY);
-    assert_int_equal(hand_store(P(0), 1), FAULTED);
-    mmk_tlb_local_spurious(&hand, P(0));
-    assert_int_equal(hand_store(P(0), 1), MMK_FAULT_DONE);
 }
 
 /* An invalid entry is not remembered, whatever the machine is asked to keep. */
@@ -299,13 +265,13 @@ static void test_mixed_group(void **state)
 
     (void)state;
     map_group(phys, HAND_RW);
-    stops_with(P(5), entry, 0, differ);
-    stops_with(P(5), entry, good & ~BIT_CONTIGUOUS, differ);
-    stops_with(P(5), entry, good ^ MMK_PAGE_SIZE, differ);
-    stops_with(P(5), entry, good ^ BIT_ATTR, differ);
-    stops_with(P(5), entry, good ^ BIT_DBM, differ);
-    stops_with(P(5), entry, good ^ BIT_EL0, differ);
-    stops_with(P(5), hand_entry(P(0), 0), hand_leaf(phys, 0, HAND_RW), differ);
+    hand_stops_with(P(5), entry, 0, differ);
+    hand_stops_with(P(5), entry, good & ~BIT_CONTIGUOUS, differ);
+    hand_stops_with(P(5), entry, good ^ MMK_PAGE_SIZE, differ);
+    hand_stops_with(P(5), entry, good ^ BIT_ATTR, differ);
+    hand_stops_with(P(5), entry, good ^ BIT_DBM, differ);
+    hand_stops_with(P(5), entry, good ^ BIT_EL0, differ);
+    hand_stops_with(P(5), hand_entry(P(0), 0), hand_leaf(phys, 0, HAND_RW), differ);
     hand_set(entry, good | BIT_AF); /* may differ */
     mmk_tlb_local_all(&hand);
     assert_int_equal(hand_load(P(5)), MMK_FAULT_DONE);
@@ -314,17 +280,15 @@ static void test_mixed_group(void **state)
     assert_stops(P(5), "a contiguous group whose memory is not aligned to it");
 }
 
-#define own_machine(name) cmocka_unit_test_setup_teardown(name, NULL, hand_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        hand_test(test_reserved),        hand_test(test_table_rights),
-        hand_test(test_without_dbm),     own_machine(test_software_bits),
-        own_machine(test_absence),       hand_test(test_break_before_make),
-        hand_test(test_no_break_needed), hand_test(test_tables_need_break),
-        hand_test(test_group),           hand_test(test_group_dirty),
-        hand_test(test_group_of_blocks), hand_test(test_mixed_group),
+        hand_test(test_reserved),          hand_test(test_table_rights),
+        hand_test(test_without_dbm),       hand_test_unstarted(test_absence),
+        hand_test(test_break_before_make), hand_test(test_no_break_needed),
+        hand_test(test_tables_need_break), hand_test(test_group),
+        hand_test(test_group_dirty),       hand_test(test_group_of_blocks),
+        hand_test(test_mixed_group),
     };
 
     return cmocka_run_group_tests(tests, hand_group_setup, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_mmu_riscv64.c - what RISC-V has alone: encodings that are reserved, accessed and dirty bits
- * that hardware leaves to software (Svade), and invalid entries that it remembers.
+ * test_mmu_riscv64.c - what RISC-V has alone: encodings that are reserved, and invalid entries that
+ * it remembers.
  */
 #include "hand_tables.h"
 
@@ -14,17 +14,6 @@
 #define BIT_A ((uint64_t)1 << 6)
 #define BIT_D ((uint64_t)1 << 7)
 
-static void stops_with(uint64_t addr, struct mmk_a64 *entry, uint64_t value, const char *rule)
-{
-    uint64_t was = hand_value(entry);
-
-    hand_set(entry, value);
-    mmk_tlb_local_all(&hand);
-    assert_stops(addr, rule);
-    hand_set(entry, was);
-    mmk_tlb_local_all(&hand);
-}
-
 static void test_reserved(void **state)
 {
     struct mmk_a64 *leaf = hand_entry(P(0), 0);
@@ -34,17 +23,18 @@ static void test_reserved(void **state)
     (void)state;
     hand_map_four(HAND_RW);
     value = hand_value(leaf);
-    stops_with(P(0), leaf, value & ~BIT_R, "W without R is reserved");
-    stops_with(P(0), leaf, (value & ~BIT_R) | BIT_X, "W without R is reserved");
-    stops_with(P(0), leaf, value & ~(BIT_R | BIT_W), "a pointer to a table at the last level");
+    hand_stops_with(P(0), leaf, value & ~BIT_R, "W without R is reserved");
+    hand_stops_with(P(0), leaf, (value & ~BIT_R) | BIT_X, "W without R is reserved");
+    hand_stops_with(P(0), leaf, value & ~(BIT_R | BIT_W), "a pointer to a table at the last level");
     for (bit = 54; bit < 64; bit++)
-        stops_with(P(0), leaf, value | (uint64_t)1 << bit, "bits 54 to 63 are reserved");
+        hand_stops_with(P(0), leaf, value | (uint64_t)1 << bit, "bits 54 to 63 are reserved");
     for (level = 1; level < LEVELS; level++) {
         link = hand_value(hand_entry(P(0), level));
-        stops_with(P(0), hand_entry(P(0), level), link | BIT_A, "A, D and U are reserved");
-        stops_with(P(0), hand_entry(P(0), level), link | BIT_D, "A, D and U are reserved");
-        stops_with(P(0), hand_entry(P(0), level), link | BIT_U, "A, D and U are reserved");
-        stops_with(P(0), hand_entry(P(0), level), link | BIT_R | BIT_U, "misaligned superpage");
+        hand_stops_with(P(0), hand_entry(P(0), level), link | BIT_A, "A, D and U are reserved");
+        hand_stops_with(P(0), hand_entry(P(0), level), link | BIT_D, "A, D and U are reserved");
+        hand_stops_with(P(0), hand_entry(P(0), level), link | BIT_U, "A, D and U are reserved");
+        hand_stops_with(P(0), hand_entry(P(0), level), link | BIT_R | BIT_U,
+                        "misaligned superpage");
     }
     assert_int_equal(hand_read(P(0)), P(0));
     /* An invalid entry may hold anything; V alone decides. */
@@ -71,36 +61,6 @@ static void test_supervisor_page(void **state)
     assert_int_equal(hand_load(P(0)), FAULTED);
     assert_int_equal(hand_store(P(0), 1), FAULTED);
     assert_int_equal(machine_fetch(P(0)), FAULTED);
-}
-
-/* Svade: A clear, or D clear for a store, faults and changes nothing. A stale clean one sticks. */
-static void test_software_bits(void **state)
-{
-    struct mmk_a64 *leaf;
-    uint64_t value;
-
-    (void)state;
-    hand_start(MACHINE_SOFTWARE_BITS);
-    leaf = hand_entry(P(0), 0);
-    hand_map(P(0), HAND_RW | HAND_EXEC);
-    value = hand_value(leaf);
-    assert_int_equal(hand_load(P(0)), FAULTED);
-    assert_int_equal(machine_fetch(P(0)), FAULTED);
-    assert_int_equal(hand_store(P(0), 1), FAULTED);
-    assert_int_equal(hand_value(leaf), value);
-    hand_set(leaf, value | BIT_A); /* A clear is never cached: no flush is needed */
-    assert_int_equal(hand_load(P(0)), MMK_FAULT_DONE);
-    assert_int_equal(machine_fetch(P(0)), MMK_FAULT_DONE);
-    assert_int_equal(hand_store(P(0), 1), FAULTED);
-    assert_int_equal(hand_value(leaf), value | BIT_A);
-    hand_set(leaf, value | BIT_A | BIT_D);
-    assert_int_equal(hand_store(P(0), 1), FAULTED);
-    mmk_tlb_local_spurious(&hand, P(0));
-    assert_int_equal(hand_store(P(0), 1), MMK_FAULT_DONE);
-    hand_set(leaf, value | BIT_D);
-    mmk_tlb_local_page(&hand, P(0));
-    assert_int_equal(hand_store(P(0), 1), FAULTED); /* D without A */
-    assert_int_equal(hand_value(leaf), value | BIT_D);
 }
 
 /* Without Svvptc: "not there" sticks to the page, and to no other, until it is dropped. */
@@ -140,14 +100,12 @@ static void test_forgets_absence(void **state)
     assert_int_equal(hand_load(P(0)), MMK_FAULT_DONE);
 }
 
-#define own_machine(name) cmocka_unit_test_setup_teardown(name, NULL, hand_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         hand_test(test_reserved),        hand_test(test_ignored),
-        hand_test(test_supervisor_page), own_machine(test_software_bits),
-        own_machine(test_keeps_absence), hand_test(test_forgets_absence),
+        hand_test(test_supervisor_page), hand_test_unstarted(test_keeps_absence),
+        hand_test(test_forgets_absence),
     };
 
     return cmocka_run_group_tests(tests, hand_group_setup, NULL);
