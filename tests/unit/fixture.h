@@ -173,6 +173,36 @@ static inline mmk_vaddr_t map_object_at(uint64_t index, uint64_t pages, unsigned
     return addr;
 }
 
+static inline int advise(mmk_vaddr_t addr, uint64_t pages, int advice)
+{
+    int error = mmk_madvise(mm, addr, pages * PAGE, advice);
+
+    mmk_check(mm);
+    return error;
+}
+
+/* From here on `mm` is a child. => the parent */
+static inline struct mmk_mm *enter_child(void)
+{
+    struct mmk_mm *parent = mm, *child;
+
+    assert_int_equal(mmk_fork(mm, &child), 0);
+    mmk_check(mm);
+    mmk_check(child);
+    machine_switch_mm(child);
+    mm = child;
+    return parent;
+}
+
+static inline void leave_child(struct mmk_mm *parent)
+{
+    struct mmk_mm *child = mm;
+
+    machine_switch_mm(parent);
+    mm = parent;
+    put_mm(child);
+}
+
 /* ---- a file: every byte of page i is i + 1 ----------------------------------------------------
  */
 

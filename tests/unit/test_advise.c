@@ -9,17 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "fixture.h"
-#include "reshape.h"
-#include "run_cpus.h"
-
-static int advise(mmk_vaddr_t addr, uint64_t pages, int advice)
-{
-    int error = mmk_madvise(mm, addr, pages * PAGE, advice);
-
-    mmk_check(mm);
-    return error;
-}
+#include "race.h"
 
 static void test_arguments(void **state)
 {
@@ -176,18 +166,6 @@ static void test_free_refused(void **state)
     mmk_object_put(file);
 }
 
-/* As mlock would, without bringing pages in. */
-static void set_locked(mmk_vaddr_t addr, uint64_t pages, bool locked)
-{
-    int error;
-
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    error = mmk_reshape(mm, addr, addr + pages * PAGE, locked ? 0 : MMK_VM_LOCKED,
-                        locked ? MMK_VM_LOCKED : 0);
-    mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    assert_int_equal(error, 0);
-}
-
 /* What takes pages is refused for locked memory, but by one. Flags may change. */
 static void test_locked(void **state)
 {
@@ -201,8 +179,8 @@ static void test_locked(void **state)
     (void)state;
     fill(a, 2, 1);
     fill(b, 2, 1);
-    set_locked(a, 2, true);
-    set_locked(b, 2, true);
+    assert_int_equal(mmk_mlock2(mm, a, 2 * PAGE, MMK_MLOCK_ONFAULT), 0);
+    assert_int_equal(mmk_mlock2(mm, b, 2 * PAGE, MMK_MLOCK_ONFAULT), 0);
     for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         assert_int_equal(advise(a, 2, refused[i]), MMK_EINVAL);
         assert_int_equal(advise(b, 2, refused[i]), MMK_EINVAL);
@@ -218,8 +196,8 @@ static void test_locked(void **state)
     expect_tables(mm, 0, 0, 0);
     expect_byte(a, 0);
     expect_byte(b, 1);
-    set_locked(a, 2, false);
-    set_locked(b, 2, false);
+    assert_int_equal(mmk_munlock(mm, a, 2 * PAGE), 0);
+    assert_int_equal(mmk_munlock(mm, b, 2 * PAGE), 0);
 }
 
 /* ---- MADV_REMOVE -------------------------------------------------------------------------------
@@ -369,11 +347,7 @@ static void test_race_remove(void **state)
     race_base = map_object_at(0, 4 * 512, RW, MMK_MAP_SHARED, shmem, 0);
     map_at(4 * 512, 1, RW, SHARED_ANON);
     mmk_a32_store(&race_over, 0, MMK_RELAXED);
-    machine_switch_mm(NULL);
-    machine_cpu_detach();
-    run_cpus(3, race, NULL);
-    machine_cpu_attach(0);
-    machine_switch_mm(mm);
+    race_cpus(race, NULL);
     mmk_check(mm);
     mmk_check_object(shmem);
     assert_int_equal(advise(race_base, 4 * 512, MMK_MADV_REMOVE), 0);

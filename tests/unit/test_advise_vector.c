@@ -8,7 +8,7 @@
 
 #include "fixture.h"
 
-static int64_t advise(const struct mmk_iovec *ranges, size_t count, int advice)
+static int64_t advise_vector(const struct mmk_iovec *ranges, size_t count, int advice)
 {
     int64_t advised = mmk_madvise_vector(mm, ranges, count, advice, false);
 
@@ -25,7 +25,7 @@ static void test_several(void **state)
     (void)state;
     fill(a, 16, 1);
     flushes = stats_now().tlb_flushes;
-    assert_int_equal(advise(ranges, 3, MMK_MADV_DONTNEED), 4 * PAGE);
+    assert_int_equal(advise_vector(ranges, 3, MMK_MADV_DONTNEED), 4 * PAGE);
     assert_int_equal(stats_now().tlb_flushes, flushes + 1);
     expect_byte(a, 0);
     expect_filled(a + PAGE, 3, 2);
@@ -35,13 +35,13 @@ static void test_several(void **state)
     expect_byte(a + 8 * PAGE, 0);
     expect_filled(a + 9 * PAGE, 7, 10);
     flushes = stats_now().tlb_flushes;
-    assert_int_equal(advise(ranges, 3, MMK_MADV_GUARD_INSTALL), 4 * PAGE);
+    assert_int_equal(advise_vector(ranges, 3, MMK_MADV_GUARD_INSTALL), 4 * PAGE);
     assert_int_equal(stats_now().tlb_flushes, flushes + 1);
     expect_load(a + 5 * PAGE, MMK_FAULT_SEGV_MAPERR);
-    assert_int_equal(advise(ranges, 3, MMK_MADV_GUARD_REMOVE), 4 * PAGE);
-    assert_int_equal(advise(ranges, 3, MMK_MADV_WIPEONFORK), 4 * PAGE);
+    assert_int_equal(advise_vector(ranges, 3, MMK_MADV_GUARD_REMOVE), 4 * PAGE);
+    assert_int_equal(advise_vector(ranges, 3, MMK_MADV_WIPEONFORK), 4 * PAGE);
     expect_shape(6, 16);
-    assert_int_equal(advise(ranges, 3, MMK_MADV_KEEPONFORK), 4 * PAGE);
+    assert_int_equal(advise_vector(ranges, 3, MMK_MADV_KEEPONFORK), 4 * PAGE);
     expect_shape(1, 16);
 }
 
@@ -53,12 +53,12 @@ static void test_bytes(void **state)
 
     (void)state;
     fill(a, 4, 1);
-    assert_int_equal(advise(ranges, 3, MMK_MADV_DONTNEED), PAGE + 100);
+    assert_int_equal(advise_vector(ranges, 3, MMK_MADV_DONTNEED), PAGE + 100);
     expect_byte(a + PAGE + 100, 0);
     expect_filled(a + 2 * PAGE, 2, 3);
-    assert_int_equal(advise(ranges + 1, 1, MMK_MADV_DONTNEED), 0);
-    assert_int_equal(advise(ranges, 0, MMK_MADV_DONTNEED), 0);
-    assert_int_equal(advise(ranges, 0, MMK_MADV_DONTFORK), 0);
+    assert_int_equal(advise_vector(ranges + 1, 1, MMK_MADV_DONTNEED), 0);
+    assert_int_equal(advise_vector(ranges, 0, MMK_MADV_DONTNEED), 0);
+    assert_int_equal(advise_vector(ranges, 0, MMK_MADV_DONTFORK), 0);
 }
 
 /* As Linux's iterator: of empty ranges only the first is looked at, and only if others are not. */
@@ -69,11 +69,11 @@ static void test_empty(void **state)
 
     (void)state;
     fill(a, 4, 1);
-    assert_int_equal(advise(ranges, 4, MMK_MADV_DONTNEED), 2 * PAGE);
+    assert_int_equal(advise_vector(ranges, 4, MMK_MADV_DONTNEED), 2 * PAGE);
     expect_byte(a + PAGE, 0);
-    assert_int_equal(advise(ranges + 1, 2, MMK_MADV_DONTNEED), MMK_EINVAL);
-    assert_int_equal(advise(ranges + 1, 1, MMK_MADV_DONTNEED), 0);
-    assert_int_equal(advise(ranges + 1, 1, 77), 0);
+    assert_int_equal(advise_vector(ranges + 1, 2, MMK_MADV_DONTNEED), MMK_EINVAL);
+    assert_int_equal(advise_vector(ranges + 1, 1, MMK_MADV_DONTNEED), 0);
+    assert_int_equal(advise_vector(ranges + 1, 1, 77), 0);
     assert_int_equal(mmk_madvise_vector(mm, ranges + 1, 1, 77, true), MMK_EINVAL);
     assert_int_equal(mmk_madvise_vector(mm, ranges + 1, 1, MMK_MADV_DONTNEED, true), MMK_EINVAL);
     expect_filled(a + 2 * PAGE, 2, 3);
@@ -88,20 +88,20 @@ static void test_fails(void **state)
     (void)state;
     fill(a, 8, 1);
     assert_int_equal(mmk_munmap(mm, a + 2 * PAGE, PAGE), 0);
-    assert_int_equal(advise(ranges, 3, MMK_MADV_DONTNEED), PAGE);
+    assert_int_equal(advise_vector(ranges, 3, MMK_MADV_DONTNEED), PAGE);
     expect_byte(a, 0);
     expect_byte(a + PAGE, 0);
     expect_byte(a + 3 * PAGE, 0);
     expect_byte(a + 6 * PAGE, 7);
-    assert_int_equal(advise(ranges + 1, 2, MMK_MADV_DONTNEED), MMK_ENOMEM);
+    assert_int_equal(advise_vector(ranges + 1, 2, MMK_MADV_DONTNEED), MMK_ENOMEM);
     ranges[1].addr++;
-    assert_int_equal(advise(ranges, 3, MMK_MADV_DONTNEED), PAGE);
-    assert_int_equal(advise(ranges + 1, 2, MMK_MADV_DONTNEED), MMK_EINVAL);
+    assert_int_equal(advise_vector(ranges, 3, MMK_MADV_DONTNEED), PAGE);
+    assert_int_equal(advise_vector(ranges + 1, 2, MMK_MADV_DONTNEED), MMK_EINVAL);
     ranges[2].length = UINT64_MAX;
-    assert_int_equal(advise(ranges + 2, 1, MMK_MADV_DONTNEED), MMK_EINVAL);
+    assert_int_equal(advise_vector(ranges + 2, 1, MMK_MADV_DONTNEED), MMK_EINVAL);
     ranges[2].length = INT64_MAX;
-    assert_int_equal(advise(ranges + 2, 1, MMK_MADV_DONTNEED), MMK_ENOMEM);
-    assert_int_equal(advise(ranges, 1, 77), MMK_EINVAL);
+    assert_int_equal(advise_vector(ranges + 2, 1, MMK_MADV_DONTNEED), MMK_ENOMEM);
+    assert_int_equal(advise_vector(ranges, 1, 77), MMK_EINVAL);
 }
 
 /* All of memory, many times. Lengths may add up to more than the result can say. */
@@ -119,7 +119,7 @@ static void test_too_much(void **state)
     (void)map(config.mmap_min_addr, length / PAGE, RW, ANON | MMK_MAP_FIXED, NULL, 0);
     for (i = 0; i < count; i++)
         ranges[i] = (struct mmk_iovec){config.mmap_min_addr, length};
-    advised = advise(ranges, count, MMK_MADV_NORMAL);
+    advised = advise_vector(ranges, count, MMK_MADV_NORMAL);
     assert_true(advised > 0);
     assert_int_equal(advised, mmk_min(count, INT64_MAX / length) * length);
 }

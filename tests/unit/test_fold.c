@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "fold.h"
+#include "random.h"
 
 #include <mmkit/fault.h>
 
@@ -33,10 +34,7 @@ static uint64_t random_state = 88172645463325252;
 
 static uint64_t pick(uint64_t limit)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (random_state >> 8) % limit;
+    return random_below(&random_state, limit);
 }
 
 /* Starts over: task 0 execs. */

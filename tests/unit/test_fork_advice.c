@@ -9,36 +9,6 @@
 
 #include "fixture.h"
 
-static int advise(mmk_vaddr_t addr, uint64_t pages, int advice)
-{
-    int error = mmk_madvise(mm, addr, pages * PAGE, advice);
-
-    mmk_check(mm);
-    return error;
-}
-
-/* From here on `mm` is a child; answers the parent. */
-static struct mmk_mm *enter_child(void)
-{
-    struct mmk_mm *parent = mm, *child;
-
-    assert_int_equal(mmk_fork(mm, &child), 0);
-    mmk_check(mm);
-    mmk_check(child);
-    machine_switch_mm(child);
-    mm = child;
-    return parent;
-}
-
-static void leave_child(struct mmk_mm *parent)
-{
-    struct mmk_mm *child = mm;
-
-    machine_switch_mm(parent);
-    mm = parent;
-    put_mm(child);
-}
-
 static void test_dontfork(void **state)
 {
     struct mmk_object *file = new_file(4);

@@ -16,6 +16,7 @@
 #include <machine.h>
 #include "frame.h"
 #include "expect_panic.h"
+#include "random.h"
 
 #define CPUS   4
 #define MEMORY ((uint64_t)32 << 20)
@@ -38,15 +39,6 @@ struct block {
 };
 
 static struct mmk_page *pages[FRAMES];
-
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t x = *state += 0x9e3779b97f4a7c15u;
-
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
 
 /* First and last word of each frame of the block. */
 static void stamp_block(const struct block *block)

@@ -9,17 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "fixture.h"
-#include "reshape.h"
-#include "run_cpus.h"
-
-static int advise(mmk_vaddr_t addr, uint64_t pages, int advice)
-{
-    int error = mmk_madvise(mm, addr, pages * PAGE, advice);
-
-    mmk_check(mm);
-    return error;
-}
+#include "race.h"
 
 static int install(mmk_vaddr_t addr, uint64_t pages)
 {
@@ -194,18 +184,6 @@ static void test_holes(void **state)
     expect_tables(mm, 0, 0, 0);
 }
 
-/* As mlock would, without bringing pages in. */
-static void set_locked(mmk_vaddr_t addr, uint64_t pages, bool locked)
-{
-    int error;
-
-    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    error = mmk_reshape(mm, addr, addr + pages * PAGE, locked ? 0 : MMK_VM_LOCKED,
-                        locked ? MMK_VM_LOCKED : 0);
-    mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    assert_int_equal(error, 0);
-}
-
 /* Locked memory keeps its pages: none are installed, but those there are can go. */
 static void test_locked(void **state)
 {
@@ -214,12 +192,12 @@ static void test_locked(void **state)
     (void)state;
     store_byte(a + PAGE, 5);
     assert_int_equal(install(a, 1), 0);
-    set_locked(a, 4, true);
+    assert_int_equal(mmk_mlock2(mm, a, 4 * PAGE, MMK_MLOCK_ONFAULT), 0);
     assert_int_equal(install(a, 4), MMK_EINVAL);
     expect_byte(a + PAGE, 5);
     assert_int_equal(uninstall(a, 4), 0);
     expect_byte(a, 0);
-    set_locked(a, 4, false);
+    assert_int_equal(mmk_munlock(mm, a, 4 * PAGE), 0);
 }
 
 /* The kernel's accesses and what asks about pages meet guards, too. */
@@ -373,28 +351,6 @@ static void test_no_room(void **state)
 /* ---- fork, and mappings that merge -------------------------------------------------------------
  */
 
-static struct mmk_mm *fork_and_enter(struct mmk_mm **parent)
-{
-    struct mmk_mm *child;
-
-    assert_int_equal(mmk_fork(mm, &child), 0);
-    mmk_check(mm);
-    mmk_check(child);
-    *parent = mm;
-    mm = child;
-    machine_switch_mm(child);
-    return child;
-}
-
-static void leave_child(struct mmk_mm *parent)
-{
-    struct mmk_mm *child = mm;
-
-    machine_switch_mm(parent);
-    mm = parent;
-    put_mm(child);
-}
-
 /* Children get guards, of shared mappings as well, and change them for themselves. */
 static void test_fork(void **state)
 {
@@ -410,7 +366,7 @@ static void test_fork(void **state)
     assert_int_equal(install(a + PAGE, 2), 0);
     assert_int_equal(install(b + PAGE, 2), 0);
     assert_int_equal(install(c + PAGE, 2), 0);
-    (void)fork_and_enter(&parent);
+    parent = enter_child();
     expect_tables(mm, 1, 1, 1); /* none for the last, which has nothing to copy */
     assert_int_equal(mm_stats(mm).rss_anon, 4);
     assert_int_equal(mm_stats(mm).rss_shmem, 0);
@@ -454,7 +410,7 @@ static void test_fork_merged(void **state)
     assert_int_equal(mmk_mprotect(mm, b - 4 * PAGE, 6 * PAGE, RO), 0);
     assert_int_equal(mmk_mprotect(mm, b - 4 * PAGE, 6 * PAGE, RW), 0);
     expect_vma(b, b - 4 * PAGE, 12);
-    (void)fork_and_enter(&parent);
+    parent = enter_child();
     expect_guards(a + PAGE, 1);
     expect_guards(b + 3 * PAGE, 1);
     leave_child(parent);
@@ -550,11 +506,7 @@ static void race(unsigned cpu, void *unused)
 static void run_race(void)
 {
     mmk_a32_store(&race_over, 0, MMK_RELAXED);
-    machine_switch_mm(NULL);
-    machine_cpu_detach();
-    run_cpus(3, race, NULL);
-    machine_cpu_attach(0);
-    machine_switch_mm(mm);
+    race_cpus(race, NULL);
     mmk_check(mm);
     assert_int_equal(mmk_madvise(mm, race_base, RACE_SPAN * 2 * MIB, MMK_MADV_DONTNEED), 0);
     expect_tables(mm, 0, 0, 0);

@@ -7,25 +7,18 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 #include <cmocka.h>
 
 #include "interval_tree.h"
+#include "random.h"
 
 #define NODES 400
 
 static uint64_t seed, state;
 
-static uint64_t next_random(void)
-{
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (state >> 33) ^ (state >> 17 << 40);
-}
-
 static uint64_t below(uint64_t limit)
 {
-    return next_random() % limit;
+    return random_below(&state, limit);
 }
 
 /* The model: what is stored, in order; equal ones in the order of insertion. */
@@ -173,9 +166,8 @@ int main(void)
         cmocka_unit_test(test_height),
         cmocka_unit_test(test_random),
     };
-    const char *given = getenv("TEST_SEED");
 
-    seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    seed = seed_of_run();
     state = seed;
     return cmocka_run_group_tests_name("interval_tree", tests, NULL, NULL);
 }

@@ -15,26 +15,9 @@
 #include <unistd.h>
 
 #include "expect_panic.h"
-#include "fixture.h"
 #include "kill.h"
 #include "populate.h"
-#include "run_cpus.h"
-
-enum { SECONDS = 100 };
-
-static int setup(void **state)
-{
-    alarm(SECONDS);
-    return fixture_setup(state);
-}
-
-static int teardown(void **state)
-{
-    int result = fixture_teardown(state);
-
-    alarm(0);
-    return result;
-}
+#include "race.h"
 
 /* ---- faults ---------------------------------------------------------------------------------- */
 
@@ -676,15 +659,21 @@ static void test_misuse(void **state)
     assert_true(expect_panic(drop_twice, NULL, "an address space is dropped once for each hold"));
 }
 
-#define TEST_KILL(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_KILL(test_faults),       TEST_KILL(test_calls),      TEST_KILL(test_takes_no_memory),
-        TEST_KILL(test_stops_fork),   TEST_KILL(test_wakes_call), TEST_KILL(test_writer_gives_up),
-        TEST_KILL(test_wakes_reader), TEST_KILL(test_race_page),  TEST_KILL(test_race_lock),
-        TEST_KILL(test_last_user),    TEST_KILL(test_hold),       TEST_KILL(test_misuse),
+        TEST_LIMITED(test_faults),
+        TEST_LIMITED(test_calls),
+        TEST_LIMITED(test_takes_no_memory),
+        TEST_LIMITED(test_stops_fork),
+        TEST_LIMITED(test_wakes_call),
+        TEST_LIMITED(test_writer_gives_up),
+        TEST_LIMITED(test_wakes_reader),
+        TEST_LIMITED(test_race_page),
+        TEST_LIMITED(test_race_lock),
+        TEST_LIMITED(test_last_user),
+        TEST_LIMITED(test_hold),
+        TEST_LIMITED(test_misuse),
     };
 
     return cmocka_run_group_tests_name("kill", tests, NULL, NULL);

@@ -9,103 +9,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <unistd.h>
-
 #include "expect_panic.h"
-#include "fixture.h"
-#include "run_cpus.h"
+#include "other_cpu.h"
 #include "table.h"
-
-enum { SECONDS = 100 };
-
-/* ---- CPU 1, which does what it is told ---------------------------------------------------------
- */
-
-enum order { NOTHING, ENTER, LAZY, LEAVE, LOAD, SPECULATE, STOP };
-
-static struct {
-    struct cpu_thread thread;
-    struct mmk_mm *mm;
-    struct mmk_a32 order, answer, byte;
-    mmk_vaddr_t addr;
-} other;
-
-static void obey(uint32_t order)
-{
-    uint8_t byte = 0;
-
-    switch (order) {
-    case ENTER:
-        machine_switch_mm(other.mm);
-        break;
-    case LAZY:
-        machine_switch_lazy();
-        break;
-    case LEAVE:
-        machine_switch_mm(NULL);
-        break;
-    case LOAD:
-        mmk_a32_store(&other.answer, (uint32_t)machine_load(other.addr, &byte, 1), MMK_RELAXED);
-        mmk_a32_store(&other.byte, byte, MMK_RELAXED);
-        break;
-    case SPECULATE:
-        machine_speculate(other.addr);
-        break;
-    default:
-        break;
-    }
-}
-
-static void run_other(unsigned cpu, void *unused)
-{
-    uint32_t order;
-
-    (void)cpu;
-    (void)unused;
-    while ((order = mmk_a32_load(&other.order, MMK_ACQUIRE)) != STOP) {
-        obey(order);
-        if (order != NOTHING)
-            mmk_a32_store(&other.order, NOTHING, MMK_RELEASE);
-        mmk_cpu_relax();
-    }
-}
-
-static void tell(enum order order, mmk_vaddr_t addr)
-{
-    other.addr = addr;
-    mmk_a32_store(&other.order, order, MMK_RELEASE);
-    while (mmk_a32_load(&other.order, MMK_ACQUIRE) != NOTHING)
-        mmk_cpu_relax();
-}
-
-static void expect_other(mmk_vaddr_t addr, enum mmk_fault_result result, uint8_t byte)
-{
-    tell(LOAD, addr);
-    assert_int_equal(mmk_a32_load(&other.answer, MMK_RELAXED), result);
-    if (result == MMK_FAULT_DONE)
-        assert_int_equal(mmk_a32_load(&other.byte, MMK_RELAXED), byte);
-}
-
-static int setup(void **state)
-{
-    alarm(SECONDS);
-    if (fixture_setup(state))
-        return -1;
-    other.mm = mm;
-    mmk_a32_store(&other.order, NOTHING, MMK_RELAXED);
-    cpu_start(&other.thread, 1, run_other, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    mmk_a32_store(&other.order, STOP, MMK_RELEASE);
-    machine_idle_begin();
-    cpu_join(&other.thread);
-    machine_idle_end();
-    alarm(0);
-    return fixture_teardown(state);
-}
 
 static uint64_t ipis(void)
 {
@@ -318,10 +224,7 @@ static void test_race(void **state)
     (void)map_at(0, PAGES, RW, ANON);
     mmk_a32_store(&generation, 0, MMK_RELAXED);
     mmk_a32_store(&stop, 0, MMK_RELAXED);
-    mmk_a32_store(&other.order, STOP, MMK_RELEASE);
-    machine_idle_begin();
-    cpu_join(&other.thread);
-    machine_idle_end();
+    stop_other();
     cpu_start(&thread, 1, run_lazily, NULL);
     for (round = 1; round <= ROUNDS; round++) {
         assert_int_equal(mmk_madvise(mm, BASE, PAGES * PAGE, MMK_MADV_DONTNEED), 0);
@@ -333,8 +236,7 @@ static void test_race(void **state)
     machine_idle_begin();
     cpu_join(&thread);
     machine_idle_end();
-    mmk_a32_store(&other.order, NOTHING, MMK_RELAXED);
-    cpu_start(&other.thread, 1, run_other, NULL);
+    start_other();
 }
 
 /*
@@ -374,10 +276,7 @@ static void test_race_last_put(void **state)
 
     (void)state;
     mmk_a32_store(&last_put.ends, 0, MMK_RELAXED);
-    mmk_a32_store(&other.order, STOP, MMK_RELEASE);
-    machine_idle_begin();
-    cpu_join(&other.thread);
-    machine_idle_end();
+    stop_other();
     cpu_start(&thread, 1, leave_lazily, NULL);
     for (round = 0; round < 10 * ROUNDS; round++) {
         struct mmk_mm *own = new_mm();
@@ -394,18 +293,15 @@ static void test_race_last_put(void **state)
     machine_idle_begin();
     cpu_join(&thread);
     machine_idle_end();
-    mmk_a32_store(&other.order, NOTHING, MMK_RELAXED);
-    cpu_start(&other.thread, 1, run_other, NULL);
+    start_other();
 }
-
-#define TEST_LAZY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_LAZY(test_pages),         TEST_LAZY(test_unchanged), TEST_LAZY(test_freed_table),
-        TEST_LAZY(test_last_user),     TEST(test_misuse),         TEST_LAZY(test_race),
-        TEST_LAZY(test_race_last_put),
+        TEST_OTHER(test_pages),         TEST_OTHER(test_unchanged), TEST_OTHER(test_freed_table),
+        TEST_OTHER(test_last_user),     TEST(test_misuse),          TEST_OTHER(test_race),
+        TEST_OTHER(test_race_last_put),
     };
 
     return cmocka_run_group_tests_name("lazy", tests, NULL, NULL);

@@ -9,14 +9,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "fixture.h"
 #include "rmap.h"
 #include "run_cpus.h"
+#include "random.h"
 
 #define FIXED     (MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED)
 #define ELSEWHERE (FIXED | MMK_MREMAP_DONTUNMAP)
@@ -28,12 +27,6 @@
 #define FAR      (4 * PMD) /* not in the tables of what is near BASE */
 
 static uint64_t seed;
-
-static uint64_t next_random(uint64_t *from)
-{
-    *from = *from * 6364136223846793005u + 1442695040888963407u;
-    return *from >> 33;
-}
 
 static void move(uint64_t from, uint64_t to, uint64_t pages, unsigned flags)
 {
@@ -906,9 +899,8 @@ int main(void)
         TEST(test_race_search),
         TEST(test_race_neighbour),
     };
-    const char *given = getenv("TEST_SEED");
 
-    seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    seed = seed_of_run();
     print_message("TEST_SEED=%llu\n", (unsigned long long)seed);
     return cmocka_run_group_tests_name("move", tests, NULL, NULL);
 }

@@ -17,11 +17,11 @@
 #include <mmkit/port/directmap.h>
 
 #include "expect_panic.h"
-#include "fixture.h"
 #include "gather.h"
-#include "run_cpus.h"
+#include "race.h"
+#include "random.h"
 
-enum { PAGES = 64, SECONDS = 100 };
+enum { PAGES = 64 };
 
 /* ---- the mirror ------------------------------------------------------------------------------ */
 
@@ -530,17 +530,11 @@ enum { OPS = 30000, CHECK_EACH = 100, SHARED_AT = PAGES / 2 };
 static struct mmk_object *object;
 static struct mmk_a32 stop, pause_wanted, paused;
 
-static uint64_t next_random(uint64_t *seed)
-{
-    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
-    return *seed >> 33;
-}
-
 /* Words say whose page they are in: two words of each, one for each CPU that writes. */
 static void access_mirror(unsigned cpu, uint64_t *seed)
 {
     unsigned page = (unsigned)(next_random(seed) % PAGES), kind = (unsigned)(next_random(seed) % 4);
-    uint64_t word = (uint64_t)(page + 1) << 32 | next_random(seed);
+    uint64_t word = (uint64_t)(page + 1) << 32 | (uint32_t)next_random(seed);
     enum mmk_fault_result result =
         mirror_access(page, (kind < 2 ? cpu : kind) * 8, kind < 2, &word);
 
@@ -767,39 +761,23 @@ static void test_race_unregistration(void **state)
     mmk_object_put(object);
 }
 
-static int setup(void **state)
-{
-    alarm(SECONDS);
-    return fixture_setup(state);
-}
-
-static int teardown(void **state)
-{
-    int result = fixture_teardown(state);
-
-    alarm(0);
-    return result;
-}
-
-#define TEST_NOTIFIER(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_NOTIFIER(test_operations),
-        TEST_NOTIFIER(test_fork_and_reuse),
-        TEST_NOTIFIER(test_dirty),
-        TEST_NOTIFIER(test_write_back),
-        TEST_NOTIFIER(test_translate),
-        TEST_NOTIFIER(test_release),
-        TEST_NOTIFIER(test_several),
-        TEST_NOTIFIER(test_misuse),
-        TEST_NOTIFIER(test_registered_within),
-        TEST_NOTIFIER(test_retry),
-        TEST_NOTIFIER(test_retry_overlapping),
-        TEST_NOTIFIER(test_race_operations),
-        TEST_NOTIFIER(test_race_registration),
-        TEST_NOTIFIER(test_race_unregistration),
+        TEST_LIMITED(test_operations),
+        TEST_LIMITED(test_fork_and_reuse),
+        TEST_LIMITED(test_dirty),
+        TEST_LIMITED(test_write_back),
+        TEST_LIMITED(test_translate),
+        TEST_LIMITED(test_release),
+        TEST_LIMITED(test_several),
+        TEST_LIMITED(test_misuse),
+        TEST_LIMITED(test_registered_within),
+        TEST_LIMITED(test_retry),
+        TEST_LIMITED(test_retry_overlapping),
+        TEST_LIMITED(test_race_operations),
+        TEST_LIMITED(test_race_registration),
+        TEST_LIMITED(test_race_unregistration),
     };
 
     return cmocka_run_group_tests_name("notifier", tests, NULL, NULL);

@@ -8,7 +8,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <pthread.h>
@@ -17,21 +16,16 @@
 #include "frame.h"
 #include "object.h"
 #include "object_setup.h"
+#include "random.h"
 #include <machine.h>
 
 #define PAGE ((size_t)MMK_PAGE_SIZE)
 
 static uint64_t seed, state;
 
-static uint64_t next_random(uint64_t *from)
-{
-    *from = *from * 6364136223846793005u + 1442695040888963407u;
-    return *from >> 33;
-}
-
 static uint64_t below(uint64_t limit)
 {
-    return next_random(&state) % limit;
+    return random_below(&state, limit);
 }
 
 struct file {
@@ -783,9 +777,8 @@ int main(void)
         TEST(test_get_against_resize),
         TEST(test_truncation_under_way),
     };
-    const char *given = getenv("TEST_SEED");
 
-    seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    seed = seed_of_run();
     state = seed;
     return cmocka_run_group_tests_name("object", tests, NULL, NULL);
 }

@@ -9,8 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "fixture.h"
-#include "run_cpus.h"
+#include "race.h"
 
 #define LIMIT 100 /* pages that may be committed in the mode NEVER, in these tests */
 
@@ -362,11 +361,7 @@ static void take_the_last(unsigned cpu, void *argument)
 static void test_never_race(void **state)
 {
     (void)state;
-    machine_switch_mm(NULL);
-    machine_cpu_detach();
-    run_cpus(3, take_the_last, NULL);
-    machine_cpu_attach(0);
-    machine_switch_mm(mm);
+    race_cpus(take_the_last, NULL);
     expect_committed(0);
 }
 

@@ -9,12 +9,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <pthread.h>
 #include <cmocka.h>
 
 #include "page_index.h"
 #include "slab.h"
+#include "random.h"
 #include <machine.h>
 
 #define SLOTS   1500
@@ -22,15 +22,9 @@
 
 static uint64_t seed, state;
 
-static uint64_t next_random(void)
-{
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (state >> 33) ^ (state >> 17 << 40);
-}
-
 static uint64_t below(uint64_t limit)
 {
-    return next_random() % limit;
+    return random_below(&state, limit);
 }
 
 /* The model: indices in ascending order, the page that goes there, whether it is there. */
@@ -142,7 +136,7 @@ static void run(size_t count, unsigned steps)
         expect(find(&index, at[s]) == (in[s] ? &pages[s] : NULL), "find: any page");
         first = at[below(slots)] + below(3) - 1;
         if (n % 16 == 0)
-            compare(&index, first, first | next_random() >> below(64));
+            compare(&index, first, first | next_random(&state) >> below(64));
     }
     compare(&index, 0, UINT64_MAX);
     for (s = 0; s < slots; s++)
@@ -399,9 +393,8 @@ int main(void)
         cmocka_unit_test(test_grace_period), cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_readers),
     };
-    const char *given = getenv("TEST_SEED");
 
-    seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    seed = seed_of_run();
     state = seed;
     return cmocka_run_group_tests_name("page_index", tests, setup, teardown);
 }

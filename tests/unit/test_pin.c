@@ -11,8 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "fixture.h"
-#include "run_cpus.h"
+#include "race.h"
 
 #define MANY 8
 
@@ -533,11 +532,7 @@ static void test_fork_race(void **state)
     target = map_at(0, 1, RW, ANON);
     store_byte(target, 1);
     mmk_a32_store(&over, 0, MMK_RELAXED);
-    machine_switch_mm(NULL);
-    machine_cpu_detach();
-    run_cpus(3, race, NULL);
-    machine_cpu_attach(0);
-    machine_switch_mm(mm);
+    race_cpus(race, NULL);
     assert_int_equal(stats_now().pins, 0);
 }
 

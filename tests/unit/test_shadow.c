@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "shadow.h"
+#include "random.h"
 
 #include <mmkit/mm.h>
 
@@ -49,10 +50,7 @@ static uint64_t random_state = 88172645463325252;
 
 static unsigned pick(unsigned limit)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (unsigned)(random_state >> 33) % limit;
+    return (unsigned)random_below(&random_state, limit);
 }
 
 /* Tables that the present pages need, root included. */

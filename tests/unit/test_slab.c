@@ -17,6 +17,7 @@
 #include "frame.h"
 #include "slab.h"
 #include "expect_panic.h"
+#include "random.h"
 
 #define CPUS   4
 #define MEMORY ((uint64_t)32 << 20)
@@ -37,15 +38,6 @@ static const size_t sizes[] = {1, 16, 40, 112, 208, 256, 1000, 2048};
 static struct mmk_slab_cache caches[SIZES];
 static unsigned char *objects[MANY];
 static uint64_t free_at_start, slabs_at_start;
-
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t x = *state += 0x9e3779b97f4a7c15u;
-
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
 
 /* An object begins with its stamp where it has room, and all its bytes depend on it. */
 static void fill(unsigned char *object, size_t size, uint64_t stamp)

@@ -10,8 +10,7 @@
 #include <cmocka.h>
 
 #include "clean.h"
-#include "fixture.h"
-#include "run_cpus.h"
+#include "race.h"
 
 #define PAGES 64
 
@@ -572,11 +571,7 @@ static void run_race(void (*function)(unsigned cpu, void *argument), unsigned de
     race.base = map_object_at(0, SHARED, RW, MMK_MAP_SHARED, race.object, 0);
     memset(race.stored, 0, sizeof(race.stored));
     mmk_a32_store(&race.over, 0, MMK_RELAXED);
-    machine_switch_mm(NULL);
-    machine_cpu_detach();
-    run_cpus(3, function, NULL);
-    machine_cpu_attach(0);
-    machine_switch_mm(mm);
+    race_cpus(function, NULL);
     sync_all(race.object);
     for (page = 0; page < SHARED; page++)
         for (cpu = 1; cpu < 3; cpu++)

@@ -9,89 +9,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <sched.h>
-
-#include "fixture.h"
+#include "other_cpu.h"
 #include "tlb.h"
-#include "run_cpus.h"
-
-/* What CPU 1 is asked to do, one thing at a time; the answer is an enum mmk_fault_result. */
-enum order { NOTHING, ENTER, LEAVE, LOAD, STORE, STOP };
-
-struct other_cpu {
-    struct cpu_thread thread;
-    struct mmk_mm *mm;
-    struct mmk_a32 order, answer, byte;
-    mmk_vaddr_t addr;
-};
-
-static struct other_cpu other;
-
-static void obey(struct other_cpu *self, uint32_t order)
-{
-    uint8_t byte = 0;
-
-    switch (order) {
-    case ENTER:
-        machine_switch_mm(self->mm);
-        break;
-    case LEAVE:
-        machine_switch_mm(NULL);
-        break;
-    case LOAD:
-        mmk_a32_store(&self->answer, (uint32_t)machine_load(self->addr, &byte, 1), MMK_RELAXED);
-        mmk_a32_store(&self->byte, byte, MMK_RELAXED);
-        break;
-    case STORE:
-        byte = 77;
-        mmk_a32_store(&self->answer, (uint32_t)machine_store(self->addr, &byte, 1), MMK_RELAXED);
-        break;
-    default:
-        break;
-    }
-}
-
-static void run_other(unsigned cpu, void *argument)
-{
-    struct other_cpu *self = argument;
-    uint32_t order;
-
-    (void)cpu;
-    while ((order = mmk_a32_load(&self->order, MMK_ACQUIRE)) != STOP) {
-        obey(self, order);
-        if (order != NOTHING)
-            mmk_a32_store(&self->order, NOTHING, MMK_RELEASE);
-        mmk_cpu_relax(); /* where it takes its interrupts */
-    }
-}
-
-static enum mmk_fault_result tell(enum order order, mmk_vaddr_t addr)
-{
-    other.addr = addr;
-    mmk_a32_store(&other.order, order, MMK_RELEASE);
-    while (mmk_a32_load(&other.order, MMK_ACQUIRE) != NOTHING)
-        mmk_cpu_relax();
-    return (enum mmk_fault_result)mmk_a32_load(&other.answer, MMK_RELAXED);
-}
-
-static int setup(void **state)
-{
-    if (fixture_setup(state))
-        return -1;
-    other.mm = mm;
-    mmk_a32_store(&other.order, NOTHING, MMK_RELAXED);
-    cpu_start(&other.thread, 1, run_other, &other);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    mmk_a32_store(&other.order, STOP, MMK_RELEASE);
-    machine_idle_begin();
-    cpu_join(&other.thread);
-    machine_idle_end();
-    return fixture_teardown(state);
-}
 
 static uint64_t tlb_hits(void)
 {
@@ -106,11 +25,10 @@ static void cache_on_other(mmk_vaddr_t addr, uint8_t expected)
 {
     uint64_t hits;
 
-    assert_int_equal(tell(LOAD, addr), MMK_FAULT_DONE);
+    expect_other(addr, MMK_FAULT_DONE, expected);
     hits = tlb_hits();
-    assert_int_equal(tell(LOAD, addr), MMK_FAULT_DONE);
+    expect_other(addr, MMK_FAULT_DONE, expected);
     assert_int_equal(tlb_hits(), hits + 1);
-    assert_int_equal(mmk_a32_load(&other.byte, MMK_RELAXED), expected);
 }
 
 static void test_munmap_reaches_other(void **state)
@@ -170,8 +88,7 @@ static void test_every_operation(void **state)
 
     cache_on_other(a, 1);
     assert_int_equal(mmk_madvise(mm, a, PAGE, MMK_MADV_DONTNEED), 0);
-    assert_int_equal(tell(LOAD, a), MMK_FAULT_DONE);
-    assert_int_equal(mmk_a32_load(&other.byte, MMK_RELAXED), 0);
+    expect_other(a, MMK_FAULT_DONE, 0);
 
     assert_int_equal(tell(STORE, a + PAGE), MMK_FAULT_DONE);
     assert_int_equal(mmk_mprotect(mm, a + PAGE, PAGE, RO), 0);
@@ -185,8 +102,7 @@ static void test_every_operation(void **state)
     /* Copy on write on this CPU: the other reads the new page, not the old. */
     cache_on_other(a + 3 * PAGE, 4);
     store_byte(a + 3 * PAGE, 99);
-    assert_int_equal(tell(LOAD, a + 3 * PAGE), MMK_FAULT_DONE);
-    assert_int_equal(mmk_a32_load(&other.byte, MMK_RELAXED), 99);
+    expect_other(a + 3 * PAGE, MMK_FAULT_DONE, 99);
 
     cache_on_other(b, 11);
     assert_int_equal(mmk_object_resize(shmem, 0), 0);
@@ -194,8 +110,7 @@ static void test_every_operation(void **state)
 
     cache_on_other(a + 4 * PAGE, 5);
     (void)map_at(4, 1, RW, ANON);
-    assert_int_equal(tell(LOAD, a + 4 * PAGE), MMK_FAULT_DONE);
-    assert_int_equal(mmk_a32_load(&other.byte, MMK_RELAXED), 0);
+    expect_other(a + 4 * PAGE, MMK_FAULT_DONE, 0);
 
     tell(LEAVE, 0);
     put_mm(child);
@@ -321,15 +236,13 @@ static void test_pending(void **state)
     assert_int_equal(stats_now().tlb_flushes, flushes + 1);
 }
 
-#define TEST2(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST2(test_munmap_reaches_other), TEST2(test_large_flush),
-        TEST2(test_every_operation),      TEST2(test_catch_up),
-        TEST2(test_flush_by_another),     TEST(test_generations),
-        TEST(test_spurious_interrupt),    TEST(test_pending),
+        TEST_OTHER(test_munmap_reaches_other), TEST_OTHER(test_large_flush),
+        TEST_OTHER(test_every_operation),      TEST_OTHER(test_catch_up),
+        TEST_OTHER(test_flush_by_another),     TEST(test_generations),
+        TEST(test_spurious_interrupt),         TEST(test_pending),
     };
 
     return cmocka_run_group_tests_name("tlb", tests, NULL, NULL);

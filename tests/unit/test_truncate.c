@@ -8,9 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <pthread.h>
 #include <cmocka.h>
 
@@ -18,6 +16,7 @@
 #include "object.h"
 #include "rmap.h"
 #include "object_setup.h"
+#include "random.h"
 #include <machine.h>
 
 #define PAGE  MMK_PAGE_SIZE
@@ -25,12 +24,6 @@
 #define RW    (MMK_PROT_READ | MMK_PROT_WRITE)
 
 static uint64_t seed, state;
-
-static uint64_t next_random(uint64_t *from)
-{
-    *from = *from * 6364136223846793005u + 1442695040888963407u;
-    return *from >> 33;
-}
 
 /* A file whose bytes are all 7. */
 static int read_sevens(struct mmk_object *object, uint64_t index, void *page)
@@ -341,9 +334,8 @@ int main(void)
         TEST(test_shrink_unmaps), TEST(test_every_mapping),         TEST(test_private_copies),
         TEST(test_hole),          TEST(test_access_against_resize), TEST(test_no_memory),
     };
-    const char *given = getenv("TEST_SEED");
 
-    seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    seed = seed_of_run();
     state = seed;
     print_message("TEST_SEED=%llu\n", (unsigned long long)seed);
     return cmocka_run_group_tests_name("truncate", tests, NULL, NULL);

@@ -9,8 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "fixture.h"
-#include "run_cpus.h"
+#include "race.h"
 #include <mmkit/port/user.h>
 
 #define MOST (3 * PAGE)
@@ -415,11 +414,7 @@ static void test_cmpxchg_race(void **state)
     uint64_t word;
 
     (void)state;
-    machine_switch_mm(NULL);
-    machine_cpu_detach();
-    run_cpus(3, count_up, &base);
-    machine_cpu_attach(0);
-    machine_switch_mm(mm);
+    race_cpus(count_up, &base);
     assert_int_equal(mmk_get_user(mm, base, &word, 4), 0);
     assert_int_equal(word, 3 * ROUNDS);
 }
@@ -695,11 +690,7 @@ static void test_fork_race(void **state)
     (void)state;
     counter_addr = map_at(0, 1, RW, ANON);
     mmk_a32_store(&forks_done, 0, MMK_RELAXED);
-    machine_switch_mm(NULL);
-    machine_cpu_detach();
-    run_cpus(3, fork_and_look, NULL);
-    machine_cpu_attach(0);
-    machine_switch_mm(mm);
+    race_cpus(fork_and_look, NULL);
 }
 
 static int group_end(void **state)

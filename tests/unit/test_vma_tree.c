@@ -17,6 +17,7 @@
 #include "slab.h"
 #include "vma_tree_node.h"
 #include "expect_panic.h"
+#include "random.h"
 
 #define READERS 2
 #define PAGES   16384u
@@ -35,18 +36,9 @@ static uint64_t seed;
         }                                                                                          \
     } while (0)
 
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t x = *state += 0x9e3779b97f4a7c15u;
-
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
 static unsigned below(uint64_t *state, unsigned n)
 {
-    return (unsigned)(next_random(state) % n);
+    return (unsigned)random_below(state, n);
 }
 
 static mmk_vaddr_t address(unsigned page)
