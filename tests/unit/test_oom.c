@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_oom.c - each call with failing allocations: the nth, and the nth and all later, for n = 0,
- * 1, 2... until the call passes without one having failed.
- *
- * A call that fails says so, and leaves what a program can see as it was: mappings, contents, what
- * is counted. Nothing leaks, and the same call passes afterwards. A call that passes although an
- * allocation failed had a way around it; which calls may is written beside each.
- *
- * Each case runs twice: in an empty address space, and between many small mappings, where the
- * VMA tree has several nodes.
+ * test_oom.c - each call with each of its allocations failing: oom.h.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,118 +8,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "fixture.h"
-#include "zap.h"
+#include "oom.h"
 
-#define MOST 2000 /* pages that a snapshot looks at */
+#define FAR ((uint64_t)1 << 36)
 
-/* ---- what a program can see --------------------------------------------------------------------
- */
-
-struct snapshot {
-    struct mmk_mm_stats stats;
-    mmk_vaddr_t brk;
-    uint64_t vmas;  /* hash of ranges, flags, objects */
-    uint64_t pages; /* hash of what each page holds */
-    uint64_t objects, object_size, committed;
-};
-
-static struct mmk_object *object; /* the case's, or NULL */
-
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    return (hash ^ value) * 0x9e3779b97f4a7c15 + (hash >> 29);
-}
-
-/*
- * A page's contents; untouched anonymous memory is as good as zeros, and an object's page that
- * nothing maps is the object's business.
- */
-static uint64_t page_hash(mmk_vaddr_t addr, const struct mmk_vma *vma)
-{
-    const struct mmk_page *page = peek_page(mm, addr);
-    mmk_pte_t pte = peek_entry(mm, addr);
-    const uint64_t *words;
-    uint64_t hash = 1;
-    size_t i;
-
-    if (!page)
-        return mmk_pte_guard(pte) ? 3 : vma->object ? 2 : 0;
-    words = mmk_page_virt(page);
-    for (i = 0; i < PAGE / 8; i++)
-        if (words[i])
-            hash = mix(hash + i, words[i]);
-    return hash == 1 && !vma->object ? 0 : hash;
-}
-
-static void look(struct snapshot *seen)
-{
-    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, 0);
-    mmk_vaddr_t addr;
-    unsigned n = 0;
-
-    memset(seen, 0, sizeof(*seen));
-    seen->stats = mm_stats(mm);
-    seen->brk = mm->brk;
-    seen->vmas = mm->def_flags;
-    seen->objects = stats_now().objects;
-    seen->committed = stats_now().committed;
-    seen->object_size = object ? mmk_object_size(object) : 0;
-    for (; vma; vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma))) {
-        seen->vmas = mix(seen->vmas, mmk_vma_start(vma));
-        seen->vmas = mix(seen->vmas, mmk_vma_end(vma));
-        seen->vmas = mix(seen->vmas, mmk_vma_flags(vma) & ~(uint64_t)MMK_VM_GUARDED);
-        seen->vmas = mix(seen->vmas, (uintptr_t)vma->object);
-        seen->vmas = mix(seen->vmas, vma->object ? mmk_vma_origin(vma) : 0);
-        for (addr = mmk_vma_start(vma); addr < mmk_vma_end(vma) && n < MOST; addr += PAGE, n++)
-            seen->pages = mix(seen->pages, page_hash(addr, vma));
-    }
-}
-
-static void expect_same(const struct snapshot *before, const struct snapshot *now)
-{
-    assert_int_equal(now->stats.virt_bytes, before->stats.virt_bytes);
-    assert_int_equal(now->stats.vmas, before->stats.vmas);
-    assert_int_equal(now->stats.rss_anon, before->stats.rss_anon);
-    assert_int_equal(now->stats.rss_file, before->stats.rss_file);
-    assert_int_equal(now->stats.rss_shmem, before->stats.rss_shmem);
-    assert_int_equal(now->brk, before->brk);
-    assert_int_equal(now->vmas, before->vmas);
-    assert_int_equal(now->pages, before->pages);
-    assert_int_equal(now->objects, before->objects);
-    assert_int_equal(now->committed, before->committed);
-    assert_int_equal(now->stats.data_bytes, before->stats.data_bytes);
-    assert_int_equal(now->stats.stack_bytes, before->stats.stack_bytes);
-    assert_int_equal(now->object_size, before->object_size);
-}
-
-/* What the growth of a stack changes, and it alone. */
-static void keep_growth(struct snapshot *before, const struct snapshot *now)
-{
-    assert_true(now->stats.virt_bytes == before->stats.virt_bytes ||
-                now->stats.virt_bytes == before->stats.virt_bytes + 3 * PAGE);
-    assert_int_equal(now->committed - before->committed,
-                     now->stats.virt_bytes - before->stats.virt_bytes);
-    before->stats.virt_bytes = now->stats.virt_bytes;
-    before->stats.stack_bytes = now->stats.stack_bytes;
-    before->committed = now->committed;
-    before->vmas = now->vmas;
-    before->pages = now->pages;
-}
-
-/* What populating changes: pages that were not there, and hold what a read would have found. */
-static void keep_pages(struct snapshot *before, const struct snapshot *now)
-{
-    assert_true(now->stats.rss_anon >= before->stats.rss_anon);
-    before->stats.rss_anon = now->stats.rss_anon;
-    before->pages = now->pages;
-}
-
-/* ---- the calls: 0 or more when done, MMK_ENOMEM when not
- * ------------------------------------------ */
-
-static struct mmk_mm *made_mm; /* by create and fork */
-static struct mmk_object *made_object;
+/* ---- the calls: 0 or more when done, MMK_ENOMEM when not ------------------------------------- */
 
 static int done(int64_t result)
 {
@@ -235,6 +120,11 @@ static int call_protect_all(void)
     return mmk_mprotect(mm, BASE, 8 * PAGE, RO);
 }
 
+static int call_protect_writable(void)
+{
+    return mmk_mprotect(mm, BASE, 8 * PAGE, RW);
+}
+
 static int call_protect_head(void)
 {
     return mmk_mprotect(mm, BASE, 3 * PAGE, RO);
@@ -306,6 +196,11 @@ static int call_remap_second(void)
     return call_remap(0, 0, 8, 0, 0);
 }
 
+static int call_remap_several(void)
+{
+    return call_remap(2, 12, 12, MMK_MREMAP_FIXED, 1021);
+}
+
 static int call_remap_tables(void)
 {
     return call_remap(300, 3000, 3000, MMK_MREMAP_FIXED, 700001);
@@ -359,6 +254,14 @@ static int call_lock_middle(void)
 static int call_lock_across(void)
 {
     return mmk_mlock2(mm, BASE + 6 * PAGE, 6 * PAGE, MMK_MLOCK_ONFAULT);
+}
+
+/* Says EAGAIN where a page cannot be had, as Linux does. */
+static int call_lock(void)
+{
+    int error = mmk_mlock(mm, BASE + PAGE, LOCK_PAGES * PAGE);
+
+    return error == MMK_EAGAIN ? MMK_ENOMEM : error;
 }
 
 static int call_unlock_head(void)
@@ -444,6 +347,11 @@ static int call_write(void)
     return call_fault(BASE + 7 * PAGE + 5, MMK_ACCESS_WRITE);
 }
 
+static int call_read_far(void)
+{
+    return call_fault(BASE + FAR + 7 * PAGE, MMK_ACCESS_READ);
+}
+
 static int call_copy_to_user(void)
 {
     return mmk_copy_to_user(mm, BASE + 7 * PAGE + 5, &mm, sizeof(mm)) ? MMK_ENOMEM : 0;
@@ -516,8 +424,7 @@ static int call_punch(void)
     return mmk_object_punch_hole(object, PAGE + 100, 4 * PAGE);
 }
 
-/* ---- what they find ----------------------------------------------------------------------------
- */
+/* ---- what they find -------------------------------------------------------------------------- */
 
 static void nothing(void)
 {
@@ -597,6 +504,31 @@ static void with_stack(void)
 static void with_object(void)
 {
     object = new_file(16);
+}
+
+/* A device that has the machine's last frames. */
+static int name_frame(struct mmk_object *of, uint64_t index, mmk_pfn_t *pfn)
+{
+    (void)of;
+    *pfn = (MMK_PHYS_END >> MMK_PAGE_SHIFT) - 16 + index;
+    return 0;
+}
+
+static void with_device(void)
+{
+    static const struct mmk_object_ops ops = {.frame = name_frame};
+
+    assert_int_equal(mmk_object_create(&ops, 16 * PAGE, NULL, &object), 0);
+    map_object_at(0, 8, RO, MMK_MAP_SHARED, object, 0);
+}
+
+/* Both ends of a long file: the index between them is deep. */
+static void with_far_file(void)
+{
+    object = new_file(FAR / PAGE + 16);
+    map_object_at(0, 8, RO, MMK_MAP_SHARED, object, 0);
+    map_object_at(FAR / PAGE, 8, RO, MMK_MAP_SHARED, object, FAR / PAGE);
+    expect_byte(BASE, 1);
 }
 
 static void with_shared_file(void)
@@ -696,16 +628,18 @@ static void with_several_tables(void)
     store_byte(BASE + 2 * GIB, 1);
 }
 
-#define AROUND 1u /* the call may pass although an allocation failed */
-#define GROWS  2u /* the mapping may have grown before there was no page */
-#define PARTLY 4u /* pages that came before the one without memory stay */
+static void with_locked_to_read(void)
+{
+    with_object();
+    map_object_at(0, 8, RO, MMK_MAP_PRIVATE, object, 0);
+    assert_int_equal(mmk_mlock(mm, BASE, 8 * PAGE), 0);
+}
 
-struct oom_case {
-    const char *name;
-    void (*prepare)(void);
-    int (*call)(void);
-    unsigned may;
-};
+static void with_locked_heap(void)
+{
+    with_empty_heap();
+    assert_int_equal(mmk_mlockall(mm, MMK_MCL_FUTURE), 0);
+}
 
 static const struct oom_case cases[] = {
     {"create", nothing, call_create, 0},
@@ -731,7 +665,8 @@ static const struct oom_case cases[] = {
     {"protect tail", with_anon, call_protect_tail, AROUND},        /* merging */
     {"protect middle", with_anon, call_protect_middle, 0},
     {"protect middle of an object", with_shared_file, call_protect_middle, 0},
-    {"protect across", with_two, call_protect_across, AROUND}, /* merging */
+    {"protect locked memory", with_locked_to_read, call_protect_writable, AROUND}, /* copies */
+    {"protect across", with_two, call_protect_across, AROUND},                     /* merging */
     {"remap grow", with_anon, call_remap_grow, 0},
     {"remap grow an object", with_shared_file, call_remap_grow, 0},
     {"remap grow to another", with_hole, call_remap_grow, AROUND}, /* merging */
@@ -747,9 +682,11 @@ static const struct oom_case cases[] = {
     {"remap dontunmap", with_anon, call_remap_dontunmap, 0},
     {"remap dontunmap an object", with_shared_file, call_remap_dontunmap, 0},
     {"remap a second time", with_shmem, call_remap_second, 0},
+    {"remap several", with_two, call_remap_several, STEPS},
     {"remap tables", with_wide, call_remap_tables, AROUND}, /* gather */
     {"remap whole tables", with_wide, call_remap_whole_tables, 0},
     {"grow heap from nothing", with_empty_heap, call_grow_brk, 0},
+    {"grow locked heap", with_locked_heap, call_grow_brk, AROUND}, /* pages */
     {"grow heap", with_heap, call_grow_brk, 0},
     {"shrink heap", with_heap, call_shrink_brk, 0},
     {"dontneed", with_anon, call_dontneed, 0},
@@ -757,7 +694,9 @@ static const struct oom_case cases[] = {
     {"free", with_anon, call_free, 0},
     {"populate", with_untouched, call_populate, AROUND | PARTLY}, /* as above */
     {"populate a private file", with_untouched_private_file, call_populate, PARTLY},
-    {"willneed", with_untouched_file, call_willneed, AROUND}, /* as errors of reading */
+    {"willneed", with_untouched_file, call_willneed, AROUND},     /* as errors of reading */
+    {"lock", with_untouched, call_lock, AROUND | PARTLY | LOCKS}, /* a page's second, slower try */
+    {"lock a file", with_untouched_file, call_lock, PARTLY | LOCKS},
     {"lock middle", with_anon, call_lock_middle, 0},
     {"lock middle of an object", with_shared_file, call_lock_middle, 0},
     {"lock across", with_two, call_lock_across, AROUND}, /* merging */
@@ -791,6 +730,8 @@ static const struct oom_case cases[] = {
     {"read of a file", with_shared_file, call_read, 0},
     {"write to a file", with_shared_file, call_write, 0},
     {"first read of a file", with_untouched_file, call_read, 0},
+    {"first read far on in a file", with_far_file, call_read_far, 0},
+    {"read of a device", with_device, call_read, 0},
     {"first write to a file", with_untouched_file, call_write, 0},
     {"first write to a private file", with_untouched_private_file, call_write, 0},
     {"write to shared memory", with_shmem, call_write, 0},
@@ -813,131 +754,6 @@ static const struct oom_case cases[] = {
     {"punch hole", with_shared_file, call_punch, 0},
     {"punch hole in shared memory", with_shmem, call_punch, 0},
 };
-
-/* ---- the sweep
- * ----------------------------------------------------------------------------------- */
-
-/* Many mappings near by, that nothing merges with. */
-static void crowd(void)
-{
-    int64_t i;
-
-    for (i = 1; i <= 200; i++) {
-        mmk_vaddr_t above = BASE + 3 * GIB + (uint64_t)i * 2 * PAGE;
-        mmk_vaddr_t below = BASE - 16 * MIB - (uint64_t)i * 2 * PAGE;
-
-        (void)map(above, 1, RO, ANON | MMK_MAP_FIXED, NULL, 0);
-        (void)map(below, 1, RO, ANON | MMK_MAP_FIXED, NULL, 0);
-    }
-}
-
-static void drop_made(void)
-{
-    if (made_mm)
-        put_mm(made_mm);
-    if (made_object)
-        mmk_object_put(made_object);
-    made_mm = NULL;
-    made_object = NULL;
-}
-
-/* A new address space for each try; `mm` is what the case works on. */
-static struct mmk_mm *begin(const struct oom_case *c, bool crowded)
-{
-    struct mmk_mm *old = mm;
-
-    mm = new_mm();
-    machine_switch_mm(mm);
-    object = NULL;
-    if (crowded)
-        crowd();
-    c->prepare();
-    return old;
-}
-
-static uint64_t end(struct mmk_mm *old)
-{
-    machine_switch_mm(old);
-    drop_made();
-    put_mm(mm);
-    if (object) {
-        mmk_check_object(object);
-        mmk_object_put(object);
-    }
-    object = NULL;
-    mm = old;
-    mmk_drain();
-    mmk_check_frames();
-    return frames_free();
-}
-
-/* One try. => whether an allocation failed */
-static bool try(const struct oom_case *c, bool crowded, uint64_t n, bool onward, bool *refused)
-{
-    struct mmk_mm *old = begin(c, crowded);
-    struct snapshot before, after;
-    bool failed;
-    int result;
-
-    look(&before);
-    machine_fail_nth(n, onward);
-    result = c->call();
-    failed = machine_fail_stop();
-    mmk_check(mm);
-    if (result == MMK_ENOMEM) {
-        assert_true(failed);
-        look(&after);
-        if (c->may & GROWS)
-            keep_growth(&before, &after);
-        if (c->may & PARTLY)
-            keep_pages(&before, &after);
-        expect_same(&before, &after);
-        assert_int_equal(c->call(), 0);
-        mmk_check(mm);
-        *refused = true;
-    } else {
-        assert_int_equal(result, 0);
-        if (failed && !(c->may & AROUND)) {
-            print_message("%s: passed although allocation %lu failed\n", c->name, (unsigned long)n);
-            assert_false(failed);
-        }
-    }
-    (void)end(old);
-    return failed;
-}
-
-/* => how many allocations the call makes */
-static uint64_t sweep(const struct oom_case *c, bool crowded, bool onward, bool *refused)
-{
-    uint64_t n, free;
-    struct mmk_mm *old = begin(c, crowded);
-
-    free = end(old);
-    for (n = 0; try(c, crowded, n, onward, refused); n++)
-        if (frames_free() != free) {
-            print_message("%s: allocation %lu failed, %ld frames lost\n", c->name, (unsigned long)n,
-                          (long)(free - frames_free()));
-            assert_int_equal(frames_free(), free);
-        }
-    assert_int_equal(frames_free(), free);
-    return n;
-}
-
-static void test_case(void **state)
-{
-    const struct oom_case *c = *state;
-    bool refused = false;
-    uint64_t n = 0;
-
-    n += sweep(c, false, false, &refused);
-    n += sweep(c, false, true, &refused);
-    n += sweep(c, true, false, &refused);
-    n += sweep(c, true, true, &refused);
-    print_message("%s: %lu allocations, %s\n", c->name, (unsigned long)n,
-                  refused ? "refused without"
-                  : n     ? "passed without"
-                          : "needs none");
-}
 
 #define CASES (sizeof(cases) / sizeof(cases[0]))
 
