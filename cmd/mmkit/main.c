@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - finds the subcommand, and sees to it that what it printed has arrived. */
 #include "replay_cmd.h"
+#include "results.h"
+#include "simulate_cmd.h"
 #include "version.h"
 
 #include <argp.h>
-#include <errno.h>
-#include <error.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { KEY_HELP = 'h', STATUS_BAD_USAGE = 2 };
 
@@ -19,6 +17,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"replay", "run a recording of real programs", replay_cmd},
+    {"simulate", "explore schedules of small programs", simulate_cmd},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -36,8 +35,8 @@ static const struct command *find_command(struct argp_state *state, const char *
     for (i = 0; i < COMMANDS; i++)
         if (strcmp(name, commands[i].name) == 0)
             return &commands[i];
-    argp_failure(state, STATUS_BAD_USAGE, 0, "unknown subcommand '%s', expected replay or help",
-                 name);
+    argp_failure(state, STATUS_BAD_USAGE, 0,
+                 "unknown subcommand '%s', expected replay, simulate or help", name);
     return NULL;
 }
 
@@ -129,27 +128,12 @@ static const struct argp parser = {
     .help_filter = filter_help,
 };
 
-/*
- * Results and help that did not reach standard output are lost. At exit, as argp ends the program
- * itself after --help.
- */
-static void check_stdout(void)
-{
-    bool failed = ferror(stdout) != 0;
-
-    if (fflush(stdout) == 0 && !failed)
-        return;
-    error(0, errno, "standard output");
-    _exit(STATUS_BAD_USAGE);
-}
-
 int main(int argc, char **argv)
 {
     int status = 0;
 
     program_invocation_name = program_invocation_short_name;
-    if (atexit(check_stdout) != 0)
-        error(STATUS_BAD_USAGE, 0, "no memory");
+    results_check_stdout(STATUS_BAD_USAGE);
     argp_program_version_hook = print_version;
     argp_err_exit_status = STATUS_BAD_USAGE;
     argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &status);

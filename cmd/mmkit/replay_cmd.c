@@ -6,12 +6,12 @@
 #include "fold.h"
 #include "options.h"
 #include "report.h"
+#include "results.h"
 #include "version.h"
 
 #include <machine.h>
 
 #include <argp.h>
-#include <errno.h>
 #include <error.h>
 #include <inttypes.h>
 #include <string.h>
@@ -263,35 +263,6 @@ static void write_json(FILE *stream, const struct arguments *arguments,
     json_end(&json);
 }
 
-/*
- * Before the run, which may take minutes, is when a name that cannot be written is noticed.
- * => false after a message; *stream NULL: no JSON is asked for
- */
-static bool open_json(const char *path, FILE **stream)
-{
-    *stream = NULL;
-    if (path == NULL)
-        return true;
-    *stream = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
-    if (*stream == NULL)
-        error(0, errno, "%s", path);
-    return *stream != NULL;
-}
-
-/* => false after a message. What is lost on the way to standard output is noticed at exit. */
-static bool close_json(const char *path, FILE *stream)
-{
-    bool failed;
-
-    if (stream == NULL || stream == stdout)
-        return true;
-    failed = ferror(stream) != 0;
-    if (fclose(stream) == 0 && !failed)
-        return true;
-    error(0, errno, "%s", path);
-    return false;
-}
-
 static void write_reports(const struct arguments *arguments, const struct report *reports,
                           FILE *json)
 {
@@ -312,7 +283,7 @@ int replay_cmd(int argc, char **argv)
     arguments.options.progress = isatty(STDERR_FILENO) != 0;
     if (arguments.policies > 1)
         arguments.first_policy = 0;
-    if (!open_json(arguments.json, &json))
+    if (!results_open_json(arguments.json, &json))
         return STATUS_BAD_INPUT;
     status = run(&arguments, reports);
     if (status == 0) {
@@ -321,5 +292,5 @@ int replay_cmd(int argc, char **argv)
             if (is_fault(&reports[i], arguments.first_policy + i))
                 status = STATUS_FAULT;
     }
-    return close_json(arguments.json, json) ? status : STATUS_BAD_INPUT;
+    return results_close_json(arguments.json, json) ? status : STATUS_BAD_INPUT;
 }

@@ -1,61 +1,203 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - runs one scenario by one strategy, and counts. */
-#include "strategy.h"
-#include "world.h"
+/* main.c - `mmkit simulate`: which scenarios, by whom, and what came of it. */
+#include "arguments.h"
+#include "clock.h"
+#include "jobs.h"
+#include "report.h"
+#include "results.h"
 
-#include <stdio.h>
+#include <errno.h>
+#include <error.h>
+#include <fnmatch.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
+#include <unistd.h>
 
-static double now(void)
+enum { RUNS = 10000 };
+
+static FILE *out; /* for people */
+
+/* ---- which scenarios ------------------------------------------------------------------------- */
+
+static bool is_for(const struct scenario *scenario, const char *format)
 {
-    struct timespec t;
+    bool tiny = strcmp(format, "tiny") == 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+    return scenario->formats == ON_BOTH || tiny == (scenario->formats == ON_TINY);
+}
+
+static bool is_asked_for(const struct arguments *arguments, const struct scenario *scenario,
+                         const char *format)
+{
+    if (arguments->format && strcmp(arguments->format, format) != 0)
+        return false;
+    if (!is_for(scenario, format))
+        return false;
+    if (strcmp(arguments->scenario, "all") == 0)
+        return !scenario->hidden;
+    if (strcmp(arguments->scenario, scenario->name) == 0)
+        return true;
+    return !scenario->hidden && fnmatch(arguments->scenario, scenario->name, 0) == 0;
+}
+
+static void add(struct plan *plan, const struct scenario *scenario, const char *format)
+{
+    plan->subjects = realloc(plan->subjects, (plan->count + 1) * sizeof(*plan->subjects));
+    if (!plan->subjects)
+        error(STATUS_BAD_USAGE, 0, "no memory");
+    plan->subjects[plan->count++] = (struct subject){.scenario = scenario, .format = format};
+}
+
+static void select_formats(struct plan *plan, const struct arguments *arguments,
+                           const struct scenario *scenario)
+{
+    const char *const *format;
+
+    for (format = jobs_formats; *format; format++)
+        if (is_asked_for(arguments, scenario, *format))
+            add(plan, scenario, *format);
+}
+
+static void keep_part(struct plan *plan, const struct arguments *arguments)
+{
+    size_t i, kept = 0;
+
+    for (i = arguments->part; i < plan->count; i += arguments->parts)
+        plan->subjects[kept++] = plan->subjects[i];
+    plan->count = kept;
+}
+
+static void check_format(const char *name)
+{
+    const char *const *format;
+
+    for (format = jobs_formats; *format; format++)
+        if (strcmp(*format, name) == 0)
+            return;
+    bad_usage("--format %s: expected %s%s%s", name, jobs_formats[0], jobs_formats[1] ? " or " : "",
+              jobs_formats[1] ? jobs_formats[1] : "");
+}
+
+static void make_plan(struct plan *plan, const struct arguments *arguments)
+{
+    const struct scenario *const *list;
+    const struct scenario *scenario;
+    bool exhaustive = arguments->strategy.kind == STRATEGY_EXHAUSTIVE;
+    size_t i;
+
+    if (arguments->format)
+        check_format(arguments->format);
+    *plan = (struct plan){.strategy = arguments->strategy,
+                          .seed = arguments->seed,
+                          .runs = arguments->runs,
+                          .jobs = arguments->jobs,
+                          .progress = isatty(STDERR_FILENO) != 0};
+    if (plan->runs == 0)
+        plan->runs = exhaustive ? UINT64_MAX : RUNS;
+    for (list = scenario_lists; *list; list++)
+        for (scenario = *list; scenario->name; scenario++)
+            select_formats(plan, arguments, scenario);
+    if (plan->count == 0)
+        bad_usage("--scenario %s: no such scenario%s; see --list", arguments->scenario,
+                  arguments->format ? " in this format" : "");
+    keep_part(plan, arguments);
+    for (i = 0; i < plan->count; i++)
+        jobs_check_format(plan->subjects[i].format);
+}
+
+/* ---- running them ---------------------------------------------------------------------------- */
+
+static void tell_failure(const struct subject *subject)
+{
+    const struct failure *failure = subject->sum.failure;
+    struct work *work = jobs_new_work();
+
+    work->kind = WORK_REDUCE;
+    strcpy(work->scenario, subject->scenario->name);
+    strcpy(work->failure, failure->text);
+    work->seed = failure->seed;
+    work->deviations = failure->run.count;
+    memcpy(work->list, failure->run.list, failure->run.count * sizeof(*work->list));
+    jobs_retell(work, subject->format);
+    report_failure(out, subject, work);
+    jobs_free_work(work);
+}
+
+static void tell(const struct plan *plan, const struct subject *subject)
+{
+    (void)plan;
+    report_subject(out, subject);
+    if (subject->sum.failure)
+        tell_failure(subject);
+}
+
+static void tell_hash(const struct plan *plan, const struct subject *subject)
+{
+    (void)plan;
+    report_hash(out, subject);
+    if (subject->sum.failure)
+        tell_failure(subject);
+}
+
+static int run_all(const struct arguments *arguments, struct plan *plan, FILE *json)
+{
+    double start = clock_seconds(), seconds;
+    int status;
+
+    if (!arguments->hash)
+        report_begin(out);
+    jobs_run(plan, arguments->hash ? tell_hash : tell);
+    seconds = clock_seconds() - start;
+    status = report_end(arguments->hash ? stderr : out, plan, seconds);
+    if (json)
+        report_json(json, plan, seconds);
+    return status;
+}
+
+static int replay(const struct arguments *arguments, const struct plan *plan)
+{
+    const struct subject *subject = plan->subjects;
+    struct work *work = jobs_new_work();
+    int status;
+
+    if (plan->count != 1)
+        bad_usage("--replay: expected one --scenario, in one --format");
+    if (arguments->deviations.count > WORK_DEVIATIONS)
+        bad_usage("--replay: expected at most %d steps", WORK_DEVIATIONS);
+    work->kind = WORK_RETELL;
+    strcpy(work->scenario, subject->scenario->name);
+    work->seed = arguments->seed;
+    work->deviations = arguments->deviations.count;
+    memcpy(work->list, arguments->deviations.list, work->deviations * sizeof(*work->list));
+    jobs_retell(work, subject->format);
+    report_replay(out, work, subject->format);
+    status = work->failed ? STATUS_FAULT : 0;
+    jobs_free_work(work);
+    return status;
 }
 
 int main(int argc, char **argv)
 {
-    struct strategy s = {.kind = STRATEGY_RANDOM, .depth = 3, .bound = 2};
-    uint64_t runs = argc > 3 ? strtoull(argv[3], NULL, 0) : 10000, i, steps = 0;
-    const struct scenario *scenario = scenarios_basic;
-    struct fibers_outcome outcome;
-    bool more = true;
-    uint64_t points = 0, hash = 0;
-    double t = now();
+    static char name[] = "mmkit simulate";
+    struct arguments arguments;
+    struct plan plan;
+    FILE *json;
+    int status;
 
-    if (argc > 1)
-        scenario = scenario_find(argv[1]);
-    if (!scenario)
-        return 2;
-    if (argc > 2)
-        s.kind = (enum strategy_kind)atoi(argv[2]);
-    for (i = 1; i <= runs && more; i++) {
-        struct fibers_program program = {scenario->cpus, scenario->body, 100000, scenario->inject};
-
-        strategy_begin(&s, i);
-        if (!world_start(scenario, i))
-            return 3;
-        outcome = fibers_run(&program, &s.chooser);
-        if (outcome.failure) {
-            printf("run %lu: %s\n", (unsigned long)i, outcome.failure);
-            return 1;
-        }
-        steps += outcome.steps;
-        points = outcome.points > points ? outcome.points : points;
-        hash = hash * 31 + outcome.trace;
-        world_stop(scenario);
-        if (s.kind == STRATEGY_EXHAUSTIVE) {
-            if (outcome.more_shared)
-                strategy_restart(&s);
-            else
-                more = strategy_next(&s);
-        }
+    program_invocation_name = name;
+    argv[0] = name;
+    arguments_parse(&arguments, argc, argv);
+    if (arguments.worker >= 0)
+        jobs_be_worker(arguments.worker);
+    results_check_stdout(STATUS_BAD_USAGE);
+    if (arguments.list) {
+        report_list(stdout);
+        return 0;
     }
-    t = now() - t;
-    printf("%s: %lu runs, %.1f steps, %lu points, %.0f runs/s, hash %lx\n", scenario->name,
-           (unsigned long)i - 1, (double)steps / (double)(i - 1), (unsigned long)points,
-           (double)(i - 1) / t, (unsigned long)hash);
-    return 0;
+    make_plan(&plan, &arguments);
+    if (!results_open_json(arguments.json, &json))
+        return STATUS_BAD_USAGE;
+    out = json == stdout ? stderr : stdout;
+    status = arguments.replay ? replay(&arguments, &plan) : run_all(&arguments, &plan, json);
+    return results_close_json(arguments.json, json) ? status : STATUS_BAD_USAGE;
 }

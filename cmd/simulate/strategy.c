@@ -12,9 +12,57 @@
  */
 #include "strategy.h"
 
+#include "options.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static bool parse_number(const char *text, unsigned low, unsigned high, unsigned *number)
+{
+    uint64_t value;
+
+    if (!option_number(text, &value) || value < low || value > high)
+        return false;
+    *number = (unsigned)value;
+    return true;
+}
+
+bool strategy_parse(struct strategy *strategy, const char *text)
+{
+    static const char pct[] = "pct:", exhaustive[] = "exhaustive:";
+
+    if (strcmp(text, "random") == 0) {
+        strategy->kind = STRATEGY_RANDOM;
+        return true;
+    }
+    if (strncmp(text, pct, strlen(pct)) == 0) {
+        strategy->kind = STRATEGY_PCT;
+        return parse_number(text + strlen(pct), 1, STRATEGY_DEPTH_MAX, &strategy->depth);
+    }
+    if (strncmp(text, exhaustive, strlen(exhaustive)) == 0) {
+        strategy->kind = STRATEGY_EXHAUSTIVE;
+        return parse_number(text + strlen(exhaustive), 0, 1000, &strategy->bound);
+    }
+    return false;
+}
+
+const char *strategy_name(const struct strategy *strategy, char text[STRATEGY_TEXT])
+{
+    switch (strategy->kind) {
+    case STRATEGY_RANDOM:
+        return "random";
+    case STRATEGY_PCT:
+        snprintf(text, STRATEGY_TEXT, "pct:%u", strategy->depth);
+        return text;
+    case STRATEGY_EXHAUSTIVE:
+        snprintf(text, STRATEGY_TEXT, "exhaustive:%u", strategy->bound);
+        return text;
+    case STRATEGY_REPLAY:
+        return "replay";
+    }
+    return NULL;
+}
 
 static uint64_t next_random(struct strategy *strategy)
 {
@@ -40,13 +88,10 @@ static void *grown(void *list, size_t size)
     return list;
 }
 
-static void note(struct deviations *run, uint32_t at, uint32_t answer)
+static void note(struct deviations *run, uint64_t step, uint32_t answer)
 {
-    if (run->count == run->size) {
-        run->size = run->size ? run->size * 2 : 64;
-        run->list = grown(run->list, run->size * sizeof(*run->list));
-    }
-    run->list[run->count++] = (struct deviation){at, answer};
+    if (run->count < run->size)
+        run->list[run->count++] = (struct deviation){(uint32_t)step, answer};
 }
 
 /* One in so many, where the choice is not who runs. */
@@ -118,41 +163,59 @@ static unsigned choose_next_path(struct strategy *strategy, enum fibers_choice c
     return answer;
 }
 
-/* A deviation that no longer fits is left out: the list may have been cut. */
-static unsigned choose_again(struct strategy *strategy, unsigned n)
+static unsigned find_task(const uint8_t *tasks, unsigned n, unsigned task)
 {
-    const struct deviations *run = &strategy->run;
+    unsigned i;
 
-    while (strategy->depth_now < run->count &&
-           run->list[strategy->depth_now].at < strategy->choices)
-        strategy->depth_now++;
-    if (strategy->depth_now == run->count || run->list[strategy->depth_now].at != strategy->choices)
+    for (i = 0; i < n; i++)
+        if (tasks[i] == task)
+            return i;
+    return 0;
+}
+
+/* A deviation that no longer fits is left out: the list may have been cut. */
+static unsigned choose_again(struct strategy *strategy, unsigned n, const uint8_t *tasks)
+{
+    const struct deviations *replay = &strategy->replay;
+    uint64_t step = strategy->chooser.step;
+    uint32_t answer;
+
+    while (strategy->replayed < replay->count && replay->list[strategy->replayed].step < step)
+        strategy->replayed++;
+    if (strategy->replayed == replay->count || replay->list[strategy->replayed].step != step)
         return 0;
-    return run->list[strategy->depth_now].answer % n;
+    answer = replay->list[strategy->replayed].answer;
+    if (tasks)
+        return find_task(tasks, n, answer);
+    return answer < n ? answer : 0;
+}
+
+static unsigned choose_by_kind(struct strategy *strategy, enum fibers_choice choice, unsigned n,
+                               const uint8_t *tasks)
+{
+    switch (strategy->kind) {
+    case STRATEGY_RANDOM:
+        return choose_random(strategy, choice, n);
+    case STRATEGY_PCT:
+        return choose_pct(strategy, choice, n, tasks);
+    case STRATEGY_EXHAUSTIVE:
+        return choose_next_path(strategy, choice, n);
+    case STRATEGY_REPLAY:
+        return choose_again(strategy, n, tasks);
+    }
+    return 0;
 }
 
 static unsigned choose(struct fibers_chooser *self, enum fibers_choice choice, unsigned n,
                        const uint8_t *tasks)
 {
     struct strategy *strategy = (struct strategy *)self;
-    unsigned answer;
+    unsigned answer = choose_by_kind(strategy, choice, n, tasks);
 
-    switch (strategy->kind) {
-    case STRATEGY_RANDOM:
-        answer = choose_random(strategy, choice, n);
-        break;
-    case STRATEGY_PCT:
-        answer = choose_pct(strategy, choice, n, tasks);
-        break;
-    case STRATEGY_EXHAUSTIVE:
-        return choose_next_path(strategy, choice, n);
-    case STRATEGY_REPLAY:
-    default:
-        answer = choose_again(strategy, n);
-    }
-    if (answer && strategy->record)
-        note(&strategy->run, strategy->choices, answer);
-    strategy->choices++;
+    if (answer)
+        note(&strategy->run, self->step, tasks ? tasks[answer] : answer);
+    if (strategy->watch)
+        strategy->watch(strategy, choice, answer, tasks);
     return answer;
 }
 
@@ -177,30 +240,26 @@ static void begin_pct(struct strategy *strategy)
         strategy->priority[other] = swap;
     }
     strategy->lowest = 0;
-    if (strategy->points > strategy->length)
-        strategy->length = strategy->points;
     for (i = 0; i + 1 < strategy->depth; i++)
-        strategy->drop_at[i] =
-            1 + next_random(strategy) % (strategy->length ? strategy->length : 100);
+        strategy->drop_at[i] = 1 + next_random(strategy) % (strategy->length | !strategy->length);
     strategy->points = 0;
 }
 
 void strategy_begin(struct strategy *strategy, uint64_t seed)
 {
     strategy->chooser.choose = choose;
+    strategy->chooser.step = 0;
     strategy->chooser.relaxed = strategy->kind == STRATEGY_PCT ? relaxed : NULL;
     strategy->chooser.shared_only = strategy->kind == STRATEGY_EXHAUSTIVE;
     strategy->random = seed * 0xd1342543de82ef95u + 1;
+    strategy->run.count = 0;
+    strategy->replayed = 0;
     strategy->choices = 0;
     strategy->used = 0;
     if (strategy->kind == STRATEGY_RANDOM)
         strategy->rarity = 1u << below(strategy, 7);
     if (strategy->kind == STRATEGY_PCT)
         begin_pct(strategy);
-    if (strategy->kind == STRATEGY_REPLAY)
-        strategy->depth_now = 0;
-    else
-        strategy->run.count = 0;
 }
 
 bool strategy_next(struct strategy *strategy)
@@ -222,7 +281,6 @@ void strategy_restart(struct strategy *strategy)
 
 void strategy_free(struct strategy *strategy)
 {
-    free(strategy->run.list);
     free(strategy->answers);
     free(strategy->options);
 }

@@ -14,31 +14,36 @@
 enum strategy_kind { STRATEGY_RANDOM, STRATEGY_PCT, STRATEGY_EXHAUSTIVE, STRATEGY_REPLAY };
 
 struct deviation {
-    uint32_t at; /* the choice's number in the run, from 0 */
-    uint32_t answer;
+    uint32_t step;   /* as the scheduler counts, whatever the strategy */
+    uint32_t answer; /* the CPU that goes on; for what is no switch, the answer itself */
 };
 
+/* In memory of the caller's, who may be another process, later. */
 struct deviations {
     struct deviation *list;
-    size_t count, size;
+    size_t count, size; /* size 0: nothing is recorded; all full: the rest is left out */
 };
 
 struct strategy {
     struct fibers_chooser chooser; /* first */
     enum strategy_kind kind;
-    uint64_t random;  /* state */
-    uint32_t choices; /* in this run, so far */
-    bool record;
-    struct deviations run; /* REPLAY: to be repeated; else, with `record`, what was answered */
+    uint64_t random;          /* state */
+    struct deviations run;    /* what was answered */
+    struct deviations replay; /* REPLAY: what to answer */
+    size_t replayed;          /* of these, passed */
+
+    /* Told of each answer; or NULL. tasks: as in fibers.h */
+    void (*watch)(struct strategy *self, enum fibers_choice choice, unsigned answer,
+                  const uint8_t *tasks);
 
     /* RANDOM: one point in so many is a switch */
     unsigned rarity;
 
     /* PCT (Burckhardt et al., ASPLOS 2010): `depth` - 1 points at which the priority drops */
     unsigned depth;
-    uint64_t length; /* points to choose these from: of the longest run so far */
+    uint64_t length; /* points to choose these from: as long as a run may be; set by the caller */
     uint64_t points; /* of this run */
-    uint64_t drop_at[8];
+    uint64_t drop_at[8]; /* DEPTH_MAX - 1 */
     int priority[FIBERS_CPUS + 1];
     int lowest;
 
@@ -46,8 +51,17 @@ struct strategy {
     unsigned bound; /* preemptions in a run */
     unsigned used;
     uint32_t *answers, *options;
+    size_t choices; /* in this run, so far */
     size_t depth_now, depth_size;
 };
+
+/* "random", "pct:DEPTH", "exhaustive:BOUND". => false: anything else, or out of range */
+bool strategy_parse(struct strategy *strategy, const char *text);
+
+enum { STRATEGY_DEPTH_MAX = 9, STRATEGY_TEXT = 32 };
+
+/* The same as text. => text */
+const char *strategy_name(const struct strategy *strategy, char text[STRATEGY_TEXT]);
 
 /* kind, depth and bound are set; the rest is zero. seed: RANDOM, PCT. => before each run */
 void strategy_begin(struct strategy *strategy, uint64_t seed);

@@ -3,11 +3,21 @@
 #include "world.h"
 
 #include <mmkit/check.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { FRAMES = 512, TLB_ENTRIES = 16 };
 
 struct world world;
+
+void world_unexpected(const char *file, int line, const char *condition)
+{
+    const char *name = strrchr(file, '/');
+    char text[256];
+
+    snprintf(text, sizeof(text), "%s:%d: not so: %s", name ? name + 1 : file, line, condition);
+    fibers_fail(text);
+}
 
 mmk_vaddr_t page_at(unsigned page)
 {

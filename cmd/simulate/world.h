@@ -28,8 +28,10 @@ unsigned world_random(unsigned n);
 #define expect(condition)                                                                          \
     do {                                                                                           \
         if (!(condition))                                                                          \
-            fibers_fail(#condition);                                                               \
+            world_unexpected(__FILE__, __LINE__, #condition);                                      \
     } while (0)
+
+__attribute__((noreturn)) void world_unexpected(const char *file, int line, const char *condition);
 
 mmk_vaddr_t page_at(unsigned page);
 void map_pages(unsigned page, unsigned count, unsigned prot, unsigned flags);

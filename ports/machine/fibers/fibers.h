@@ -31,7 +31,9 @@ struct fibers_chooser {
     unsigned (*choose)(struct fibers_chooser *self, enum fibers_choice choice, unsigned n,
                        const uint8_t *tasks);
     void (*relaxed)(struct fibers_chooser *self, unsigned task); /* it waits by spinning; or NULL */
+    void (*switched)(struct fibers_chooser *self, unsigned from, unsigned to); /* soon; or NULL */
     bool shared_only; /* preemption only before words that two CPUs use, as far as is known */
+    uint64_t step;    /* kept by the scheduler: numbers choices alike, whatever the strategy sees */
 };
 
 struct fibers_program {

@@ -3,7 +3,8 @@
  * sched.c - who makes the next step.
  *
  * S1 One task runs; it goes on until a scheduling point, where the chooser may name another that
- *    can. So a run is a function of the chooser's answers.
+ *    can. So a run is a function of the chooser's answers. Steps are counted alike whether or not
+ *    there was anything to choose at them: an answer means the same to each strategy.
  * S2 A task that spins (mmk_cpu_relax()) runs again when somebody else has written something since:
  *    until then it would see what it has seen.
  * S3 An interrupt is taken where the CPU polls, and, when the chooser says so, at any scheduling
@@ -40,8 +41,10 @@ static void mix(uint64_t what)
 
 unsigned sim_choose(enum fibers_choice choice, unsigned n)
 {
-    unsigned answer = sim.chooser->choose(sim.chooser, choice, n, NULL);
+    unsigned answer;
 
+    sim.chooser->step++;
+    answer = sim.chooser->choose(sim.chooser, choice, n, NULL);
     mix(answer << 4 | (unsigned)choice);
     return answer;
 }
@@ -104,6 +107,8 @@ static void run_task(unsigned number)
 
     if (number == sim.current)
         return;
+    if (sim.chooser->switched)
+        sim.chooser->switched(sim.chooser, sim.current, number);
     act_as(number);
     fiber_switch(&from->fiber, &sim.task[number].fiber);
 }
@@ -167,6 +172,7 @@ static void pass_on(void)
         describe(text, sizeof(text));
         fibers_fail(text);
     }
+    sim.chooser->step++;
     if (n > 1)
         answer = sim.chooser->choose(sim.chooser, FIBERS_NEXT, n, numbers);
     mix(numbers[answer]);
@@ -193,12 +199,12 @@ static void preempt(void)
         return;
     sim.outcome.points++;
     answer = sim.chooser->choose(sim.chooser, FIBERS_PREEMPT, n, numbers);
-    mix(numbers[answer]);
     run_task(numbers[answer]);
 }
 
 static void count_step(void)
 {
+    sim.chooser->step++;
     if (++sim.outcome.steps > sim.program->most_steps)
         fibers_fail("livelock: too many steps");
 }
@@ -329,6 +335,7 @@ struct fibers_outcome fibers_run(const struct fibers_program *program,
     fiber_adopt(&sim.caller);
     __tsan_release(&sim);
     sim.running = true;
+    chooser->step = 0;
     sim.current = task_count() - 1;
     first = candidates(false, numbers);
     first = chooser->choose(chooser, FIBERS_NEXT, first, numbers);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* results.c - see results.h. */
+#include "results.h"
+
+#include <errno.h>
+#include <error.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int status_when_lost;
+
+bool results_open_json(const char *path, FILE **stream)
+{
+    *stream = NULL;
+    if (path == NULL)
+        return true;
+    *stream = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+    if (*stream == NULL)
+        error(0, errno, "%s", path);
+    return *stream != NULL;
+}
+
+bool results_close_json(const char *path, FILE *stream)
+{
+    bool failed;
+
+    if (stream == NULL || stream == stdout)
+        return true;
+    failed = ferror(stream) != 0;
+    if (fclose(stream) == 0 && !failed)
+        return true;
+    error(0, errno, "%s", path);
+    return false;
+}
+
+/* At exit, as argp ends the program itself after --help. */
+static void check_stdout(void)
+{
+    bool failed = ferror(stdout) != 0;
+
+    if (fflush(stdout) == 0 && !failed)
+        return;
+    error(0, errno, "standard output");
+    _exit(status_when_lost);
+}
+
+void results_check_stdout(int status)
+{
+    status_when_lost = status;
+    if (atexit(check_stdout) != 0)
+        error(status, 0, "no memory");
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* arguments.h - the options of `mmkit simulate`, read and found good. */
+#ifndef SIMULATE_ARGUMENTS_H
+#define SIMULATE_ARGUMENTS_H
+
+#include "strategy.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { STATUS_FAULT = 1, STATUS_BAD_USAGE = 2 };
+
+struct arguments {
+    const char *scenario; /* a name, a pattern, or "all" */
+    const char *format;   /* NULL: each that a scenario is for */
+    struct strategy strategy;
+    uint64_t seed, runs; /* runs 0: as many as is usual */
+    unsigned jobs;
+    unsigned part, parts; /* every so manieth scenario, from `part` */
+    const char *json;
+    bool list, hash;
+    bool replay; /* these deviations, of one run */
+    struct deviations deviations;
+    int worker; /* a file descriptor; -1: this is not one */
+};
+
+/* Exits, after a message, when they are not good. */
+void arguments_parse(struct arguments *arguments, int argc, char **argv);
+
+/* What is wrong with the work that is asked for: exits after a message. */
+__attribute__((noreturn, format(printf, 1, 2))) void bad_usage(const char *format, ...);
+
+#endif

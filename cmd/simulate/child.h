@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * child.h - processes for what may end badly: what they print to stderr is kept, and told only of
+ * one that fails.
+ */
+#ifndef SIMULATE_CHILD_H
+#define SIMULATE_CHILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct child {
+    pid_t pid;
+    int messages; /* a file in memory; 0: not there yet */
+};
+
+/* fork(2). => 0 in the child, which ends by _exit(), and does not outlive the parent */
+pid_t child_fork(struct child *child);
+
+/* From waitpid(). => false: it ended badly; why is in `text` */
+bool child_ended_well(const struct child *child, int status, char *text, size_t size);
+
+/* What the last one has printed, if that is more than the line that is in the text. */
+void child_show_messages(const struct child *child);
+
+/* Memory that a child writes and the parent reads. => zeros; never NULL */
+void *child_shared_memory(size_t size);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * jobs.h - all the work, by several processes at once, with a result that does not depend on how
+ * many.
+ */
+#ifndef SIMULATE_JOBS_H
+#define SIMULATE_JOBS_H
+
+#include "work.h"
+
+/* What is known of a run that failed. */
+struct failure {
+    uint64_t seed, step;
+    char strategy[STRATEGY_TEXT];
+    char text[WORK_FAILURE];
+    struct deviations run; /* the list is malloc()ed, by its count */
+};
+
+struct part {
+    uint64_t schedules, steps, points, hash;
+    bool exhausted;
+    struct failure *failure; /* or NULL */
+};
+
+/* A scenario in one page-table format, and what came of it. */
+struct subject {
+    const struct scenario *scenario;
+    const char *format;
+    size_t parts; /* that the work is cut into */
+    size_t next;  /* the first that nobody has taken */
+    size_t under_way;
+    size_t first_failed; /* of the parts; `parts`: none */
+    struct part *part;
+    struct part sum; /* of all parts, or up to the one that failed; once it is over */
+};
+
+struct plan {
+    struct subject *subjects;
+    size_t count;
+    struct strategy strategy; /* kind, depth, bound */
+    uint64_t seed, runs;      /* the first; of each scenario */
+    unsigned jobs;
+    bool progress; /* a bar on stderr */
+};
+
+/* In the order of the subjects, each as soon as it and those before are over. */
+void jobs_run(struct plan *plan,
+              void (*over)(const struct plan *plan, const struct subject *subject));
+
+/* A run, again, in a process of its own. *work is the caller's, as jobs_new_work() made it. */
+void jobs_retell(struct work *work, const char *format);
+struct work *jobs_new_work(void);
+void jobs_free_work(struct work *work);
+
+/* --worker=FD: this process is a part's. Does not return. */
+__attribute__((noreturn)) void jobs_be_worker(int fd);
+
+/* Page-table formats that there is a program for; this one's first. => ends with NULL */
+extern const char *const jobs_formats[];
+
+/* Exits after a message when that program is not there. */
+void jobs_check_format(const char *format);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reduce.c - see reduce.h.
+ *
+ * Zeller's ddmin over the list of deviations: leave out a part of them, half, then a quarter, and
+ * so on; keep what still fails; until no single one can be left out. Each try is a child's. Steps
+ * shift when something is left out, so that later deviations may come at another moment: what
+ * counts is whether the run fails. Of a run that does, the deviations that took effect are kept.
+ */
+#include "reduce.h"
+
+#include "child.h"
+#include "run.h"
+#include "story.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MOST_TRIES = 4000 };
+
+/* Shared with the child that tries. */
+struct attempt {
+    bool failed;
+    char failure[WORK_FAILURE];
+    struct strategy strategy; /* its step */
+    struct story story;
+    struct deviation list[WORK_DEVIATIONS]; /* that took effect */
+};
+
+static struct attempt *attempt;
+static struct child child;
+
+static void attempt_here(const struct scenario *scenario, uint64_t seed,
+                         const struct deviations *list, bool with_story)
+{
+    struct fibers_outcome outcome;
+
+    attempt->strategy.kind = STRATEGY_REPLAY;
+    attempt->strategy.replay = *list;
+    attempt->strategy.run = (struct deviations){attempt->list, 0, WORK_DEVIATIONS};
+    if (with_story)
+        story_record(&attempt->story, &attempt->strategy);
+    outcome = run_once(scenario, seed, &attempt->strategy);
+    attempt->failed = outcome.failure != NULL;
+    if (outcome.failure)
+        snprintf(attempt->failure, sizeof(attempt->failure), "%s", outcome.failure);
+}
+
+/* One run, by a child: *attempt says how it went. */
+static void try(const struct scenario *scenario, uint64_t seed, const struct deviations *list,
+                bool with_story)
+{
+    int status;
+
+    attempt->failed = false;
+    attempt->story.count = 0;
+    memset(&attempt->strategy, 0, sizeof(attempt->strategy));
+    if (child_fork(&child) == 0) {
+        attempt_here(scenario, seed, list, with_story);
+        _exit(0);
+    }
+    waitpid(child.pid, &status, 0);
+    if (!child_ended_well(&child, status, attempt->failure, sizeof(attempt->failure)))
+        attempt->failed = true;
+}
+
+/* But for numbers, which may be addresses, a process's, a CPU's. */
+static bool same_failure(const char *a, const char *b)
+{
+    static const char ignored[] = "0123456789abcdefx";
+
+    for (;;) {
+        a += strspn(a, ignored);
+        b += strspn(b, ignored);
+        if (*a != *b)
+            return false;
+        if (*a == '\0')
+            return true;
+        a++;
+        b++;
+    }
+}
+
+/* The list without `length` from `start`: does it fail still? => true: that is the list now */
+static bool try_without(struct work *work, const struct scenario *scenario, size_t start,
+                        size_t length)
+{
+    static struct deviation rest[WORK_DEVIATIONS];
+    struct deviations list = {rest, work->deviations - length, WORK_DEVIATIONS};
+
+    memcpy(rest, work->list, start * sizeof(*rest));
+    memcpy(rest + start, work->list + start + length, (list.count - start) * sizeof(*rest));
+    work->tries++;
+    try(scenario, work->seed, &list, false);
+    if (!attempt->failed || !same_failure(attempt->failure, work->failure))
+        return false;
+    work->deviations = attempt->strategy.run.count;
+    memcpy(work->list, attempt->list, work->deviations * sizeof(*rest));
+    return true;
+}
+
+/* One part after the other, of `length` deviations. => whether any could go */
+static bool leave_out_parts(struct work *work, const struct scenario *scenario, size_t length)
+{
+    bool any = false;
+    size_t start = 0;
+
+    while (start < work->deviations && work->tries < MOST_TRIES) {
+        size_t part = length < work->deviations - start ? length : work->deviations - start;
+
+        if (try_without(work, scenario, start, part))
+            any = true;
+        else
+            start += part;
+    }
+    return any;
+}
+
+static void leave_out(struct work *work, const struct scenario *scenario)
+{
+    size_t length = work->deviations;
+    bool any;
+
+    while (length > 0 && work->tries < MOST_TRIES) {
+        any = leave_out_parts(work, scenario, length);
+        if (length == 1 && !any)
+            return;
+        length = length > 1 ? length / 2 : 1;
+    }
+}
+
+static void retell(struct work *work, const struct scenario *scenario)
+{
+    struct deviations list = {work->list, work->deviations, WORK_DEVIATIONS};
+
+    story_prepare();
+    try(scenario, work->seed, &list, true);
+    work->failed = attempt->failed;
+    work->step = attempt->strategy.chooser.step;
+    snprintf(work->failure, sizeof(work->failure), "%s", attempt->failed ? attempt->failure : "");
+    story_tell(&attempt->story, work->story, sizeof(work->story));
+    if (attempt->failed)
+        child_show_messages(&child);
+}
+
+void reduce(struct work *work, const struct scenario *scenario)
+{
+    attempt = child_shared_memory(sizeof(*attempt));
+    work->tries = 0;
+    if (work->kind == WORK_REDUCE && try_without(work, scenario, 0, 0))
+        leave_out(work, scenario);
+    retell(work, scenario);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* report.h - what `mmkit simulate` prints. */
+#ifndef SIMULATE_REPORT_H
+#define SIMULATE_REPORT_H
+
+#include "jobs.h"
+
+#include <stdio.h>
+
+void report_list(FILE *stream);
+
+/* While it goes: a head, a line for each subject, what failed and how to see it again. */
+void report_begin(FILE *stream);
+void report_subject(FILE *stream, const struct subject *subject);
+void report_failure(FILE *stream, const struct subject *subject, const struct work *reduced);
+void report_hash(FILE *stream, const struct subject *subject);
+
+/* A replay's result. */
+void report_replay(FILE *stream, const struct work *work, const char *format);
+
+/* At the end. => 0, or STATUS_FAULT */
+int report_end(FILE *stream, const struct plan *plan, double seconds);
+void report_json(FILE *stream, const struct plan *plan, double seconds);
+
+#endif
