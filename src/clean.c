@@ -8,6 +8,7 @@
  */
 #include "clean.h"
 
+#include "planted.h"
 #include "range.h"
 
 /* => table locked */
@@ -23,7 +24,7 @@ static void clean_entry(struct mmk_gather *gather, struct mmk_a64 *entry, mmk_va
         continue;
     if (mmk_pte_dirty(pte))
         mmk_page_mkdirty(page);
-    if (mmk_pte_accessible(pte))
+    if (mmk_pte_accessible(pte) && !MMK_MISTAKE(CLEAN_UNFLUSHED))
         mmk_gather_range(gather, addr, addr + MMK_PAGE_SIZE);
 }
 

@@ -5,6 +5,7 @@
  */
 #include "fault.h"
 
+#include "planted.h"
 #include "zap.h"
 
 static void count_zero(struct mmk_vmf *vmf)
@@ -32,8 +33,9 @@ MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
     bool fits;
 
     mmk_table_lock(walk->table);
-    fits = mmk_table_linked_at(walk->table, walk->parent) &&
-           mmk_pte_none(mmk_pte_read(walk->entry)) && !mmk_mm_killed(walk->mm);
+    fits = (mmk_table_linked_at(walk->table, walk->parent) || MMK_MISTAKE(SET_IN_DEAD_TABLE)) &&
+           (mmk_pte_none(mmk_pte_read(walk->entry)) || MMK_MISTAKE(SET_OVER_ENTRY)) &&
+           (!mmk_mm_killed(walk->mm) || MMK_MISTAKE(KILL_UNCHECKED));
     if (mmk_likely(fits))
         mmk_walk_set_leaf(walk, pte);
     mmk_table_unlock(walk->table);

@@ -18,6 +18,7 @@
 
 #include "notifier.h"
 #include "object.h"
+#include "planted.h"
 #include "tlb.h"
 #include "zap.h"
 
@@ -58,8 +59,11 @@ static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_walk *walk,
 static void exchange(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *copy)
 {
     mmk_pte_take(walk->entry);
+    if (MMK_MISTAKE(COPY_SET_BEFORE_FLUSH))
+        mmk_pte_set(walk->entry, mmk_fault_leaf(vmf, copy, true));
     mmk_tlb_flush(vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE);
-    mmk_pte_set(walk->entry, mmk_fault_leaf(vmf, copy, true));
+    if (!MMK_MISTAKE(COPY_SET_BEFORE_FLUSH))
+        mmk_pte_set(walk->entry, mmk_fault_leaf(vmf, copy, true));
 }
 
 /*

@@ -9,6 +9,7 @@
 #include "fault.h"
 
 #include "object.h"
+#include "planted.h"
 #include "zap.h"
 
 static enum mmk_fault_result failed(int error)
@@ -56,9 +57,12 @@ static enum mmk_fault_result map_copy(struct mmk_vmf *vmf, struct mmk_page *page
 
     if (copy) {
         mmk_copy_page(mmk_page_virt(copy), mmk_page_virt(page));
+        if (MMK_MISTAKE(COPY_PAGE_UNLOCKED))
+            mmk_page_unlock(page);
         result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, copy, true));
     }
-    mmk_page_unlock(page);
+    if (!copy || !MMK_MISTAKE(COPY_PAGE_UNLOCKED))
+        mmk_page_unlock(page);
     mmk_page_put(page);
     if (result == MMK_FAULT_DONE) {
         mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_COW);

@@ -22,6 +22,7 @@
 
 #include "fault.h"
 #include "object.h"
+#include "planted.h"
 #include "table.h"
 #include "zap.h"
 
@@ -97,7 +98,7 @@ MMK_ALWAYS_INLINE bool copy_entry(struct copy *copy, struct mmk_a64 *from, struc
     if (mmk_likely(page != NULL)) {
         if (mmk_page_type(page) != MMK_PAGE_ANON)
             return true;
-        if (mmk_likely(!mmk_page_pinned(page)))
+        if (mmk_likely(!mmk_page_pinned(page) || MMK_MISTAKE(FORK_SHARES_PINNED)))
             pte = share(page, from, pte, addr, tally);
         else if (!copy_pinned(copy, &pte))
             return false;
@@ -129,7 +130,7 @@ static mmk_vaddr_t copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk
             break;
     copy->pages = tally.pages;
     leaf->table.live = tally.pages + tally.guards;
-    if (tally.first != UINT64_MAX)
+    if (tally.first != UINT64_MAX && !MMK_MISTAKE(FORK_UNFLUSHED))
         mmk_gather_range(&copy->gather, tally.first, tally.last + MMK_PAGE_SIZE);
     return addr;
 }

@@ -19,6 +19,7 @@
 #include "gather.h"
 
 #include "frame.h"
+#include "planted.h"
 #include "table.h"
 #include "tlb.h"
 
@@ -143,13 +144,14 @@ static void flush(struct mmk_gather *gather)
 {
     struct mmk_mm *mm = gather->mm;
 
-    if (mmk_a32_load(&mm->flush_pending, MMK_ACQUIRE) > 1)
+    if (mmk_a32_load(&mm->flush_pending, MMK_ACQUIRE) > 1 && !MMK_MISTAKE(OTHERS_UNFLUSHED))
         mmk_gather_range(gather, 0, MMK_USER_END);
     if (gather->dead)
         mmk_tlb_flush_tables(mm, gather->start, gather->end);
     else if (gather->start < gather->end)
         mmk_tlb_flush(mm, gather->start, gather->end);
-    mmk_notify_flushed(&gather->notify, mm);
+    if (!MMK_MISTAKE(NOTIFIED_EARLY))
+        mmk_notify_flushed(&gather->notify, mm);
 }
 
 static void flush_and_free(struct mmk_gather *gather)
@@ -164,6 +166,11 @@ void mmk_gather_finish(struct mmk_gather *gather)
 {
     struct mmk_mm *mm = gather->mm;
 
+    if (MMK_MISTAKE(FREE_BEFORE_FLUSH)) {
+        free_pages(gather);
+        gather->count = 0;
+        gather->batch = NULL;
+    }
     flush(gather);
     mmk_a32_fetch_sub(&mm->flush_pending, 1, MMK_ACQ_REL);
     mmk_notify_end(&gather->notify);

@@ -17,6 +17,7 @@
 
 #include "account.h"
 #include "notifier.h"
+#include "planted.h"
 #include "slab.h"
 #include "table.h"
 #include "tlb.h"
@@ -294,7 +295,8 @@ static void enter_again(struct mmk_mm *mm, struct mmk_mm_cpu *own)
     mmk_assert(mmk_a32_load(&own->lazy, MMK_RELAXED), "a CPU enters an mm once");
     mmk_a32_store(&own->lazy, 0, MMK_RELAXED);
     mmk_full_barrier(); /* seen before tlb_gen is read, as the bit is below */
-    mmk_tlb_catch_up(mm);
+    if (!MMK_MISTAKE(LAZY_NOT_CAUGHT_UP))
+        mmk_tlb_catch_up(mm);
     holds = mmk_a32_fetch_sub(&mm->holds, 1, MMK_RELEASE);
     mmk_assert(holds > 1, "P17 whoever enters an mm is a user of it");
 }
@@ -313,9 +315,12 @@ mmk_paddr_t mmk_mm_enter(struct mmk_mm *mm)
     mmk_assert(!old, "a CPU leaves an mm before it enters another");
     mmk_aptr_store(here, mm, MMK_RELAXED);
     mmk_a32_store(&mm->cpu[cpu].lazy, 0, MMK_RELAXED); /* it left lazily, perhaps */
+    if (MMK_MISTAKE(CATCH_UP_FIRST))
+        mmk_tlb_catch_up(mm);
     mmk_a64_fetch_or(&mm->cpus, (uint64_t)1 << cpu, MMK_ACQ_REL);
     mmk_full_barrier(); /* our bit is seen before tlb_gen is read: see tlb.c */
-    mmk_tlb_catch_up(mm);
+    if (!MMK_MISTAKE(CATCH_UP_FIRST))
+        mmk_tlb_catch_up(mm);
     return mm->context.root;
 }
 

@@ -43,6 +43,8 @@
  */
 #include "move.h"
 
+#include "planted.h"
+
 /* --- what both passes do --------------------------------------------------------------------- */
 
 /* The highest level at which one entry covers just the next part of what is left; 0: pages. */
@@ -222,7 +224,7 @@ static uint32_t move_entries(struct mmk_a64 *from, struct mmk_a64 *to, uint64_t 
             continue;
         pte = mmk_pte_take(from);
         mmk_pte_set(to, pte);
-        if (mmk_pte_accessible(pte))
+        if (mmk_pte_accessible(pte) && !MMK_MISTAKE(MOVE_UNFLUSHED))
             mmk_gather_range(gather, addr, addr + MMK_PAGE_SIZE);
         moved++;
     }

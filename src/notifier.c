@@ -35,6 +35,7 @@
  */
 #include "notifier.h"
 
+#include "planted.h"
 #include "walk.h"
 
 /* In notifying[] and in `active`: somebody waits for the count to go down. */
@@ -219,7 +220,7 @@ static void take_out(struct mmk_mm *mm, const struct mmk_notifier *notifier)
     mm->notify_epoch = old ^ 1;
     mmk_spin_unlock(&mm->lock, MMK_LOCK_MM);
     mmk_percpu_leave(state);
-    while (wait_for_one(&mm->notifying[old]))
+    while (!MMK_MISTAKE(UNREGISTER_AT_ONCE) && wait_for_one(&mm->notifying[old]))
         ; /* nobody enters the old epoch */
 }
 

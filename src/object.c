@@ -43,6 +43,7 @@
 #include "frame.h"
 #include "kill.h"
 #include "object.h"
+#include "planted.h"
 #include "rmap.h"
 #include "slab.h"
 #include "writeback.h"
@@ -166,7 +167,7 @@ static int get_cached(struct mmk_mm *mm, struct mmk_object *object, uint64_t ind
         mmk_page_put(page);
         return MMK_EINTR;
     }
-    if (mmk_likely(is_current(object, page))) {
+    if (mmk_likely(is_current(object, page) || MMK_MISTAKE(PAGE_NOT_AGAIN))) {
         mmk_assert(mmk_page_test(page, MMK_PF_UPTODATE), "O1 a page in the index is filled");
         *page_out = page;
         return 0;
@@ -317,6 +318,8 @@ static int create_page(struct mmk_object *object, uint64_t index, struct mmk_pag
 {
     int error;
 
+    if (MMK_MISTAKE(FILL_UNLOCKED))
+        return create_page_locked(object, index, page);
     mmk_rw_read_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
     error = create_page_locked(object, index, page);
     mmk_rw_read_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);
@@ -390,7 +393,7 @@ static void discard(struct mmk_object *object, uint64_t first, uint64_t last, bo
     mmk_rmap_unmap_object(object, first, last, private_too);
     drop_pages(object, first, last, private_too);
     /* Likewise it may have made a private copy, which the page does not know of. */
-    if (private_too)
+    if (private_too && !MMK_MISTAKE(ONE_SWEEP))
         mmk_rmap_unmap_object(object, first, last, true);
 }
 

@@ -19,6 +19,7 @@
  * by someone who does not run yet is a lock nobody can use).
  */
 #include "page.h"
+#include "planted.h"
 
 /* The lock is held: sleep until it is ours. */
 static MMK_NOINLINE void lock_slow(struct mmk_page *page)
@@ -58,6 +59,10 @@ void mmk_page_unlock(struct mmk_page *page)
 
     mmk_assert(mmk_page_test(page, MMK_PF_LOCKED), "PL1 a page is unlocked that is not locked");
     mmk_note_release(MMK_LOCK_PAGE, page);
+    if (MMK_MISTAKE(WAKE_LOST) && !mmk_page_test(page, MMK_PF_WAITERS)) {
+        mmk_a32_fetch_and(&page->flags, ~(uint32_t)MMK_PF_LOCKED, MMK_RELEASE);
+        return;
+    }
     old = mmk_a32_fetch_and(&page->flags, ~(MMK_PF_LOCKED | MMK_PF_WAITERS), MMK_RELEASE);
     /* The page may be gone by now: only its address is used. */
     if (mmk_unlikely(old & MMK_PF_WAITERS))

@@ -25,6 +25,7 @@
 
 #include "fault.h"
 #include "object.h"
+#include "planted.h"
 
 #define ALL_FLAGS (MMK_PIN_WRITE | MMK_PIN_LONGTERM)
 
@@ -93,7 +94,7 @@ static enum need need_to_read(const struct pin *pin, const struct mmk_vma *vma, 
 static bool pinnable(const struct pin *pin, const struct mmk_vma *vma, const struct mmk_page *page)
 {
     if (mmk_page_type(page) == MMK_PAGE_ANON)
-        return mmk_page_test(page, MMK_PF_EXCLUSIVE);
+        return mmk_page_test(page, MMK_PF_EXCLUSIVE) || MMK_MISTAKE(PIN_SHARED);
     return (mmk_vma_flags(vma) & MMK_VM_SHARED) || borrows(pin, vma);
 }
 

@@ -30,6 +30,7 @@
 #include "map.h"
 #include "move.h"
 #include "object.h"
+#include "planted.h"
 #include "populate.h"
 #include "seal.h"
 #include "zap.h"
@@ -272,6 +273,8 @@ static void keep_source(struct remap *r)
 
 static void move_entries(struct remap *r, struct relocation *go, struct mmk_object *object)
 {
+    if (MMK_MISTAKE(MOVE_WITHOUT_INTERVAL))
+        object = NULL;
     if (object)
         mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
     mmk_move_perform(&go->move, &r->gather);

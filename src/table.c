@@ -36,6 +36,7 @@
 #include "table.h"
 
 #include "core.h"
+#include "planted.h"
 #include "tlb.h"
 #include <mmkit/port/root.h>
 #include <mmkit/stats.h>
@@ -198,7 +199,10 @@ void mmk_table_free_rcu(struct mmk_page *table)
 
     while (now > highest && !mmk_a64_cmpxchg(&waiting_peak, &highest, now, MMK_RELAXED))
         continue;
-    mmk_host_call_rcu(&table->table.rcu, free_after_grace_period);
+    if (MMK_MISTAKE(TABLE_WITHOUT_GRACE))
+        free_after_grace_period(&table->table.rcu);
+    else
+        mmk_host_call_rcu(&table->table.rcu, free_after_grace_period);
 }
 
 /* --- adding ---------------------------------------------------------------------------------- */
@@ -369,9 +373,9 @@ static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_o
         parent = mmk_virt_to_page(entry);
         mmk_table_lock(parent);
         mmk_table_lock(table);
-        if (mmk_table_linked_at(table, entry)) {
+        if (mmk_table_linked_at(table, entry) || MMK_MISTAKE(PARENT_NOT_AGAIN)) {
             *parent_out = parent;
-            if (table->table.live == 0)
+            if (table->table.live == 0 || MMK_MISTAKE(REFILLED_TABLE_FREED))
                 return true;
             mmk_table_unlock(table);
             mmk_table_unlock(parent);

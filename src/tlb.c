@@ -34,6 +34,7 @@
  */
 #include "tlb.h"
 
+#include "planted.h"
 #include <mmkit/stats.h>
 #include <mmkit/tlb.h>
 
@@ -94,6 +95,8 @@ static void flush_all_here(struct mmk_mm *mm, struct mmk_mm_cpu *own)
     uint64_t gen = mmk_a64_load(&mm->tlb_gen, MMK_ACQUIRE);
 
     mmk_tlb_local_all(&mm->context);
+    if (MMK_MISTAKE(GEN_AFTER_FLUSH))
+        gen = mmk_a64_load(&mm->tlb_gen, MMK_ACQUIRE);
     mmk_a64_store(&own->tlb_gen, gen, MMK_RELAXED);
 }
 
@@ -112,7 +115,8 @@ static void flush_here(const struct request *request)
         flush_all_here(mm, own);
         return;
     }
-    for (addr = request->start; addr < request->end; addr += MMK_PAGE_SIZE)
+    addr = request->start + (MMK_MISTAKE(FLUSH_ONE_SHORT) ? MMK_PAGE_SIZE : 0);
+    for (; addr < request->end; addr += MMK_PAGE_SIZE)
         mmk_tlb_local_page(&mm->context, addr);
     mmk_a64_store(&own->tlb_gen, request->gen, MMK_RELAXED);
 }
@@ -201,6 +205,7 @@ static void flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool ta
     unsigned cpu, asked = 0;
     unsigned long state;
     uint64_t cpus, self;
+    uint64_t early = MMK_MISTAKE(MASK_BEFORE_GEN) ? mmk_a64_load(&mm->cpus, MMK_ACQUIRE) : 0;
 
     mmk_assert(mmk_interrupts_on(), "P7 no flush starts with interrupts off");
     request.gen = mmk_a64_fetch_add(&mm->tlb_gen, 1, MMK_ACQ_REL) + 1;
@@ -208,7 +213,7 @@ static void flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool ta
     state = mmk_percpu_enter();
     cpu = mmk_cpu_id();
     self = (uint64_t)1 << cpu;
-    cpus = mmk_a64_load(&mm->cpus, MMK_ACQUIRE);
+    cpus = MMK_MISTAKE(MASK_BEFORE_GEN) ? early : mmk_a64_load(&mm->cpus, MMK_ACQUIRE);
     if (cpus & ~self)
         asked = ask_others(&request, posts, cpus & ~self, tables);
     account(cpu, &request, asked);
@@ -226,7 +231,7 @@ void mmk_tlb_flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
 
 void mmk_tlb_flush_tables(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
 {
-    flush(mm, start, end, true);
+    flush(mm, start, end, !MMK_MISTAKE(LAZY_KEEPS_TABLES));
 }
 
 void mmk_tlb_catch_up(struct mmk_mm *mm)

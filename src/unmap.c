@@ -14,6 +14,7 @@
 #include "map.h"
 
 #include "account.h"
+#include "planted.h"
 #include "zap.h"
 
 /* What is to be done with vma, which has a part in the range. */
@@ -197,9 +198,12 @@ int mmk_unmap_and_unlock(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
     mmk_unmap_detach(mm, &unmap);
     mmk_account_settle(mm);
     mmk_rw_downgrade(&mm->mmap_lock);
+    if (MMK_MISTAKE(UNMAP_UNLOCKED))
+        mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     mmk_unmap_zap(mm, &unmap);
     mmk_unmap_finish(&unmap);
-    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    if (!MMK_MISTAKE(UNMAP_UNLOCKED))
+        mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return 0;
 }
 

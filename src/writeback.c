@@ -27,6 +27,7 @@
 #include "writeback.h"
 
 #include "frame.h"
+#include "planted.h"
 #include "rmap.h"
 
 static bool writes(const struct mmk_object *object)
@@ -51,7 +52,11 @@ static int write_locked(struct mmk_object *object, struct mmk_page *page)
     if (mmk_aptr_load(&page->user.object, MMK_RELAXED) != object || !mmk_page_take_dirty(page))
         return 0; /* truncated, or somebody else was first */
     zero_beyond_end(object, page);
+    if (MMK_MISTAKE(CLEAN_AFTER_WRITE))
+        mmk_page_mkdirty(page);
     error = object->ops->write_page(object, page->user.index, mmk_page_virt(page));
+    if (MMK_MISTAKE(CLEAN_AFTER_WRITE))
+        (void)mmk_page_take_dirty(page);
     if (error)
         mmk_page_mkdirty(page);
     return error;

@@ -8,6 +8,7 @@
 #include "zap.h"
 
 #include "object.h"
+#include "planted.h"
 #include "range.h"
 
 enum mmk_counter mmk_page_rss_kind(const struct mmk_page *page)
@@ -42,7 +43,7 @@ MMK_ALWAYS_INLINE void zap_entry(struct mmk_gather *gather, struct mmk_a64 *entr
         return;
     tally->rss[mmk_page_rss_kind(page)]--;
     dirty = mmk_pte_dirty(old) && mmk_page_type(page) == MMK_PAGE_OBJECT;
-    if (dirty)
+    if (dirty && !MMK_MISTAKE(DIRTY_LATE))
         mmk_page_mkdirty(page); /* G3: before the lock is dropped */
     mmk_a32_fetch_sub(&page->user.mapcount, 1, MMK_RELEASE);
     mmk_gather_page(gather, page, dirty);

@@ -6,7 +6,8 @@
 2 C: no tab, no line above 100 columns, no file above 1000 lines, no function above 70;
   Markdown: no line of prose above 100 columns, tables and code left out
 3 src/ includes <mmkit/...>, <stdbool.h>, <stddef.h>, <stdint.h> and its own headers; no file
-  includes a header of a higher layer (layers.txt); ports/, cmd/, bench/ include nothing of src/
+  includes a header of a higher layer (layers.txt); ports/, cmd/, bench/ include nothing of src/,
+  but for the simulator, which is a test
 4 every file that Meson should compile is in a list: nothing is forgotten
 5 the port in ports/mini has fewer than 150 lines, and as many as README.md and PORTING.md say
 6 clang-format 14 has nothing to change, where it is installed
@@ -123,7 +124,9 @@ def check_src_includes(path, text, layers):
 
 
 def check_outer_includes(path, text):
-    """ports/, cmd/ and bench/ know the public headers only."""
+    """ports/, cmd/ and bench/ know the public headers only. The simulator tests what is inside."""
+    if path.is_relative_to(ROOT / "cmd" / "simulate"):
+        return
     private = {header.name for header in (ROOT / "src").rglob("*.h")}
     here = {header.name for header in path.parent.rglob("*.h")}
     for match in INCLUDE.finditer(text):

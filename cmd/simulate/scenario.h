@@ -34,6 +34,7 @@ struct scenario {
 
 /* scenarios_*.c: lists that end with one without a name; scenarios.c names them all */
 extern const struct scenario scenarios_basic[];
+extern const struct scenario scenarios_rules[];
 extern const struct scenario scenarios_selftest[];
 
 extern const struct scenario *const scenario_lists[];

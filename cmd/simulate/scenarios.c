@@ -6,6 +6,7 @@
 
 const struct scenario *const scenario_lists[] = {
     scenarios_basic,
+    scenarios_rules,
     scenarios_selftest,
     NULL,
 };

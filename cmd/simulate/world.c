@@ -53,8 +53,10 @@ unsigned world_random(unsigned n)
 
 bool world_start(const struct scenario *scenario, uint64_t seed)
 {
-    const struct machine_config config = {
-        .memory = FRAMES * PAGE, .cpus = FIBERS_CPUS, .tlb_entries = TLB_ENTRIES};
+    const struct machine_config config = {.memory = FRAMES * PAGE,
+                                          .cpus = FIBERS_CPUS,
+                                          .tlb_entries = TLB_ENTRIES,
+                                          .mmkit = MMK_CONFIG_DEFAULT};
     unsigned cpu;
 
     world.random = seed * 0xd1342543de82ef95u;
@@ -63,6 +65,7 @@ bool world_start(const struct scenario *scenario, uint64_t seed)
     machine_cpu_attach(0);
     if (mmk_mm_create(&world.mm) != 0)
         return false;
+    world.cpus = scenario->cpus;
     for (cpu = 0; cpu < scenario->cpus; cpu++) {
         if (cpu > 0)
             machine_cpu_attach(cpu);

@@ -13,6 +13,7 @@
 struct world {
     struct mmk_mm *mm;
     uint64_t random; /* state */
+    unsigned cpus;   /* of the scenario */
 };
 
 extern struct world world;

@@ -291,6 +291,7 @@ static void task_main(void *argument)
     struct task *self = argument;
     unsigned number = (unsigned)(self - sim.task);
 
+    self->state = TASK_READY;
     if (number == sim.rcu)
         sim_rcu_body(); /* does not return */
     for (;;) {

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * corpus.h - the mistakes that src/planted.h plants: what each is, and the scenario that shows it.
+ */
+#ifndef SIMULATE_CORPUS_H
+#define SIMULATE_CORPUS_H
+
+#include "planted.h"
+
+struct mistake {
+    enum mmk_mistake planted;
+    const char *name;
+    const char *what;     /* what is done wrong, and what it would lead to */
+    const char *scenario; /* that finds it */
+};
+
+/* Ends with one without a name. */
+extern const struct mistake corpus[];
+
+#endif
