@@ -100,11 +100,10 @@ static void parse_strategy(struct arguments *arguments, const char *text)
                   text, STRATEGY_DEPTH_MAX);
 }
 
-static void parse_memory(const char *text)
+static void parse_memory(struct arguments *arguments, const char *text)
 {
-    if (strcmp(text, "weak") == 0)
-        bad_usage("--memory weak: not built in");
-    if (strcmp(text, "sc") != 0)
+    arguments->strategy.weak = strcmp(text, "weak") == 0;
+    if (!arguments->strategy.weak && strcmp(text, "sc") != 0)
         bad_usage("--memory %s: expected sc or weak", text);
 }
 
@@ -187,7 +186,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         parse_strategy(arguments, text);
         return 0;
     case KEY_MEMORY:
-        parse_memory(text);
+        parse_memory(arguments, text);
         return 0;
     case KEY_FORMAT:
         arguments->format = text;

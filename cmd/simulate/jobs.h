@@ -26,6 +26,7 @@ struct part {
 struct subject {
     const struct scenario *scenario;
     const char *format;
+    bool weak;    /* memory */
     size_t parts; /* that the work is cut into */
     size_t next;  /* the first that nobody has taken */
     size_t under_way;
@@ -37,7 +38,7 @@ struct subject {
 struct plan {
     struct subject *subjects;
     size_t count;
-    struct strategy strategy; /* kind, depth, bound */
+    struct strategy strategy; /* kind, weak, depth, bound */
     uint64_t seed, runs;      /* the first; of each scenario */
     unsigned jobs;
     bool progress; /* a bar on stderr */

@@ -45,7 +45,8 @@ static void add(struct plan *plan, const struct scenario *scenario, const char *
     plan->subjects = realloc(plan->subjects, (plan->count + 1) * sizeof(*plan->subjects));
     if (!plan->subjects)
         error(STATUS_BAD_USAGE, 0, "no memory");
-    plan->subjects[plan->count++] = (struct subject){.scenario = scenario, .format = format};
+    plan->subjects[plan->count++] =
+        (struct subject){.scenario = scenario, .format = format, .weak = plan->strategy.weak};
 }
 
 static void select_formats(struct plan *plan, const struct arguments *arguments,
@@ -113,6 +114,7 @@ static void tell_failure(const struct subject *subject)
     struct work *work = jobs_new_work();
 
     work->kind = WORK_REDUCE;
+    work->strategy.weak = subject->weak;
     strcpy(work->scenario, subject->scenario->name);
     strcpy(work->failure, failure->text);
     work->seed = failure->seed;
@@ -165,6 +167,7 @@ static int replay(const struct arguments *arguments, const struct plan *plan)
     if (arguments->deviations.count > WORK_DEVIATIONS)
         bad_usage("--replay: expected at most %d steps", WORK_DEVIATIONS);
     work->kind = WORK_RETELL;
+    work->strategy.weak = subject->weak;
     strcpy(work->scenario, subject->scenario->name);
     work->seed = arguments->seed;
     work->deviations = arguments->deviations.count;

@@ -24,6 +24,7 @@ enum { MOST_TRIES = 4000 };
 struct attempt {
     bool failed;
     char failure[WORK_FAILURE];
+    bool weak;                /* memory */
     struct strategy strategy; /* its step */
     struct story story;
     struct deviation list[WORK_DEVIATIONS]; /* that took effect */
@@ -56,7 +57,7 @@ static void try(const struct scenario *scenario, uint64_t seed, const struct dev
 
     attempt->failed = false;
     attempt->story.count = 0;
-    memset(&attempt->strategy, 0, sizeof(attempt->strategy));
+    attempt->strategy = (struct strategy){.weak = attempt->weak};
     if (child_fork(&child) == 0) {
         attempt_here(scenario, seed, list, with_story);
         _exit(0);
@@ -148,6 +149,7 @@ static void retell(struct work *work, const struct scenario *scenario)
 void reduce(struct work *work, const struct scenario *scenario)
 {
     attempt = child_shared_memory(sizeof(*attempt));
+    attempt->weak = work->strategy.weak;
     work->tries = 0;
     if (work->kind == WORK_REDUCE && try_without(work, scenario, 0, 0))
         leave_out(work, scenario);

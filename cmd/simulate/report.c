@@ -80,8 +80,8 @@ void report_hash(FILE *stream, const struct subject *subject)
 
 static void print_command(FILE *stream, const struct subject *subject, uint64_t seed)
 {
-    fprintf(stream, "mmkit simulate --scenario %s --format %s --seed %" PRIu64,
-            subject->scenario->name, subject->format, seed);
+    fprintf(stream, "mmkit simulate --scenario %s --format %s%s --seed %" PRIu64,
+            subject->scenario->name, subject->format, subject->weak ? " --memory weak" : "", seed);
 }
 
 static void print_replay(FILE *stream, const struct subject *subject, const struct work *work)
@@ -194,7 +194,7 @@ void report_json(FILE *stream, const struct plan *plan, double seconds)
     json_begin(&json, stream);
     json_object(&json, NULL);
     json_string(&json, "strategy", strategy_name(&plan->strategy, name));
-    json_string(&json, "memory", "sc");
+    json_string(&json, "memory", plan->strategy.weak ? "weak" : "sc");
     json_unsigned(&json, "seed", plan->seed);
     json_unsigned(&json, "scenarios", totals.scenarios);
     json_unsigned(&json, "schedules", totals.schedules);

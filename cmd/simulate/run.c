@@ -17,6 +17,7 @@ struct fibers_outcome run_once(const struct scenario *scenario, uint64_t seed,
         .body = scenario->body,
         .most_steps = scenario->most_steps ? scenario->most_steps : MOST_STEPS,
         .inject = scenario->inject,
+        .weak = strategy->weak,
     };
     struct fibers_outcome outcome;
 

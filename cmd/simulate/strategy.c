@@ -7,8 +7,9 @@
  * needs `depth` ordered events is found with probability of at least 1/(n k^(depth-1)) a run, of n
  * tasks and k points. A task that spins gives way, else it might spin for ever.
  *
- * The exhaustive search goes through the tree of choices depth first. It looks at who runs, not at
- * injected failures, and leaves interrupts to where CPUs poll.
+ * The exhaustive search goes through the tree of choices depth first. It looks at who runs, and at
+ * the values that weak memory may return, at most `bound` of each; not at injected failures. It
+ * leaves interrupts to where CPUs poll.
  */
 #include "strategy.h"
 
@@ -142,9 +143,11 @@ static unsigned choose_next_path(struct strategy *strategy, enum fibers_choice c
 {
     unsigned answer = 0;
 
-    if (choice != FIBERS_PREEMPT && choice != FIBERS_NEXT)
+    if (choice != FIBERS_PREEMPT && choice != FIBERS_NEXT && choice != FIBERS_VALUE)
         return 0;
     if (choice == FIBERS_PREEMPT && strategy->used == strategy->bound)
+        return 0;
+    if (choice == FIBERS_VALUE && strategy->stale == strategy->bound)
         return 0;
     if (strategy->choices < strategy->depth_now) {
         answer = strategy->answers[strategy->choices];
@@ -160,6 +163,8 @@ static unsigned choose_next_path(struct strategy *strategy, enum fibers_choice c
     strategy->choices++;
     if (choice == FIBERS_PREEMPT && answer)
         strategy->used++;
+    if (choice == FIBERS_VALUE && answer)
+        strategy->stale++;
     return answer;
 }
 
@@ -256,6 +261,7 @@ void strategy_begin(struct strategy *strategy, uint64_t seed)
     strategy->replayed = 0;
     strategy->choices = 0;
     strategy->used = 0;
+    strategy->stale = 0;
     if (strategy->kind == STRATEGY_RANDOM)
         strategy->rarity = 1u << below(strategy, 7);
     if (strategy->kind == STRATEGY_PCT)

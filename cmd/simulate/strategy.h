@@ -27,6 +27,7 @@ struct deviations {
 struct strategy {
     struct fibers_chooser chooser; /* first */
     enum strategy_kind kind;
+    bool weak;                /* memory is: loads may return older values */
     uint64_t random;          /* state */
     struct deviations run;    /* what was answered */
     struct deviations replay; /* REPLAY: what to answer */
@@ -50,6 +51,7 @@ struct strategy {
     /* EXHAUSTIVE: the path through the tree of choices */
     unsigned bound; /* preemptions in a run */
     unsigned used;
+    unsigned stale; /* loads that returned an older value; `bound`, too */
     uint32_t *answers, *options;
     size_t choices; /* in this run, so far */
     size_t depth_now, depth_size;
@@ -63,7 +65,7 @@ enum { STRATEGY_DEPTH_MAX = 9, STRATEGY_TEXT = 32 };
 /* The same as text. => text */
 const char *strategy_name(const struct strategy *strategy, char text[STRATEGY_TEXT]);
 
-/* kind, depth and bound are set; the rest is zero. seed: RANDOM, PCT. => before each run */
+/* kind, weak, depth and bound are set; the rest is zero. seed: RANDOM, PCT. => before each run */
 void strategy_begin(struct strategy *strategy, uint64_t seed);
 
 /* EXHAUSTIVE: to the next path. => false: that was the last */

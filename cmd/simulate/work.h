@@ -22,8 +22,9 @@ struct work {
     enum work_kind kind;
     char scenario[WORK_NAME];
     uint64_t first_seed;
-    uint64_t runs;            /* at most */
-    struct strategy strategy; /* kind, depth, bound; what else there is belongs to the worker */
+    uint64_t runs; /* at most */
+    struct strategy
+        strategy; /* kind, weak, depth, bound; what else there is belongs to the worker */
 
     /* what has been done, at any moment */
     uint64_t seed; /* of the run under way; the strategy then, in words */

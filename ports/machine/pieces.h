@@ -10,10 +10,29 @@
 #include <mmkit/port/annotate.h>
 #include <string.h>
 
+#ifdef MACHINE_FIBERS
+#include <mmkit/port/atomic.h>
+
+void fibers_weak_program(const void *ram); /* fibers/cells.c */
+
+MMK_ALWAYS_INLINE void note_program(const void *ram)
+{
+    if (mmk_unlikely(fibers_weak))
+        fibers_weak_program(ram);
+}
+#else
+MMK_ALWAYS_INLINE void note_program(const void *ram)
+{
+    (void)ram;
+}
+#endif
+
 MMK_ALWAYS_INLINE void load_word(const void *ram, void *to)
 {
-    uint64_t word = __atomic_load_n((const uint64_t *)ram, __ATOMIC_RELAXED);
+    uint64_t word;
 
+    note_program(ram);
+    word = __atomic_load_n((const uint64_t *)ram, __ATOMIC_RELAXED);
     memcpy(to, &word, sizeof(word));
 }
 
@@ -21,6 +40,7 @@ MMK_ALWAYS_INLINE void store_word(void *ram, const void *from)
 {
     uint64_t word;
 
+    note_program(ram);
     memcpy(&word, from, sizeof(word));
     __atomic_store_n((uint64_t *)ram, word, __ATOMIC_RELAXED);
 }
@@ -36,6 +56,7 @@ static inline size_t load_piece(const void *ram, void *to, size_t size)
         load_word(ram, to);
         return 8;
     }
+    note_program(ram);
     if (size >= 4 && at % 4 == 0) {
         half = __atomic_load_n((const uint32_t *)ram, __ATOMIC_RELAXED);
         memcpy(to, &half, 4);
@@ -60,6 +81,7 @@ static inline size_t store_piece(void *ram, const void *from, size_t size)
         store_word(ram, from);
         return 8;
     }
+    note_program(ram);
     if (size >= 4 && at % 4 == 0) {
         memcpy(&half, from, 4);
         __atomic_store_n((uint32_t *)ram, half, __ATOMIC_RELAXED);

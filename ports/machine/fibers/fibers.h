@@ -11,6 +11,7 @@
 #ifndef MACHINE_FIBERS_H
 #define MACHINE_FIBERS_H
 
+#include <mmkit/port/atomic.h>
 #include <mmkit/types.h>
 
 #define FIBERS_CPUS 4 /* with bodies, from CPU 0; a further one serves RCU */
@@ -41,6 +42,7 @@ struct fibers_program {
     void (*body)(unsigned cpu);
     uint64_t most_steps; /* more is a livelock */
     bool inject;         /* allocations may fail */
+    bool weak;           /* loads may return older values (memory.c), and races are failures */
 };
 
 struct fibers_outcome {
@@ -60,6 +62,21 @@ void fibers_be_cpu(unsigned cpu);
 
 /* In a body: something that should hold does not. Does not return. */
 __attribute__((noreturn)) void fibers_fail(const char *what);
+
+/* An order that the library names, and one step weaker. */
+struct fibers_mutant {
+    const char *file; /* from src/ or include/ on */
+    unsigned line;
+    uint16_t number; /* of the place */
+    enum fibers_op op;
+    int order, weaker;
+};
+
+/* All of them. => how many */
+unsigned fibers_mutants(const struct fibers_mutant **list);
+
+/* From now on, in runs with weak memory, one of these; NULL: none. */
+void fibers_plant(const struct fibers_mutant *mutant);
 
 /* Forgets which words are shared: before another program. */
 void fibers_forget_shared(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* host.c - the link-time half of the port, by the scheduler's means; CPUs that come and go. */
 #include "sched.h"
+#include "weak.h"
 
 #include <stdio.h>
 
@@ -32,12 +33,14 @@ void mmk_host_wait(struct mmk_a32 *word, uint32_t expected)
     struct task *self = sim_current();
 
     fibers_point((uintptr_t)word, FIBERS_READ);
+    weak_look(word, sizeof(*word));
     if (__atomic_load_n(&word->v, __ATOMIC_RELAXED) != expected)
         return;
     if (!sim.running)
         fibers_fail("deadlock: sleeps, and is alone");
     for (self->word = word; self->word;)
         sim_wait(TASK_WAITS);
+    weak_look(word, sizeof(*word)); /* and no more: the caller loops */
 }
 
 /* In turn; which of several is woken first is decided when they run. */

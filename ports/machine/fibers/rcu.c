@@ -5,8 +5,15 @@
  * A grace period waits for exactly the read sections that ran when it began: it may end the moment
  * the last of them ends, or any time later, as the schedule has it. Alone (no run under way) nobody
  * reads, and a barrier runs all callbacks there and then.
+ *
+ * When memory is weak, RCU orders this, and no more (include/mmkit/host.h): what comes before
+ * mmk_host_call_rcu() before all sections that begin after the grace period has; what is done in
+ * any other section before the callback; the callback before the return of a barrier that waits for
+ * it.
  */
 #include "sched.h"
+#include "tsan.h"
+#include "weak.h"
 
 struct callback {
     struct callback *next;
@@ -19,20 +26,17 @@ static struct callback *first, **last = &first;
 static uint64_t queued, done;
 static uint64_t ends; /* TSan: read sections that have ended */
 
-#ifdef FIBER_TSAN
-void __tsan_acquire(void *address);
-void __tsan_release(void *address);
-#else
-#define __tsan_acquire(address) ((void)(address))
-#define __tsan_release(address) ((void)(address))
-#endif
+/* Weak memory: what is known at these ends and calls, and what sections that begin now know. */
+static struct clock ended, awaited_ended, calls, finished, begun;
 
 void fibers_rcu_read_lock(void)
 {
     struct task *self = sim_current();
 
-    if (self->rcu_depth++ == 0)
-        self->rcu_sections++;
+    if (self->rcu_depth++ > 0)
+        return;
+    self->rcu_sections++;
+    weak_take(&begun);
 }
 
 void fibers_rcu_read_unlock(void)
@@ -41,6 +45,9 @@ void fibers_rcu_read_unlock(void)
 
     mmk_assert(self->rcu_depth > 0, "fibers: a read section ends that has not begun");
     __tsan_release(&ends);
+    weak_give(&ended);
+    if (sim.task[sim.rcu].grace[sim.current] == self->rcu_sections)
+        weak_give(&awaited_ended);
     if (--self->rcu_depth == 0 && first)
         sim_yield(); /* what it has read may go at once */
 }
@@ -56,6 +63,7 @@ void mmk_host_call_rcu(struct mmk_rcu_head *head, void (*function)(struct mmk_rc
 
     fibers_point((uintptr_t)&first, FIBERS_WRITE);
     __tsan_release(head);
+    weak_give(&calls);
     *callback = (struct callback){NULL, function};
     *last = callback;
     last = &callback->next;
@@ -71,6 +79,7 @@ static void run_all(struct callback *list)
         sim_yield();
         __tsan_acquire(callback);
         callback->function((struct mmk_rcu_head *)callback);
+        weak_give(&finished);
         done++;
     }
 }
@@ -114,11 +123,15 @@ static void grace_period(void)
     struct task *self = sim_current();
     unsigned i;
 
+    begun = calls;
+    awaited_ended = ended;
     for (i = 0; i < sim.rcu; i++)
         self->grace[i] = sim.task[i].rcu_depth ? sim.task[i].rcu_sections : 0;
     while (any_reads_still(self))
         sim_wait(TASK_GRACE);
     __tsan_acquire(&ends);
+    weak_take(&begun);
+    weak_take(&awaited_ended);
 }
 
 void sim_rcu_body(void)
@@ -156,6 +169,12 @@ void mmk_host_rcu_barrier(void)
     sim_yield();
     for (self->seen = queued; done < self->seen;)
         sim_wait(TASK_BATCH);
+    weak_take(&finished);
+}
+
+void sim_rcu_begin_run(void)
+{
+    ended = awaited_ended = calls = finished = begun = (struct clock){{0}};
 }
 
 int machine_rcu_start(unsigned cpu)

@@ -16,18 +16,12 @@
  * runs. A run that fails leaves them in the middle of something: it is the process's last.
  */
 #include "sched.h"
+#include "tsan.h"
+#include "weak.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifdef FIBER_TSAN
-void __tsan_acquire(void *address);
-void __tsan_release(void *address);
-#else
-#define __tsan_acquire(address) ((void)(address))
-#define __tsan_release(address) ((void)(address))
-#endif
 
 #define MOST_LONELY 1000
 
@@ -268,6 +262,8 @@ void machine_relax(void)
     machine_take_interrupts(machine_this_cpu());
     if (sim.chooser->relaxed)
         sim.chooser->relaxed(sim.chooser, sim.current);
+    if (weak_catch_up())
+        return; /* it would have waited for what is there already */
     self->seen = sim.writes;
     sim_wait(TASK_SPINS);
 }
@@ -333,6 +329,8 @@ struct fibers_outcome fibers_run(const struct fibers_program *program,
     sim.chooser = chooser;
     sim.outcome = (struct fibers_outcome){.trace = 0xcbf29ce484222325u};
     make_ready(program->cpus);
+    weak_begin(program->weak);
+    sim_rcu_begin_run();
     fiber_adopt(&sim.caller);
     __tsan_release(&sim);
     sim.running = true;
@@ -343,6 +341,7 @@ struct fibers_outcome fibers_run(const struct fibers_program *program,
     act_as(numbers[first]);
     fiber_switch(&sim.caller, &sim.task[numbers[first]].fiber);
     sim.running = false;
+    weak_end();
     __tsan_acquire(&sim);
     act_as(0);
     sim_forget_run();

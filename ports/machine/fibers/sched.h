@@ -67,7 +67,7 @@ unsigned sim_choose(enum fibers_choice choice, unsigned n);
 /* rcu.c */
 void sim_rcu_body(void);
 bool sim_rcu_may_go_on(const struct task *task); /* GRACE, BATCH, or the server's IDLE */
-void sim_rcu_reset(void);
+void sim_rcu_begin_run(void);                    /* of weak memory */
 
 /* shared.c: words that two CPUs use, one of them writing. */
 void sim_note_access(uintptr_t word, enum fibers_access access, unsigned task);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fibers_atomic.h - <mmkit/port/atomic.h> for the deterministic machine: each access to a shared
- * word is a scheduling point (sched.c), then the access itself.
+ * word is a scheduling point (sched.c), then the access itself, or what weak memory makes of it
+ * (memory.c).
+ *
+ * The operations are macros, so that each place that names an order is known by file and line: the
+ * section fibers_sites lists them, and one can be made weaker while the program runs (sites.c).
  */
 #define MMK_RELAXED __ATOMIC_RELAXED
 #define MMK_ACQUIRE __ATOMIC_ACQUIRE
@@ -22,31 +26,87 @@ struct mmk_aptr {
 
 enum fibers_access { FIBERS_READ, FIBERS_WRITE };
 
+enum fibers_op {
+    FIBERS_LOAD,
+    FIBERS_STORE,
+    FIBERS_XCHG,
+    FIBERS_CMPXCHG,
+    FIBERS_ADD,
+    FIBERS_SUB,
+    FIBERS_OR,
+    FIBERS_AND,
+    FIBERS_BARRIER
+};
+
+/* 16 bytes, which no compiler aligns to more: the section is an array of them. */
+struct fibers_site {
+    const char *file;
+    uint32_t line;
+    uint8_t op, order;
+    uint16_t number; /* sites.c: of the place, which may have several of these; 0: not yet known */
+} __attribute__((aligned(16)));
+
+#define FIBERS_SITE(op, order)                                                                     \
+    (__extension__({                                                                               \
+        static struct fibers_site site_                                                            \
+            __attribute__((section("fibers_sites"), used)) = {__FILE__, __LINE__, op, order, 0};   \
+        &site_;                                                                                    \
+    }))
+
 /* Another CPU may run before the access to `word` that follows. */
 void fibers_point(uintptr_t word, enum fibers_access access);
 
+/* memory.c: the access that follows the point, when memory is weak; of 4 or 8 bytes */
+extern bool fibers_weak;
+uint64_t fibers_weak_load(const void *word, unsigned size, const struct fibers_site *site);
+void fibers_weak_store(void *word, unsigned size, uint64_t value, const struct fibers_site *site);
+/* Likewise what site->op says. => the old value */
+uint64_t fibers_weak_change(void *word, unsigned size, uint64_t value,
+                            const struct fibers_site *site);
+bool fibers_weak_cmpxchg(void *word, unsigned size, uint64_t *expected, uint64_t desired,
+                         const struct fibers_site *site);
+void fibers_weak_barrier(const struct fibers_site *site);
+
 #define FIBERS_DEFINE_ATOMIC(kind, type)                                                           \
-    MMK_ALWAYS_INLINE type mmk_##kind##_load(const struct mmk_##kind *p, int order)                \
+    MMK_ALWAYS_INLINE type fibers_##kind##_load(const struct mmk_##kind *p, int order,             \
+                                                const struct fibers_site *site)                    \
     {                                                                                              \
         fibers_point((uintptr_t)p, FIBERS_READ);                                                   \
+        if (mmk_unlikely(fibers_weak))                                                             \
+            return (type)(uintptr_t)fibers_weak_load(p, sizeof(*p), site);                         \
         return __atomic_load_n(&p->v, order);                                                      \
     }                                                                                              \
-    MMK_ALWAYS_INLINE void mmk_##kind##_store(struct mmk_##kind *p, type value, int order)         \
+    MMK_ALWAYS_INLINE void fibers_##kind##_store(struct mmk_##kind *p, type value, int order,      \
+                                                 const struct fibers_site *site)                   \
     {                                                                                              \
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
-        __atomic_store_n(&p->v, value, order);                                                     \
+        if (mmk_unlikely(fibers_weak))                                                             \
+            fibers_weak_store(p, sizeof(*p), (uintptr_t)value, site);                              \
+        else                                                                                       \
+            __atomic_store_n(&p->v, value, order);                                                 \
     }                                                                                              \
-    MMK_ALWAYS_INLINE type mmk_##kind##_xchg(struct mmk_##kind *p, type value, int order)          \
+    MMK_ALWAYS_INLINE type fibers_##kind##_xchg(struct mmk_##kind *p, type value, int order,       \
+                                                const struct fibers_site *site)                    \
     {                                                                                              \
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
+        if (mmk_unlikely(fibers_weak))                                                             \
+            return (type)(uintptr_t)fibers_weak_change(p, sizeof(*p), (uintptr_t)value, site);     \
         return __atomic_exchange_n(&p->v, value, order);                                           \
     }                                                                                              \
-    MMK_ALWAYS_INLINE bool mmk_##kind##_cmpxchg(struct mmk_##kind *p, type *expected,              \
-                                                type desired, int order)                           \
+    MMK_ALWAYS_INLINE bool fibers_##kind##_cmpxchg(struct mmk_##kind *p, type *expected,           \
+                                                   type desired, int order,                        \
+                                                   const struct fibers_site *site)                 \
     {                                                                                              \
+        uint64_t found = (uintptr_t)*expected;                                                     \
+        bool done;                                                                                 \
+                                                                                                   \
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
-        return __atomic_compare_exchange_n(&p->v, expected, desired, false, order,                 \
-                                           __ATOMIC_RELAXED);                                      \
+        if (mmk_likely(!fibers_weak))                                                              \
+            return __atomic_compare_exchange_n(&p->v, expected, desired, false, order,             \
+                                               __ATOMIC_RELAXED);                                  \
+        done = fibers_weak_cmpxchg(p, sizeof(*p), &found, (uintptr_t)desired, site);               \
+        *expected = (type)(uintptr_t)found;                                                        \
+        return done;                                                                               \
     }
 
 FIBERS_DEFINE_ATOMIC(a32, uint32_t)
@@ -54,9 +114,12 @@ FIBERS_DEFINE_ATOMIC(a64, uint64_t)
 FIBERS_DEFINE_ATOMIC(aptr, void *)
 
 #define FIBERS_DEFINE_ATOMIC_OP(kind, type, op)                                                    \
-    MMK_ALWAYS_INLINE type mmk_##kind##_fetch_##op(struct mmk_##kind *p, type value, int order)    \
+    MMK_ALWAYS_INLINE type fibers_##kind##_fetch_##op(struct mmk_##kind *p, type value, int order, \
+                                                      const struct fibers_site *site)              \
     {                                                                                              \
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
+        if (mmk_unlikely(fibers_weak))                                                             \
+            return (type)fibers_weak_change(p, sizeof(*p), value, site);                           \
         return __atomic_fetch_##op(&p->v, value, order);                                           \
     }
 
@@ -69,7 +132,37 @@ FIBERS_DEFINE_ATOMIC_OP(a64, uint64_t, sub)
 FIBERS_DEFINE_ATOMIC_OP(a64, uint64_t, or)
 FIBERS_DEFINE_ATOMIC_OP(a64, uint64_t, and)
 
-MMK_ALWAYS_INLINE void mmk_full_barrier(void)
+MMK_ALWAYS_INLINE void fibers_full_barrier(const struct fibers_site *site)
 {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (mmk_unlikely(fibers_weak))
+        fibers_weak_barrier(site);
+    else
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
+
+#define FIBERS_AT(access, order) (order), FIBERS_SITE(FIBERS_##access, order)
+
+#define mmk_a32_load(p, order)             fibers_a32_load(p, FIBERS_AT(LOAD, order))
+#define mmk_a32_store(p, value, order)     fibers_a32_store(p, value, FIBERS_AT(STORE, order))
+#define mmk_a32_xchg(p, value, order)      fibers_a32_xchg(p, value, FIBERS_AT(XCHG, order))
+#define mmk_a32_cmpxchg(p, e, d, order)    fibers_a32_cmpxchg(p, e, d, FIBERS_AT(CMPXCHG, order))
+#define mmk_a32_fetch_add(p, value, order) fibers_a32_fetch_add(p, value, FIBERS_AT(ADD, order))
+#define mmk_a32_fetch_sub(p, value, order) fibers_a32_fetch_sub(p, value, FIBERS_AT(SUB, order))
+#define mmk_a32_fetch_or(p, value, order)  fibers_a32_fetch_or(p, value, FIBERS_AT(OR, order))
+#define mmk_a32_fetch_and(p, value, order) fibers_a32_fetch_and(p, value, FIBERS_AT(AND, order))
+
+#define mmk_a64_load(p, order)             fibers_a64_load(p, FIBERS_AT(LOAD, order))
+#define mmk_a64_store(p, value, order)     fibers_a64_store(p, value, FIBERS_AT(STORE, order))
+#define mmk_a64_xchg(p, value, order)      fibers_a64_xchg(p, value, FIBERS_AT(XCHG, order))
+#define mmk_a64_cmpxchg(p, e, d, order)    fibers_a64_cmpxchg(p, e, d, FIBERS_AT(CMPXCHG, order))
+#define mmk_a64_fetch_add(p, value, order) fibers_a64_fetch_add(p, value, FIBERS_AT(ADD, order))
+#define mmk_a64_fetch_sub(p, value, order) fibers_a64_fetch_sub(p, value, FIBERS_AT(SUB, order))
+#define mmk_a64_fetch_or(p, value, order)  fibers_a64_fetch_or(p, value, FIBERS_AT(OR, order))
+#define mmk_a64_fetch_and(p, value, order) fibers_a64_fetch_and(p, value, FIBERS_AT(AND, order))
+
+#define mmk_aptr_load(p, order)          fibers_aptr_load(p, FIBERS_AT(LOAD, order))
+#define mmk_aptr_store(p, value, order)  fibers_aptr_store(p, value, FIBERS_AT(STORE, order))
+#define mmk_aptr_xchg(p, value, order)   fibers_aptr_xchg(p, value, FIBERS_AT(XCHG, order))
+#define mmk_aptr_cmpxchg(p, e, d, order) fibers_aptr_cmpxchg(p, e, d, FIBERS_AT(CMPXCHG, order))
+
+#define mmk_full_barrier() fibers_full_barrier(FIBERS_SITE(FIBERS_BARRIER, __ATOMIC_SEQ_CST))

@@ -17,7 +17,7 @@
 #define MMK_PORT_PERCPU    "machine_percpu.h"
 #define MMK_PORT_RCU       "fibers_rcu.h"
 #define MMK_PORT_DIRECTMAP "machine_directmap.h"
-#define MMK_PORT_PAGE_OPS  "machine_page_ops.h"
+#define MMK_PORT_PAGE_OPS  "fibers_page_ops.h"
 #define MMK_PORT_TLB       "machine_tlb.h"
 #define MMK_PORT_INJECT    "fibers_inject.h"
 #define MMK_PORT_USER      "machine_user.h"

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cells.c - who has used which memory when, and whether that was in order.
+ *
+ * R1 Two accesses to the same four bytes by two tasks, one of them a write, not both atomic: one
+ *    must be known to the task of the other (vector_clock.h). Else nothing orders them, and C11
+ * calls that a race: the run fails. R2 Clearing a page, and copying into it, are plain writes of
+ * all of it, noted with the page alone. Programs' loads and stores are atomic. R3 What was done
+ * before the run, and what is done alone, is known to all.
+ *
+ * Plain accesses are seen where the compiler notes them (plain.c).
+ */
+#include "weak.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SLOTS      ((size_t)1 << 20)
+#define SLOTS_BITS 20
+#define CELLS      (SLOTS / 2)
+#define PAGES      ((size_t)1 << 16)
+#define CELL_BYTES 4
+
+struct slot {
+    uintptr_t at;
+    uint32_t run; /* others are empty */
+    uint32_t cell;
+};
+
+struct page {
+    uint32_t run;
+    uint32_t life;    /* raised when it is cleared or overwritten */
+    uint32_t written; /* then: when and by whom */
+    unsigned writer;
+    struct clock used; /* by each, in any way */
+};
+
+static struct slot slots[SLOTS];
+static struct cell cells[CELLS];
+static struct page pages[PAGES];
+static uint32_t run, used;
+
+void cells_begin(void)
+{
+    run++;
+    used = 0;
+}
+
+/* ---- what is found --------------------------------------------------------------------------- */
+
+extern const char __executable_start[];
+
+static void describe(char *text, size_t size, const void *where, const struct fibers_site *site)
+{
+    if (site)
+        snprintf(text, size, "%s:%u", site->file, site->line);
+    else if (where)
+        snprintf(text, size, "code +0x%lx",
+                 (unsigned long)((uintptr_t)where - (uintptr_t)__executable_start));
+    else
+        snprintf(text, size, "a whole page");
+}
+
+/* This access, of the task that runs, and one of `other`, which it does not know of. */
+static void race(const char *does, const void *where, const struct fibers_site *site,
+                 unsigned other, const char *did, const void *there,
+                 const struct fibers_site *there_site)
+{
+    char text[400], here_name[120], there_name[120];
+
+    describe(here_name, sizeof(here_name), where, site);
+    describe(there_name, sizeof(there_name), there, there_site);
+    snprintf(text, sizeof(text), "race: %s (%s) what CPU %u %s (%s), and nothing orders the two",
+             does, here_name, other, did, there_name);
+    fibers_fail(text);
+}
+
+/* ---- pages ----------------------------------------------------------------------------------- */
+
+static struct page *page_of(uintptr_t at)
+{
+    struct page *page;
+    size_t number = (at - machine_ram_base - MACHINE_RAM_START) / MMK_PAGE_SIZE;
+
+    if (at < machine_ram_base + MACHINE_RAM_START || at >= machine_ram_base + machine_ram_end)
+        return NULL;
+    mmk_assert(number < PAGES, "fibers: too much RAM for weak memory");
+    page = &pages[number];
+    if (page->run != run)
+        *page = (struct page){.run = run};
+    return page;
+}
+
+static void use_page(struct page *page, const char *does, const void *where,
+                     const struct fibers_site *site)
+{
+    struct clock *now = &weak_view()->now;
+
+    if (page->written > now->of[page->writer])
+        race(does, where, site, page->writer, "has cleared or copied to", NULL, NULL);
+    page->used.of[sim.current] = now->of[sim.current];
+}
+
+void fibers_weak_read_page(const void *at)
+{
+    struct page *page = page_of((uintptr_t)at);
+
+    if (page)
+        use_page(page, "copies", NULL, NULL);
+}
+
+void fibers_weak_write_page(void *at)
+{
+    struct page *page = page_of((uintptr_t)at);
+    struct clock *now = &weak_view()->now;
+    unsigned other;
+
+    if (!page)
+        return;
+    other = clock_unknown(now, &page->used);
+    if (other < MMK_MAX_CPUS)
+        race("clears or copies to", NULL, NULL, other, "uses", NULL, NULL);
+    use_page(page, "clears or copies to", NULL, NULL);
+    page->life++;
+    page->writer = sim.current;
+    page->written = weak_tick();
+    page->used.of[sim.current] = page->written;
+}
+
+void fibers_weak_program(const void *ram)
+{
+    struct page *page = page_of((uintptr_t)ram);
+
+    if (page)
+        use_page(page, "a program uses", NULL, NULL);
+}
+
+/* ---- cells ----------------------------------------------------------------------------------- */
+
+static struct cell *new_cell(struct slot *slot, uintptr_t at)
+{
+    mmk_assert(used < CELLS, "fibers: too many words for weak memory");
+    *slot = (struct slot){.at = at, .run = run, .cell = used};
+    cells[used] = (struct cell){.at = at};
+    return &cells[used++];
+}
+
+static struct cell *find(uintptr_t at)
+{
+    size_t place = (size_t)((at / CELL_BYTES) * 0x9e3779b97f4a7c15u >> (64 - SLOTS_BITS));
+
+    while (slots[place].run == run && slots[place].at != at)
+        place = (place + 1) % SLOTS;
+    return slots[place].run == run ? &cells[slots[place].cell] : new_cell(&slots[place], at);
+}
+
+/* The cell of an access, its page used. */
+static struct cell *use(uintptr_t at, const char *does, const void *where,
+                        const struct fibers_site *site)
+{
+    struct cell *cell = find(at & ~(uintptr_t)(CELL_BYTES - 1));
+    struct page *page = page_of(at);
+
+    if (page) {
+        use_page(page, does, where, site);
+        if (cell->life != page->life)
+            *cell = (struct cell){.at = cell->at, .life = page->life};
+    }
+    return cell;
+}
+
+static void check_written(const struct cell *cell, const char *does, const void *where,
+                          const struct fibers_site *site)
+{
+    if (cell->written > weak_view()->now.of[cell->writer])
+        race(does, where, site, cell->writer, "wrote", cell->where, NULL);
+}
+
+static void check_others(const struct clock *past, const struct cell *cell, const char *does,
+                         const void *where, const struct fibers_site *site, const char *did)
+{
+    unsigned other = clock_unknown(&weak_view()->now, past);
+
+    if (other < MMK_MAX_CPUS)
+        race(does, where, site, other, did, NULL, past == &cell->changed ? cell->changed_by : NULL);
+}
+
+/* A word of two cells is looked at in its first; the second leads there. */
+static struct cell *use_word(uintptr_t at, unsigned size, const char *does,
+                             const struct fibers_site *site)
+{
+    struct cell *cell = use(at, does, NULL, site);
+
+    if (cell->first)
+        *cell = (struct cell){.at = cell->at, .life = cell->life};
+    if (size != cell->size && size > CELL_BYTES)
+        use(at + CELL_BYTES, does, NULL, site)->first = cell;
+    cell->size = (uint8_t)size;
+    check_written(cell, does, NULL, site);
+    return cell;
+}
+
+struct cell *cell_load(uintptr_t at, unsigned size, const struct fibers_site *site)
+{
+    struct cell *cell = use_word(at, size, "loads", site);
+
+    cell->loaded.of[sim.current] = weak_view()->now.of[sim.current];
+    return cell;
+}
+
+struct cell *cell_change(uintptr_t at, unsigned size, const struct fibers_site *site)
+{
+    struct cell *cell = use_word(at, size, "changes", site);
+
+    check_others(&cell->read, cell, "changes", NULL, site, "read");
+    cell->changed.of[sim.current] = weak_view()->now.of[sim.current];
+    cell->changed_by = site;
+    return cell;
+}
+
+static struct cell *use_plainly(uintptr_t at, const char *does, const void *where)
+{
+    struct cell *cell = use(at, does, where, NULL);
+
+    if (cell->first)
+        cell = cell->first;
+    check_written(cell, does, where, NULL);
+    check_others(&cell->changed, cell, does, where, NULL, "changed");
+    return cell;
+}
+
+void cell_plain_read(uintptr_t at, size_t size, const void *where)
+{
+    uintptr_t end = at + size;
+
+    for (at &= ~(uintptr_t)(CELL_BYTES - 1); at < end; at += CELL_BYTES)
+        use_plainly(at, "reads", where)->read.of[sim.current] = weak_view()->now.of[sim.current];
+}
+
+static void write_one(uintptr_t at, const void *where)
+{
+    struct cell *cell = use_plainly(at, "writes", where);
+
+    check_others(&cell->read, cell, "writes", where, NULL, "read");
+    check_others(&cell->loaded, cell, "writes", where, NULL, "loaded");
+    cell->writer = (uint8_t)sim.current;
+    cell->written = weak_view()->now.of[sim.current];
+    cell->where = where;
+    cell->plain = true;
+}
+
+void cell_plain_write(uintptr_t at, size_t size, const void *where)
+{
+    uintptr_t end = at + size;
+
+    for (at &= ~(uintptr_t)(CELL_BYTES - 1); at < end; at += CELL_BYTES)
+        write_one(at, where);
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory.c - weak memory: what a load may return, by C11.
+ *
+ * A word has a history of messages, oldest first: a value, and what its writer let go with it. What
+ * a task knows is a vector clock (vector_clock.h): with each message stands when each task first
+ * knew of it, so a clock also says which messages are known, of every word.
+ *
+ * W1 A load returns any message that is not older than one that the task knows of. The newest is
+ *    answer 0 of FIBERS_VALUE. From then on the task knows of that message.
+ * W2 An acquiring load knows what the message carries: of a release, all that the storing task
+ * knew; of any other store, what that task knew at its last full barrier. A relaxed load would know
+ * it at the task's next barrier. W3 A read-modify-write takes the newest message, and its own
+ * carries what that one carried, too. A compare-exchange may also fail, by any message of W1 that
+ * differs from what it expects. W4 Full barriers are in one order: each knows what those before it
+ * knew. W5 A task that waits by looking again (mmk_cpu_relax()) has then seen the newest of what it
+ * last looked at: stores become visible in the end.
+ *
+ * Memory itself always has the newest value. Where it does not, a plain write has come in between:
+ * the history starts anew with it. That such a write is ordered, cells.c checks.
+ *
+ * Not generated: loads that return what is stored later in the run (load buffering), and stores
+ * that come earlier in a word's order than in the run's (2+2W). cmd/simulate/litmus.c shows both. A
+ * history has the last HISTORY messages; what is older is forgotten. After a release, later relaxed
+ * stores of the same task carry nothing, as C11 would have them (C++20 does not); only
+ * read-modify-writes go on with what was released.
+ */
+#include "tsan.h"
+#include "weak.h"
+
+#define HISTORY 8
+#define WORDS   ((size_t)1 << 17)
+#define STALE   8 /* words */
+
+struct message {
+    uint64_t value;
+    struct clock known;   /* when each task first knew of it; 0: does not by itself */
+    struct clock carries; /* W2 */
+};
+
+struct word {
+    struct cell *cell;
+    void *at;
+    unsigned size;
+    unsigned newest, count;
+    struct message history[HISTORY]; /* a ring */
+};
+
+bool fibers_weak;
+struct view weak_views[MMK_MAX_CPUS];
+
+static struct clock barriers; /* W4 */
+static struct word words[WORDS];
+static size_t used;
+
+/* W5: words of which each task has read what was not the newest, since it last waited. */
+static struct {
+    struct word *word[STALE];
+    unsigned count;
+} stale[MMK_MAX_CPUS];
+
+/* ---- for the scheduler ----------------------------------------------------------------------- */
+
+void weak_begin(bool weak)
+{
+    unsigned i;
+
+    fibers_weak = weak;
+    if (!weak)
+        return;
+    cells_begin();
+    used = 0;
+    barriers = (struct clock){{0}};
+    for (i = 0; i < MMK_MAX_CPUS; i++) {
+        weak_views[i] = (struct view){.now = {{0}}};
+        weak_views[i].now.of[i] = 1;
+        stale[i].count = 0;
+    }
+}
+
+void weak_end(void)
+{
+    fibers_weak = false;
+}
+
+void weak_give(struct clock *to)
+{
+    if (!fibers_weak)
+        return;
+    clock_join(to, &weak_view()->now);
+    weak_tick();
+}
+
+void weak_take(const struct clock *from)
+{
+    if (fibers_weak)
+        clock_join(&weak_view()->now, from);
+}
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+static uint64_t memory(const struct word *word)
+{
+    if (word->size == sizeof(uint32_t))
+        return __atomic_load_n((uint32_t *)word->at, __ATOMIC_RELAXED);
+    return __atomic_load_n((uint64_t *)word->at, __ATOMIC_RELAXED);
+}
+
+static void set_memory(const struct word *word, uint64_t value)
+{
+    if (word->size == sizeof(uint32_t))
+        __atomic_store_n((uint32_t *)word->at, (uint32_t)value, __ATOMIC_RELAXED);
+    else
+        __atomic_store_n((uint64_t *)word->at, value, __ATOMIC_RELAXED);
+}
+
+/* `age` 0: the newest */
+static struct message *message(struct word *word, unsigned age)
+{
+    return &word->history[(word->newest + HISTORY - age) % HISTORY];
+}
+
+static void start_history(struct word *word)
+{
+    word->cell->plain = false;
+    word->newest = 0;
+    word->count = 1;
+    word->history[0] = (struct message){.value = memory(word)};
+}
+
+static struct word *word_of(struct cell *cell, const void *at, unsigned size)
+{
+    struct word *word = cell->word;
+
+    if (!word) {
+        mmk_assert(used < WORDS, "fibers: too many words for weak memory");
+        cell->word = word = &words[used++];
+        *word = (struct word){.cell = cell, .at = (void *)(uintptr_t)at, .size = size};
+        start_history(word);
+    } else if (word->size != size || cell->plain || message(word, 0)->value != memory(word)) {
+        word->size = size;
+        start_history(word);
+    }
+    return word;
+}
+
+static struct message *add(struct word *word, uint64_t value, const struct clock *carries)
+{
+    struct message *new;
+
+    word->newest = (word->newest + 1) % HISTORY;
+    word->count = word->count < HISTORY ? word->count + 1 : HISTORY;
+    new = message(word, 0);
+    *new = (struct message){.value = value, .carries = *carries};
+    new->known.of[sim.current] = weak_view()->now.of[sim.current];
+    set_memory(word, value);
+    return new;
+}
+
+/* W1: as many, from the newest on, as a load may return. */
+static unsigned readable(struct word *word)
+{
+    const struct clock *now = &weak_view()->now;
+    unsigned n = 1;
+
+    while (n < word->count && !clock_knows_any(now, &message(word, n - 1)->known))
+        n++;
+    return n;
+}
+
+static void know(struct message *seen)
+{
+    uint32_t *known = &seen->known.of[sim.current];
+
+    if (!*known)
+        *known = weak_view()->now.of[sim.current];
+}
+
+static bool acquires(int order)
+{
+    return order == MMK_ACQUIRE || order == MMK_ACQ_REL;
+}
+
+static bool releases(int order)
+{
+    return order == MMK_RELEASE || order == MMK_ACQ_REL;
+}
+
+static void read_message(struct message *seen, int order)
+{
+    struct view *view = weak_view();
+
+    know(seen);
+    clock_join(acquires(order) ? &view->now : &view->found, &seen->carries);
+}
+
+/* What a store of this order carries by itself. */
+static const struct clock *carried(int order)
+{
+    return releases(order) ? &weak_view()->now : &weak_view()->given;
+}
+
+static void note_stale(struct word *word)
+{
+    unsigned i = 0, *count = &stale[sim.current].count;
+
+    while (i < *count && stale[sim.current].word[i] != word)
+        i++;
+    if (i == *count && i < STALE)
+        stale[sim.current].word[(*count)++] = word;
+}
+
+bool weak_catch_up(void)
+{
+    unsigned *count = &stale[sim.current].count;
+    bool newer = false;
+
+    if (!fibers_weak)
+        return false;
+    while (*count > 0) {
+        struct word *word = stale[sim.current].word[--*count];
+
+        newer |= readable(word) > 1;
+        weak_tick();
+        know(message(word, 0));
+    }
+    return newer;
+}
+
+/* ---- accesses -------------------------------------------------------------------------------- */
+
+uint64_t fibers_weak_load(const void *at, unsigned size, const struct fibers_site *site)
+{
+    struct word *word;
+    unsigned n, age = 0;
+
+    weak_tick();
+    word = word_of(cell_load((uintptr_t)at, size, site), at, size);
+    n = readable(word);
+    if (n > 1)
+        age = sim_choose(FIBERS_VALUE, n);
+    if (age > 0)
+        note_stale(word);
+    read_message(message(word, age), sites_order(site));
+    __tsan_acquire(word->at);
+    return message(word, age)->value;
+}
+
+void weak_look(const void *at, unsigned size)
+{
+    struct word *word;
+
+    if (!fibers_weak)
+        return;
+    weak_tick();
+    word = word_of(cell_load((uintptr_t)at, size, NULL), at, size);
+    read_message(message(word, 0), MMK_RELAXED);
+}
+
+void fibers_weak_store(void *at, unsigned size, uint64_t value, const struct fibers_site *site)
+{
+    struct word *word;
+
+    weak_tick();
+    word = word_of(cell_change((uintptr_t)at, size, site), at, size);
+    __tsan_release(word->at);
+    add(word, value, carried(sites_order(site)));
+    weak_tick();
+}
+
+/* W3 */
+static void change(struct word *word, uint64_t value, int order)
+{
+    struct clock carries = message(word, 0)->carries;
+
+    read_message(message(word, 0), order);
+    clock_join(&carries, carried(order));
+    __tsan_acquire(word->at);
+    __tsan_release(word->at);
+    add(word, value, &carries);
+    weak_tick();
+}
+
+static uint64_t changed(enum fibers_op op, uint64_t old, uint64_t value)
+{
+    switch (op) {
+    case FIBERS_ADD:
+        return old + value;
+    case FIBERS_SUB:
+        return old - value;
+    case FIBERS_OR:
+        return old | value;
+    case FIBERS_AND:
+        return old & value;
+    default:
+        return value;
+    }
+}
+
+/* As much of a value as the word can hold. */
+static uint64_t fit(const struct word *word, uint64_t value)
+{
+    return word->size == sizeof(uint32_t) ? (uint32_t)value : value;
+}
+
+uint64_t fibers_weak_change(void *at, unsigned size, uint64_t value, const struct fibers_site *site)
+{
+    struct word *word;
+    uint64_t old;
+
+    weak_tick();
+    word = word_of(cell_change((uintptr_t)at, size, site), at, size);
+    old = message(word, 0)->value;
+    change(word, fit(word, changed((enum fibers_op)site->op, old, value)), sites_order(site));
+    return old;
+}
+
+/* W3: the ages of messages by which it may come out, beside the newest. */
+static unsigned failing(struct word *word, uint64_t expected, unsigned ages[HISTORY])
+{
+    unsigned n = readable(word), age, found = 1;
+
+    ages[0] = 0;
+    for (age = 1; age < n; age++)
+        if (message(word, age)->value != expected)
+            ages[found++] = age;
+    return found;
+}
+
+bool fibers_weak_cmpxchg(void *at, unsigned size, uint64_t *expected, uint64_t desired,
+                         const struct fibers_site *site)
+{
+    unsigned ages[HISTORY], n, age = 0;
+    struct message *seen;
+    struct word *word;
+
+    weak_tick();
+    word = word_of(cell_load((uintptr_t)at, size, site), at, size);
+    n = failing(word, *expected, ages);
+    if (n > 1)
+        age = ages[sim_choose(FIBERS_VALUE, n)];
+    if (age > 0)
+        note_stale(word);
+    seen = message(word, age);
+    if (seen->value == *expected) {
+        cell_change((uintptr_t)at, size, site);
+        change(word, desired, sites_order(site));
+        return true;
+    }
+    read_message(seen, MMK_RELAXED);
+    __tsan_acquire(word->at);
+    *expected = seen->value;
+    return false;
+}
+
+void fibers_weak_barrier(const struct fibers_site *site)
+{
+    struct view *view = weak_view();
+
+    clock_join(&view->now, &view->found);
+    if (sites_order(site) == __ATOMIC_SEQ_CST) {
+        clock_join(&view->now, &barriers);
+        barriers = view->now;
+    }
+    view->given = view->now;
+    weak_tick();
+}
