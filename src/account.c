@@ -19,31 +19,19 @@
 
 #include "frame.h"
 
-/* One CPU's share; their sum is what counts, a share may be negative. */
-struct MMK_CACHE_ALIGNED share {
-    struct mmk_a64 bytes;
-};
-
-static struct share shares[MMK_MAX_CPUS];
-static struct share exact; /* mode NEVER */
+/* Bytes; their sum is what counts. */
+static struct mmk_percpu_count shares;
+static struct mmk_percpu_share exact; /* mode NEVER */
 
 void mmk_account_module_init(void)
 {
-    unsigned cpu;
-
-    mmk_a64_store(&exact.bytes, 0, MMK_RELAXED);
-    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
-        mmk_a64_store(&shares[cpu].bytes, 0, MMK_RELAXED);
+    mmk_a64_store(&exact.count, 0, MMK_RELAXED);
+    mmk_percpu_count_init(&shares);
 }
 
 uint64_t mmk_committed(void)
 {
-    uint64_t sum = mmk_a64_load(&exact.bytes, MMK_RELAXED);
-    unsigned cpu;
-
-    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
-        sum += mmk_a64_load(&shares[cpu].bytes, MMK_RELAXED);
-    return sum;
+    return mmk_a64_load(&exact.count, MMK_RELAXED) + mmk_percpu_count_sum(&shares);
 }
 
 /* Divided first: a percentage of all frames does not wrap. */
@@ -61,26 +49,21 @@ uint64_t mmk_commit_limit(void)
 /* Adds without asking; bytes modulo 2^64. */
 static void add(uint64_t bytes)
 {
-    unsigned long state;
-
-    if (mmk_config.overcommit == MMK_OVERCOMMIT_NEVER) {
-        mmk_a64_fetch_add(&exact.bytes, bytes, MMK_RELAXED);
-        return;
-    }
-    state = mmk_percpu_enter();
-    mmk_mm_add(&shares[mmk_cpu_id()].bytes, (int64_t)bytes);
-    mmk_percpu_leave(state);
+    if (mmk_config.overcommit == MMK_OVERCOMMIT_NEVER)
+        mmk_a64_fetch_add(&exact.count, bytes, MMK_RELAXED);
+    else
+        mmk_percpu_count_add(&shares, (int64_t)bytes);
 }
 
 /* Mode NEVER. => 0: taken */
 static int take_exact(uint64_t bytes)
 {
-    uint64_t now = mmk_a64_load(&exact.bytes, MMK_RELAXED), limit = mmk_commit_limit();
+    uint64_t now = mmk_a64_load(&exact.count, MMK_RELAXED), limit = mmk_commit_limit();
 
     do {
         if (bytes > limit || now > limit - bytes)
             return MMK_ENOMEM;
-    } while (!mmk_a64_cmpxchg(&exact.bytes, &now, now + bytes, MMK_RELAXED));
+    } while (!mmk_a64_cmpxchg(&exact.count, &now, now + bytes, MMK_RELAXED));
     return 0;
 }
 

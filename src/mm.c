@@ -36,12 +36,7 @@ static struct mmk_slab_cache mm_cache;
 static struct mmk_a64 last_id;
 static struct mmk_a64 existing;
 
-/* Linked tables of all mms; each CPU's share may be negative. */
-struct MMK_CACHE_ALIGNED linked {
-    struct mmk_a64 count;
-};
-
-static struct linked linked[MMK_MAX_CPUS];
+static struct mmk_percpu_count linked; /* tables, of all mms */
 
 /* What each CPU has loaded. */
 struct MMK_CACHE_ALIGNED loaded {
@@ -56,10 +51,9 @@ void mmk_mm_module_init(void)
 
     mmk_slab_cache_init(&mm_cache, "mm", sizeof(struct mmk_mm));
     mmk_a64_store(&existing, 0, MMK_RELAXED);
-    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
-        mmk_a64_store(&linked[cpu].count, 0, MMK_RELAXED);
+    mmk_percpu_count_init(&linked);
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
         mmk_aptr_store(&loaded[cpu].mm, NULL, MMK_RELAXED);
-    }
 }
 
 bool mmk_mm_is_loaded(unsigned cpu)
@@ -74,21 +68,12 @@ uint64_t mmk_mm_count_all(void)
 
 uint64_t mmk_mm_tables_linked(void)
 {
-    uint64_t sum = 0;
-    unsigned cpu;
-
-    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
-        sum += mmk_a64_load(&linked[cpu].count, MMK_RELAXED);
-    return sum;
+    return mmk_percpu_count_sum(&linked);
 }
 
 void mmk_mm_count_table(struct mmk_mm *mm, unsigned level, int delta)
 {
-    unsigned long state = mmk_percpu_enter();
-    struct mmk_a64 *own = &linked[mmk_cpu_id()].count;
-
-    mmk_a64_store(own, mmk_a64_load(own, MMK_RELAXED) + (uint64_t)(int64_t)delta, MMK_RELAXED);
-    mmk_percpu_leave(state);
+    mmk_percpu_count_add(&linked, delta);
     mmk_a64_fetch_add(&mm->tables[level], (uint64_t)(int64_t)delta, MMK_RELAXED);
 }
 

@@ -8,11 +8,11 @@
 #define MMK_SRC_MM_H
 
 #include "list.h"
+#include "percpu_count.h"
 #include "pt_shape.h"
 #include "vma_tree.h"
 #include <mmkit/limit.h>
 #include <mmkit/port/lock.h>
-#include <mmkit/port/percpu.h>
 #include <mmkit/port/tlb.h>
 
 /* What is counted per address space, on the CPU that does it: no shared line is written. */
@@ -93,18 +93,12 @@ uint64_t mmk_mm_tables_linked(void);
 /* A table was linked (+1) or unlinked (-1). => its parent's lock held, or the mm is private */
 void mmk_mm_count_table(struct mmk_mm *mm, unsigned level, int delta);
 
-/* => `count` is this CPU's, inside a per-CPU section */
-MMK_ALWAYS_INLINE void mmk_mm_add(struct mmk_a64 *count, int64_t delta)
-{
-    mmk_a64_store(count, mmk_a64_load(count, MMK_RELAXED) + (uint64_t)delta, MMK_RELAXED);
-}
-
 /* Adds delta to one of this CPU's counters. => any context but interrupts */
 MMK_ALWAYS_INLINE void mmk_mm_count(struct mmk_mm *mm, enum mmk_counter counter, int64_t delta)
 {
     unsigned long state = mmk_percpu_enter();
 
-    mmk_mm_add(&mm->cpu[mmk_cpu_id()].count[counter], delta);
+    mmk_percpu_add(&mm->cpu[mmk_cpu_id()].count[counter], delta);
     mmk_percpu_leave(state);
 }
 
@@ -115,8 +109,8 @@ MMK_ALWAYS_INLINE void mmk_mm_count_fault(struct mmk_mm *mm, enum mmk_counter rs
     unsigned long state = mmk_percpu_enter();
     struct mmk_a64 *count = mm->cpu[mmk_cpu_id()].count;
 
-    mmk_mm_add(&count[rss], 1);
-    mmk_mm_add(&count[fault], 1);
+    mmk_percpu_add(&count[rss], 1);
+    mmk_percpu_add(&count[fault], 1);
     mmk_percpu_leave(state);
 }
 

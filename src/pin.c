@@ -29,12 +29,7 @@
 
 #define ALL_FLAGS (MMK_PIN_WRITE | MMK_PIN_LONGTERM)
 
-/* Each CPU's share may be negative. */
-struct MMK_CACHE_ALIGNED held {
-    struct mmk_a64 count;
-};
-
-static struct held held[MMK_MAX_CPUS];
+static struct mmk_percpu_count held; /* pins */
 
 /* One call. */
 struct pin {
@@ -50,28 +45,12 @@ enum need { NEED_NOTHING, NEED_READ, NEED_WRITE, NEED_OWN, REFUSED };
 
 void mmk_pin_init(void)
 {
-    unsigned cpu;
-
-    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
-        mmk_a64_store(&held[cpu].count, 0, MMK_RELAXED);
+    mmk_percpu_count_init(&held);
 }
 
 uint64_t mmk_pin_count(void)
 {
-    uint64_t sum = 0;
-    unsigned cpu;
-
-    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
-        sum += mmk_a64_load(&held[cpu].count, MMK_RELAXED);
-    return sum;
-}
-
-static void count_held(int64_t delta)
-{
-    unsigned long state = mmk_percpu_enter();
-
-    mmk_mm_add(&held[mmk_cpu_id()].count, delta);
-    mmk_percpu_leave(state);
+    return mmk_percpu_count_sum(&held);
 }
 
 /* A file's page will do, though the mapping is private. */
@@ -193,7 +172,7 @@ int64_t mmk_pin_pages(struct mmk_mm *mm, mmk_vaddr_t addr, size_t n, unsigned fl
     }
     if (pin.left == n && error)
         return error;
-    count_held((int64_t)(n - pin.left));
+    mmk_percpu_count_add(&held, (int64_t)(n - pin.left));
     return (int64_t)(n - pin.left);
 }
 
@@ -210,5 +189,5 @@ void mmk_unpin_pages(struct mmk_page *const pages[], size_t n, bool dirty)
         mmk_assert(pins != 0, "F1 a page is unpinned once for each pin");
         mmk_page_put(pages[i]);
     }
-    count_held(-(int64_t)n);
+    mmk_percpu_count_add(&held, -(int64_t)n);
 }
