@@ -150,17 +150,10 @@ static bool use_op(struct folder *folder, struct family *family)
     case OP_MREMAP:
         last = op->target + op->argument - 1;
         return use_ends(folder, family) && use(folder, family, op->target, last);
-    case OP_MUNMAP:
-    case OP_MPROTECT:
-    case OP_MADVISE:
-    case OP_MLOCK:
-    case OP_MUNLOCK:
-    case OP_MSEAL:
-        return use_ends(folder, family);
     case OP_BRK:
         return use(folder, family, op->argument, op->argument);
     default:
-        return true;
+        return !op_is_range(op) || use_ends(folder, family);
     }
 }
 
@@ -191,16 +184,6 @@ static void fold_op(struct op *op, const struct family *family)
         if (!is_kernels(op->address))
             op->address = fold(family, op->address);
         break;
-    case OP_MMAP:
-    case OP_EXEC_MAP:
-    case OP_MUNMAP:
-    case OP_MPROTECT:
-    case OP_MADVISE:
-    case OP_MLOCK:
-    case OP_MUNLOCK:
-    case OP_MSEAL:
-        fold_range(family, op);
-        break;
     case OP_MREMAP:
         fold_range(family, op);
         op->target = fold(family, op->target);
@@ -214,6 +197,8 @@ static void fold_op(struct op *op, const struct family *family)
         op->argument = result;
         break;
     default:
+        if (op_is_range(op))
+            fold_range(family, op);
         break;
     }
 }

@@ -49,6 +49,24 @@ struct op {
     uint64_t target; /* of MREMAP: the result */
 };
 
+/* Its subject is [address, address + length), and nothing beside it. */
+static inline bool op_is_range(const struct op *op)
+{
+    switch ((enum op_kind)op->kind) {
+    case OP_MMAP:
+    case OP_EXEC_MAP:
+    case OP_MUNMAP:
+    case OP_MPROTECT:
+    case OP_MADVISE:
+    case OP_MLOCK:
+    case OP_MUNLOCK:
+    case OP_MSEAL:
+        return true;
+    default:
+        return false;
+    }
+}
+
 struct program_task {
     int32_t pid, tid;
 };

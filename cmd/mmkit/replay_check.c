@@ -86,17 +86,6 @@ void replay_check_op(struct replay *replay, struct space *space, const struct op
         replay_space_load(replay, space);
         replay_compare_page(replay, space, op->address);
         break;
-    case OP_MMAP:
-    case OP_EXEC_MAP:
-    case OP_MUNMAP:
-    case OP_MPROTECT:
-    case OP_MADVISE:
-    case OP_MLOCK:
-    case OP_MUNLOCK:
-    case OP_MSEAL:
-        mmk_check_address(space->mm, op->address);
-        mmk_check_address(space->mm, op->address + op->length - 1);
-        break;
     case OP_MREMAP:
         mmk_check_address(space->mm, op->address);
         mmk_check_address(space->mm, op->target);
@@ -106,6 +95,10 @@ void replay_check_op(struct replay *replay, struct space *space, const struct op
         mmk_check_address(space->mm, op->argument);
         break;
     default:
+        if (!op_is_range(op))
+            break;
+        mmk_check_address(space->mm, op->address);
+        mmk_check_address(space->mm, op->address + op->length - 1);
         break;
     }
     compare_counts(replay, space);
