@@ -7,17 +7,7 @@
 # file and line, for a file that cannot be opened with the program's name. Results that are lost
 # are a failure, too. Run with a tool built with -fsanitize=address this finds leaks, too: they change
 # the status and add lines.
-set -u
-mmkit=$1
-here=$(dirname "$0")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-failures=0
-
-fail() {
-    echo "FAIL: $*" >&2
-    failures=$((failures + 1))
-}
+. "$(dirname "$0")/common.sh"
 
 # check NAME PATTERN ARGUMENT...: runs mmkit; status 2, one line on stderr that matches PATTERN
 check() {
@@ -183,18 +173,15 @@ if [ -c /dev/full ]; then
 fi
 
 # good input by every road gives one result: plain, standard input, compressed
-events() {
-    sed -n 's/^ *"events": \([0-9]*\).*/\1/p' "$work/json"
-}
 "$mmkit" replay --json - "$here/fork.txt" >"$work/json" 2>"$work/err" || fail "plain: status"
-plain=$(events)
+plain=$(value events)
 [ -n "$plain" ] || fail "--json - printed no events"
 grep -q 'events applied' "$work/err" || fail "--json -: expected the summary on stderr"
 "$mmkit" replay --json "$work/json" - <"$here/fork.txt" >/dev/null || fail "stdin: status"
-[ "$(events)" = "$plain" ] || fail "stdin: $(events) events, expected $plain"
+[ "$(value events)" = "$plain" ] || fail "stdin: $(value events) events, expected $plain"
 if [ -f "$work/whole.zst" ]; then
     "$mmkit" replay --json "$work/json" "$work/whole.zst" >/dev/null || fail ".zst: status"
-    [ "$(events)" = "$plain" ] || fail ".zst: $(events) events, expected $plain"
+    [ "$(value events)" = "$plain" ] || fail ".zst: $(value events) events, expected $plain"
 fi
 
 [ $failures -eq 0 ] || exit 1

@@ -6,22 +6,7 @@
 # Replays each small recording beside this script with every check, under each table policy: no
 # divergence, no leak, and the counts given here. Then once per fault with a shadow that is wrong
 # at that fault: the replay must say so, or its checks prove nothing.
-set -u
-mmkit=$1
-here=$(dirname "$0")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-failures=0
-
-fail() {
-    echo "FAIL: $*" >&2
-    failures=$((failures + 1))
-}
-
-# value KEY: the first number under that key in the JSON
-value() {
-    sed -n "s/^ *\"$1\": \(-\{0,1\}[0-9.]*\).*/\1/p" "$work/json" | head -n 1
-}
+. "$(dirname "$0")/common.sh"
 
 # expect TRACE KEY=NUMBER...
 expect() {
