@@ -22,8 +22,10 @@ static enum mmk_fault_result map_frame(struct mmk_vmf *vmf, struct mmk_object *o
     if (index >= mmk_page_up(mmk_object_size(object)) >> MMK_PAGE_SHIFT)
         return MMK_FAULT_BUS;
     error = object->ops->frame(object, index, &pfn);
-    if (error)
-        return error == MMK_ENOMEM ? MMK_FAULT_OOM : MMK_FAULT_BUS;
+    if (error == MMK_ENOMEM)
+        return MMK_FAULT_OOM;
+    if (error || pfn >= MMK_PHYS_END >> MMK_PAGE_SHIFT)
+        return MMK_FAULT_BUS; /* what no entry can name would be other bits of it */
     result = mmk_fault_set(vmf, mmk_pte_mkspecial(mmk_fault_leaf_frame(vmf, pfn, write)));
     if (result == MMK_FAULT_DONE)
         mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_FILE, 1);

@@ -8,6 +8,7 @@
 #include <mmkit/maps.h>
 
 #include "mm.h"
+#include "physical.h"
 
 static unsigned flags_of(const struct mmk_vma *vma)
 {
@@ -39,7 +40,7 @@ static void describe(const struct mmk_vma *vma, struct mmk_mapping *mapping)
     mapping->prot = (unsigned)(flags & MMK_VM_PROT);
     mapping->max_prot = (unsigned)((flags & MMK_VM_MAY) >> MMK_VM_MAY_SHIFT);
     mapping->flags = flags_of(vma);
-    mapping->object = vma->object;
+    mapping->object = vma->object != mmk_physical_object() ? vma->object : NULL;
     mapping->offset = vma->object ? mapping->start - mmk_vma_origin(vma) : 0;
 }
 

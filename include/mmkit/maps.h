@@ -33,9 +33,9 @@ struct mmk_mapping {
     unsigned max_prot;      /* MMK_PROT_*: what mmk_mprotect() may allow */
     unsigned flags;         /* enum mmk_mapping_flag, or'ed */
     /*
-     * What is mapped, and where in it `start` is, in bytes. NULL, 0: private anonymous memory.
-     * Shared anonymous memory has an object of mmkit's own, without private data; so has what
-     * mmk_map_frames() maps, with the physical address as offset.
+     * What is mapped, and where in it `start` is, in bytes. Shared anonymous memory has an object
+     * of mmkit's own, without private data. NULL: private anonymous memory, with offset 0; or, with
+     * FRAMES, what mmk_map_frames() maps, with the physical address as offset.
      */
     struct mmk_object *object;
     uint64_t offset;

@@ -41,7 +41,8 @@ struct mmk_object_ops {
      * frame behind page `index`. Such an object has no pages of its own: its entries hold no
      * reference and count as nobody's memory, and may be mapped shared only. NULL: the usual
      * object, which read_page fills.
-     * => 0 with *pfn set, any frame that an entry can name; or a negative error, as read_page
+     * => 0 with *pfn set, any frame that an entry can name: another is as an error; or a negative
+     *    error, as read_page
      * => may sleep; the object's invalidate lock is held
      */
     int (*frame)(struct mmk_object *object, uint64_t index, mmk_pfn_t *pfn);

@@ -242,11 +242,12 @@ static void failing_allocations_leave_nothing(void **state)
 /* --- an object that names its frames --------------------------------------------------------- */
 
 static int frame_error;
+static mmk_pfn_t frame_too_far; /* added */
 
 static int block_frame(struct mmk_object *object, uint64_t index, mmk_pfn_t *pfn)
 {
     (void)object;
-    *pfn = (block_phys >> MMK_PAGE_SHIFT) + index;
+    *pfn = (block_phys >> MMK_PAGE_SHIFT) + index + frame_too_far;
     return frame_error;
 }
 
@@ -278,6 +279,9 @@ static void a_device_is_mapped_by_faults(void **state)
     frame_error = MMK_ENOMEM;
     assert_int_equal(machine_load(BASE + 4 * PAGE, &byte, 1), MMK_FAULT_OOM);
     frame_error = 0;
+    frame_too_far = MMK_PHYS_END >> MMK_PAGE_SHIFT;
+    assert_int_equal(machine_load(BASE + 4 * PAGE, &byte, 1), MMK_FAULT_BUS);
+    frame_too_far = 0;
     assert_int_equal(mm_stats(mm).rss_file, 0);
     mmk_object_put(device);
 }

@@ -168,7 +168,7 @@ static void test_flags(void **state)
     assert_int_equal(mmk_map_frames(mm, a, PAGE, RW, MMK_MAP_FIXED, 5 * PAGE), a);
     expect(only(ALL), 0, 1, RW, MMK_MAPPING_SHARED | MMK_MAPPING_FRAMES);
     assert_int_equal(only(ALL)->offset, 5 * PAGE);
-    assert_null(mmk_object_private(only(ALL)->object));
+    assert_null(only(ALL)->object);
     assert_int_equal(mmk_munmap(mm, a, PAGE), 0);
     (void)map_at(0, 1, RO, ANON);
     assert_int_equal(mmk_mseal(mm, a, PAGE, 0), 0);
