@@ -334,6 +334,16 @@ void mmk_mm_leave_lazy(struct mmk_mm *mm)
     mmk_a32_store(lazy, 1, MMK_RELEASE); /* after the last access by its translations */
 }
 
+mmk_vaddr_t mmk_address_end(void)
+{
+    return MMK_USER_END;
+}
+
+mmk_vaddr_t mmk_map_window(void)
+{
+    return MMK_MAP_WINDOW;
+}
+
 uint64_t mmk_mm_id(const struct mmk_mm *mm)
 {
     return mm->context.id;

@@ -150,6 +150,15 @@ void mmk_kill(struct mmk_mm *mm);
 MMK_MUST_CHECK int mmk_reap(struct mmk_mm *mm, uint64_t max_pages, uint64_t *freed);
 
 /*
+ * The first address that is no program's (TASK_SIZE of Linux), and the end of what mmk_mmap()
+ * chooses from, unless a hint lies beyond: with few levels of tables the same. A first stack goes
+ * right below the second, where mmk_config's stack_limit has left room.
+ * => any context; constants of the page-table format
+ */
+mmk_vaddr_t mmk_address_end(void);
+mmk_vaddr_t mmk_map_window(void);
+
+/*
  * The calling CPU starts, or stops, running user code in mm. Enter answers the root table's
  * physical address, for the page-table base register; it may have flushed this CPU's stale
  * translations of the mm. Leave an mm before entering another, and load another root at once: from

@@ -147,6 +147,24 @@ static void test_munmap_arguments(void **state)
 /* ---- where ------------------------------------------------------------------------------------
  */
 
+/* What an exec and a fault handler ask: where user memory ends, and where a first stack goes. */
+static void test_ends(void **state)
+{
+    const mmk_vaddr_t top = mmk_map_window(), end = mmk_address_end();
+    mmk_vaddr_t a;
+
+    (void)state;
+    assert_true(top <= end);
+    assert_int_equal(mmk_mmap(mm, end - PAGE, PAGE, RW, ANON | MMK_MAP_FIXED, NULL, 0), end - PAGE);
+    assert_int_equal(mmk_munmap(mm, end - PAGE, PAGE), 0);
+    assert_int_equal(mmk_mmap(mm, end, PAGE, RW, ANON | MMK_MAP_FIXED, NULL, 0), MMK_ENOMEM);
+    a = map(top - PAGE, 1, RW, STACK | MMK_MAP_FIXED, NULL, 0);
+    assert_true(map_anon(1) < a);
+    /* It can grow to its limit, whatever is mapped without an address. */
+    store_byte(top - mmk_get_limit(mm, MMK_LIMIT_STACK), 1);
+    expect_shape(2, 1 + mmk_get_limit(mm, MMK_LIMIT_STACK) / PAGE);
+}
+
 static void test_hint(void **state)
 {
     mmk_vaddr_t a;
@@ -600,6 +618,7 @@ int main(void)
         TEST(test_bad_arguments),
         TEST(test_odd_arguments),
         TEST(test_munmap_arguments),
+        TEST(test_ends),
         TEST(test_hint),
         TEST(test_fixed),
         TEST(test_fixed_over_several),

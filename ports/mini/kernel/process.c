@@ -13,7 +13,6 @@
 
 #define PROCESSES 4
 #define FIRST_PID 1
-#define STACK_TOP ((mmk_vaddr_t)0x70000000)
 
 enum state { FREE, READY, WAITING, DEAD };
 
@@ -335,14 +334,15 @@ static void map_for_exec(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, u
 static struct process *exec_first(void)
 {
     struct process *process = new_process(NULL);
+    mmk_vaddr_t top = mmk_map_window();
 
     must(mmk_mm_create(&process->mm) == 0, "mmk_mm_create");
     map_for_exec(process->mm, PROGRAM_START, PROGRAM_SIZE, MMK_PROT_READ | MMK_PROT_EXEC, 0);
-    map_for_exec(process->mm, STACK_TOP - MMK_PAGE_SIZE, MMK_PAGE_SIZE,
-                 MMK_PROT_READ | MMK_PROT_WRITE, MMK_MAP_ANONYMOUS | MMK_MAP_GROWSDOWN);
+    map_for_exec(process->mm, top - MMK_PAGE_SIZE, MMK_PAGE_SIZE, MMK_PROT_READ | MMK_PROT_WRITE,
+                 MMK_MAP_ANONYMOUS | MMK_MAP_GROWSDOWN);
     must(mmk_set_brk(process->mm, PROGRAM_HEAP) == 0, "mmk_set_brk");
     process->registers.pc = PROGRAM_START;
-    process->registers.r[CPU_SP] = STACK_TOP;
+    process->registers.r[CPU_SP] = top;
     process->state = READY;
     return process;
 }
