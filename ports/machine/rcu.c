@@ -161,6 +161,7 @@ static void grace_period(void)
 static void run_batch(void)
 {
     uint32_t batch = mmk_a32_load(&worker.begun, MMK_RELAXED) + 1;
+    struct machine_cpu *cpu = machine_this_cpu();
     struct callback *callback, *next;
 
     mmk_a32_store(&worker.begun, batch, __ATOMIC_SEQ_CST);
@@ -169,7 +170,8 @@ static void run_batch(void)
     for (; callback; callback = next) {
         next = callback->next;
         callback->function((struct mmk_rcu_head *)callback);
-        mmk_cpu_relax(); /* callbacks may be many: take interrupts in between */
+        /* They may be many; and others may wait for what they free, so the host gets no turn. */
+        machine_take_interrupts(cpu);
     }
     mmk_a32_store(&worker.finished, batch, MMK_RELEASE);
     machine_futex(&worker.finished, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL);
