@@ -729,7 +729,7 @@ static void move_to_and_fro(unsigned rounds, racer one, racer other)
 {
     struct cpu_thread threads[2];
     uint64_t bytes = race.length * PAGE;
-    unsigned round;
+    unsigned round, pause;
 
     mmk_a32_store(&race.stop, 0, MMK_RELAXED);
     mmk_a32_store(&race.done[1], 0, MMK_RELAXED);
@@ -740,6 +740,9 @@ static void move_to_and_fro(unsigned rounds, racer one, racer other)
         mmk_vaddr_t from = AT(race.place[round % 2]), to = AT(race.place[1 - round % 2]);
 
         assert_int_equal(mmk_mremap(mm, from, bytes, bytes, FIXED, to), to);
+        /* Else the lock is taken again before a racer whom that has woken runs. */
+        for (pause = 0; pause < round % 31 * 2; pause++)
+            mmk_cpu_relax();
     }
     mmk_a32_store(&race.stop, 1, MMK_RELAXED);
     machine_idle_begin();
