@@ -462,6 +462,7 @@ struct mmk_page *mmk_page_alloc(unsigned order, unsigned flags)
     if (mmk_unlikely(!page))
         return NULL;
     mmk_assert(mmk_page_refs(page) == 0, "F1 a free frame has no references");
+    mmk_frame_note(page, order, MMK_FRAME_USED);
     if (flags & MMK_ALLOC_ZERO)
         clear_block(page, order);
     /* Release: a late finder that takes a reference (get_unless_zero) sees what the frame is now.
@@ -527,6 +528,7 @@ void mmk_frame_free(struct mmk_page *page)
     unsigned order = page_order(page);
 
     assert_unused(page);
+    mmk_frame_note(page, order, MMK_FRAME_FREE);
     if (mmk_likely(order == 0))
         free_single(page);
     else
@@ -643,6 +645,7 @@ int mmk_add_memory_node(mmk_paddr_t start, mmk_paddr_t end, unsigned node)
     mmk_ranges[count] = (struct mmk_range){first, last, (struct mmk_page *)(void *)map, node};
     if (node >= mmk_a32_load(&node_count, MMK_RELAXED))
         mmk_a32_store(&node_count, node + 1, MMK_RELAXED);
+    mmk_note_frames((first + taken) << MMK_PAGE_SHIFT, last - first - taken, MMK_FRAME_FREE);
     /* Release: who finds the range finds it whole, with its descriptors. */
     mmk_a32_store(&mmk_range_count, count + 1, MMK_RELEASE);
     add_blocks(&mmk_ranges[count], first + taken);

@@ -54,6 +54,14 @@ MMK_ALWAYS_INLINE struct mmk_page *mmk_virt_to_page(const void *virt)
     return mmk_pfn_to_page(mmk_virt_to_phys(virt) >> MMK_PAGE_SHIFT);
 }
 
+/* What the block is from now on, for a port that wants to know. */
+MMK_ALWAYS_INLINE void mmk_frame_note(const struct mmk_page *page, unsigned order,
+                                      enum mmk_frame_use use)
+{
+    if (MMK_FRAME_NOTES)
+        mmk_note_frames(mmk_page_to_pfn(page) << MMK_PAGE_SHIFT, (uint64_t)1 << order, use);
+}
+
 /*
  * Frees a frame whose last reference is gone already (refs == 0): mmk_page_put() without the
  * counting. => any context where frames may be allocated

@@ -93,8 +93,10 @@ static struct mmk_page *frame_create(struct mmk_slab_cache *cache, unsigned flag
     page->slab.free = NULL;
     page->slab.used = 0;
     base = mmk_page_virt(page);
-    for (i = cache->per_frame; i-- > 0;)
+    for (i = cache->per_frame; i-- > 0;) {
+        mmk_note_object(base + (size_t)i * cache->size, cache->size, true);
         frame_push(page, base + (size_t)i * cache->size);
+    }
     return page;
 }
 
@@ -237,7 +239,10 @@ void *mmk_slab_alloc(struct mmk_slab_cache *cache, unsigned flags)
     object = magazine_pop(cache, NULL);
     if (mmk_unlikely(!object))
         object = alloc_from_new_frame(cache, flags);
-    if (object && (flags & MMK_ALLOC_ZERO))
+    if (mmk_unlikely(!object))
+        return NULL;
+    mmk_note_object(object, cache->size, false);
+    if (flags & MMK_ALLOC_ZERO)
         memset(object, 0, cache->size);
     return object;
 }
@@ -280,6 +285,7 @@ void mmk_slab_free(struct mmk_slab_cache *cache, void *object)
         magazine_shrink(cache, magazine, &list);
     mmk_assert(magazine->count == 0 || magazine->object[magazine->count - 1] != object,
                "an object is freed once");
+    mmk_note_object(object, cache->size, true);
     magazine->object[magazine->count++] = object;
     mmk_percpu_leave(state);
     free_frames(&list);

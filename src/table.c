@@ -137,6 +137,7 @@ static struct mmk_page *table_alloc(struct mmk_mm *mm, unsigned level)
         table = mmk_page_alloc(0, MMK_ALLOC_ZERO);
     if (!table)
         return NULL;
+    mmk_frame_note(table, 0, MMK_FRAME_TABLE);
     mmk_page_set_type(table, MMK_PAGE_TABLE);
     mmk_spin_init(&table->table.lock);
     table->table.live = 0;
@@ -150,6 +151,7 @@ static struct mmk_page *table_alloc(struct mmk_mm *mm, unsigned level)
 /* => nobody knows it, and it is all zero */
 static void table_free(struct mmk_page *table)
 {
+    mmk_frame_note(table, 0, MMK_FRAME_SPARE);
     if (!stock_give(table))
         mmk_page_put(table);
 }
@@ -197,6 +199,7 @@ void mmk_table_free_rcu(struct mmk_page *table)
     uint64_t now = mmk_a64_fetch_add(&waiting, 1, MMK_RELAXED) + 1;
     uint64_t highest = mmk_a64_load(&waiting_peak, MMK_RELAXED);
 
+    mmk_frame_note(table, 0, MMK_FRAME_WAITING);
     while (now > highest && !mmk_a64_cmpxchg(&waiting_peak, &highest, now, MMK_RELAXED))
         continue;
     if (MMK_MISTAKE(TABLE_WITHOUT_GRACE))
@@ -399,6 +402,7 @@ static void unlink_table(struct mmk_page *parent, struct mmk_page *table, mmk_va
     mmk_pte_take(entry);
     parent->table.live--;
     table->table.dead = 1;
+    mmk_frame_note(table, 0, MMK_FRAME_UNLINKED);
     mmk_mm_count_table(table->table.mm, table->table.level, -1);
     mmk_table_unlock(table);
     mmk_gather_table(gather, table, mmk_pt_base(addr, table->table.level));

@@ -15,7 +15,7 @@ MMK_ALWAYS_INLINE void *translate_fast(struct machine_cpu *cpu, mmk_vaddr_t addr
     if (mmk_unlikely(!cpu->mmu.asid || mmk_a32_load(&cpu->vcpu.pending, MMK_RELAXED) ||
                      !format_reaches(addr)))
         return NULL;
-    found = mmu_find(&cpu->mmu, addr, rights);
+    found = mmu_find(cpu, addr, rights, rights == MACHINE_STORE);
     if (mmk_likely(found != NULL))
         machine_count(&cpu->counters.hits);
     return found;

@@ -42,6 +42,10 @@ struct machine_locks {
 struct machine_tlb_entry {
     uint64_t tag;
     uint64_t frame; /* with MACHINE_ bits of format.h; all zero: known to be absent (mmu.c, H5) */
+#ifdef MACHINE_FIBERS
+    uint64_t since;      /* the time when it was filled */
+    uint32_t generation; /* of the frame, then */
+#endif
 };
 
 /* What the TLB holds under one ASID. Entries of an older generation are gone. */
@@ -93,6 +97,8 @@ MMK_ALWAYS_INLINE void machine_count(struct mmk_a64 *counter)
 {
     __atomic_store_n(&counter->v, counter->v + 1, __ATOMIC_RELAXED);
 }
+
+#include "hardware.h"
 
 /* cpu.c: a thread becomes a CPU, and stops, as far as the machine is concerned (mmkit not told). */
 void machine_cpu_claim(unsigned cpu);

@@ -251,6 +251,7 @@ MMK_ALWAYS_INLINE void walk_remember(struct machine_mmu *mmu, mmk_vaddr_t addr, 
 
     entry->tag = mmu_tag(addr, shift_of(level), gen);
     entry->frame = table_and_rights;
+    hardware_filled(entry, table_and_rights & MACHINE_TLB_ADDRESS);
 }
 
 /* The library has written what the architecture forbids. */
@@ -326,6 +327,7 @@ MMK_ALWAYS_INLINE void fill(struct machine_mmu *mmu, mmk_vaddr_t addr, uint64_t 
 
     cached->tag = mmu_tag(addr, MMK_PAGE_SHIFT, gen);
     cached->frame = word;
+    hardware_filled(cached, word & MACHINE_TLB_ADDRESS);
 }
 
 /*
@@ -380,8 +382,9 @@ MMK_ALWAYS_INLINE enum outcome walk_leaf(struct machine_mmu *mmu, const struct w
     return WALK_DONE;
 }
 
-/* From where walk stands down to the leaf. */
-MMK_ALWAYS_INLINE enum outcome walk_down(struct machine_cpu *cpu, struct walk *walk)
+/* From where walk stands, by the cache's entry `cached` perhaps, down to the leaf. */
+MMK_ALWAYS_INLINE enum outcome walk_down(struct machine_cpu *cpu, struct walk *walk,
+                                         const struct machine_tlb_entry *cached)
 {
     const mmk_vaddr_t addr = walk->addr;
     mmk_paddr_t table = walk->table;
@@ -389,8 +392,9 @@ MMK_ALWAYS_INLINE enum outcome walk_down(struct machine_cpu *cpu, struct walk *w
     unsigned level = walk->level;
     struct mmk_a64 *entry;
 
-    for (;; level--) {
+    for (;; level--, cached = NULL) {
         entry = walk_entry(table, addr, level);
+        hardware_reads_table(cpu, table, cached);
         seen = mmk_a64_load(entry, MMK_ACQUIRE);
         machine_count(&cpu->counters.walk_reads);
         if (!format_valid(seen))
@@ -414,14 +418,16 @@ MMK_ALWAYS_INLINE bool walk_tables(struct machine_cpu *cpu, mmk_vaddr_t addr,
                                    enum mmk_access access)
 {
     struct walk walk = {.addr = addr, .access = access};
+    bool state = hardware_begin(cpu);
     struct machine_tlb_entry *cached;
     enum outcome outcome;
 
     do {
         machine_count(&cpu->counters.walks);
         cached = walk_start(&cpu->mmu, &walk);
-        outcome = walk_down(cpu, &walk);
+        outcome = walk_down(cpu, &walk, cached);
     } while (outcome == WALK_AGAIN);
+    hardware_end(cpu, state);
     if (FORMAT_FAULT_DROPS && outcome != WALK_DONE && cached)
         cached->tag = 0;
     if (FORMAT_KEEPS_ABSENCE && outcome == WALK_ABSENT &&
@@ -516,7 +522,7 @@ MMK_ALWAYS_INLINE void *walk_once(struct machine_cpu *cpu, mmk_vaddr_t addr, enu
     if (!reach(cpu, addr, access))
         return NULL;
     machine_count(&cpu->counters.misses);
-    return mmu_find(&cpu->mmu, addr, 0);
+    return mmu_find(cpu, addr, 0, access == MMK_ACCESS_WRITE);
 }
 
 void *mmu_walk(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)

@@ -24,15 +24,20 @@ MMK_ALWAYS_INLINE struct machine_tlb_entry *mmu_place(struct machine_mmu *mmu, m
     return &mmu->tlb[((addr >> MMK_PAGE_SHIFT) ^ gen) & mmu->tlb_mask];
 }
 
-/* Host address of `addr` by the TLB alone; NULL: it does not know one with these rights. */
-MMK_ALWAYS_INLINE void *mmu_find(struct machine_mmu *mmu, mmk_vaddr_t addr, uint64_t rights)
+/*
+ * Host address of `addr` by the TLB alone, for an access that follows at once; NULL: it does not
+ * know one with these rights.
+ */
+MMK_ALWAYS_INLINE void *mmu_find(struct machine_cpu *cpu, mmk_vaddr_t addr, uint64_t rights,
+                                 bool write)
 {
-    uint64_t gen = mmu->asid->tlb_gen;
-    struct machine_tlb_entry *entry = mmu_place(mmu, addr, gen);
+    uint64_t gen = cpu->mmu.asid->tlb_gen;
+    struct machine_tlb_entry *entry = mmu_place(&cpu->mmu, addr, gen);
 
     if (mmk_unlikely(entry->tag != mmu_tag(addr, MMK_PAGE_SHIFT, gen) ||
                      (entry->frame & rights) != rights))
         return NULL;
+    hardware_uses(cpu, entry, addr, write);
     return mmk_phys_to_virt((entry->frame & MACHINE_TLB_ADDRESS) | (addr & (MMK_PAGE_SIZE - 1)));
 }
 

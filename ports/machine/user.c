@@ -84,11 +84,12 @@ size_t mmk_user_raw_clear(mmk_vaddr_t to, size_t n)
 
 bool mmk_user_raw_cmpxchg(mmk_vaddr_t addr, uint32_t old, uint32_t desired, uint32_t *found)
 {
-    struct mmk_a32 *word = (struct mmk_a32 *)(void *)reach(addr, true);
+    uint32_t *word = (uint32_t *)(void *)reach(addr, true);
 
     if (!word)
         return false;
     *found = old;
-    (void)mmk_a32_cmpxchg(word, found, desired, MMK_ACQ_REL);
+    (void)__atomic_compare_exchange_n(word, found, desired, false, __ATOMIC_ACQ_REL,
+                                      __ATOMIC_RELAXED);
     return true;
 }

@@ -2,9 +2,9 @@
 /*
  * annotate.h - hot port contract: what the code says to compilers and to tools.
  *
- * Attributes, branch hints, clang's thread-safety annotations, assertions of invariants, and three
- * seams that cost nothing unless a port defines them: lock notes (run-time lock-order checks),
- * fault injection (failing allocations), and context checks.
+ * Attributes, branch hints, clang's thread-safety annotations, assertions of invariants, and
+ * seams that cost nothing unless a port defines them: lock notes (run-time checks of lock order and
+ * context), frame notes (who uses which memory), and fault injection (failing allocations).
  *
  * How a port overrides an item: mmk_port.h, found on the include path, holds nothing but macros.
  * MMK_PORT_VERSION is required; each MMK_PORT_<ITEM> that it defines is the name of a header
@@ -110,6 +110,44 @@ MMK_ALWAYS_INLINE void mmk_note_release(enum mmk_lock_class cls, const void *loc
 
 MMK_ALWAYS_INLINE void mmk_note_may_sleep(void)
 {
+}
+#endif
+
+/*
+ * Frame notes: what becomes of the memory that was handed in, for a port that checks who uses it: a
+ * simulator, a sanitizer. mmk_note_frames() is told of `count` frames, mmk_note_object() of a small
+ * object (slab.c), each before anybody can use it as what it becomes, or after the last could use
+ * it as what it was. The default costs nothing. A port that replaces them (MMK_PORT_FRAME_NOTE) may
+ * overwrite what is FREE, and a freed object but for its first word.
+ * => any context; mmkit's locks may be held
+ */
+enum mmk_frame_use {
+    MMK_FRAME_USED,     /* given out, or mmkit's own */
+    MMK_FRAME_TABLE,    /* likewise, a page table */
+    MMK_FRAME_UNLINKED, /* a table that is empty and stays so, from which hardware may still read */
+    MMK_FRAME_WAITING,  /* flushed since: lockless readers may look, until a grace period has ended
+                         */
+    MMK_FRAME_SPARE,    /* all zero, to be a table again: nobody reads or writes it */
+    MMK_FRAME_FREE,     /* to be given out: nobody reads or writes it */
+};
+
+#ifdef MMK_PORT_FRAME_NOTE
+#define MMK_FRAME_NOTES 1
+#include MMK_PORT_FRAME_NOTE
+#else
+#define MMK_FRAME_NOTES 0
+MMK_ALWAYS_INLINE void mmk_note_frames(mmk_paddr_t first, uint64_t count, enum mmk_frame_use use)
+{
+    (void)first;
+    (void)count;
+    (void)use;
+}
+
+MMK_ALWAYS_INLINE void mmk_note_object(void *object, size_t size, bool freed)
+{
+    (void)object;
+    (void)size;
+    (void)freed;
 }
 #endif
 

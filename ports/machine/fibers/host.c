@@ -48,7 +48,7 @@ void mmk_host_wake(struct mmk_a32 *word, uint32_t count)
 {
     unsigned i;
 
-    fibers_point((uintptr_t)word, FIBERS_WRITE);
+    sim_point((uintptr_t)word, FIBERS_WRITE); /* the address alone: the memory may be gone */
     for (i = 0; i <= sim.rcu && count > 0; i++)
         if (sim.task[i].word == word) {
             sim.task[i].word = NULL;

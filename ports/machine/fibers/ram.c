@@ -6,7 +6,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "../internal.h"
+#include "frames.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -42,7 +42,7 @@ int machine_ram_map(uint64_t memory, bool populate)
     }
     machine_ram_base = (uintptr_t)kept;
     machine_ram_end = MACHINE_RAM_START + memory;
-    return 0;
+    return frames_begin() ? 0 : MMK_ENOMEM;
 }
 
 void machine_ram_unmap(void)

@@ -16,6 +16,7 @@
  * runs. A run that fails leaves them in the middle of something: it is the process's last.
  */
 #include "sched.h"
+#include "frames.h"
 #include "tsan.h"
 #include "weak.h"
 
@@ -50,10 +51,9 @@ static bool interrupted(unsigned number)
     return cpu->pending.v && !cpu->interrupts_off;
 }
 
-static bool may_run(unsigned number)
+/* => not READY */
+static bool may_go_on(const struct task *task, unsigned number)
 {
-    const struct task *task = &sim.task[number];
-
     switch (task->state) {
     case TASK_READY:
         return true;
@@ -70,6 +70,13 @@ static bool may_run(unsigned number)
     return false;
 }
 
+MMK_ALWAYS_INLINE bool may_run(unsigned number)
+{
+    const struct task *task = &sim.task[number];
+
+    return task->state == TASK_READY || may_go_on(task, number);
+}
+
 static unsigned task_count(void)
 {
     return sim.rcu + 1;
@@ -81,7 +88,10 @@ static unsigned candidates(bool with_current, uint8_t *numbers)
     unsigned count = task_count(), found = 0, i, number;
 
     for (i = with_current ? 0 : 1; i < count + (with_current ? 0 : 1); i++) {
-        number = (sim.current + i) % count;
+        number = sim.current + i;
+        number = number < count ? number : number - count;
+        if (number >= sim.program->cpus && number != sim.rcu)
+            continue; /* it has no body, and nobody interrupts it */
         if (may_run(number))
             numbers[found++] = (uint8_t)number;
     }
@@ -218,7 +228,7 @@ void sim_yield(void)
     interrupt_here();
 }
 
-void fibers_point(uintptr_t word, enum fibers_access access)
+void sim_point(uintptr_t word, enum fibers_access access)
 {
     if (!sim.running)
         return;
@@ -234,6 +244,12 @@ void fibers_point(uintptr_t word, enum fibers_access access)
     interrupt_here();
     if (access == FIBERS_WRITE)
         sim.writes++;
+}
+
+void fibers_point(uintptr_t word, enum fibers_access access)
+{
+    sim_point(word, access);
+    frames_check(word, access == FIBERS_WRITE);
 }
 
 /* ---- what a CPU waits with ------------------------------------------------------------------- */

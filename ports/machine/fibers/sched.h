@@ -24,6 +24,7 @@ enum task_state {
 struct task {
     struct fiber fiber;
     enum task_state state;
+    bool hardware;    /* the CPU's walker is at work, not its thread */
     bool over;        /* its body, in this run; it has none */
     const void *word; /* WAITS; NULL: woken */
     uint64_t seen;    /* SPINS: sim.writes when it last looked; BATCH: callbacks wanted */
@@ -59,8 +60,9 @@ MMK_ALWAYS_INLINE struct task *sim_current(void)
  */
 void sim_wait(enum task_state state);
 
-/* A scheduling point without an access. */
+/* A scheduling point without an access; before one to `word`, which is the caller's to check. */
 void sim_yield(void);
+void sim_point(uintptr_t word, enum fibers_access access);
 
 unsigned sim_choose(enum fibers_choice choice, unsigned n);
 

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * frames.c - what each frame is, by the library's own word (mmk_note_frames(), mmk_note_object()),
+ * and whether it is used accordingly: by the library at each access to a shared word, by hardware
+ * at each walk and each guest access.
+ *
+ * What is freed is overwritten, so that whoever reads it without an atomic access finds nonsense;
+ * AddressSanitizer reports that one by name.
+ *
+ * A generation is raised when a frame is given back. A cached translation, or paging-structure
+ * entry, remembers that of what it leads to: if it is another by the time of use, the frame has
+ * been given back meanwhile, whether or not it has been given out again.
+ */
+#include "frames.h"
+#include "sched.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define FRAMES_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FRAMES_ASAN 1
+#endif
+#endif
+
+#ifdef FRAMES_ASAN
+void __asan_poison_memory_region(const volatile void *start, size_t size);
+void __asan_unpoison_memory_region(const volatile void *start, size_t size);
+#else
+#define __asan_poison_memory_region(start, size)   ((void)(start), (void)(size))
+#define __asan_unpoison_memory_region(start, size) ((void)(start), (void)(size))
+#endif
+
+/* As an entry of a table: present, and nowhere in RAM. As a pointer: to no memory. */
+#define FREED_BYTE 0xdb
+
+/* Small objects begin, and end, at multiples of this. */
+#define UNIT       16
+#define FRAME_BITS (MMK_PAGE_SIZE / UNIT)
+
+/* A bit for each 16 bytes of a frame: they are a freed object's. */
+struct freed {
+    uint64_t bits[FRAME_BITS / 64];
+};
+
+struct frame *frames;
+
+static struct freed *freed_objects; /* as `frames`; of those frames that say `objects` */
+static size_t room;                 /* frames that there is memory for */
+static uint64_t now;
+
+bool frames_begin(void)
+{
+    size_t count = machine_ram_end >> MMK_PAGE_SHIFT;
+
+    if (room < count) {
+        free(frames);
+        free(freed_objects);
+        frames = malloc(count * sizeof(*frames));
+        freed_objects = malloc(count * sizeof(*freed_objects));
+        room = frames && freed_objects ? count : 0;
+        if (room == 0)
+            return false;
+    }
+    memset(frames, 0, count * sizeof(*frames));
+    __asan_unpoison_memory_region(mmk_phys_to_virt(MACHINE_RAM_START),
+                                  machine_ram_end - MACHINE_RAM_START);
+    now = 0;
+    return true;
+}
+
+uint64_t frames_now(void)
+{
+    return now;
+}
+
+void frames_fail(const char *rule, mmk_paddr_t phys)
+{
+    static const char *const uses[] = {
+        "given out",         "a page table",
+        "an unlinked table", "a table that waits for a grace period",
+        "a spare table",     "free",
+    };
+    const struct frame *frame = frame_at(phys);
+    char text[256];
+
+    snprintf(text, sizeof(text),
+             "%s (frame 0x%" PRIx64 ", %s since CPU %u made it so at note %" PRIu32 " of %" PRIu64
+             ")",
+             rule, phys >> MMK_PAGE_SHIFT, uses[frame->use], frame->who, frame->when, now);
+    fibers_fail(text);
+}
+
+static bool object_is_freed(mmk_paddr_t phys)
+{
+    unsigned unit = (unsigned)(phys & (MMK_PAGE_SIZE - 1)) / UNIT;
+
+    return freed_objects[phys >> MMK_PAGE_SHIFT].bits[unit / 64] >> unit % 64 & 1;
+}
+
+void frames_refuse(mmk_paddr_t phys, bool write)
+{
+    const struct frame *frame = frame_at(phys);
+
+    switch ((enum mmk_frame_use)frame->use) {
+    case MMK_FRAME_FREE:
+        frames_fail("F1 a freed frame is used", phys);
+    case MMK_FRAME_SPARE:
+        frames_fail("P11 a freed table is used", phys);
+    case MMK_FRAME_UNLINKED:
+    case MMK_FRAME_WAITING:
+        if (write && !sim_current()->hardware) /* whose exchange fails: the entry has changed */
+            frames_fail("P6 an entry of a dead table is changed", phys);
+        return;
+    case MMK_FRAME_USED:
+    case MMK_FRAME_TABLE:
+        if (frame->objects && object_is_freed(phys))
+            frames_fail("a freed object is used", phys);
+    }
+}
+
+/* ---- notes ----------------------------------------------------------------------------------- */
+
+/* What nobody knew of until now. */
+static void hand_in(mmk_paddr_t first, uint64_t count)
+{
+    struct frame *frame = frame_at(first);
+    uint64_t i;
+
+    for (i = 0; i < count; i++)
+        frame[i] = (struct frame){.use = MMK_FRAME_FREE, .when = (uint32_t)now};
+    __asan_poison_memory_region(mmk_phys_to_virt(first), count * MMK_PAGE_SIZE);
+}
+
+static void become(struct frame *frame, mmk_paddr_t phys, enum mmk_frame_use use)
+{
+    void *at = mmk_phys_to_virt(phys);
+
+    frame->use = (uint8_t)use;
+    frame->objects = false;
+    frame->when = (uint32_t)now;
+    frame->who = (uint8_t)sim.current;
+    if (use < MMK_FRAME_SPARE) {
+        __asan_unpoison_memory_region(at, MMK_PAGE_SIZE);
+        return;
+    }
+    frame->generation++;
+    if (use == MMK_FRAME_FREE) {
+        __asan_unpoison_memory_region(at, MMK_PAGE_SIZE);
+        memset(at, FREED_BYTE, MMK_PAGE_SIZE);
+    }
+    __asan_poison_memory_region(at, MMK_PAGE_SIZE);
+}
+
+void mmk_note_frames(mmk_paddr_t first, uint64_t count, enum mmk_frame_use use)
+{
+    uint64_t i;
+
+    mmk_assert(first >= MACHINE_RAM_START && first < machine_ram_end,
+               "fibers: memory that was handed in is RAM");
+    now++;
+    if (frame_at(first)->when == 0) {
+        hand_in(first, count);
+        return;
+    }
+    for (i = 0; i < count; i++)
+        become(frame_at(first) + i, first + i * MMK_PAGE_SIZE, use);
+}
+
+/* Units [first, end) of a frame. */
+static void mark_units(struct freed *marks, unsigned first, unsigned end, bool freed)
+{
+    unsigned i, from, to;
+    uint64_t mask;
+
+    for (i = first / 64; i * 64 < end; i++) {
+        from = i * 64 < first ? first - i * 64 : 0;
+        to = end - i * 64 < 64 ? end - i * 64 : 64;
+        mask = UINT64_MAX >> (64 - (to - from)) << from;
+        marks->bits[i] = freed ? marks->bits[i] | mask : marks->bits[i] & ~mask;
+    }
+}
+
+/* The first word is the slab's. */
+void mmk_note_object(void *object, size_t size, bool freed)
+{
+    mmk_paddr_t phys = mmk_virt_to_phys(object);
+    struct frame *frame = frame_at(phys);
+    struct freed *marks = &freed_objects[phys >> MMK_PAGE_SHIFT];
+    unsigned unit = (unsigned)(phys & (MMK_PAGE_SIZE - 1)) / UNIT;
+
+    if (!frame->objects)
+        *marks = (struct freed){{0}};
+    frame->objects = true;
+    mark_units(marks, unit, unit + (unsigned)size / UNIT, freed);
+    if (freed) {
+        memset((char *)object + sizeof(void *), FREED_BYTE, size - sizeof(void *));
+        __asan_poison_memory_region((char *)object + sizeof(void *), size - sizeof(void *));
+    } else {
+        __asan_unpoison_memory_region(object, size);
+    }
+}
+
+/* ---- hardware -------------------------------------------------------------------------------- */
+
+void hardware_filled(struct machine_tlb_entry *entry, mmk_paddr_t frame)
+{
+    if (frame < machine_ram_end)
+        entry->generation = frame_at(frame)->generation;
+}
+
+void hardware_reads_table(struct machine_cpu *cpu, mmk_paddr_t table,
+                          const struct machine_tlb_entry *cached)
+{
+    const struct frame *frame = frame_at(table);
+
+    if (!cpu->mmu.mm)
+        return; /* tables that the library does not know */
+    if (cached && cached->generation != frame->generation)
+        frames_fail("L1 a walk reads, by a paging-structure cache, a table that was freed", table);
+    if (frame->use == MMK_FRAME_WAITING)
+        frames_fail("L1 a walk reads a table after the flush that followed its unlinking", table);
+    if (frame->use != MMK_FRAME_TABLE && frame->use != MMK_FRAME_UNLINKED)
+        frames_fail("T1 a walk reads as a table what is none", table);
+}
+
+bool hardware_begin(struct machine_cpu *cpu)
+{
+    bool state = cpu->vcpu.interrupts_off;
+
+    cpu->vcpu.interrupts_off = true;
+    sim_current()->hardware = true;
+    return state;
+}
+
+void hardware_end(struct machine_cpu *cpu, bool state)
+{
+    cpu->vcpu.interrupts_off = state;
+    sim_current()->hardware = false;
+}
+
+/* Others may run before the access, but the CPU takes no interrupt: it has its translation. */
+void hardware_uses(struct machine_cpu *cpu, const struct machine_tlb_entry *entry, mmk_vaddr_t addr,
+                   bool write)
+{
+    mmk_paddr_t frame = entry->frame & MACHINE_TLB_ADDRESS;
+    uint32_t generation = entry->generation;
+    bool state = hardware_begin(cpu);
+    uintptr_t word = (uintptr_t)mmk_phys_to_virt(frame | (addr & (MMK_PAGE_SIZE - 1)));
+
+    sim_point(word & ~(uintptr_t)7, write ? FIBERS_WRITE : FIBERS_READ);
+    hardware_end(cpu, state);
+    if (frame_at(frame)->generation != generation)
+        frames_fail("L1 an access by a cached translation to a frame that was freed", frame);
+}

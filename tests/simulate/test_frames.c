@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_frames.c - the deterministic machine finds each use of memory that is not what its user
+ * takes it for. The bodies are libraries that make the mistake.
+ */
+#include "planted.h"
+
+#include "slab.h"
+#include "table.h"
+
+#define RW   (MMK_PROT_READ | MMK_PROT_WRITE)
+#define ANON (MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS)
+
+static struct mmk_a32 stage;
+
+/* Until another CPU has got so far. */
+static void wait_for(uint32_t wanted)
+{
+    while (mmk_a32_load(&stage, MMK_ACQUIRE) < wanted)
+        mmk_cpu_relax();
+}
+
+static void reach(uint32_t next)
+{
+    mmk_a32_store(&stage, next, MMK_RELEASE);
+}
+
+static void map_four(void)
+{
+    map_pages(0, 4, RW, ANON);
+    expect(put_word(0, 1) == MMK_FAULT_DONE);
+}
+
+static void find(unsigned page, struct mmk_walk *walk)
+{
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(world.mm, page_at(page), walk);
+    mmk_rcu_read_unlock();
+    expect(walk->level == 0);
+}
+
+#define EXPECT(setup_, body_, cpus_, text)                                                         \
+    do {                                                                                           \
+        const struct scenario scenario_ = {.cpus = cpus_, .setup = setup_, .body = body_};         \
+                                                                                                   \
+        (void)state;                                                                               \
+        expect_from(&scenario_, &plain, text);                                                     \
+    } while (0)
+
+/* ---- the library's own accesses -------------------------------------------------------------- */
+
+static void use_frame(unsigned cpu)
+{
+    struct mmk_page *page = mmk_page_alloc(0, MMK_ALLOC_ZERO);
+    struct mmk_a64 *word = (struct mmk_a64 *)mmk_page_virt(page);
+
+    (void)cpu;
+    expect(mmk_a64_load(word + 7, MMK_RELAXED) == 0);
+    mmk_page_put(page);
+}
+
+static void test_frame_in_time(void **state)
+{
+    EXPECT(map_four, use_frame, 2, NULL);
+}
+
+static void use_freed_frame(unsigned cpu)
+{
+    struct mmk_page *page = mmk_page_alloc(0, 0);
+    struct mmk_a64 *word = (struct mmk_a64 *)mmk_page_virt(page);
+
+    (void)cpu;
+    mmk_page_put(page);
+    (void)mmk_a64_load(word + 7, MMK_RELAXED);
+}
+
+static void test_freed_frame(void **state)
+{
+    EXPECT(map_four, use_freed_frame, 1, "F1 a freed frame is used");
+}
+
+static void use_freed_block(unsigned cpu)
+{
+    struct mmk_page *page = mmk_page_alloc(2, 0);
+    char *block = mmk_page_virt(page);
+
+    (void)cpu;
+    mmk_page_put(page);
+    mmk_a32_store((struct mmk_a32 *)(void *)(block + 3 * PAGE), 1, MMK_RELAXED);
+}
+
+static void test_freed_block(void **state)
+{
+    EXPECT(map_four, use_freed_block, 1, "F1 a freed frame is used");
+}
+
+/* Not by an atomic access: what is found there is no use to anybody. */
+__attribute__((no_sanitize("address"))) static void read_freed_frame(unsigned cpu)
+{
+    struct mmk_page *page = mmk_page_alloc(0, MMK_ALLOC_ZERO);
+    const volatile unsigned char *bytes = mmk_page_virt(page);
+
+    (void)cpu;
+    expect(bytes[100] == 0);
+    mmk_page_put(page);
+    expect(bytes[100] != 0 && bytes[4095] != 0);
+}
+
+static void test_freed_bytes(void **state)
+{
+    EXPECT(map_four, read_freed_frame, 1, NULL);
+}
+
+static struct mmk_slab_cache cache;
+
+static void with_cache(void)
+{
+    mmk_slab_cache_init(&cache, "test", 48);
+}
+
+static void use_freed_object(unsigned cpu)
+{
+    char *first = mmk_slab_alloc(&cache, 0), *second = mmk_slab_alloc(&cache, 0);
+
+    (void)cpu;
+    mmk_slab_free(&cache, first);
+    mmk_a64_store((struct mmk_a64 *)(void *)(second + 40), 1, MMK_RELAXED);
+    mmk_a64_store((struct mmk_a64 *)(void *)(first + 40), 1, MMK_RELAXED);
+}
+
+static void test_freed_object(void **state)
+{
+    EXPECT(with_cache, use_freed_object, 1, "a freed object is used");
+}
+
+static void use_object_again(unsigned cpu)
+{
+    struct mmk_a64 *object = mmk_slab_alloc(&cache, 0);
+
+    (void)cpu;
+    mmk_slab_free(&cache, object);
+    object = mmk_slab_alloc(&cache, 0);
+    mmk_a64_store(object + 5, 1, MMK_RELAXED);
+    mmk_slab_free(&cache, object);
+}
+
+static void test_object_again(void **state)
+{
+    EXPECT(with_cache, use_object_again, 1, NULL);
+}
+
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+/* CPU 1 has found a table without a lock when CPU 0 unmaps all that is in it. */
+static void look_while_unmapped(unsigned cpu, bool write)
+{
+    struct mmk_walk walk;
+
+    if (cpu == 0) {
+        wait_for(1);
+        expect(mmk_munmap(world.mm, page_at(0), 4 * PAGE) == 0);
+        reach(2);
+        return;
+    }
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(world.mm, page_at(0), &walk);
+    reach(1);
+    wait_for(2);
+    expect(mmk_pte_none(mmk_pte_read(walk.entry)));
+    if (write)
+        mmk_pte_set(walk.entry, mmk_pte_link(1));
+    mmk_rcu_read_unlock();
+}
+
+static void read_dead_table(unsigned cpu)
+{
+    look_while_unmapped(cpu, false);
+}
+
+static void set_in_dead_table(unsigned cpu)
+{
+    look_while_unmapped(cpu, true);
+}
+
+static void test_dead_table(void **state)
+{
+    EXPECT(map_four, read_dead_table, 2, NULL);
+    EXPECT(map_four, set_in_dead_table, 2, "P6 an entry of a dead table is changed");
+}
+
+/* The same without a read section: the grace period does not wait. */
+static void read_without_section(unsigned cpu)
+{
+    struct mmk_walk walk;
+
+    if (cpu == 0) {
+        wait_for(1);
+        expect(mmk_munmap(world.mm, page_at(0), 4 * PAGE) == 0);
+        mmk_host_rcu_barrier();
+        reach(2);
+        return;
+    }
+    find(0, &walk);
+    reach(1);
+    wait_for(2);
+    (void)mmk_pte_read(walk.entry);
+}
+
+static void test_read_without_section(void **state)
+{
+    EXPECT(map_four, read_without_section, 2, "P11 a freed table is used");
+}
+
+/* Inside a section, but whoever frees the table does not wait for it. */
+static void free_without_grace_period(unsigned cpu)
+{
+    struct mmk_walk walk;
+
+    if (cpu == 0) {
+        wait_for(1);
+        find(0, &walk);
+        mmk_page_put(walk.table);
+        reach(2);
+        return;
+    }
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(world.mm, page_at(0), &walk);
+    reach(1);
+    wait_for(2);
+    (void)mmk_pte_read(walk.entry);
+    mmk_rcu_read_unlock();
+}
+
+static void test_no_grace_period(void **state)
+{
+    EXPECT(map_four, free_without_grace_period, 2, "F1 a freed frame is used");
+}
+
+/* ---- hardware -------------------------------------------------------------------------------- */
+
+/* A frame goes back with its translation cached. */
+static void free_mapped_frame(bool again)
+{
+    struct mmk_page *page, *other = NULL;
+    struct mmk_walk walk;
+    uint64_t word;
+
+    find(0, &walk);
+    page = mmk_pte_page(mmk_pte_take(walk.entry));
+    mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
+    mmk_page_put(page);
+    if (again)
+        other = mmk_page_alloc(0, MMK_ALLOC_ZERO);
+    expect(!again || other == page);
+    (void)get_word(0, &word);
+}
+
+static void access_freed_frame(unsigned cpu)
+{
+    (void)cpu;
+    free_mapped_frame(false);
+}
+
+static void access_frame_of_another(unsigned cpu)
+{
+    (void)cpu;
+    free_mapped_frame(true);
+}
+
+static void test_stale_translation(void **state)
+{
+    const char *text = "L1 an access by a cached translation to a frame that was freed";
+
+    EXPECT(map_four, access_freed_frame, 1, text);
+    EXPECT(map_four, access_frame_of_another, 1, text);
+}
+
+/* A table goes back while a paging-structure cache leads to it: page 1 is in no TLB. */
+static void free_linked_table(bool unlink)
+{
+    struct mmk_walk walk;
+    uint64_t word;
+
+    find(0, &walk);
+    if (unlink)
+        (void)mmk_pte_take(walk.parent);
+    mmk_page_put(walk.table);
+    (void)get_word(1, &word);
+}
+
+static void walk_by_cache(unsigned cpu)
+{
+    (void)cpu;
+    free_linked_table(true);
+}
+
+static void walk_from_root(unsigned cpu)
+{
+    struct mmk_walk walk;
+
+    (void)cpu;
+    find(0, &walk);
+    mmk_tlb_flush(world.mm, 0, MMK_USER_END);
+    free_linked_table(false);
+}
+
+static void walk_after_flush(unsigned cpu)
+{
+    struct mmk_walk walk;
+    uint64_t word;
+
+    (void)cpu;
+    find(0, &walk);
+    mmk_frame_note(walk.table, 0, MMK_FRAME_WAITING);
+    (void)get_word(1, &word);
+}
+
+static void test_stale_table(void **state)
+{
+    EXPECT(map_four, walk_by_cache, 1,
+           "L1 a walk reads, by a paging-structure cache, a table that was freed");
+    EXPECT(map_four, walk_from_root, 1, "T1 a walk reads as a table what is none");
+    EXPECT(map_four, walk_after_flush, 1,
+           "L1 a walk reads a table after the flush that followed its unlinking");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_frame_in_time),   cmocka_unit_test(test_freed_frame),
+        cmocka_unit_test(test_freed_block),     cmocka_unit_test(test_freed_bytes),
+        cmocka_unit_test(test_freed_object),    cmocka_unit_test(test_object_again),
+        cmocka_unit_test(test_dead_table),      cmocka_unit_test(test_read_without_section),
+        cmocka_unit_test(test_no_grace_period), cmocka_unit_test(test_stale_translation),
+        cmocka_unit_test(test_stale_table),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
