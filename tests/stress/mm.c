@@ -177,12 +177,45 @@ static int mixed_child(struct mmk_mm *mm, mmk_vaddr_t addr)
     }
 }
 
+struct listing {
+    mmk_vaddr_t last; /* where the mapping before ends */
+    uint64_t bytes;   /* of the pages of words that nobody unmaps */
+};
+
+static int note_mapping(const struct mmk_mapping *mapping, void *arg)
+{
+    const mmk_vaddr_t end = WORD_BASE + WORD_EACH * PAGE;
+    struct listing *listing = arg;
+
+    check(mapping->start >= listing->last && mapping->start < mapping->end);
+    check(mapping->object || !(mapping->flags & MMK_MAPPING_SHARED));
+    if (mapping->object) { /* is there: it can be kept */
+        mmk_object_get(mapping->object);
+        mmk_object_put(mapping->object);
+    }
+    listing->last = mapping->end;
+    if (mapping->start < end && mapping->end > WORD_BASE)
+        listing->bytes += mmk_min(mapping->end, end) - mmk_max(mapping->start, WORD_BASE);
+    return random_below(64) == 0;
+}
+
+/* The list of mappings, beside those who change them: in order, and what stays is in it. */
+static int mixed_list(struct mmk_mm *mm)
+{
+    struct listing listing = {0};
+    int stopped;
+
+    CALL(stopped, mmk_for_each_mapping(mm, 0, UINT64_MAX, note_mapping, &listing));
+    check(stopped || mm != world.mm || listing.bytes == WORD_EACH * PAGE);
+    return 0;
+}
+
 /* What leaves contents as they are. */
 static void mixed_rest(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t count)
 {
     static const int advice[] = {MMK_MADV_POPULATE_READ, MMK_MADV_POPULATE_WRITE,
                                  MMK_MADV_WILLNEED};
-    unsigned kind = random_below(mm == world.mm ? 8 : 9);
+    unsigned kind = random_below(mm == world.mm ? 9 : 10);
     uint8_t vec[MIXED_PAGES];
     int error;
 
@@ -194,6 +227,8 @@ static void mixed_rest(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t count)
         CALL(error, mmk_mlock2(mm, addr, count * PAGE, random_below(2)));
     else if (kind < 8)
         CALL(error, mmk_munlock(mm, addr, count * PAGE));
+    else if (kind < 9)
+        error = mixed_list(mm);
     else
         CALL(error, mixed_child(mm, addr));
     if (error != 0 && error != MMK_ENOMEM && error != MMK_EINVAL && error != MMK_EFAULT &&
