@@ -71,13 +71,6 @@ int mmk_gather_try_begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr
     return begin(gather, mm, start, end, why, false);
 }
 
-void mmk_gather_begin(struct mmk_gather *gather, struct mmk_mm *mm, enum mmk_gather_reason reason,
-                      mmk_vaddr_t low, mmk_vaddr_t high)
-{
-    mmk_gather_begin_range(gather, mm, 0, MMK_USER_END, MMK_NOTIFY_CHANGE);
-    mmk_gather_policy(gather, reason, low, high);
-}
-
 bool mmk_gather_room_slow(struct mmk_gather *gather)
 {
     struct mmk_gather_batch *batch = gather->batch;

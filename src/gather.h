@@ -66,10 +66,6 @@ MMK_ALWAYS_INLINE void mmk_gather_policy(struct mmk_gather *gather, enum mmk_gat
     gather->high = high;
 }
 
-/* For changes anywhere. => as mmk_gather_begin_range() */
-void mmk_gather_begin(struct mmk_gather *gather, struct mmk_mm *mm, enum mmk_gather_reason reason,
-                      mmk_vaddr_t low, mmk_vaddr_t high);
-
 /* Flushes what must be, frees what may be. => as mmk_gather_begin_range() about sleeping */
 void mmk_gather_finish(struct mmk_gather *gather);
 

@@ -36,7 +36,6 @@ extern "C" {
 
 /* What happens to the entries of a range. Drop the translations for each; it is for statistics. */
 enum mmk_notify_reason {
-    MMK_NOTIFY_CHANGE,  /* any of these */
     MMK_NOTIFY_UNMAP,   /* the mapping goes */
     MMK_NOTIFY_DISCARD, /* the pages go, the mapping stays: advice, truncation, holes, the reaper */
     MMK_NOTIFY_PROTECT, /* other permissions */

@@ -153,7 +153,7 @@ static void test_dirty(void **state)
     clean = peek_page(mm, a);
     dirty = peek_page(mm, a + PAGE);
     mmk_page_clear(dirty, MMK_PF_DIRTY); /* as if written back meanwhile */
-    mmk_gather_begin(&gather, mm, MMK_GATHER_OTHER, 0, 0);
+    mmk_gather_begin_range(&gather, mm, 0, MMK_USER_END, MMK_NOTIFY_DISCARD);
     mmk_zap_range(&gather, a, a + 4 * PAGE, MMK_ZAP_ALL);
     assert_true(mmk_page_test(dirty, MMK_PF_DIRTY));
     mmk_page_clear(dirty, MMK_PF_DIRTY); /* and once more */
@@ -175,7 +175,7 @@ static void test_break_before_make(void **state)
     (void)state;
     for (pages = 1; pages <= 2; pages++) { /* an entry; all, and so the tables */
         fill(a, 2, 7);
-        mmk_gather_begin(&gather, mm, MMK_GATHER_OTHER, 0, 0);
+        mmk_gather_begin_range(&gather, mm, 0, MMK_USER_END, MMK_NOTIFY_DISCARD);
         mmk_zap_range(&gather, a, a + pages * PAGE, MMK_ZAP_ALL);
         before = flushes();
         assert_int_equal(mmk_fault(mm, a, MMK_ACCESS_WRITE), MMK_FAULT_DONE);

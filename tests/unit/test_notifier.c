@@ -203,7 +203,7 @@ static void expect_told(unsigned from, unsigned to, enum mmk_notify_reason reaso
 
 static void expect_quiet(void)
 {
-    expect_told(0, 0, MMK_NOTIFY_CHANGE);
+    expect_told(0, 0, MMK_NOTIFY_UNMAP);
 }
 
 /* ---- who is told of what --------------------------------------------------------------------- */

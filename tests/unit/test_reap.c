@@ -214,7 +214,7 @@ static void reap_under_lock(unsigned cpu, void *unused)
 
     (void)cpu;
     (void)unused;
-    mmk_gather_begin(&gather, mm, MMK_GATHER_OTHER, 0, 0);
+    mmk_gather_begin_range(&gather, mm, 0, MMK_USER_END, MMK_NOTIFY_DISCARD);
     mmk_rcu_read_lock();
     mmk_walk_lock(mm, BASE, &walk);
     check(walk.level == 0);

@@ -104,7 +104,7 @@ static void free_table(unsigned cpu, void *unused)
 
     (void)cpu;
     (void)unused;
-    mmk_gather_begin(&gather, mm, MMK_GATHER_OTHER, 0, 0);
+    mmk_gather_begin_range(&gather, mm, 0, MMK_USER_END, MMK_NOTIFY_DISCARD);
     mmk_rcu_read_lock();
     (void)lock_leaf(&walk, base);
     let_in();

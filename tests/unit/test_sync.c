@@ -670,7 +670,7 @@ static void clean_slowly(unsigned cpu, void *argument)
     struct mmk_gather gather;
 
     (void)cpu;
-    mmk_gather_begin(&gather, mm, MMK_GATHER_OTHER, 0, 0);
+    mmk_gather_begin_range(&gather, mm, 0, MMK_USER_END, MMK_NOTIFY_DISCARD);
     mmk_clean_range(&gather, *base, *base + PAGE);
     mmk_a32_store(&step, 1, MMK_RELEASE);
     wait_for(2);
