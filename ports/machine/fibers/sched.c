@@ -258,9 +258,9 @@ void machine_take_interrupts(struct machine_cpu *cpu)
 {
     while (interrupted(cpu->vcpu.number)) {
         cpu->vcpu.pending.v = 0;
-        cpu->vcpu.interrupts_off = true;
+        cpu->vcpu.interrupts_off = sim.task[cpu->vcpu.number].interrupted = true;
         mmk_tlb_interrupt();
-        cpu->vcpu.interrupts_off = false;
+        cpu->vcpu.interrupts_off = sim.task[cpu->vcpu.number].interrupted = false;
         machine_count(&cpu->counters.ipis);
     }
 }

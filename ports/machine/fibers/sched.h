@@ -29,6 +29,7 @@ struct task {
     const void *word; /* WAITS; NULL: woken */
     uint64_t seen;    /* SPINS: sim.writes when it last looked; BATCH: callbacks wanted */
     struct machine_locks locks;
+    bool interrupted; /* its CPU is in an interrupt */
     unsigned rcu_depth;
     uint64_t rcu_sections;        /* begun */
     uint64_t grace[MMK_MAX_CPUS]; /* GRACE: the section that is waited for; 0: none */
@@ -71,7 +72,7 @@ void sim_rcu_body(void);
 bool sim_rcu_may_go_on(const struct task *task); /* GRACE, BATCH, or the server's IDLE */
 void sim_rcu_begin_run(void);                    /* of weak memory */
 
-/* shared.c: words that two CPUs use, one of them writing. */
+/* shared.c: words that two CPUs use, one of them writing, with no lock that keeps them apart. */
 void sim_note_access(uintptr_t word, enum fibers_access access, unsigned task);
 bool sim_is_shared(uintptr_t word);
 bool sim_shared_grew(void); /* since it was last asked */
