@@ -81,8 +81,8 @@ static void check_format(const char *name)
 
 static void make_plan(struct plan *plan, const struct arguments *arguments)
 {
-    const struct scenario *const *list;
-    const struct scenario *scenario;
+    const struct scenario *list, *scenario;
+    unsigned number;
     bool exhaustive = arguments->strategy.kind == STRATEGY_EXHAUSTIVE;
     size_t i;
 
@@ -95,8 +95,8 @@ static void make_plan(struct plan *plan, const struct arguments *arguments)
                           .progress = isatty(STDERR_FILENO) != 0};
     if (plan->runs == 0)
         plan->runs = exhaustive ? UINT64_MAX : RUNS;
-    for (list = scenario_lists; *list; list++)
-        for (scenario = *list; scenario->name; scenario++)
+    for (number = 0; (list = scenario_list(number)) != NULL; number++)
+        for (scenario = list; scenario->name; scenario++)
             select_formats(plan, arguments, scenario);
     if (plan->count == 0)
         bad_usage("--scenario %s: no such scenario%s; see --list", arguments->scenario,

@@ -40,11 +40,11 @@ void report_list(FILE *stream)
 {
     static const char *const formats[] = {
         [ON_TINY] = "tiny", [ON_FULL] = "full", [ON_BOTH] = "both"};
-    const struct scenario *const *list;
-    const struct scenario *scenario;
+    const struct scenario *list, *scenario;
+    unsigned number;
 
-    for (list = scenario_lists; *list; list++)
-        for (scenario = *list; scenario->name; scenario++)
+    for (number = 0; (list = scenario_list(number)) != NULL; number++)
+        for (scenario = list; scenario->name; scenario++)
             if (!scenario->hidden)
                 fprintf(stream, "%-32s %u CPUs, %s: %s\n", scenario->name, scenario->cpus,
                         formats[scenario->formats], scenario->what);

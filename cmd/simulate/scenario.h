@@ -36,8 +36,10 @@ struct scenario {
 extern const struct scenario scenarios_basic[];
 extern const struct scenario scenarios_rules[];
 extern const struct scenario scenarios_selftest[];
+const struct scenario *scenarios_pairs(void);
 
-extern const struct scenario *const scenario_lists[];
+/* The lists, from 0. => NULL: there are no more */
+const struct scenario *scenario_list(unsigned number);
 
 /* => NULL: there is none of that name */
 const struct scenario *scenario_find(const char *name);

@@ -4,20 +4,29 @@
 
 #include <string.h>
 
-const struct scenario *const scenario_lists[] = {
-    scenarios_basic,
-    scenarios_rules,
-    scenarios_selftest,
-    NULL,
-};
+const struct scenario *scenario_list(unsigned number)
+{
+    switch (number) {
+    case 0:
+        return scenarios_basic;
+    case 1:
+        return scenarios_rules;
+    case 2:
+        return scenarios_pairs();
+    case 3:
+        return scenarios_selftest;
+    default:
+        return NULL;
+    }
+}
 
 const struct scenario *scenario_find(const char *name)
 {
-    const struct scenario *const *list;
-    const struct scenario *scenario;
+    const struct scenario *list, *scenario;
+    unsigned i;
 
-    for (list = scenario_lists; *list; list++)
-        for (scenario = *list; scenario->name; scenario++)
+    for (i = 0; (list = scenario_list(i)) != NULL; i++)
+        for (scenario = list; scenario->name; scenario++)
             if (strcmp(scenario->name, name) == 0)
                 return scenario;
     return NULL;

@@ -59,6 +59,7 @@ bool world_start(const struct scenario *scenario, uint64_t seed)
                                           .mmkit = MMK_CONFIG_DEFAULT};
     unsigned cpu;
 
+    world.scenario = scenario;
     world.random = seed * 0xd1342543de82ef95u;
     if (machine_create(&config) != 0)
         return false;

@@ -11,6 +11,7 @@
 #define BASE ((mmk_vaddr_t)16 * PAGE) /* of the pages that scenarios name by number */
 
 struct world {
+    const struct scenario *scenario; /* under way */
     struct mmk_mm *mm;
     uint64_t random; /* state */
     unsigned cpus;   /* of the scenario */

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* flat.c - see flat.h. */
+#include "flat.h"
+
+#include <string.h>
+
+unsigned flat_either(struct flat *flat, unsigned n)
+{
+    flat->choices = n;
+    return flat->choice;
+}
+
+static struct flat_page *at(struct flat *flat, unsigned space, unsigned page)
+{
+    return &flat->space[space].page[page];
+}
+
+uint32_t flat_contents(const struct flat *flat, unsigned space, unsigned page)
+{
+    const struct flat_page *p = &flat->space[space].page[page];
+
+    if (p->own)
+        return p->word;
+    return p->object ? flat->object.page[p->index].word : 0;
+}
+
+void flat_own(struct flat *flat, unsigned space, unsigned page, uint32_t word)
+{
+    struct flat_page *p = at(flat, space, page);
+
+    if (!p->own)
+        p->frame = ++flat->frames;
+    p->own = true;
+    p->word = word;
+}
+
+static void bring_in(struct flat *flat, unsigned index)
+{
+    if (flat->object.page[index].cached)
+        return;
+    flat->object.page[index].cached = true;
+    flat->object.page[index].frame = ++flat->frames;
+    flat->object.page[index].word = flat->object.page[index].kept;
+}
+
+static void store(struct flat *flat, unsigned space, unsigned page, uint32_t word)
+{
+    const struct flat_page *p = at(flat, space, page);
+
+    if (p->shared)
+        flat->object.page[p->index].word = word;
+    else
+        flat_own(flat, space, page, word);
+}
+
+/* The mapping allows it. */
+static enum mmk_fault_result fill(struct flat *flat, unsigned space, unsigned page, bool write)
+{
+    struct flat_page *p = at(flat, space, page);
+
+    if (p->guard)
+        return MMK_FAULT_SEGV_MAPERR;
+    if (p->object && !p->own) {
+        if (p->index >= flat->object.size)
+            return MMK_FAULT_BUS;
+        bring_in(flat, p->index);
+    }
+    p->present = true;
+    if (write && !p->shared)
+        flat_own(flat, space, page, flat_contents(flat, space, page));
+    return MMK_FAULT_DONE;
+}
+
+enum mmk_fault_result flat_fault(struct flat *flat, unsigned space, unsigned page, bool write)
+{
+    const struct flat_page *p = at(flat, space, page);
+
+    /* What needs no fault goes on; whether it needs one depends on what was shared. */
+    if (flat->space[space].killed && (!p->present || flat_either(flat, 2)))
+        return MMK_FAULT_KILLED;
+    if (!p->mapped)
+        return MMK_FAULT_SEGV_MAPERR;
+    if (write ? !(p->prot & MMK_PROT_WRITE) : p->prot == MMK_PROT_NONE)
+        return MMK_FAULT_SEGV_ACCERR;
+    return fill(flat, space, page, write);
+}
+
+enum mmk_fault_result flat_access(struct flat *flat, unsigned space, unsigned page, bool write,
+                                  uint32_t *word)
+{
+    enum mmk_fault_result result = flat_fault(flat, space, page, write);
+
+    if (result != MMK_FAULT_DONE)
+        return result;
+    if (write)
+        store(flat, space, page, *word);
+    else
+        *word = flat_contents(flat, space, page);
+    return MMK_FAULT_DONE;
+}
+
+void flat_drop(struct flat *flat, unsigned space, unsigned page)
+{
+    struct flat_page *p = at(flat, space, page);
+
+    p->own = false;
+    p->present = p->guard;
+}
+
+void flat_unmap(struct flat *flat, unsigned space, unsigned page)
+{
+    memset(at(flat, space, page), 0, sizeof(struct flat_page));
+}
+
+void flat_map(struct flat *flat, unsigned space, unsigned page, unsigned prot)
+{
+    flat_unmap(flat, space, page);
+    at(flat, space, page)->mapped = true;
+    at(flat, space, page)->prot = (uint8_t)prot;
+}
+
+static void inherit(struct flat *flat, unsigned child, unsigned page)
+{
+    struct flat_page *p = at(flat, child, page);
+
+    p->locked = p->lazily = false;
+    if (p->no_fork) {
+        flat_unmap(flat, child, page);
+        return;
+    }
+    if (p->wipe)
+        p->own = p->guard = false;
+    p->present = p->own || p->guard;
+    if (p->own)
+        p->frame = ++flat->frames;
+}
+
+void flat_fork(struct flat *flat, unsigned parent, unsigned child)
+{
+    unsigned page;
+
+    flat->space[child] = flat->space[parent];
+    flat->space[child].exists = true;
+    for (page = 0; page < FLAT_PAGES; page++)
+        inherit(flat, child, page);
+}
+
+static void discard_here(struct flat *flat, unsigned space, unsigned index, bool copies)
+{
+    struct flat_page *p;
+    unsigned page;
+
+    for (page = 0; page < FLAT_PAGES; page++) {
+        p = at(flat, space, page);
+        if (p->object && p->index == index && (copies || !p->own))
+            flat_drop(flat, space, page);
+    }
+}
+
+void flat_discard(struct flat *flat, unsigned index, bool copies)
+{
+    unsigned space;
+
+    flat->object.page[index].cached = false;
+    for (space = 0; space < FLAT_SPACES; space++)
+        discard_here(flat, space, index, copies);
+}
+
+unsigned flat_tables(const struct flat *flat, unsigned space, unsigned per)
+{
+    unsigned page, tables = 0, last = UINT32_MAX;
+
+    for (page = 0; page < FLAT_PAGES; page++)
+        if (flat->space[space].page[page].present && page / per != last) {
+            last = page / per;
+            tables++;
+        }
+    return tables;
+}
+
+unsigned flat_mapped(const struct flat *flat, unsigned space)
+{
+    unsigned page, n = 0;
+
+    for (page = 0; page < FLAT_PAGES; page++)
+        n += flat->space[space].page[page].mapped;
+    return n;
+}
+
+unsigned flat_locked(const struct flat *flat, unsigned space)
+{
+    unsigned page, n = 0;
+
+    for (page = 0; page < FLAT_PAGES; page++)
+        n += flat->space[space].page[page].locked;
+    return n;
+}

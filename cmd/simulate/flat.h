@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * flat.h - what memory management means, without any: an address space is an array of pages, and
+ * every step is done at once.
+ *
+ * Scenarios compare what the library did on several CPUs with what this model does in some order of
+ * their steps. It knows no tables, no reference counts and no TLBs, shares nothing with src/, and
+ * copies whatever Linux would share until it is written.
+ */
+#ifndef SIMULATE_FLAT_H
+#define SIMULATE_FLAT_H
+
+#include <mmkit/fault.h>
+
+#define FLAT_PAGES  48 /* of addresses, from world.h's BASE */
+#define FLAT_SPACES 5
+#define FLAT_OBJECT 8 /* pages of the object at most */
+
+/* A page of an address space. */
+struct flat_page {
+    bool mapped, shared;
+    bool object;         /* of the object, by `index`; else anonymous */
+    bool grows;          /* a stack's */
+    bool locked, lazily; /* lazily: when they are touched */
+    bool sealed, no_fork, wipe;
+    bool present; /* there is an entry */
+    bool guard;   /* it is a guard */
+    bool own;     /* private contents: `word`; else the object's, or zeros */
+    uint8_t prot; /* MMK_PROT_* */
+    uint8_t index;
+    uint16_t frame; /* where the contents are: for who pins them */
+    uint32_t word;  /* the contents */
+};
+
+struct flat_space {
+    bool exists, killed;
+    unsigned heap, heap_end; /* pages; the heap is [heap, heap_end) */
+    struct flat_page page[FLAT_PAGES];
+};
+
+/* A file: pages in memory, and what is kept of it. */
+struct flat_object {
+    unsigned size; /* pages */
+    struct {
+        bool cached;
+        uint16_t frame;
+        uint32_t word, kept;
+    } page[FLAT_OBJECT];
+};
+
+struct flat {
+    struct flat_space space[FLAT_SPACES];
+    struct flat_object object;
+    uint16_t frames; /* numbers given out */
+
+    /* What the model leaves open: flat_either() answers `choice`, and says how many there are. */
+    unsigned choice, choices;
+};
+
+/* One of n things may happen: which is tried now. => at most once a step */
+unsigned flat_either(struct flat *flat, unsigned n);
+
+/* A load or store of a program: *word is read, or written. */
+enum mmk_fault_result flat_access(struct flat *flat, unsigned space, unsigned page, bool write,
+                                  uint32_t *word);
+
+/*
+ * The fault that precedes an access: an entry comes, and in a private mapping that is written its
+ * own page. The access follows, and may find everything changed: then it faults again.
+ */
+enum mmk_fault_result flat_fault(struct flat *flat, unsigned space, unsigned page, bool write);
+
+/* What is accessed at a page that is mapped, and in a private mapping its own copy of it. */
+uint32_t flat_contents(const struct flat *flat, unsigned space, unsigned page);
+void flat_own(struct flat *flat, unsigned space, unsigned page, uint32_t word);
+
+/* Contents go, the mapping stays; a guard stays, too. */
+void flat_drop(struct flat *flat, unsigned space, unsigned page);
+
+/* The mapping goes; a new private anonymous one comes. */
+void flat_unmap(struct flat *flat, unsigned space, unsigned page);
+void flat_map(struct flat *flat, unsigned space, unsigned page, unsigned prot);
+
+/* All of one space becomes another's child. */
+void flat_fork(struct flat *flat, unsigned parent, unsigned child);
+
+/* A page of the object goes from memory, and from all mappings; `copies`: private ones as well. */
+void flat_discard(struct flat *flat, unsigned index, bool copies);
+
+/* How many of `per` pages each have something mapped in them: page tables, at the least. */
+unsigned flat_tables(const struct flat *flat, unsigned space, unsigned per);
+
+/* Pages mapped, and those of them that are locked. */
+unsigned flat_mapped(const struct flat *flat, unsigned space);
+unsigned flat_locked(const struct flat *flat, unsigned space);
+
+#endif
