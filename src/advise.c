@@ -119,7 +119,7 @@ static int guard_remove(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t 
  * fills the object's pages: afterwards the VMA may be gone.
  */
 static int remove_pages(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start,
-                        mmk_vaddr_t end)
+                        mmk_vaddr_t end) MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
 {
     const uint64_t may = MMK_VM_SHARED | MMK_VM_MAYWRITE;
     struct mmk_object *object = vma->object;
@@ -276,8 +276,13 @@ static bool writes(const struct rule *rule)
     return (rule->clear | rule->set) != 0;
 }
 
-/* Nothing outside [start, end) is advised. => 0 or MMK_EINTR */
+/*
+ * Nothing outside [start, end) is advised. For advice about mappings the lock is taken for writing,
+ * which the analysis is not told: change_mappings() is where it matters.
+ * => 0 or MMK_EINTR
+ */
 MMK_ALWAYS_INLINE int begin(struct advice *advice, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_TRY_ACQUIRES_SHARED(0, advice->mm->mmap_lock) MMK_NO_TSA
 {
     struct mmk_mm *mm = advice->mm;
     int error = writes(advice->rule) ? mmk_mm_write_lock(mm) : mmk_mm_read_lock(mm);
@@ -288,6 +293,7 @@ MMK_ALWAYS_INLINE int begin(struct advice *advice, mmk_vaddr_t start, mmk_vaddr_
 }
 
 MMK_ALWAYS_INLINE void finish(struct advice *advice)
+    MMK_RELEASES_SHARED(advice->mm->mmap_lock) MMK_NO_TSA /* as begin() */
 {
     struct mmk_mm *mm = advice->mm;
 

@@ -252,41 +252,50 @@ enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct mmk_vma *vma, m
     return handle(mm, vma, addr, access, false);
 }
 
-/* No VMA holds addr; `above` is the next. => as find_and_lock(), but called with the lock held */
-static MMK_NOINLINE enum mmk_fault_result find_stack(struct mmk_mm *mm, mmk_vaddr_t addr,
-                                                     const struct mmk_vma *above,
-                                                     struct mmk_vma **vma)
+/*
+ * No VMA holds addr; `above` is the next. => as find_and_lock(), but called with the lock held,
+ * which it lets go of first
+ */
+static MMK_NOINLINE struct mmk_vma *find_stack(struct mmk_mm *mm, mmk_vaddr_t addr,
+                                               const struct mmk_vma *above,
+                                               enum mmk_fault_result *why) MMK_NO_TSA
 {
     bool grows = above && (mmk_vma_flags(above) & MMK_VM_GROWSDOWN);
 
     mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    return grows ? mmk_stack_grow(mm, addr, vma) : MMK_FAULT_SEGV_MAPERR;
+    *why = MMK_FAULT_SEGV_MAPERR;
+    return grows ? mmk_stack_grow(mm, addr, why) : NULL;
 }
 
-/* Finds the VMA that holds addr. => DONE: with the mmap lock held for reading; else without */
-MMK_ALWAYS_INLINE enum mmk_fault_result find_and_lock(struct mmk_mm *mm, mmk_vaddr_t addr,
-                                                      struct mmk_vma **vma)
+/*
+ * Finds the VMA that holds addr.
+ * => with the mmap lock held for reading; NULL, *why: there is none, and it is not held
+ */
+MMK_ALWAYS_INLINE struct mmk_vma *find_and_lock(struct mmk_mm *mm, mmk_vaddr_t addr,
+                                                enum mmk_fault_result *why)
+    MMK_TRY_ACQUIRES_SHARED(true, mm->mmap_lock) MMK_NO_TSA /* held on one way out of three */
 {
-    struct mmk_vma *found;
+    struct mmk_vma *vma;
 
+    *why = MMK_FAULT_SEGV_MAPERR;
+    if (addr >= MMK_USER_END)
+        return NULL;
+    *why = MMK_FAULT_KILLED;
     if (mmk_mm_read_lock(mm))
-        return MMK_FAULT_KILLED;
-    found = mmk_vma_tree_find_rcu(&mm->vmas, addr);
-    *vma = found;
-    if (mmk_likely(found && mmk_vma_start(found) <= addr))
-        return MMK_FAULT_DONE;
-    return find_stack(mm, addr, found, vma);
+        return NULL;
+    vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    if (mmk_likely(vma && mmk_vma_start(vma) <= addr))
+        return vma;
+    return find_stack(mm, addr, vma, why);
 }
 
 MMK_ALWAYS_INLINE enum mmk_fault_result fault(struct mmk_mm *mm, mmk_vaddr_t addr,
                                               enum mmk_access access, bool force)
 {
-    enum mmk_fault_result result = MMK_FAULT_SEGV_MAPERR;
-    struct mmk_vma *vma;
+    enum mmk_fault_result result;
+    struct mmk_vma *vma = find_and_lock(mm, addr, &result);
 
-    if (addr < MMK_USER_END)
-        result = find_and_lock(mm, addr, &vma);
-    if (result == MMK_FAULT_DONE) {
+    if (mmk_likely(vma)) {
         result = handle(mm, vma, addr, access, force);
         mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     }

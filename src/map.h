@@ -52,7 +52,8 @@ void mmk_unmap_renew(struct mmk_mm *mm, struct mmk_unmap *unmap);
  * => mmap lock held for writing; _and_unlock: let go of, before the zap turned into one for reading
  */
 MMK_MUST_CHECK int mmk_unmap_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
-MMK_MUST_CHECK int mmk_unmap_and_unlock(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+MMK_MUST_CHECK int mmk_unmap_and_unlock(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_RELEASES(mm->mmap_lock);
 
 /*
  * Splits vma at addr, inside it; `upper`, allocated as a copy of vma, becomes the part above.
@@ -95,10 +96,10 @@ bool mmk_map_overlaps(const struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t en
 
 /*
  * addr lies below a mapping that grows down: extends it to addr if limit and gap allow.
- * => DONE: *vma holds addr, and the mmap lock is held for reading; SEGV_MAPERR, OOM, KILLED: it is
- *    not
+ * => the mapping, with the mmap lock held for reading; NULL, *why SEGV_MAPERR or KILLED: without
  * => mmap lock not held; may sleep
  */
-enum mmk_fault_result mmk_stack_grow(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_vma **vma);
+struct mmk_vma *mmk_stack_grow(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_fault_result *why)
+    MMK_TRY_ACQUIRES_SHARED(true, mm->mmap_lock);
 
 #endif

@@ -128,12 +128,14 @@ MMK_ALWAYS_INLINE bool mmk_mm_killed(const struct mmk_mm *mm)
  * by mmk_rw_*_unlock() and mmk_rw_downgrade().
  * => 0 or MMK_EINTR; may sleep
  */
-MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_mm_read_lock(struct mmk_mm *mm) MMK_NO_TSA
+MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_mm_read_lock(struct mmk_mm *mm)
+    MMK_TRY_ACQUIRES_SHARED(0, mm->mmap_lock) MMK_NO_TSA
 {
     return mmk_likely(mmk_rw_read_lock_killable(&mm->mmap_lock, MMK_LOCK_MMAP)) ? 0 : MMK_EINTR;
 }
 
-MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_mm_write_lock(struct mmk_mm *mm) MMK_NO_TSA
+MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_mm_write_lock(struct mmk_mm *mm)
+    MMK_TRY_ACQUIRES(0, mm->mmap_lock) MMK_NO_TSA
 {
     return mmk_likely(mmk_rw_write_lock_killable(&mm->mmap_lock, MMK_LOCK_MMAP)) ? 0 : MMK_EINTR;
 }

@@ -273,13 +273,13 @@ static void keep_source(struct remap *r)
 
 static void move_entries(struct remap *r, struct relocation *go, struct mmk_object *object)
 {
-    if (MMK_MISTAKE(MOVE_WITHOUT_INTERVAL))
-        object = NULL;
-    if (object)
-        mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
+    if (!object || MMK_MISTAKE(MOVE_WITHOUT_INTERVAL)) {
+        mmk_move_perform(&go->move, &r->gather);
+        return;
+    }
+    mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
     mmk_move_perform(&go->move, &r->gather);
-    if (object)
-        mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
+    mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
 }
 
 /* The new VMA. Anonymous memory without content is as good as newly mapped: it may merge. */
@@ -409,8 +409,9 @@ static int64_t grow(struct remap *r)
     return error ? error : relocate(r);
 }
 
-/* As munmap of the rest, whatever it is. */
+/* As munmap of the rest, whatever it is. => lets go of the mmap lock, unless refused */
 static int64_t shrink(struct remap *r)
+    MMK_REQUIRES(r->mm->mmap_lock) MMK_NO_TSA /* finish() is told by mmap_unlocked */
 {
     mmk_vaddr_t start = r->addr + r->new_len, end = r->addr + r->old_len;
     int error;
@@ -423,7 +424,7 @@ static int64_t shrink(struct remap *r)
 }
 
 /* At its place, if possible. => mmap lock held for writing */
-static int64_t resize_here(struct remap *r)
+static int64_t resize_here(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
 {
     int error = check_vma(r);
 
@@ -436,6 +437,7 @@ static int64_t resize_here(struct remap *r)
 
 /* => mmap lock held for writing, unless mmap_unlocked; lets go of it */
 static void finish(struct remap *r, int64_t result)
+    MMK_RELEASES(r->mm->mmap_lock) MMK_NO_TSA /* shrink() may have let go of it before */
 {
     mmk_vaddr_t grown = (mmk_vaddr_t)result + r->old_len;
 
@@ -465,8 +467,9 @@ int64_t mmk_mremap(struct mmk_mm *mm, mmk_vaddr_t old_addr, uint64_t old_len, ui
                       .flags = flags};
     int64_t result = check_arguments(&r);
 
-    if (!result)
-        result = mmk_mm_write_lock(mm);
+    if (result)
+        return result;
+    result = mmk_mm_write_lock(r.mm);
     if (result)
         return result;
     r.start = r.addr;

@@ -155,18 +155,21 @@ static enum mmk_fault_result grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_va
     return MMK_FAULT_DONE;
 }
 
-enum mmk_fault_result mmk_stack_grow(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_vma **vma)
+struct mmk_vma *mmk_stack_grow(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_fault_result *why)
+    MMK_NO_TSA /* held on one way out of three */
 {
-    enum mmk_fault_result result;
+    struct mmk_vma *vma;
 
+    *why = MMK_FAULT_KILLED;
     if (mmk_mm_write_lock(mm))
-        return MMK_FAULT_KILLED;
-    *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
-    result = grow(mm, *vma, addr);
+        return NULL;
+    vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    *why = grow(mm, vma, addr);
     mmk_account_settle(mm);
-    if (result == MMK_FAULT_DONE)
-        mmk_rw_downgrade(&mm->mmap_lock);
-    else
+    if (*why != MMK_FAULT_DONE) {
         mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    return result;
+        return NULL;
+    }
+    mmk_rw_downgrade(&mm->mmap_lock);
+    return vma;
 }

@@ -36,6 +36,7 @@ DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.M)
 WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 STATIC = re.compile(r"\b(?:static|MMK_ALWAYS_INLINE)\b")
 ATTRIBUTE = re.compile(r"\b(?:MMK_[A-Z_]+|__attribute__)\s*\((?:[^()]|\([^()]*\))*\)")
+PARAMETERS_LAST = re.compile(r"\)\s*(?:MMK_[A-Z_]+\s*)*$") # then attributes without their own
 TAG = re.compile(r"\b(?:struct|union|enum)\s+(?:MMK_\w+(?:\([^)]*\))?\s+)?(\w+)\s*{")
 
 
@@ -115,7 +116,7 @@ def declarations(code):
             depth += 1
         elif char in ")}]":
             depth -= 1
-        function = opened is not None and code[start:opened].rstrip().endswith(")")
+        function = opened is not None and PARAMETERS_LAST.search(code[start:opened])
         if depth == 0 and (char == ";" or (char == "}" and function)):
             yield code[start:at if opened is None else opened], code[opened or at:at]
             start, opened = at + 1, None
@@ -129,7 +130,8 @@ def static_names(code):
         if not starts:
             continue
         head = head[starts[-1]:] # what stands before may be the uses of a macro
-        if body and not head.rstrip().endswith((")", "=")): # static struct { ... } name;
+        if body and not (PARAMETERS_LAST.search(head) or head.rstrip().endswith("=")):
+            # static struct { ... } name;
             head = re.sub(r"^.*}", "", body, flags=re.S)
         head = ATTRIBUTE.sub(" ", head)
         function = re.search(r"(\w+)\s*\(", head)

@@ -49,6 +49,7 @@ extern "C" {
 #define MMK_RELEASES(...)            MMK_TSA(release_capability(__VA_ARGS__))
 #define MMK_RELEASES_SHARED(...)     MMK_TSA(release_shared_capability(__VA_ARGS__))
 #define MMK_REQUIRES(...)            MMK_TSA(requires_capability(__VA_ARGS__))
+#define MMK_REQUIRES_SHARED(...)     MMK_TSA(requires_shared_capability(__VA_ARGS__))
 #define MMK_TRY_ACQUIRES(...)        MMK_TSA(try_acquire_capability(__VA_ARGS__))
 #define MMK_TRY_ACQUIRES_SHARED(...) MMK_TSA(try_acquire_shared_capability(__VA_ARGS__))
 #define MMK_NO_TSA                   MMK_TSA(no_thread_safety_analysis)
