@@ -39,7 +39,7 @@ void mmk_host_wait(struct mmk_a32 *word, uint32_t expected)
     if (!sim.running)
         fibers_fail("deadlock: sleeps, and is alone");
     for (self->word = word; self->word;)
-        sim_wait(TASK_WAITS);
+        sim_wait_and_serve(TASK_WAITS);
     weak_look(word, sizeof(*word)); /* and no more: the caller loops */
 }
 

@@ -128,7 +128,7 @@ static void grace_period(void)
     for (i = 0; i < sim.rcu; i++)
         self->grace[i] = sim.task[i].rcu_depth ? sim.task[i].rcu_sections : 0;
     while (any_reads_still(self))
-        sim_wait(TASK_GRACE);
+        sim_wait_and_serve(TASK_GRACE);
     __tsan_acquire(&ends);
     weak_take(&begun);
     weak_take(&awaited_ended);
@@ -139,8 +139,12 @@ void sim_rcu_body(void)
     struct callback *list;
 
     for (;;) {
-        while (!first)
+        for (;;) {
+            machine_take_interrupts(machine_this_cpu());
+            if (first)
+                break;
             sim_wait(TASK_IDLE);
+        }
         list = take_all();
         grace_period();
         run_all(list);
@@ -168,7 +172,7 @@ void mmk_host_rcu_barrier(void)
     }
     sim_yield();
     for (self->seen = queued; done < self->seen;)
-        sim_wait(TASK_BATCH);
+        sim_wait_and_serve(TASK_BATCH);
     weak_take(&finished);
 }
 

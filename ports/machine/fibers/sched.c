@@ -190,6 +190,11 @@ void sim_wait(enum task_state state)
     self->state = state;
     pass_on();
     self->state = TASK_READY;
+}
+
+void sim_wait_and_serve(enum task_state state)
+{
+    sim_wait(state);
     machine_take_interrupts(machine_this_cpu());
 }
 
@@ -281,7 +286,7 @@ void machine_relax(void)
     if (weak_catch_up())
         return; /* it would have waited for what is there already */
     self->seen = sim.writes;
-    sim_wait(TASK_SPINS);
+    sim_wait_and_serve(TASK_SPINS);
 }
 
 /* ---- runs ------------------------------------------------------------------------------------ */
@@ -307,8 +312,10 @@ static void task_main(void *argument)
     if (number == sim.rcu)
         sim_rcu_body(); /* does not return */
     for (;;) {
-        while (self->over)
+        while (self->over) { /* a new run finds the fiber here, or not begun: it is the same */
+            machine_take_interrupts(machine_this_cpu());
             sim_wait(TASK_IDLE);
+        }
         run_body(number);
     }
 }

@@ -61,6 +61,9 @@ MMK_ALWAYS_INLINE struct task *sim_current(void)
  */
 void sim_wait(enum task_state state);
 
+/* Likewise, and takes interrupts. */
+void sim_wait_and_serve(enum task_state state);
+
 /* A scheduling point without an access; before one to `word`, which is the caller's to check. */
 void sim_yield(void);
 void sim_point(uintptr_t word, enum fibers_access access);
