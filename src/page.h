@@ -43,6 +43,7 @@ enum mmk_page_type {
 #define MMK_PF_EXCLUSIVE 0x800u  /* anonymous, and mapped by one entry only: write needs no copy */
 #define MMK_PF_UPTODATE  0x1000u /* object's page: filled */
 #define MMK_PF_LAZYFREE  0x2000u /* MADV_FREE: may be dropped while clean */
+#define MMK_PF_WRITEBACK 0x4000u /* being written to where its object is kept */
 #define MMK_PF_KICK      0x10000000u /* added by each kill of a sleeper: page_lock.c */
 
 struct mmk_list {

@@ -273,7 +273,7 @@ static void keep_source(struct remap *r)
 
 static void move_entries(struct remap *r, struct relocation *go, struct mmk_object *object)
 {
-    if (!object || MMK_MISTAKE(MOVE_WITHOUT_INTERVAL)) {
+    if (!object) {
         mmk_move_perform(&go->move, &r->gather);
         return;
     }
@@ -311,9 +311,11 @@ static int64_t relocate(struct remap *r)
         detach_source(r, &go);
     else if (r->old_len > 0)
         keep_source(r);
+    if (MMK_MISTAKE(OLD_INTERVAL_FIRST) && go.unmaps && object)
+        finish_source(r, &go.source);
     place(r, &go);
     move_entries(r, &go, object);
-    if (go.unmaps && object)
+    if (!MMK_MISTAKE(OLD_INTERVAL_FIRST) && go.unmaps && object)
         finish_source(r, &go.source);
     return (int64_t)r->new_addr;
 }

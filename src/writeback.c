@@ -6,14 +6,16 @@
  *
  *   1 all entries of the range: write-protected, their dirty bits moved to the pages (rmap.c)
  *   2 flush
- *   3 page by page: lock, DIRTY taken away, write_page, unlock; DIRTY again if that has failed
+ *   3 page by page: lock, WRITEBACK set, DIRTY taken away, write_page, DIRTY again if that has
+ *     failed, WRITEBACK taken away, unlock
  *
  * WB1 No store is lost (P5). One that was made before the flush of step 2 is in the page by step 3,
  *     and DIRTY was set for it in step 1. One that comes later has faulted first, and that fault
  *     sets DIRTY and makes the entry dirty: when step 3 takes DIRTY away in between, the entry
  *     still is, until the next write-back or until it is unmapped.
  * WB2 Two write-backs of a range do not miss each other's share: an entry that the one has cleaned
- *     and not flushed makes the other flush, too (P2), before it goes on to step 3.
+ *     and not flushed makes the other flush, too (P2), before it goes on to step 3. A page that the
+ *     one is writing is not dirty, but is waited for by the other, as the two bits are in one word.
  *
  * So the entries of a range are cleaned in one pass, with one flush for each mapping, before the
  * first page is written. What is stored meanwhile may be written now or the next time.
@@ -44,13 +46,11 @@ static void zero_beyond_end(struct mmk_object *object, struct mmk_page *page)
         mmk_page_zero_bytes(page, below_end, MMK_PAGE_SIZE);
 }
 
-/* => 0 or write_page's error; page lock and invalidate lock held */
-static int write_locked(struct mmk_object *object, struct mmk_page *page)
+/* => as write_locked() */
+static int write_dirty(struct mmk_object *object, struct mmk_page *page)
 {
     int error;
 
-    if (mmk_aptr_load(&page->user.object, MMK_RELAXED) != object || !mmk_page_take_dirty(page))
-        return 0; /* truncated, or somebody else was first */
     zero_beyond_end(object, page);
     if (MMK_MISTAKE(CLEAN_AFTER_WRITE))
         mmk_page_mkdirty(page);
@@ -62,11 +62,34 @@ static int write_locked(struct mmk_object *object, struct mmk_page *page)
     return error;
 }
 
+/* => 0 or write_page's error; page lock and invalidate lock held */
+static int write_locked(struct mmk_object *object, struct mmk_page *page)
+{
+    int error = 0;
+
+    if (mmk_aptr_load(&page->user.object, MMK_RELAXED) != object)
+        return 0;                         /* truncated */
+    mmk_page_set(page, MMK_PF_WRITEBACK); /* before DIRTY goes */
+    if (mmk_page_take_dirty(page))
+        error = write_dirty(object, page);
+    mmk_a32_fetch_and(&page->flags, ~MMK_PF_WRITEBACK, MMK_RELEASE); /* it is written */
+    return error;
+}
+
+/* Written, if it has been dirty: by whom does not matter. */
+static bool is_clean(const struct mmk_page *page)
+{
+    uint32_t flags = mmk_a32_load(&page->flags, MMK_ACQUIRE);
+
+    return !(flags & (MMK_PF_DIRTY | MMK_PF_WRITEBACK)) ||
+           (!(flags & MMK_PF_DIRTY) && MMK_MISTAKE(WRITE_NOT_AWAITED));
+}
+
 static int write_one(struct mmk_object *object, struct mmk_page *page)
 {
     int error;
 
-    if (!mmk_page_test(page, MMK_PF_DIRTY))
+    if (is_clean(page))
         return 0;
     mmk_rw_read_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
     mmk_page_lock(page);

@@ -2,7 +2,7 @@
 /* corpus.c - see corpus.h. */
 #include "corpus.h"
 
-#include <stddef.h>
+#include <string.h>
 
 enum mmk_mistake mmk_planted;
 
@@ -42,8 +42,9 @@ const struct mistake corpus[] = {
      "P1.refilled"},
     {MMK_MISTAKE_PARENT_NOT_AGAIN, "parent-not-again",
      "a table is unlinked from a parent that it may have left meanwhile", "P6.twice"},
-    {MMK_MISTAKE_MOVE_WITHOUT_INTERVAL, "move-without-interval",
-     "entries move past a walk through the object, which finds them nowhere", "P10.synced"},
+    {MMK_MISTAKE_OLD_INTERVAL_FIRST, "old-interval-first",
+     "moved memory leaves its object before it comes back: truncation finds it nowhere",
+     "P10.moved"},
     {MMK_MISTAKE_COPY_SET_BEFORE_FLUSH, "copy-set-before-flush",
      "copy-on-write maps the copy while others still read the page", "P7.copied"},
     {MMK_MISTAKE_PIN_SHARED, "pin-shared",
@@ -60,6 +61,9 @@ const struct mistake corpus[] = {
     {MMK_MISTAKE_CLEAN_AFTER_WRITE, "clean-after-write",
      "a page is marked clean after it was written: what made it dirty meanwhile is lost",
      "P13.written"},
+    {MMK_MISTAKE_WRITE_NOT_AWAITED, "write-not-awaited",
+     "a sync finds a page clean that another sync is still writing, and comes back before it",
+     "P5.synced"},
     {MMK_MISTAKE_FILL_UNLOCKED, "fill-unlocked",
      "a fault brings a page in without the invalidate lock: truncation may be past it",
      "P4.shared"},
@@ -80,3 +84,13 @@ const struct mistake corpus[] = {
      "unregistering does not wait for who is telling the mirror", "notifier.unregistered"},
     {MMK_MISTAKE_NONE, NULL, NULL, NULL},
 };
+
+const struct mistake *corpus_find(const char *name)
+{
+    const struct mistake *mistake;
+
+    for (mistake = corpus; mistake->name; mistake++)
+        if (strcmp(mistake->name, name) == 0)
+            return mistake;
+    return NULL;
+}

@@ -17,4 +17,7 @@ struct mistake {
 /* Ends with one without a name. */
 extern const struct mistake corpus[];
 
+/* => NULL: there is none of that name */
+const struct mistake *corpus_find(const char *name);
+
 #endif

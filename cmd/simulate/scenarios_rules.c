@@ -415,14 +415,19 @@ static void truncated_end(void)
     put_file();
 }
 
+/* A part of the mapping: what stays is cut. */
+static void move_file(unsigned from, unsigned to)
+{
+    expect(mmk_mremap(world.mm, page_at(from), 2 * PAGE, 2 * PAGE,
+                      MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED, page_at(to)) == (int64_t)page_at(to));
+}
+
 static void move_beside_truncate(unsigned cpu)
 {
     if (cpu == 0)
         expect(mmk_object_resize(it.object, 0) == 0);
     else
-        expect(mmk_mremap(world.mm, page_at(0), 4 * PAGE, 4 * PAGE,
-                          MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED,
-                          page_at(8)) == (int64_t)page_at(8));
+        move_file(0, 8);
 }
 
 static void move_beside_sync(unsigned cpu)
@@ -431,7 +436,7 @@ static void move_beside_sync(unsigned cpu)
         expect(mmk_object_sync(it.object, 0, PAGE) == 0);
         expect(it.file[0] != 0);
     } else {
-        move_beside_truncate(cpu);
+        move_file(0, 8);
         store(8, 2);
         expect(mmk_object_sync(it.object, 0, PAGE) == 0);
         expect(it.file[0] == 2);
@@ -464,6 +469,14 @@ static void synced_end(void)
     expect(mmk_object_sync(it.object, 0, PAGE) == 0);
     expect(it.file[0] == 2);
     put_file();
+}
+
+/* Whoever of the two comes second has nothing to write, but must not come back before the first. */
+static void both_sync(unsigned cpu)
+{
+    (void)cpu;
+    expect(mmk_object_sync(it.object, 0, PAGE) == 0);
+    expect(it.file[0] == 1);
 }
 
 static void sync_beside_unmap(unsigned cpu)
@@ -781,6 +794,12 @@ const struct scenario scenarios_rules[] = {
      .cpus = 2,
      .setup = setup_file_stored,
      .body = sync_beside_unmap,
+     .check = put_file},
+    {.name = "P5.synced",
+     .what = "two write the same page back",
+     .cpus = 2,
+     .setup = setup_file_stored,
+     .body = both_sync,
      .check = put_file},
     {.name = "P13.cleaned",
      .what = "a page is stored to while it is cleaned",
