@@ -2,6 +2,7 @@
 /* arguments.c - see arguments.h. */
 #include "arguments.h"
 
+#include "corpus.h"
 #include "deviations.h"
 #include "options.h"
 
@@ -22,6 +23,7 @@ enum {
     KEY_RUNS,
     KEY_JOBS,
     KEY_CORPUS,
+    KEY_PLANT,
     KEY_MUTATE_ORDERS,
     KEY_JSON,
     KEY_LIST,
@@ -50,7 +52,11 @@ static const struct argp_option option_list[] = {
     {"jobs", KEY_JOBS, "N", 0, "Processes at once (default: as many as there are processors)", 0},
     {"format", KEY_FORMAT, "NAME", 0, "Only in this page-table format", 0},
     {"part", KEY_PART, "I/N", 0, "Only every Nth scenario, from number I, below N", 0},
-    {"corpus", KEY_CORPUS, NULL, 0, "Search for planted mistakes, each in turn", 0},
+    {"corpus", KEY_CORPUS, NULL, 0,
+     "Search for mistakes that are planted in the library, each in turn, in the scenario that "
+     "should find it (default 200000 schedules each)",
+     0},
+    {"plant", KEY_PLANT, "NAME", 0, "Plant this mistake; the names are those of --corpus", 0},
     {"mutate-orders", KEY_MUTATE_ORDERS, NULL, 0,
      "Weaken the memory orders of the library, each in turn", 0},
     {"replay", KEY_REPLAY, "STEP:CPU,...", 0,
@@ -126,6 +132,13 @@ static void parse_part(struct arguments *arguments, const char *text)
     bad_usage("--part %s: expected I/N, with I below N", text);
 }
 
+static void parse_plant(struct arguments *arguments, const char *text)
+{
+    arguments->plant = corpus_find(text);
+    if (!arguments->plant)
+        bad_usage("--plant %s: no such mistake; see --corpus", text);
+}
+
 static void parse_replay(struct arguments *arguments, const char *text)
 {
     arguments->replay = true;
@@ -139,7 +152,8 @@ static bool parse_flag(int key, struct arguments *arguments)
 {
     switch (key) {
     case KEY_CORPUS:
-        bad_usage("--corpus: not built in");
+        arguments->corpus = true;
+        return true;
     case KEY_MUTATE_ORDERS:
         bad_usage("--mutate-orders: not built in");
     case KEY_LIST:
@@ -193,6 +207,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         return 0;
     case KEY_PART:
         parse_part(arguments, text);
+        return 0;
+    case KEY_PLANT:
+        parse_plant(arguments, text);
         return 0;
     case KEY_REPLAY:
         parse_replay(arguments, text);

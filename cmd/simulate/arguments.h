@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct mistake;
+
 enum { STATUS_FAULT = 1, STATUS_BAD_USAGE = 2 };
 
 struct arguments {
@@ -18,7 +20,8 @@ struct arguments {
     unsigned jobs;
     unsigned part, parts; /* every so manieth scenario, from `part` */
     const char *json;
-    bool list, hash;
+    const struct mistake *plant; /* NULL: none */
+    bool list, hash, corpus;
     bool replay; /* these deviations, of one run */
     struct deviations deviations;
     int worker; /* a file descriptor; -1: this is not one */

@@ -174,6 +174,7 @@ static void describe(const struct plan *plan, const struct subject *subject, siz
     memset(work, 0, offsetof(struct work, list));
     work->kind = WORK_RUN;
     snprintf(work->scenario, sizeof(work->scenario), "%s", subject->scenario->name);
+    work->planted = subject->mistake ? subject->mistake->planted : MMK_MISTAKE_NONE;
     work->first_seed = plan->seed + before;
     work->runs = whole || plan->runs - before < PART ? plan->runs - before : PART;
     work->strategy = plan->strategy;

@@ -25,6 +25,7 @@ struct part {
 /* A scenario in one page-table format, and what came of it. */
 struct subject {
     const struct scenario *scenario;
+    const struct mistake *mistake; /* planted; NULL: none */
     const char *format;
     bool weak;    /* memory */
     size_t parts; /* that the work is cut into */
@@ -42,6 +43,7 @@ struct plan {
     uint64_t seed, runs;      /* the first; of each scenario */
     unsigned jobs;
     bool progress; /* a bar on stderr */
+    bool corpus;   /* each subject has a mistake that is to be found */
 };
 
 /* In the order of the subjects, each as soon as it and those before are over. */

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RUNS = 10000 };
+enum { RUNS = 10000, CORPUS_RUNS = 200000 };
 
 static FILE *out; /* for people */
 
@@ -40,13 +40,14 @@ static bool is_asked_for(const struct arguments *arguments, const struct scenari
     return !scenario->hidden && fnmatch(arguments->scenario, scenario->name, 0) == 0;
 }
 
-static void add(struct plan *plan, const struct scenario *scenario, const char *format)
+static void add(struct plan *plan, const struct scenario *scenario, const struct mistake *mistake,
+                const char *format)
 {
     plan->subjects = realloc(plan->subjects, (plan->count + 1) * sizeof(*plan->subjects));
     if (!plan->subjects)
         error(STATUS_BAD_USAGE, 0, "no memory");
-    plan->subjects[plan->count++] =
-        (struct subject){.scenario = scenario, .format = format, .weak = plan->strategy.weak};
+    plan->subjects[plan->count++] = (struct subject){
+        .scenario = scenario, .mistake = mistake, .format = format, .weak = plan->strategy.weak};
 }
 
 static void select_formats(struct plan *plan, const struct arguments *arguments,
@@ -56,7 +57,33 @@ static void select_formats(struct plan *plan, const struct arguments *arguments,
 
     for (format = jobs_formats; *format; format++)
         if (is_asked_for(arguments, scenario, *format))
-            add(plan, scenario, *format);
+            add(plan, scenario, arguments->plant, *format);
+}
+
+static void select_mistakes(struct plan *plan)
+{
+    const struct mistake *mistake;
+    const struct scenario *scenario;
+
+    for (mistake = corpus; mistake->name; mistake++) {
+        scenario = scenario_find(mistake->scenario);
+        if (!scenario)
+            error(STATUS_BAD_USAGE, 0, "%s: no such scenario", mistake->scenario);
+        add(plan, scenario, mistake, "tiny");
+    }
+}
+
+static void select_scenarios(struct plan *plan, const struct arguments *arguments)
+{
+    const struct scenario *list, *scenario;
+    unsigned number;
+
+    for (number = 0; (list = scenario_list(number)) != NULL; number++)
+        for (scenario = list; scenario->name; scenario++)
+            select_formats(plan, arguments, scenario);
+    if (plan->count == 0)
+        bad_usage("--scenario %s: no such scenario%s; see --list", arguments->scenario,
+                  arguments->format ? " in this format" : "");
 }
 
 static void keep_part(struct plan *plan, const struct arguments *arguments)
@@ -81,8 +108,6 @@ static void check_format(const char *name)
 
 static void make_plan(struct plan *plan, const struct arguments *arguments)
 {
-    const struct scenario *list, *scenario;
-    unsigned number;
     bool exhaustive = arguments->strategy.kind == STRATEGY_EXHAUSTIVE;
     size_t i;
 
@@ -92,15 +117,14 @@ static void make_plan(struct plan *plan, const struct arguments *arguments)
                           .seed = arguments->seed,
                           .runs = arguments->runs,
                           .jobs = arguments->jobs,
-                          .progress = isatty(STDERR_FILENO) != 0};
+                          .progress = isatty(STDERR_FILENO) != 0,
+                          .corpus = arguments->corpus};
     if (plan->runs == 0)
-        plan->runs = exhaustive ? UINT64_MAX : RUNS;
-    for (number = 0; (list = scenario_list(number)) != NULL; number++)
-        for (scenario = list; scenario->name; scenario++)
-            select_formats(plan, arguments, scenario);
-    if (plan->count == 0)
-        bad_usage("--scenario %s: no such scenario%s; see --list", arguments->scenario,
-                  arguments->format ? " in this format" : "");
+        plan->runs = exhaustive ? UINT64_MAX : arguments->corpus ? CORPUS_RUNS : RUNS;
+    if (arguments->corpus)
+        select_mistakes(plan);
+    else
+        select_scenarios(plan, arguments);
     keep_part(plan, arguments);
     for (i = 0; i < plan->count; i++)
         jobs_check_format(plan->subjects[i].format);
@@ -116,6 +140,7 @@ static void tell_failure(const struct subject *subject)
     work->kind = WORK_REDUCE;
     work->strategy.weak = subject->weak;
     strcpy(work->scenario, subject->scenario->name);
+    work->planted = subject->mistake ? subject->mistake->planted : MMK_MISTAKE_NONE;
     strcpy(work->failure, failure->text);
     work->seed = failure->seed;
     work->deviations = failure->run.count;
@@ -139,6 +164,25 @@ static void tell_hash(const struct plan *plan, const struct subject *subject)
     report_hash(out, subject);
     if (subject->sum.failure)
         tell_failure(subject);
+}
+
+static void tell_mistake(const struct plan *plan, const struct subject *subject)
+{
+    (void)plan;
+    report_mistake(out, subject);
+}
+
+static int search_corpus(struct plan *plan, FILE *json)
+{
+    double start = clock_seconds(), seconds;
+    int status;
+
+    jobs_run(plan, tell_mistake);
+    seconds = clock_seconds() - start;
+    status = report_corpus_end(out, plan, seconds);
+    if (json)
+        report_json(json, plan, seconds);
+    return status;
 }
 
 static int run_all(const struct arguments *arguments, struct plan *plan, FILE *json)
@@ -169,6 +213,7 @@ static int replay(const struct arguments *arguments, const struct plan *plan)
     work->kind = WORK_RETELL;
     work->strategy.weak = subject->weak;
     strcpy(work->scenario, subject->scenario->name);
+    work->planted = subject->mistake ? subject->mistake->planted : MMK_MISTAKE_NONE;
     work->seed = arguments->seed;
     work->deviations = arguments->deviations.count;
     memcpy(work->list, arguments->deviations.list, work->deviations * sizeof(*work->list));
@@ -201,6 +246,9 @@ int main(int argc, char **argv)
     if (!results_open_json(arguments.json, &json))
         return STATUS_BAD_USAGE;
     out = json == stdout ? stderr : stdout;
-    status = arguments.replay ? replay(&arguments, &plan) : run_all(&arguments, &plan, json);
+    if (arguments.corpus)
+        status = search_corpus(&plan, json);
+    else
+        status = arguments.replay ? replay(&arguments, &plan) : run_all(&arguments, &plan, json);
     return results_close_json(arguments.json, json) ? status : STATUS_BAD_USAGE;
 }

@@ -82,6 +82,18 @@ static void print_command(FILE *stream, const struct subject *subject, uint64_t 
 {
     fprintf(stream, "mmkit simulate --scenario %s --format %s%s --seed %" PRIu64,
             subject->scenario->name, subject->format, subject->weak ? " --memory weak" : "", seed);
+    if (subject->mistake)
+        fprintf(stream, " --plant %s", subject->mistake->name);
+}
+
+void report_mistake(FILE *stream, const struct subject *subject)
+{
+    const struct part *sum = &subject->sum;
+
+    fprintf(stream, "%-24s %-22s %10" PRIu64 "  %s\n", subject->mistake->name,
+            subject->scenario->name, sum->schedules,
+            sum->failure ? sum->failure->text : "NOT FOUND");
+    fflush(stream);
 }
 
 static void print_replay(FILE *stream, const struct subject *subject, const struct work *work)
@@ -155,6 +167,32 @@ int report_end(FILE *stream, const struct plan *plan, double seconds)
     return totals.failures > 0 ? STATUS_FAULT : 0;
 }
 
+static size_t found(const struct plan *plan)
+{
+    size_t count = 0, i;
+
+    for (i = 0; i < plan->count; i++)
+        count += plan->subjects[i].sum.failure != NULL;
+    return count;
+}
+
+int report_corpus_end(FILE *stream, const struct plan *plan, double seconds)
+{
+    struct totals totals = add_up(plan);
+
+    fprintf(stream, "%zu mistakes planted, %zu found, in %" PRIu64 " schedules and %.1f s\n",
+            plan->count, found(plan), totals.schedules, seconds);
+    return found(plan) < plan->count ? STATUS_FAULT : 0;
+}
+
+static void write_corpus(struct json *json, const struct plan *plan)
+{
+    json_object(json, "corpus");
+    json_unsigned(json, "planted", plan->count);
+    json_unsigned(json, "found", found(plan));
+    json_close(json, '}');
+}
+
 static void write_failure(struct json *json, const struct failure *failure)
 {
     json_object(json, "failure");
@@ -174,6 +212,8 @@ static void write_subject(struct json *json, const struct subject *subject)
     json_object(json, NULL);
     json_string(json, "scenario", subject->scenario->name);
     json_string(json, "format", subject->format);
+    if (subject->mistake)
+        json_string(json, "planted", subject->mistake->name);
     json_unsigned(json, "schedules", sum->schedules);
     json_unsigned(json, "steps", sum->steps);
     json_unsigned(json, "points", sum->points);
@@ -201,7 +241,9 @@ void report_json(FILE *stream, const struct plan *plan, double seconds)
     json_unsigned(&json, "steps", totals.steps);
     json_real(&json, "seconds", seconds);
     json_real(&json, "schedules_per_second", per_second(totals.schedules, seconds));
-    json_unsigned(&json, "failures", totals.failures);
+    json_unsigned(&json, "failures", plan->corpus ? 0 : totals.failures);
+    if (plan->corpus)
+        write_corpus(&json, plan);
     json_unsigned(&json, "pairs_total", totals.pairs);
     json_unsigned(&json, "pairs_exhausted", totals.pairs_exhausted);
     json_array(&json, "results");

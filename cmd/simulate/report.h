@@ -12,6 +12,9 @@ void report_list(FILE *stream);
 /* While it goes: a head, a line for each subject, what failed and how to see it again. */
 void report_begin(FILE *stream);
 void report_subject(FILE *stream, const struct subject *subject);
+/* --corpus: a planted mistake, and after how many schedules it was found. */
+void report_mistake(FILE *stream, const struct subject *subject);
+
 void report_failure(FILE *stream, const struct subject *subject, const struct work *reduced);
 void report_hash(FILE *stream, const struct subject *subject);
 
@@ -20,6 +23,7 @@ void report_replay(FILE *stream, const struct work *work, const char *format);
 
 /* At the end. => 0, or STATUS_FAULT */
 int report_end(FILE *stream, const struct plan *plan, double seconds);
+int report_corpus_end(FILE *stream, const struct plan *plan, double seconds);
 void report_json(FILE *stream, const struct plan *plan, double seconds);
 
 #endif

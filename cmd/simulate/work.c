@@ -120,6 +120,7 @@ void work_perform(struct work *work)
 
     if (!scenario)
         abort(); /* the programs for the formats are of the same source */
+    mmk_planted = work->planted;
     if (work->kind != WORK_RUN) {
         reduce(work, scenario);
         return;

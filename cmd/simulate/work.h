@@ -6,6 +6,7 @@
 #ifndef SIMULATE_WORK_H
 #define SIMULATE_WORK_H
 
+#include "corpus.h"
 #include "scenario.h"
 #include "strategy.h"
 
@@ -21,6 +22,7 @@ struct work {
     /* what to do */
     enum work_kind kind;
     char scenario[WORK_NAME];
+    enum mmk_mistake planted;
     uint64_t first_seed;
     uint64_t runs; /* at most */
     struct strategy
