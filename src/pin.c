@@ -126,7 +126,10 @@ static int pin_run(struct pin *pin, enum need *need)
         if (!vma || pin->addr >= mmk_vma_end(vma))
             vma = mmk_vma_tree_find_rcu(&pin->mm->vmas, pin->addr);
         /* Nothing is mapped there: a fault finds out, or makes a stack grow. */
-        *need = vma && mmk_vma_start(vma) <= pin->addr ? pin_one(pin, vma) : NEED_READ;
+        if (vma && mmk_vma_start(vma) <= pin->addr)
+            *need = pin_one(pin, vma);
+        else
+            *need = pin->flags & MMK_PIN_WRITE ? NEED_WRITE : NEED_READ;
         if (*need != NEED_NOTHING)
             break;
         pin->addr += MMK_PAGE_SIZE;

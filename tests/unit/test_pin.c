@@ -243,6 +243,8 @@ static void test_stack_grows(void **state)
     (void)state;
     assert_int_equal(mmk_pin_pages(mm, base - 2 * PAGE, 3, MMK_PIN_WRITE, pinned), 3);
     expect_vma(base, base - 2 * PAGE, 4);
+    assert_int_equal(mm_stats(mm).fault_anon, 3); /* written at once: no zero page before that */
+    assert_int_equal(mm_stats(mm).fault_zero, 0);
     unpin(3, true);
 }
 
