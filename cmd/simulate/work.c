@@ -101,12 +101,17 @@ static void run_seeds(struct work *work, const struct scenario *scenario)
 static void run_all_paths(struct work *work, const struct scenario *scenario)
 {
     struct fibers_outcome outcome;
-    uint64_t i;
+    uint64_t i, points = 0;
+    bool plain = true;
 
     for (i = 0; i < work->runs && !work->exhausted; i++) {
         if (!run_seed(work, scenario, work->first_seed, &outcome))
             return;
         count(work, &outcome);
+        if (plain)
+            points = outcome.points;
+        work->points = points;
+        plain = outcome.more_shared;
         if (outcome.more_shared)
             strategy_restart(&work->strategy);
         else

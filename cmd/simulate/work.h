@@ -32,7 +32,8 @@ struct work {
     uint64_t seed; /* of the run under way; the strategy then, in words */
     char strategy_name[STRATEGY_TEXT];
     uint64_t schedules, steps;
-    uint64_t points; /* most in a run at which another CPU could have gone on */
+    /* At which another CPU could have gone on: most in a run; EXHAUSTIVE: in the plain run. */
+    uint64_t points;
     uint64_t hash;   /* of all runs, in whatever order */
     bool exhausted;
     uint32_t tries; /* REDUCE */
