@@ -34,13 +34,19 @@ void flat_own(struct flat *flat, unsigned space, unsigned page, uint32_t word)
     p->word = word;
 }
 
-static void bring_in(struct flat *flat, unsigned index)
+void flat_bring_in(struct flat *flat, unsigned index)
 {
     if (flat->object.page[index].cached)
         return;
     flat->object.page[index].cached = true;
     flat->object.page[index].frame = ++flat->frames;
     flat->object.page[index].word = flat->object.page[index].kept;
+}
+
+void flat_write_back(struct flat *flat, unsigned index)
+{
+    if (flat->object.page[index].cached)
+        flat->object.page[index].kept = flat->object.page[index].word;
 }
 
 static void store(struct flat *flat, unsigned space, unsigned page, uint32_t word)
@@ -63,12 +69,31 @@ static enum mmk_fault_result fill(struct flat *flat, unsigned space, unsigned pa
     if (p->object && !p->own) {
         if (p->index >= flat->object.size)
             return MMK_FAULT_BUS;
-        bring_in(flat, p->index);
+        flat_bring_in(flat, p->index);
     }
     p->present = true;
     if (write && !p->shared)
         flat_own(flat, space, page, flat_contents(flat, space, page));
     return MMK_FAULT_DONE;
+}
+
+/* A stack above comes down to the page, if the page below leaves it a gap. */
+static void grow_stack(struct flat *flat, unsigned space, unsigned page)
+{
+    struct flat_page *pages = flat->space[space].page;
+    unsigned above = page;
+
+    while (above < FLAT_PAGES && !pages[above].mapped)
+        above++;
+    if (above == page || above == FLAT_PAGES || !pages[above].grows)
+        return;
+    if (page > 0 && pages[page - 1].mapped && !pages[page - 1].grows &&
+        pages[page - 1].prot != MMK_PROT_NONE)
+        return;
+    while (above-- > page) {
+        pages[above] = pages[above + 1];
+        pages[above].own = pages[above].present = pages[above].guard = false;
+    }
 }
 
 enum mmk_fault_result flat_fault(struct flat *flat, unsigned space, unsigned page, bool write)
@@ -78,6 +103,7 @@ enum mmk_fault_result flat_fault(struct flat *flat, unsigned space, unsigned pag
     /* What needs no fault goes on; whether it needs one depends on what was shared. */
     if (flat->space[space].killed && (!p->present || flat_either(flat, 2)))
         return MMK_FAULT_KILLED;
+    grow_stack(flat, space, page);
     if (!p->mapped)
         return MMK_FAULT_SEGV_MAPERR;
     if (write ? !(p->prot & MMK_PROT_WRITE) : p->prot == MMK_PROT_NONE)

@@ -77,6 +77,10 @@ void flat_own(struct flat *flat, unsigned space, unsigned page, uint32_t word);
 /* Contents go, the mapping stays; a guard stays, too. */
 void flat_drop(struct flat *flat, unsigned space, unsigned page);
 
+/* A page of the object is read, unless it is in memory; is written back, if it is. */
+void flat_bring_in(struct flat *flat, unsigned index);
+void flat_write_back(struct flat *flat, unsigned index);
+
 /* The mapping goes; a new private anonymous one comes. */
 void flat_unmap(struct flat *flat, unsigned space, unsigned page);
 void flat_map(struct flat *flat, unsigned space, unsigned page, unsigned prot);

@@ -12,6 +12,10 @@
 #include "flat.h"
 #include "world.h"
 
+#include <mmkit/notifier.h>
+#include <mmkit/pin.h>
+#include <mmkit/port/lock.h>
+
 #define RW   (MMK_PROT_READ | MMK_PROT_WRITE)
 #define ANON (MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS)
 
@@ -32,13 +36,20 @@
 enum { SPACE_MAIN, SPACE_CHILD, SPACE_FORKED };
 
 enum op_traits {
-    OP_ONE_PAGE = 1, /* takes no range */
-    OP_ASIDE = 2,    /* and the pages aside */
-    OP_OBJECT = 4,   /* needs an object */
-    OP_SHARED = 8,   /* needs a shared mapping */
-    OP_CHILD = 16,   /* needs the child, and works there */
-    OP_HIGH = 32,    /* uses PAIR_HIGH */
-    OP_ANON = 64,    /* needs private anonymous memory */
+    OP_ONE_PAGE = 1,  /* takes no range */
+    OP_ASIDE = 2,     /* and the pages aside */
+    OP_OBJECT = 4,    /* needs an object */
+    OP_SHARED = 8,    /* needs a shared mapping */
+    OP_CHILD = 16,    /* needs the child, and works there */
+    OP_HIGH = 32,     /* uses PAIR_HIGH */
+    OP_PRIVATE = 64,  /* needs a private mapping */
+    OP_HEAP = 128,    /* works at the mapping's end, and on the heap behind it */
+    OP_WRITER = 256,  /* starts with the mmap lock held for writing: waits for who reads */
+    OP_ACCESS = 512,  /* does not wait for a lock itself: a kill is no reason to give up */
+    OP_PARENT = 1024, /* needs the child, and that nobody works there */
+    OP_CLOSED = 2048, /* needs memory that may not be accessed */
+    OP_RARE = 4096,   /* on memory of two kinds only */
+    OP_LEAVES = 8192, /* afterwards all CPUs leave the address space for good */
 };
 
 /* One operation of a scenario, as it runs and as it is modelled. */
@@ -48,9 +59,11 @@ struct act {
     unsigned page, count; /* what it works on */
     unsigned step;        /* of the model, from 0 */
     bool over;
+    bool reads;   /* the model has begun something that holds the mmap lock for reading */
     int64_t code; /* what it answers */
     uint64_t word;
-    uint16_t frame[2]; /* pinned */
+    uint16_t frame; /* pinned: the model's */
+    unsigned upto;  /* pages of the range whose mapping the model has looked at */
 };
 
 struct op {
@@ -66,7 +79,19 @@ struct ground {
     bool loaded, stored; /* pages that will be used have been */
     bool warm;           /* by every CPU */
     bool forked;
-    bool grows; /* a stack, which starts at the page behind the first that is used */
+    bool closed; /* then nothing is allowed any more */
+    bool grows;  /* a stack, which starts behind the pages that are used */
+    bool kin;    /* the child has the pages, too */
+    bool all;    /* rare operations as well */
+};
+
+/* A second set of translations, of one page: pairs_life.c. */
+struct mirror {
+    struct mmk_notifier notifier; /* first */
+    struct mmk_spinlock lock;
+    bool registered, valid;
+    mmk_vaddr_t addr;
+    mmk_paddr_t phys;
 };
 
 /* The run under way. */
@@ -76,21 +101,41 @@ struct pair_run {
     struct mmk_mm *mm[FLAT_SPACES];
     struct mmk_object *object;
     uint32_t kept[FLAT_OBJECT]; /* the object's file */
-    struct mmk_page *pinned[PAIR_CPUS][2];
+    struct mmk_page *pinned[PAIR_CPUS];
+    struct mirror mirror[PAIR_CPUS];
 };
 
 extern struct pair_run pair_run;
 
 /* Lists that end with one without a name. */
-extern const struct op pair_ops_access[], pair_ops_map[];
+extern const struct op pair_ops_access[], pair_ops_map[], pair_ops_move[], pair_ops_page[],
+    pair_ops_lock[], pair_ops_object[], pair_ops_life[];
 
-/* The act's address and mm; results. */
+/* The act's address, bytes and mm. */
 mmk_vaddr_t act_addr(const struct act *act);
 uint64_t act_length(const struct act *act);
 struct mmk_mm *act_mm(const struct act *act);
 
-/* For models: page `i` of the range, and whether all pages of it are mapped. */
+/* For models: page `i` of the range. */
 struct flat_page *act_page(struct flat *flat, const struct act *act, unsigned i);
-bool act_all_mapped(struct flat *flat, const struct act *act);
+
+/*
+ * For those that look at a mapping under the lock, and then do something to its object without it.
+ * => NULL: a step that does no more than look
+ */
+const struct flat_page *act_looked_at(struct flat *flat, struct act *act);
+
+/*
+ * For those that go page by page under the mmap lock, held for reading: the next page's number.
+ * => true: it is the last; after it, or when the model ends early, the lock is free
+ */
+bool act_next_page(struct act *act, unsigned *page);
+
+/* Who has pinned a page writes to it, and unpins it: what shows it, shows that. */
+void act_write_pinned(struct flat *flat, const struct act *act);
+void act_run_write_pinned(const struct act *act);
+
+/* Does the mirror, if it is filled, say what the page tables say? */
+bool mirror_is_true(const struct act *act);
 
 #endif

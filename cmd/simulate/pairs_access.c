@@ -101,12 +101,44 @@ static bool model_exchange(struct flat *flat, struct act *act)
     return true;
 }
 
+/* A debugger writes: where the program may not, it does in a page of its own. */
+static void run_poke(struct act *act)
+{
+    uint64_t word = WORD_STORED(act->cpu);
+
+    act->code =
+        (int64_t)mmk_mm_write(act_mm(act), act_addr(act), &word, sizeof(word), MMK_MM_FORCE);
+}
+
+static bool model_poke(struct flat *flat, struct act *act)
+{
+    struct flat_page *p = act_page(flat, act, 0);
+    uint8_t prot = p->mapped ? p->prot : RW; /* a stack may come */
+    bool failed;
+    int64_t result;
+
+    if (p->mapped && !p->shared)
+        p->prot = RW;
+    failed = model_fault(flat, act, true, &result);
+    if (p->mapped)
+        p->prot = prot;
+    if (failed || act->step == 1)
+        return failed;
+    if (p->shared)
+        flat->object.page[p->index].word = WORD_STORED(act->cpu);
+    else
+        p->word = WORD_STORED(act->cpu);
+    act->code = sizeof(uint64_t);
+    return true;
+}
+
 const struct op pair_ops_access[] = {
-    {"load", OP_ONE_PAGE, run_load, model_load},
-    {"store", OP_ONE_PAGE, run_store, model_store},
-    {"look", OP_ONE_PAGE, run_look, model_look},
-    {"exchange", OP_ONE_PAGE, run_exchange, model_exchange},
-    {"child-load", OP_ONE_PAGE | OP_CHILD, run_load, model_load},
-    {"child-store", OP_ONE_PAGE | OP_CHILD, run_store, model_store},
+    {"load", OP_ACCESS | OP_ONE_PAGE, run_load, model_load},
+    {"store", OP_ACCESS | OP_ONE_PAGE, run_store, model_store},
+    {"look", OP_ACCESS | OP_ONE_PAGE | OP_RARE, run_look, model_look},
+    {"exchange", OP_ACCESS | OP_ONE_PAGE | OP_RARE, run_exchange, model_exchange},
+    {"poke", OP_ACCESS | OP_ONE_PAGE | OP_RARE, run_poke, model_poke},
+    {"child-load", OP_ACCESS | OP_ONE_PAGE | OP_CHILD, run_load, model_load},
+    {"child-store", OP_ACCESS | OP_ONE_PAGE | OP_CHILD, run_store, model_store},
     {NULL, 0, NULL, NULL},
 };

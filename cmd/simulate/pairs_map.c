@@ -1,18 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* pairs_map.c - calls that change mappings, and advice about pages. */
+/*
+ * pairs_map.c - calls that change mappings where they are.
+ *
+ * One step each: the mmap lock is held for writing until the mappings are what they will be, and
+ * an access that still finds a page after that is one that came before.
+ */
 #include "pairs.h"
 
-/* Over what is there, in one step: no access sees a hole. */
+/* mmap over what is there: no access sees a hole. */
 static void run_map(struct act *act)
 {
     act->code =
         mmk_mmap(act_mm(act), act_addr(act), act_length(act), RW, ANON | MMK_MAP_FIXED, NULL, 0);
 }
 
+static bool is_sealed(struct flat *flat, const struct act *act)
+{
+    unsigned i;
+
+    for (i = 0; i < act->count; i++)
+        if (act_page(flat, act, i)->sealed)
+            return true;
+    return false;
+}
+
 static bool model_map(struct flat *flat, struct act *act)
 {
     unsigned i;
 
+    act->code = MMK_EPERM;
+    if (is_sealed(flat, act))
+        return true;
     for (i = 0; i < act->count; i++)
         flat_map(flat, act->space, act->page + i, RW);
     act->code = (int64_t)act_addr(act);
@@ -28,23 +46,32 @@ static bool model_unmap(struct flat *flat, struct act *act)
 {
     unsigned i;
 
+    act->code = MMK_EPERM;
+    if (is_sealed(flat, act))
+        return true;
     for (i = 0; i < act->count; i++)
         flat_unmap(flat, act->space, act->page + i);
     act->code = 0;
     return true;
 }
 
-/* What lies before a hole is protected, then the error. */
-static int64_t protect(struct flat *flat, struct act *act, unsigned prot)
+/* What lies before a hole, or what is sealed, is protected, then the error. */
+static bool protect(struct flat *flat, struct act *act, unsigned prot)
 {
     unsigned i;
 
-    for (i = 0; i < act->count; i++) {
-        if (!act_page(flat, act, i)->mapped)
-            return MMK_ENOMEM;
-        act_page(flat, act, i)->prot = (uint8_t)prot;
+    act->code = 0;
+    for (i = 0; i < act->count && !act->code; i++) {
+        struct flat_page *p = act_page(flat, act, i);
+
+        if (!p->mapped)
+            act->code = MMK_ENOMEM;
+        else if (p->sealed)
+            act->code = MMK_EPERM;
+        else
+            p->prot = (uint8_t)prot;
     }
-    return 0;
+    return true;
 }
 
 static void run_protect(struct act *act)
@@ -54,68 +81,149 @@ static void run_protect(struct act *act)
 
 static bool model_protect(struct flat *flat, struct act *act)
 {
-    act->code = protect(flat, act, MMK_PROT_READ);
-    return true;
+    return protect(flat, act, MMK_PROT_READ);
 }
 
-/* Nothing, then everything again: two calls. */
-static void run_reprotect(struct act *act)
+static void run_deny(struct act *act)
 {
-    int code = mmk_mprotect(act_mm(act), act_addr(act), act_length(act), MMK_PROT_NONE);
+    act->code = mmk_mprotect(act_mm(act), act_addr(act), act_length(act), MMK_PROT_NONE);
+}
 
-    act->word = (uint64_t)(int64_t)code;
+static bool model_deny(struct flat *flat, struct act *act)
+{
+    return protect(flat, act, MMK_PROT_NONE);
+}
+
+static void run_permit(struct act *act)
+{
     act->code = mmk_mprotect(act_mm(act), act_addr(act), act_length(act), RW);
 }
 
-static bool model_reprotect(struct flat *flat, struct act *act)
+static bool model_permit(struct flat *flat, struct act *act)
 {
-    if (act->step++ == 0) {
-        act->word = (uint64_t)protect(flat, act, MMK_PROT_NONE);
-        return false;
-    }
-    act->code = protect(flat, act, RW);
+    return protect(flat, act, RW);
+}
+
+static void run_seal(struct act *act)
+{
+    act->code = mmk_mseal(act_mm(act), act_addr(act), act_length(act), 0);
+}
+
+/* All or nothing. */
+static bool model_seal(struct flat *flat, struct act *act)
+{
+    unsigned i;
+
+    act->code = MMK_ENOMEM;
+    for (i = 0; i < act->count; i++)
+        if (!act_page(flat, act, i)->mapped)
+            return true;
+    for (i = 0; i < act->count; i++)
+        act_page(flat, act, i)->sealed = true;
+    act->code = 0;
     return true;
 }
 
-/* ---- page by page, as on Linux ----------------------------------------------------------------
+/* ---- where nothing is mapped ------------------------------------------------------------------
  */
 
-/* The next page of a range. => true: there is none after it */
-static bool next_page(struct act *act, unsigned *page)
+static bool is_free(const struct flat *flat, const struct act *act, unsigned page, unsigned count)
 {
-    *page = act->page + act->step++;
-    return act->step == act->count;
+    while (count-- > 0)
+        if (flat->space[act->space].page[page++].mapped)
+            return false;
+    return true;
 }
 
-static void run_dontneed(struct act *act)
+static void map_at(struct flat *flat, const struct act *act, unsigned page, unsigned count)
 {
-    act->code = mmk_madvise(act_mm(act), act_addr(act), act_length(act), MMK_MADV_DONTNEED);
+    while (count-- > 0)
+        flat_map(flat, act->space, page++, RW);
 }
 
-/* Holes are skipped, and answered in the end. A locked mapping ends it. */
-static bool model_dontneed(struct flat *flat, struct act *act)
+static void run_place(struct act *act)
 {
-    unsigned page;
-    bool last = next_page(act, &page);
-    struct flat_page *p = &flat->space[act->space].page[page];
+    act->code = mmk_mmap(act_mm(act), page_at(act->page + PAIR_ASIDE), act_length(act), RW,
+                         ANON | MMK_MAP_FIXED_NOREPLACE, NULL, 0);
+}
 
-    if (!p->mapped) {
-        act->code = MMK_ENOMEM;
-        return last;
-    }
-    if (p->locked) {
-        act->code = MMK_EINVAL;
+static bool model_place(struct flat *flat, struct act *act)
+{
+    unsigned page = act->page + PAIR_ASIDE;
+
+    act->code = MMK_EEXIST;
+    if (!is_free(flat, act, page, act->count))
         return true;
+    map_at(flat, act, page, act->count);
+    act->code = (int64_t)page_at(page);
+    return true;
+}
+
+static void run_anywhere(struct act *act)
+{
+    act->code = mmk_mmap(act_mm(act), 0, act_length(act), RW, ANON, NULL, 0);
+}
+
+/* The highest gap. */
+static bool model_anywhere(struct flat *flat, struct act *act)
+{
+    unsigned page = PAIR_HIGH + 1 - act->count;
+
+    while (!is_free(flat, act, page, act->count))
+        page--;
+    map_at(flat, act, page, act->count);
+    act->code = (int64_t)page_at(page);
+    return true;
+}
+
+/* ---- the heap, behind the mapping -------------------------------------------------------------
+ */
+
+static void run_heap(struct act *act)
+{
+    act->code = (int64_t)mmk_brk(act_mm(act), page_at(PAIR_HEAP + 1));
+}
+
+static bool model_heap(struct flat *flat, struct act *act)
+{
+    struct flat_space *space = &flat->space[act->space];
+
+    /* A page is left free behind it. */
+    if (space->heap_end == PAIR_HEAP && is_free(flat, act, PAIR_HEAP, 2)) {
+        map_at(flat, act, PAIR_HEAP, 1);
+        space->heap_end++;
     }
-    flat_drop(flat, act->space, page);
-    return last;
+    act->code = (int64_t)page_at(space->heap_end);
+    return true;
+}
+
+static void run_unheap(struct act *act)
+{
+    act->code = (int64_t)mmk_brk(act_mm(act), page_at(PAIR_HEAP));
+}
+
+static bool model_unheap(struct flat *flat, struct act *act)
+{
+    struct flat_space *space = &flat->space[act->space];
+
+    if (space->heap_end > PAIR_HEAP && space->page[PAIR_HEAP].mapped) {
+        flat_unmap(flat, act->space, PAIR_HEAP);
+        space->heap_end--;
+    }
+    act->code = (int64_t)page_at(space->heap_end);
+    return true;
 }
 
 const struct op pair_ops_map[] = {
-    {"map", 0, run_map, model_map},
-    {"unmap", 0, run_unmap, model_unmap},
-    {"protect", 0, run_protect, model_protect},
-    {"reprotect", 0, run_reprotect, model_reprotect},
-    {"dontneed", 0, run_dontneed, model_dontneed},
+    {"map", OP_WRITER, run_map, model_map},
+    {"unmap", OP_WRITER, run_unmap, model_unmap},
+    {"protect", OP_WRITER, run_protect, model_protect},
+    {"deny", OP_WRITER | OP_RARE, run_deny, model_deny},
+    {"permit", OP_WRITER | OP_CLOSED, run_permit, model_permit},
+    {"seal", OP_WRITER | OP_RARE, run_seal, model_seal},
+    {"place", OP_WRITER | OP_RARE | OP_ASIDE, run_place, model_place},
+    {"anywhere", OP_WRITER | OP_RARE | OP_HIGH, run_anywhere, model_anywhere},
+    {"heap", OP_WRITER | OP_RARE | OP_HEAP, run_heap, model_heap},
+    {"unheap", OP_WRITER | OP_RARE | OP_HEAP, run_unheap, model_unheap},
     {NULL, 0, NULL, NULL},
 };

@@ -62,15 +62,17 @@ static const struct place places[] = {
 
 static const struct ground grounds[] = {
     {.name = "new"},
-    {.name = "anon", .stored = true, .warm = true},
+    {.name = "anon", .stored = true, .warm = true, .all = true},
     {.name = "fork", .stored = true, .forked = true, .warm = true},
+    {.name = "closed", .stored = true, .closed = true, .warm = true},
+    {.name = "stack", .grows = true},
     {.name = "file", .object = true, .loaded = true},
     {.name = "copy", .object = true, .stored = true, .warm = true},
-    {.name = "shared", .object = true, .shared = true, .stored = true, .warm = true},
+    {.name = "shared", .object = true, .shared = true, .stored = true, .warm = true, .all = true},
     {.name = "cold", .object = true, .shared = true},
+    {.name = "kin", .object = true, .shared = true, .stored = true, .forked = true, .kin = true},
+    {.name = "kin-copy", .object = true, .stored = true, .forked = true, .kin = true},
 };
-
-#define CPUS 2
 
 static struct {
     struct pair *pairs;
@@ -86,6 +88,11 @@ static void *grown(void *list, size_t size)
         exit(3);
     }
     return list;
+}
+
+static unsigned cpus(void)
+{
+    return world.scenario->cpus;
 }
 
 static const struct pair *this_pair(void)
@@ -116,14 +123,28 @@ struct flat_page *act_page(struct flat *flat, const struct act *act, unsigned i)
     return &flat->space[act->space].page[act->page + i];
 }
 
-bool act_all_mapped(struct flat *flat, const struct act *act)
+const struct flat_page *act_looked_at(struct flat *flat, struct act *act)
 {
-    unsigned i;
+    const struct flat_page *p;
 
-    for (i = 0; i < act->count; i++)
-        if (!act_page(flat, act, i)->mapped)
-            return false;
-    return true;
+    if (act->step < act->upto)
+        return NULL;
+    p = act_page(flat, act, act->step);
+    act->upto = act->step;
+    while (act->upto < act->count && act_page(flat, act, act->upto)->mapped)
+        act->upto++;
+    if (act->upto > act->step)
+        return p;
+    act->code = MMK_ENOMEM;
+    act->upto = ++act->step;
+    return NULL;
+}
+
+bool act_next_page(struct act *act, unsigned *page)
+{
+    *page = act->page + act->step++;
+    act->reads = act->step < act->count;
+    return !act->reads;
 }
 
 /* ---- the start --------------------------------------------------------------------------------
@@ -154,7 +175,10 @@ static void init_act(struct act *act, const struct pair *pair, unsigned cpu)
     *act = (struct act){.op = op, .cpu = cpu, .page = place->page[cpu], .count = place->count};
     if (op->traits & OP_CHILD)
         act->space = SPACE_CHILD;
-    if ((op->traits & OP_ONE_PAGE) && place->count > 1) {
+    if (op->traits & OP_HEAP) {
+        act->page = PAIR_HEAP - 1;
+        act->count = 1;
+    } else if ((op->traits & OP_ONE_PAGE) && place->count > 1) {
         act->page += place->count - 1;
         act->count = 1;
     }
@@ -186,19 +210,64 @@ static void touch_pages(unsigned pages, const struct ground *ground)
             touch(page, ground->stored);
 }
 
+/* The first page of the mapping. */
+static unsigned first_page(const struct ground *ground)
+{
+    return ground->grows ? PAIR_FIRST + 2 : PAIR_FIRST;
+}
+
 static void map_ground(const struct ground *ground)
 {
-    unsigned flags = ground->shared ? MMK_MAP_SHARED : MMK_MAP_PRIVATE, i;
+    unsigned flags = ground->shared ? MMK_MAP_SHARED : MMK_MAP_PRIVATE, i, first;
     int64_t addr;
 
+    first = first_page(ground);
     flags |= MMK_MAP_FIXED | (ground->object ? 0 : MMK_MAP_ANONYMOUS);
+    flags |= ground->grows ? MMK_MAP_GROWSDOWN : 0;
     for (i = 0; i < FLAT_OBJECT; i++)
         pair_run.kept[i] = WORD_KEPT(i);
     if (ground->object)
         expect(mmk_object_create(&file_ops, PAIR_END * PAGE, NULL, &pair_run.object) == 0);
-    addr = mmk_mmap(world.mm, page_at(PAIR_FIRST), (PAIR_END - PAIR_FIRST) * PAGE, RW, flags,
-                    pair_run.object, ground->object ? PAIR_FIRST * PAGE : 0);
-    expect(addr == (int64_t)page_at(PAIR_FIRST));
+    addr = mmk_mmap(world.mm, page_at(first), (PAIR_END - first) * PAGE, RW, flags, pair_run.object,
+                    ground->object ? first * PAGE : 0);
+    expect(addr == (int64_t)page_at(first));
+    expect(mmk_set_brk(world.mm, page_at(PAIR_HEAP)) == 0);
+}
+
+/* The child has a look at the pages. */
+static void touch_as_child(unsigned pages)
+{
+    uint64_t word;
+    unsigned page;
+
+    machine_switch_mm(pair_run.mm[SPACE_CHILD]);
+    for (page = PAIR_FIRST; page < PAIR_END; page++)
+        if (pages & 1u << page)
+            expect(get_word(page, &word) == MMK_FAULT_DONE);
+    machine_switch_mm(world.mm);
+}
+
+/* What comes after the pages are there. */
+static void finish_ground(const struct ground *ground, unsigned pages)
+{
+    if (ground->forked)
+        expect(mmk_fork(world.mm, &pair_run.mm[SPACE_CHILD]) == 0);
+    if (ground->kin)
+        touch_as_child(pages);
+    if (ground->closed)
+        expect(mmk_mprotect(world.mm, page_at(PAIR_FIRST), (PAIR_END - PAIR_FIRST) * PAGE,
+                            MMK_PROT_NONE) == 0);
+}
+
+/* Does one of the operations end with all CPUs leaving? */
+static bool all_leave(void)
+{
+    unsigned cpu;
+
+    for (cpu = 0; cpu < cpus(); cpu++)
+        if (this_pair()->op[cpu]->traits & OP_LEAVES)
+            return true;
+    return false;
 }
 
 static void setup(void)
@@ -209,55 +278,85 @@ static void setup(void)
     memset(&pair_run, 0, sizeof(pair_run));
     pair_run.ground = pair->ground;
     pair_run.mm[SPACE_MAIN] = world.mm;
-    for (cpu = 0; cpu < CPUS; cpu++)
+    for (cpu = 0; cpu < cpus(); cpu++)
         init_act(&pair_run.act[cpu], pair, cpu);
-    pages = used_pages(pair_run.act, CPUS);
+    pages = used_pages(pair_run.act, cpus());
     map_ground(pair->ground);
-    for (cpu = pair->ground->warm ? CPUS : 1; cpu-- > 0;) {
+    for (cpu = pair->ground->warm ? cpus() : 1; cpu-- > 0;) {
         fibers_be_cpu(cpu);
         touch_pages(pages, pair->ground);
     }
-    if (pair->ground->forked)
-        expect(mmk_fork(world.mm, &pair_run.mm[SPACE_CHILD]) == 0);
-    for (cpu = 0; cpu < CPUS; cpu++) {
-        if (!(pair->op[cpu]->traits & OP_CHILD))
-            continue;
+    finish_ground(pair->ground, pages);
+    for (cpu = 0; cpu < cpus(); cpu++) {
         fibers_be_cpu(cpu);
-        machine_switch_mm(pair_run.mm[SPACE_CHILD]);
+        if (pair->op[cpu]->traits & OP_CHILD)
+            machine_switch_mm(pair_run.mm[SPACE_CHILD]);
+        if (all_leave() && cpu > 0)
+            mmk_mm_get(world.mm);
     }
     fibers_be_cpu(0);
+}
+
+/* One user less. What refers to the address space goes first. */
+static void leave(unsigned cpu)
+{
+    struct mirror *mirror = &pair_run.mirror[cpu];
+
+    if (mirror->registered)
+        mmk_notifier_unregister(pair_run.mm[SPACE_MAIN], &mirror->notifier);
+    mirror->registered = false;
+    machine_switch_mm(NULL);
+    mmk_mm_put(pair_run.mm[SPACE_MAIN]);
+    world.mm = NULL;
 }
 
 static void body(unsigned cpu)
 {
     pair_run.act[cpu].op->run(&pair_run.act[cpu]);
+    if (all_leave())
+        leave(cpu);
 }
 
-/* The same start in the model. */
-static void flat_start(struct flat *flat, const struct pair *pair, const struct act *act)
+static void flat_map_ground(struct flat *flat, const struct ground *ground)
 {
-    const struct ground *ground = pair->ground;
-    unsigned page, i, used = used_pages(act, CPUS);
-    uint32_t word;
+    unsigned page;
 
-    memset(flat, 0, sizeof(*flat));
-    flat->space[SPACE_MAIN].exists = true;
-    flat->object.size = ground->object ? PAIR_END : 0;
-    for (i = 0; i < FLAT_OBJECT; i++)
-        flat->object.page[i].kept = WORD_KEPT(i);
-    for (page = PAIR_FIRST; page < PAIR_END; page++) {
+    for (page = first_page(ground); page < PAIR_END; page++) {
         struct flat_page *p = &flat->space[SPACE_MAIN].page[page];
 
         flat_map(flat, SPACE_MAIN, page, RW);
         p->object = ground->object;
         p->shared = ground->shared;
+        p->grows = ground->grows;
         p->index = ground->object ? (uint8_t)page : 0;
+    }
+}
+
+/* The same start in the model. */
+static void flat_start(struct flat *flat, const struct ground *ground, unsigned used)
+{
+    unsigned page;
+    uint32_t word;
+
+    memset(flat, 0, sizeof(*flat));
+    flat->space[SPACE_MAIN].exists = true;
+    flat->space[SPACE_MAIN].heap_end = PAIR_HEAP;
+    flat->object.size = ground->object ? PAIR_END : 0;
+    for (page = 0; page < FLAT_OBJECT; page++)
+        flat->object.page[page].kept = WORD_KEPT(page);
+    flat_map_ground(flat, ground);
+    for (page = PAIR_FIRST; page < PAIR_END; page++) {
         word = WORD_TOUCHED(page);
         if (used & 1u << page && (ground->loaded || ground->stored))
             (void)flat_access(flat, SPACE_MAIN, page, ground->stored, &word);
     }
     if (ground->forked)
         flat_fork(flat, SPACE_MAIN, SPACE_CHILD);
+    for (page = PAIR_FIRST; page < PAIR_END && ground->kin; page++)
+        if (used & 1u << page)
+            (void)flat_access(flat, SPACE_CHILD, page, false, &word);
+    for (page = PAIR_FIRST; page < PAIR_END && ground->closed; page++)
+        flat->space[SPACE_MAIN].page[page].prot = MMK_PROT_NONE;
 }
 
 /* ---- what can be seen ---------------------------------------------------------------------------
@@ -272,11 +371,11 @@ static void note(struct seen *seen, unsigned about, unsigned space, unsigned pag
 }
 
 /* Pages at which something may have changed. */
-static bool is_of_interest(const struct act *act, unsigned cpus, unsigned page)
+static bool is_of_interest(const struct act *act, unsigned page)
 {
     unsigned cpu, from;
 
-    for (cpu = 0; cpu < cpus; cpu++) {
+    for (cpu = 0; cpu < cpus(); cpu++) {
         from = act[cpu].page;
         if (page + 1 >= from && page <= from + act[cpu].count)
             return true;
@@ -308,7 +407,7 @@ static uint64_t see_access(struct flat *flat, unsigned space, unsigned page, boo
 
 static void see_accesses(struct seen *seen, struct flat *flat, const struct act *act, bool write)
 {
-    unsigned cpus = CPUS, space, page;
+    unsigned space, page;
 
     for (space = 0; space < FLAT_SPACES; space++) {
         if (flat ? !flat->space[space].exists : !pair_run.mm[space])
@@ -316,7 +415,7 @@ static void see_accesses(struct seen *seen, struct flat *flat, const struct act 
         if (!flat)
             machine_switch_mm(pair_run.mm[space]);
         for (page = 0; page < FLAT_PAGES; page++)
-            if (is_of_interest(act, cpus, page))
+            if (is_of_interest(act, page))
                 note(seen, ABOUT_ACCESS, space, page, see_access(flat, space, page, write));
     }
 }
@@ -325,7 +424,7 @@ static void see_results(struct seen *seen, const struct act *act)
 {
     unsigned cpu;
 
-    for (cpu = 0; cpu < CPUS; cpu++) {
+    for (cpu = 0; cpu < cpus(); cpu++) {
         note(seen, ABOUT_CODE, cpu, 0, (uint64_t)act[cpu].code);
         note(seen, ABOUT_WORD, cpu, 0, act[cpu].word);
     }
@@ -361,9 +460,25 @@ static void see_file(struct seen *seen, struct flat *flat)
     if (!flat)
         expect(mmk_object_sync(pair_run.object, 0, UINT64_MAX) == 0);
     for (i = 0; i < FLAT_OBJECT; i++) {
-        if (flat && flat->object.page[i].cached)
-            flat->object.page[i].kept = flat->object.page[i].word;
+        if (flat)
+            flat_write_back(flat, i);
         note(seen, ABOUT_FILE, 0, i, flat ? flat->object.page[i].kept : pair_run.kept[i]);
+    }
+}
+
+/* Who still holds pages writes to them; mirrors are compared. */
+static void see_holders(struct flat *flat, const struct act *act)
+{
+    unsigned cpu;
+
+    for (cpu = 0; cpu < cpus(); cpu++) {
+        if (flat) {
+            act_write_pinned(flat, &act[cpu]);
+            continue;
+        }
+        act_run_write_pinned(&act[cpu]);
+        if (pair_run.mirror[cpu].registered && !mirror_is_true(&act[cpu]))
+            fibers_fail("a mirror shows another page than the page tables");
     }
 }
 
@@ -373,6 +488,8 @@ static void see(struct seen *seen, struct flat *flat, const struct act *act)
     unsigned space;
 
     seen->count = 0;
+    if (flat && all_leave())
+        flat->space[SPACE_MAIN].exists = false;
     see_results(seen, act);
     for (space = 0; space < FLAT_SPACES; space++) {
         if (flat && flat->space[space].exists)
@@ -380,6 +497,7 @@ static void see(struct seen *seen, struct flat *flat, const struct act *act)
         else if (!flat && pair_run.mm[space])
             see_space(seen, space);
     }
+    see_holders(flat, act);
     see_accesses(seen, flat, act, false);
     see_file(seen, flat);
     see_accesses(seen, flat, act, true);
@@ -419,27 +537,64 @@ static void add_outcome(const struct flat *flat, const struct act *act)
     model.outcomes[model.count++] = seen;
 }
 
+/* Waits for the mmap lock while the others read. */
+static bool waits(const struct act *act, unsigned number)
+{
+    unsigned cpu;
+
+    if (!(act[number].op->traits & OP_WRITER) || act[number].step > 0)
+        return false;
+    for (cpu = 0; cpu < cpus(); cpu++)
+        if (cpu != number && act[cpu].reads && act[cpu].space == act[number].space)
+            return true;
+    return false;
+}
+
+static void explore(const struct flat *flat, const struct act *act);
+
+/* One has waited for the lock in vain: from then on nothing of it happens. */
+static void explore_interrupted(const struct flat *flat, const struct act *act, unsigned cpu)
+{
+    struct act next[PAIR_CPUS];
+
+    if (!flat->space[act[cpu].space].killed || act[cpu].step > 0 ||
+        (act[cpu].op->traits & OP_ACCESS))
+        return;
+    memcpy(next, act, sizeof(next));
+    next[cpu].code = MMK_EINTR;
+    next[cpu].over = true;
+    explore(flat, next);
+}
+
+static void explore_step(const struct flat *flat, const struct act *act, unsigned cpu)
+{
+    struct act next[PAIR_CPUS];
+    unsigned choice = 0;
+    struct flat then;
+
+    explore_interrupted(flat, act, cpu);
+    do {
+        memcpy(next, act, sizeof(next));
+        then = *flat;
+        then.choice = choice;
+        then.choices = 1;
+        next[cpu].over = next[cpu].op->model(&then, &next[cpu]);
+        explore(&then, next);
+    } while (++choice < then.choices);
+}
+
 /* From here on, in every order. */
 static void explore(const struct flat *flat, const struct act *act)
 {
-    struct act next[PAIR_CPUS];
-    unsigned cpus = CPUS, cpu, choice;
-    struct flat then;
     bool all_over = true;
+    unsigned cpu;
 
-    for (cpu = 0; cpu < cpus; cpu++) {
+    for (cpu = 0; cpu < cpus(); cpu++) {
         if (act[cpu].over)
             continue;
         all_over = false;
-        choice = 0;
-        do {
-            memcpy(next, act, sizeof(next));
-            then = *flat;
-            then.choice = choice;
-            then.choices = 1;
-            next[cpu].over = next[cpu].op->model(&then, &next[cpu]);
-            explore(&then, next);
-        } while (++choice < then.choices);
+        if (!waits(act, cpu))
+            explore_step(flat, act, cpu);
     }
     if (all_over)
         add_outcome(flat, act);
@@ -456,9 +611,9 @@ static void know_outcomes(const struct pair *pair)
     model.pair = pair;
     model.count = 0;
     memset(act, 0, sizeof(act));
-    for (cpu = 0; cpu < CPUS; cpu++)
+    for (cpu = 0; cpu < cpus(); cpu++)
         init_act(&act[cpu], pair, cpu);
-    flat_start(&flat, pair, act);
+    flat_start(&flat, pair->ground, used_pages(act, cpus()));
     explore(&flat, act);
 }
 
@@ -484,56 +639,69 @@ static void describe(const struct seen *seen, const struct seen *other, char *te
 
 static void complain(const struct seen *seen)
 {
-    char text[4096] = "what came out does not of any order of its steps:\n", line[1024];
+    char text[4096] = "what came out does not of any order of its steps; of each it differs in:",
+         line[1024];
     size_t i;
 
     for (i = 0; i < model.count && strlen(text) + sizeof(line) < sizeof(text); i++) {
         line[0] = 0;
         describe(seen, &model.outcomes[i], line, sizeof(line));
-        strcat(strcat(text, line), "\n");
+        strcat(strcat(text, i ? " | or" : ""), line);
     }
     fibers_fail(text);
+}
+
+/* What the run has left beside world.mm goes. */
+static void clean_up(void)
+{
+    unsigned cpu, space;
+
+    for (cpu = 0; cpu < cpus(); cpu++) {
+        fibers_be_cpu(cpu);
+        machine_switch_mm(NULL);
+        if (pair_run.mirror[cpu].registered)
+            mmk_notifier_unregister(world.mm, &pair_run.mirror[cpu].notifier);
+    }
+    fibers_be_cpu(0);
+    for (space = SPACE_MAIN + 1; space < FLAT_SPACES; space++)
+        if (pair_run.mm[space])
+            mmk_mm_put(pair_run.mm[space]);
+    if (pair_run.object)
+        mmk_object_put(pair_run.object);
 }
 
 static void check(void)
 {
     static struct seen seen;
-    unsigned space;
 
     know_outcomes(this_pair());
+    pair_run.mm[SPACE_MAIN] = world.mm; /* unless all have left it */
     see(&seen, NULL, pair_run.act);
     if (!is_known(&seen))
         complain(&seen);
-    machine_switch_mm(NULL);
-    for (space = SPACE_MAIN + 1; space < FLAT_SPACES; space++)
-        if (pair_run.mm[space]) {
-            unsigned cpu;
-
-            for (cpu = 0; cpu < CPUS; cpu++) {
-                fibers_be_cpu(cpu);
-                machine_switch_mm(NULL);
-            }
-            fibers_be_cpu(0);
-            mmk_mm_put(pair_run.mm[space]);
-        }
-    if (pair_run.object)
-        mmk_object_put(pair_run.object);
+    clean_up();
 }
 
 /* ---- the list -----------------------------------------------------------------------------------
  */
 
-static const struct op *const lists[] = {pair_ops_access, pair_ops_map};
+static const struct op *const lists[] = {pair_ops_access, pair_ops_map,  pair_ops_move,
+                                         pair_ops_page,   pair_ops_lock, pair_ops_object,
+                                         pair_ops_life};
 
-static bool fits_ground(const struct op *op, const struct ground *ground)
+static bool fits_ground(unsigned traits, const struct ground *ground)
 {
-    if ((op->traits & OP_OBJECT) && !ground->object)
+    if ((traits & OP_OBJECT) && !ground->object)
         return false;
-    if ((op->traits & OP_SHARED) && !ground->shared)
+    if ((traits & OP_SHARED) && !ground->shared)
         return false;
-    if ((op->traits & OP_ANON) && ground->object)
+    if ((traits & OP_PRIVATE) && ground->shared)
         return false;
-    return !(op->traits & OP_CHILD) || ground->forked;
+    if ((traits & (OP_CHILD | OP_PARENT)) && !ground->forked)
+        return false;
+    if ((traits & OP_CLOSED) && !ground->closed)
+        return false;
+    return !(traits & OP_RARE) || ground->all;
 }
 
 static bool fits(const struct op *a, const struct op *b, const struct ground *ground,
@@ -541,7 +709,11 @@ static bool fits(const struct op *a, const struct op *b, const struct ground *gr
 {
     if (place->count > 1 && (a->traits & OP_ONE_PAGE) && (b->traits & OP_ONE_PAGE))
         return false;
-    return fits_ground(a, ground) && fits_ground(b, ground);
+    if ((a->traits & OP_PARENT) && (b->traits & (OP_PARENT | OP_CHILD)))
+        return false;
+    if ((b->traits & OP_PARENT) && (a->traits & OP_CHILD))
+        return false;
+    return fits_ground(a->traits | b->traits, ground);
 }
 
 /* A place more, and one for the end of the list. */
@@ -566,7 +738,7 @@ static void add_pair(const struct op *a, const struct op *b, const struct ground
              place->name);
     all.scenarios[all.count++] =
         (struct scenario){.what = "what comes out comes out of one of their orders",
-                          .cpus = CPUS,
+                          .cpus = 2,
                           .setup = setup,
                           .body = body,
                           .check = check};

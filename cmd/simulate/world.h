@@ -12,9 +12,9 @@
 
 struct world {
     const struct scenario *scenario; /* under way */
-    struct mmk_mm *mm;
-    uint64_t random; /* state */
-    unsigned cpus;   /* of the scenario */
+    struct mmk_mm *mm;               /* NULL, once the scenario has let go of it */
+    uint64_t random;                 /* state */
+    unsigned cpus;                   /* of the scenario */
 };
 
 extern struct world world;

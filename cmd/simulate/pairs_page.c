@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pairs_page.c - advice, and what else goes page by page, as on Linux: a step a page, with the mmap
+ * lock held for reading from the first to the last.
+ */
+#include "pairs.h"
+
+static void advise(struct act *act, int advice)
+{
+    act->code = mmk_madvise(act_mm(act), act_addr(act), act_length(act), advice);
+}
+
+/* The next page for advice that skips holes, answering them in the end. => NULL: nothing to do */
+static struct flat_page *next_advised(struct flat *flat, struct act *act, unsigned *page,
+                                      bool *last)
+{
+    struct flat_page *p;
+
+    *last = act_next_page(act, page);
+    p = &flat->space[act->space].page[*page];
+    if (p->mapped)
+        return p;
+    act->code = MMK_ENOMEM;
+    return NULL;
+}
+
+/* An error ends it. */
+static bool stop(struct act *act, int64_t code)
+{
+    act->code = code;
+    act->reads = false;
+    return true;
+}
+
+static void run_dontneed(struct act *act)
+{
+    advise(act, MMK_MADV_DONTNEED);
+}
+
+static bool model_dontneed(struct flat *flat, struct act *act)
+{
+    unsigned page;
+    bool last;
+    struct flat_page *p = next_advised(flat, act, &page, &last);
+
+    if (!p)
+        return last;
+    if (p->sealed && !p->object && !(p->prot & MMK_PROT_WRITE))
+        return stop(act, MMK_EPERM);
+    if (p->locked)
+        return stop(act, MMK_EINVAL);
+    flat_drop(flat, act->space, page);
+    return last;
+}
+
+static void run_free(struct act *act)
+{
+    advise(act, MMK_MADV_FREE);
+}
+
+/* Contents stay, as nothing reclaims. */
+static bool model_free(struct flat *flat, struct act *act)
+{
+    unsigned page;
+    bool last;
+    const struct flat_page *p = next_advised(flat, act, &page, &last);
+
+    return p && (p->object || p->locked) ? stop(act, MMK_EINVAL) : last;
+}
+
+static void run_guard(struct act *act)
+{
+    advise(act, MMK_MADV_GUARD_INSTALL);
+}
+
+static bool model_guard(struct flat *flat, struct act *act)
+{
+    unsigned page;
+    bool last;
+    struct flat_page *p = next_advised(flat, act, &page, &last);
+
+    if (!p)
+        return last;
+    if (p->locked)
+        return stop(act, MMK_EINVAL);
+    if (flat->space[act->space].killed && flat_either(flat, 2))
+        return stop(act, MMK_EINTR);
+    p->guard = true;
+    flat_drop(flat, act->space, page);
+    return last;
+}
+
+static void run_unguard(struct act *act)
+{
+    advise(act, MMK_MADV_GUARD_REMOVE);
+}
+
+static bool model_unguard(struct flat *flat, struct act *act)
+{
+    unsigned page;
+    bool last;
+    struct flat_page *p = next_advised(flat, act, &page, &last);
+
+    if (p && p->guard) {
+        p->guard = false;
+        flat_drop(flat, act->space, page);
+    }
+    return last;
+}
+
+static void run_willneed(struct act *act)
+{
+    advise(act, MMK_MADV_WILLNEED);
+}
+
+static bool model_willneed(struct flat *flat, struct act *act)
+{
+    unsigned page;
+    bool last;
+    const struct flat_page *p = next_advised(flat, act, &page, &last);
+
+    if (p && p->object && p->index < flat->object.size)
+        flat_bring_in(flat, p->index);
+    return last;
+}
+
+/* ---- populate ---------------------------------------------------------------------------------
+ */
+
+static void run_populate(struct act *act)
+{
+    advise(act, MMK_MADV_POPULATE_READ);
+}
+
+static bool populate(struct flat *flat, struct act *act, bool write)
+{
+    unsigned page;
+    bool last = act_next_page(act, &page);
+    const struct flat_page *p = &flat->space[act->space].page[page];
+
+    if (!p->mapped)
+        return stop(act, MMK_ENOMEM);
+    if (!(p->prot & (write ? MMK_PROT_WRITE : MMK_PROT_READ)))
+        return stop(act, MMK_EINVAL);
+    switch (flat_fault(flat, act->space, page, write)) {
+    case MMK_FAULT_DONE:
+        return last;
+    case MMK_FAULT_KILLED:
+        return stop(act, MMK_EINTR);
+    default:
+        return stop(act, MMK_EFAULT);
+    }
+}
+
+static bool model_populate(struct flat *flat, struct act *act)
+{
+    return populate(flat, act, false);
+}
+
+static void run_populate_write(struct act *act)
+{
+    advise(act, MMK_MADV_POPULATE_WRITE);
+}
+
+static bool model_populate_write(struct flat *flat, struct act *act)
+{
+    return populate(flat, act, true);
+}
+
+/* ---- mincore ----------------------------------------------------------------------------------
+ */
+
+static void run_mincore(struct act *act)
+{
+    uint8_t vec[2] = {0, 0};
+
+    act->code = mmk_mincore(act_mm(act), act_addr(act), act_length(act), vec);
+    act->word = vec[0] | vec[1] << 8;
+}
+
+static bool model_mincore(struct flat *flat, struct act *act)
+{
+    unsigned page, i = act->step;
+    bool last = act_next_page(act, &page);
+    const struct flat_page *p = &flat->space[act->space].page[page];
+
+    if (!p->mapped)
+        return stop(act, MMK_ENOMEM);
+    if ((p->present && !p->guard) || (p->object && flat->object.page[p->index].cached))
+        act->word |= (uint64_t)1 << 8 * i;
+    return last;
+}
+
+/* ---- what fork does with a mapping: under the lock for writing, in one step -------------------
+ */
+
+static void run_dontfork(struct act *act)
+{
+    advise(act, MMK_MADV_DONTFORK);
+}
+
+static bool model_dontfork(struct flat *flat, struct act *act)
+{
+    unsigned i;
+
+    act->code = 0;
+    for (i = 0; i < act->count; i++) {
+        act_page(flat, act, i)->no_fork = act_page(flat, act, i)->mapped;
+        if (!act_page(flat, act, i)->mapped)
+            act->code = MMK_ENOMEM;
+    }
+    return true;
+}
+
+static void run_wipe(struct act *act)
+{
+    advise(act, MMK_MADV_WIPEONFORK);
+}
+
+static bool model_wipe(struct flat *flat, struct act *act)
+{
+    int64_t hole = 0;
+    unsigned i;
+
+    act->code = MMK_EINVAL;
+    for (i = 0; i < act->count; i++) {
+        struct flat_page *p = act_page(flat, act, i);
+
+        if (p->object)
+            return true;
+        p->wipe = p->mapped;
+        if (!p->mapped)
+            hole = MMK_ENOMEM;
+    }
+    act->code = hole;
+    return true;
+}
+
+const struct op pair_ops_page[] = {
+    {"dontneed", 0, run_dontneed, model_dontneed},
+    {"free", OP_RARE, run_free, model_free},
+    {"guard", 0, run_guard, model_guard},
+    {"unguard", OP_RARE, run_unguard, model_unguard},
+    {"willneed", OP_RARE | OP_OBJECT, run_willneed, model_willneed},
+    {"populate", OP_RARE, run_populate, model_populate},
+    {"populate-write", 0, run_populate_write, model_populate_write},
+    {"mincore", OP_RARE, run_mincore, model_mincore},
+    {"dontfork", OP_RARE | OP_WRITER, run_dontfork, model_dontfork},
+    {"wipe", OP_RARE | OP_WRITER, run_wipe, model_wipe},
+    {NULL, 0, NULL, NULL},
+};
