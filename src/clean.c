@@ -2,16 +2,19 @@
 /*
  * clean.c - write-protecting the entries of objects' pages, for a write-back.
  *
- * P5 What the entry knew, the page knows before the table's lock is dropped. A store through a
- *    translation that is not flushed yet leaves no other trace: so nobody writes the page back
- *    before the flush (writeback.c).
+ * P5 What the entry knew, the page knows before the table's lock is dropped, and again after the
+ *    flush: a store through a translation that is not flushed yet leaves no other trace, and
+ *    somebody may have written the page back in between.
+ *
+ * So a page is not marked for good until the cleaning that has found its entry dirty is over. Who
+ * cleans next has to rely on that: cleanings of one object do not overlap (rmap.c).
  */
 #include "clean.h"
 
 #include "planted.h"
 #include "range.h"
 
-/* => table locked */
+/* => table locked; the gather has room */
 static void clean_entry(struct mmk_gather *gather, struct mmk_a64 *entry, mmk_vaddr_t addr)
 {
     mmk_pte_t pte = mmk_pte_read(entry);
@@ -22,8 +25,13 @@ static void clean_entry(struct mmk_gather *gather, struct mmk_a64 *entry, mmk_va
     mmk_assert(mmk_page_type(page) == MMK_PAGE_OBJECT, "R1 a shared mapping has no private page");
     while (!mmk_pte_change(entry, &pte, mmk_pte_mkclean(mmk_pte_wrprotect(pte))))
         continue;
-    if (mmk_pte_dirty(pte))
+    if (mmk_pte_dirty(pte)) {
         mmk_page_mkdirty(page);
+        if (!MMK_MISTAKE(DIRTY_ONCE)) {
+            mmk_page_get(page);
+            mmk_gather_page(gather, page, true);
+        }
+    }
     if (mmk_pte_accessible(pte) && !MMK_MISTAKE(CLEAN_UNFLUSHED))
         mmk_gather_range(gather, addr, addr + MMK_PAGE_SIZE);
 }
@@ -33,9 +41,12 @@ static mmk_vaddr_t clean_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
     struct mmk_a64 *entry = walk->entry;
     mmk_vaddr_t addr;
 
-    for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE)
+    for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE) {
+        if (!mmk_gather_room((struct mmk_gather *)arg))
+            break;
         clean_entry((struct mmk_gather *)arg, entry++, addr);
-    return end;
+    }
+    return addr;
 }
 
 void mmk_clean_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end)

@@ -7,7 +7,8 @@
  *    (vma.c), never less.
  *
  * The interval lock, held shared, keeps the VMAs and their address spaces: exit takes it
- * exclusively for each VMA before it frees the mm (P16).
+ * exclusively for each VMA before it frees the mm (P16). Cleaning holds it exclusively: one who
+ * finds an entry clean already may rely on its page's being marked dirty, for good (clean.c).
  */
 #include "rmap.h"
 
@@ -52,10 +53,10 @@ static void visit_part(const struct mmk_vma *vma, uint64_t first, uint64_t last,
 /* Visits the mappings of pages [first, last] that have all of `flags`, each with its own flush. */
 static void for_each_mapping(struct mmk_object *object, uint64_t first, uint64_t last,
                              uint64_t flags, visitor visit, enum mmk_notify_reason why)
+    MMK_REQUIRES_SHARED(object->interval_lock)
 {
     struct mmk_interval *node;
 
-    mmk_rw_read_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
     for (node = mmk_interval_first(&object->vmas, first, last); node;
          node = mmk_interval_next(node, first, last)) {
         struct mmk_vma *vma = (struct mmk_vma *)((char *)node - offsetof(struct mmk_vma, interval));
@@ -63,17 +64,20 @@ static void for_each_mapping(struct mmk_object *object, uint64_t first, uint64_t
         if ((mmk_vma_flags(vma) & flags) == flags)
             visit_part(vma, first, last, visit, why);
     }
-    mmk_rw_read_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
 }
 
 void mmk_rmap_unmap_object(struct mmk_object *object, uint64_t first, uint64_t last,
                            bool private_too)
 {
+    mmk_rw_read_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
     for_each_mapping(object, first, last, 0, private_too ? unmap_all : unmap_object,
                      MMK_NOTIFY_DISCARD);
+    mmk_rw_read_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
 }
 
 void mmk_rmap_clean_object(struct mmk_object *object, uint64_t first, uint64_t last)
 {
+    mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
     for_each_mapping(object, first, last, MMK_VM_SHARED, clean, MMK_NOTIFY_CLEAN);
+    mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
 }

@@ -14,8 +14,9 @@
  *     sets DIRTY and makes the entry dirty: when step 3 takes DIRTY away in between, the entry
  *     still is, until the next write-back or until it is unmapped.
  * WB2 Two write-backs of a range do not miss each other's share: an entry that the one has cleaned
- *     and not flushed makes the other flush, too (P2), before it goes on to step 3. A page that the
- *     one is writing is not dirty, but is waited for by the other, as the two bits are in one word.
+ *     and not flushed is not met by the other, since steps 1 and 2 of one do not overlap another's
+ *     (clean.c). A page that the one is writing is not dirty, but is waited for by the other, as
+ * the two bits are in one word.
  *
  * So the entries of a range are cleaned in one pass, with one flush for each mapping, before the
  * first page is written. What is stored meanwhile may be written now or the next time.

@@ -61,6 +61,10 @@ const struct mistake corpus[] = {
     {MMK_MISTAKE_CLEAN_AFTER_WRITE, "clean-after-write",
      "a page is marked clean after it was written: what made it dirty meanwhile is lost",
      "P13.written"},
+    {MMK_MISTAKE_DIRTY_ONCE, "dirty-once",
+     "a cleaned entry's page is dirty before the flush only: another writes it before the last "
+     "store",
+     "P5.cleaned"},
     {MMK_MISTAKE_WRITE_NOT_AWAITED, "write-not-awaited",
      "a sync finds a page clean that another sync is still writing, and comes back before it",
      "P5.synced"},

@@ -479,6 +479,16 @@ static void both_sync(unsigned cpu)
     expect(it.file[0] == 1);
 }
 
+/* What the one has cleaned, and not flushed, the other writes: not all that is stored by then. */
+static void store_beside_syncs(unsigned cpu)
+{
+    if (cpu == 2)
+        store(0, 2);
+    expect(mmk_object_sync(it.object, 0, PAGE) == 0);
+    if (cpu == 2)
+        expect(it.file[0] == 2);
+}
+
 static void sync_beside_unmap(unsigned cpu)
 {
     bool stored;
@@ -800,6 +810,12 @@ const struct scenario scenarios_rules[] = {
      .cpus = 2,
      .setup = setup_file_stored,
      .body = both_sync,
+     .check = put_file},
+    {.name = "P5.cleaned",
+     .what = "a page is stored to while two write it back",
+     .cpus = 3,
+     .setup = setup_file_stored,
+     .body = store_beside_syncs,
      .check = put_file},
     {.name = "P13.cleaned",
      .what = "a page is stored to while it is cleaned",
