@@ -35,6 +35,7 @@ struct scenario {
 /* scenarios_*.c: lists that end with one without a name; scenarios.c names them all */
 extern const struct scenario scenarios_basic[];
 extern const struct scenario scenarios_rules[];
+extern const struct scenario scenarios_large[];
 extern const struct scenario scenarios_selftest[];
 const struct scenario *scenarios_pairs(void);
 

@@ -14,6 +14,8 @@ const struct scenario *scenario_list(unsigned number)
     case 2:
         return scenarios_pairs();
     case 3:
+        return scenarios_large;
+    case 4:
         return scenarios_selftest;
     default:
         return NULL;
