@@ -204,10 +204,11 @@ static void flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool ta
     struct post posts[MMK_MAX_CPUS];
     unsigned cpu, asked = 0;
     unsigned long state;
-    uint64_t cpus, self;
+    uint64_t cpus, self, begun;
     uint64_t early = MMK_MISTAKE(MASK_BEFORE_GEN) ? mmk_a64_load(&mm->cpus, MMK_ACQUIRE) : 0;
 
     mmk_assert(mmk_interrupts_on(), "P7 no flush starts with interrupts off");
+    begun = mmk_note_flush_begins();
     request.gen = mmk_a64_fetch_add(&mm->tlb_gen, 1, MMK_ACQ_REL) + 1;
     mmk_full_barrier();
     state = mmk_percpu_enter();
@@ -222,6 +223,7 @@ static void flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool ta
     mmk_percpu_leave(state);
     while (asked != 0 && mmk_a32_load(&request.waiting, MMK_ACQUIRE) != 0)
         mmk_cpu_relax();
+    mmk_note_flush_ends(begun, mm->context.id, start, end, tables);
 }
 
 void mmk_tlb_flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)

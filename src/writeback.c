@@ -55,6 +55,8 @@ static int write_dirty(struct mmk_object *object, struct mmk_page *page)
     zero_beyond_end(object, page);
     if (MMK_MISTAKE(CLEAN_AFTER_WRITE))
         mmk_page_mkdirty(page);
+    if (MMK_FRAME_NOTES)
+        mmk_note_written(mmk_page_phys(page));
     error = object->ops->write_page(object, page->user.index, mmk_page_virt(page));
     if (MMK_MISTAKE(CLEAN_AFTER_WRITE))
         (void)mmk_page_take_dirty(page);
@@ -86,12 +88,23 @@ static bool is_clean(const struct mmk_page *page)
            (!(flags & MMK_PF_DIRTY) && MMK_MISTAKE(WRITE_NOT_AWAITED));
 }
 
+/* A page is passed by. Where others use it, it may become dirty yet by what they know. */
+static void note_clean(const struct mmk_page *page)
+{
+    if (MMK_FRAME_NOTES && mmk_page_refs(page) == 2 &&
+        mmk_a32_load(&page->user.mapcount, MMK_RELAXED) == 0 && !mmk_page_test(page, MMK_PF_DIRTY))
+        mmk_note_clean(mmk_page_phys(page));
+}
+
+/* => the caller has a reference, beside the index's */
 static int write_one(struct mmk_object *object, struct mmk_page *page)
 {
     int error;
 
-    if (is_clean(page))
+    if (is_clean(page)) {
+        note_clean(page);
         return 0;
+    }
     mmk_rw_read_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
     mmk_page_lock(page);
     error = write_locked(object, page);

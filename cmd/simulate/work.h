@@ -34,7 +34,7 @@ struct work {
     uint64_t schedules, steps;
     /* At which another CPU could have gone on: most in a run; EXHAUSTIVE: in the plain run. */
     uint64_t points;
-    uint64_t hash;   /* of all runs, in whatever order */
+    uint64_t hash; /* of all runs, in whatever order */
     bool exhausted;
     uint32_t tries; /* REDUCE */
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FRAMES = 512, TLB_ENTRIES = 16 };
+enum { FRAMES = 512, TLB_ENTRIES = 64 };
 
 struct world world;
 
@@ -93,6 +93,7 @@ void world_stop(const struct scenario *scenario)
 {
     unsigned cpu;
 
+    fibers_check_translations();
     if (world.mm)
         mmk_check(world.mm);
     if (scenario->check)

@@ -105,6 +105,17 @@ void machine_cpu_claim(unsigned cpu);
 void machine_cpu_unclaim(void);
 void machine_take_interrupts(struct machine_cpu *cpu);
 
+/* mmu.c: machine_speculate() of any CPU. => it has an address space loaded */
+void machine_speculate_on(struct machine_cpu *cpu, mmk_vaddr_t addr);
+
+#ifdef MACHINE_FIBERS
+/* mmu.c: the ASID in use loses its translations, as if there were no room for them. */
+void machine_evict(struct machine_cpu *cpu);
+
+/* mmu.c: the tables allow all that the TLB's word for addr allows. */
+bool machine_tables_agree(struct machine_cpu *cpu, mmk_vaddr_t addr, uint64_t word);
+#endif
+
 /* mmu.c => false: no memory */
 bool machine_mmu_init(struct machine_mmu *mmu, unsigned tlb_entries);
 void machine_mmu_free(struct machine_mmu *mmu);

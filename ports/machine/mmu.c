@@ -121,7 +121,9 @@ MMK_ALWAYS_INLINE struct machine_tlb_entry *walk_place(struct machine_mmu *mmu, 
                                                        mmk_vaddr_t addr, unsigned shift,
                                                        uint64_t gen)
 {
-    return &mmu->walk_cache[level - 1][((addr >> shift) + gen) % MACHINE_WALK_ENTRIES];
+    return hardware_place(mmu, mmu->walk_cache[level - 1], MACHINE_WALK_ENTRIES,
+                          ((addr >> shift) + gen) % MACHINE_WALK_ENTRIES,
+                          mmu_tag(addr, shift, gen));
 }
 
 MMK_ALWAYS_INLINE unsigned shift_of(unsigned level)
@@ -198,6 +200,7 @@ void machine_switch_mm(struct mmk_mm *mm)
     mmu->root = mmk_mm_enter(mm);
     load_asid(mmu, mmk_mm_id(mm));
     mmu->mm = mm;
+    hardware_entered(machine_this_cpu());
 }
 
 void machine_switch_lazy(void)
@@ -503,17 +506,52 @@ MMK_ALWAYS_INLINE bool reach(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk
     return walk_tables(cpu, addr, access);
 }
 
-void machine_speculate(mmk_vaddr_t addr)
+void machine_speculate_on(struct machine_cpu *cpu, mmk_vaddr_t addr)
 {
-    struct machine_cpu *cpu = machine_this_cpu();
     struct machine_asid *used = cpu->mmu.asid;
 
-    mmk_assert(cpu->mmu.mm, "machine: nothing is loaded");
     load_asid(&cpu->mmu, mmk_mm_id(cpu->mmu.mm));
     if (format_reaches(addr))
         (void)walk_tables(cpu, addr, MMK_ACCESS_READ);
     cpu->mmu.asid = used;
 }
+
+void machine_speculate(mmk_vaddr_t addr)
+{
+    struct machine_cpu *cpu = machine_this_cpu();
+
+    mmk_assert(cpu->mmu.mm, "machine: nothing is loaded");
+    machine_speculate_on(cpu, addr);
+}
+
+#ifdef MACHINE_FIBERS /* what its scheduler and its checks want */
+void machine_evict(struct machine_cpu *cpu)
+{
+    if (cpu->mmu.asid)
+        flush_asid(&cpu->mmu, cpu->mmu.asid);
+}
+
+bool machine_tables_agree(struct machine_cpu *cpu, mmk_vaddr_t addr, uint64_t cached)
+{
+    bool hardware = !(machine_mmu_flags & MACHINE_SOFTWARE_BITS);
+    uint64_t rights = FORMAT_ALL_RIGHTS, seen, word;
+    unsigned level = MMK_PT_LEVELS - 1;
+    mmk_paddr_t table = cpu->mmu.root;
+
+    for (;; level--) {
+        seen = walk_entry(table, addr, level)->v;
+        if (!format_valid(seen))
+            return false;
+        if (format_is_leaf(seen, level))
+            break;
+        rights = format_table_rights(rights, seen);
+        table = format_address(seen);
+    }
+    word = tlb_word(seen, level, addr, format_leaf_rights(rights, seen, hardware));
+    return ((word ^ cached) & MACHINE_TLB_ADDRESS) == 0 &&
+           (cached & ~word & (MACHINE_LOAD | MACHINE_STORE | MACHINE_EXEC)) == 0;
+}
+#endif
 
 MMK_ALWAYS_INLINE void *walk_once(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
 {

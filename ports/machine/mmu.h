@@ -21,7 +21,9 @@ MMK_ALWAYS_INLINE uint64_t mmu_tag(mmk_vaddr_t addr, unsigned shift, uint64_t ge
 MMK_ALWAYS_INLINE struct machine_tlb_entry *mmu_place(struct machine_mmu *mmu, mmk_vaddr_t addr,
                                                       uint64_t gen)
 {
-    return &mmu->tlb[((addr >> MMK_PAGE_SHIFT) ^ gen) & mmu->tlb_mask];
+    return hardware_place(mmu, mmu->tlb, mmu->tlb_mask + 1,
+                          ((addr >> MMK_PAGE_SHIFT) ^ gen) & mmu->tlb_mask,
+                          mmu_tag(addr, MMK_PAGE_SHIFT, gen));
 }
 
 /*

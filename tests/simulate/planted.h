@@ -12,66 +12,112 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <stdlib.h>
 
+#include "../unit/expect_panic.h"
+#include "table.h"
 #include "world.h"
 
-/* Nothing happens but what must: no task is kept from its next step. */
-static unsigned choose_plain(struct fibers_chooser *self, enum fibers_choice choice, unsigned n,
-                             const uint8_t *tasks)
+#define RW   (MMK_PROT_READ | MMK_PROT_WRITE)
+#define ANON (MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS)
+
+static unsigned hardware; /* what it does when it is first asked; 0: nothing */
+
+/* Nothing else happens but what must: no task is kept from its next step. */
+static inline unsigned choose_plain(struct fibers_chooser *self, enum fibers_choice choice,
+                                    unsigned n, const uint8_t *tasks)
 {
+    unsigned answer = choice == FIBERS_HARDWARE && hardware < n ? hardware : 0;
+
     (void)self;
-    (void)choice;
-    (void)n;
     (void)tasks;
-    return 0;
+    if (choice == FIBERS_HARDWARE)
+        hardware = 0;
+    return answer;
 }
 
-static struct fibers_chooser plain = {.choose = choose_plain};
-
-/* What a run of the scenario says to `to`; nothing when it ends well. => does not return */
-static void tell(const struct scenario *scenario, struct fibers_chooser *chooser, int to)
+/* Says why it failed, and aborts; or comes back. */
+static inline void run_scenario(void *argument)
 {
+    const struct scenario *scenario = argument;
     const struct fibers_program program = {
         .cpus = scenario->cpus, .body = scenario->body, .most_steps = 100000};
+    struct fibers_chooser chooser = {.choose = choose_plain};
     struct fibers_outcome outcome;
 
     if (!world_start(scenario, 1))
-        _exit(2);
-    outcome = fibers_run(&program, chooser);
-    if (outcome.failure)
-        (void)!write(to, outcome.failure, strlen(outcome.failure));
-    _exit(0);
+        abort();
+    outcome = fibers_run(&program, &chooser);
+    if (outcome.failure) {
+        fprintf(stderr, "%s\n", outcome.failure);
+        abort();
+    }
+    fibers_check_translations();
+}
+
+/* => its child came back */
+static inline bool runs_well(const struct scenario *scenario)
+{
+    int status;
+    pid_t child;
+
+    fflush(NULL);
+    child = fork();
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        run_scenario((void *)(uintptr_t)scenario);
+        _exit(0);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
 /* The run fails and says `text`; NULL: it does not fail. */
-static void expect_from(const struct scenario *scenario, struct fibers_chooser *chooser,
-                        const char *text)
-{
-    char said[512] = "";
-    int ends[2], status;
-    pid_t child;
+#define EXPECT(setup_, body_, cpus_, text)                                                         \
+    do {                                                                                           \
+        struct scenario scenario_ = {.cpus = cpus_, .setup = setup_, .body = body_};               \
+        const char *text_ = text;                                                                  \
+                                                                                                   \
+        (void)state;                                                                               \
+        assert_true(text_ ? expect_panic(run_scenario, &scenario_, text_)                          \
+                          : runs_well(&scenario_));                                                \
+    } while (0)
 
-    assert_int_equal(pipe(ends), 0);
-    fflush(NULL);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0)
-        tell(scenario, chooser, ends[1]);
-    close(ends[1]);
-    (void)!read(ends[0], said, sizeof(said) - 1);
-    close(ends[0]);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-    if (!text) {
-        assert_string_equal(said, "");
-    } else if (!strstr(said, text)) {
-        print_error("wanted \"%s\", got \"%s\"\n", text, said);
-        fail();
-    }
+/* ---- parts of bodies ------------------------------------------------------------------------- */
+
+static struct mmk_a32 stage; /* how far the CPUs have got */
+
+/* Until another CPU has got so far. */
+static inline void wait_for(uint32_t wanted)
+{
+    while (mmk_a32_load(&stage, MMK_ACQUIRE) < wanted)
+        mmk_cpu_relax();
+}
+
+static inline void reach(uint32_t next)
+{
+    mmk_a32_store(&stage, next, MMK_RELEASE);
+}
+
+/* Page 0 is there, in a TLB and a paging-structure cache. */
+static inline void map_four(void)
+{
+    map_pages(0, 4, RW, ANON);
+    expect(put_word(0, 1) == MMK_FAULT_DONE);
+}
+
+/* Page 0 is there, and no hardware has seen it. */
+static inline void map_unseen(void)
+{
+    map_pages(0, 4, RW, ANON);
+    expect(mmk_fault(world.mm, page_at(0), MMK_ACCESS_WRITE) == MMK_FAULT_DONE);
+}
+
+static inline void find(unsigned page, struct mmk_walk *walk)
+{
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(world.mm, page_at(page), walk);
+    mmk_rcu_read_unlock();
+    expect(walk->level == 0);
 }
 
 #endif

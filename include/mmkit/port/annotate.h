@@ -118,8 +118,14 @@ MMK_ALWAYS_INLINE void mmk_note_may_sleep(void)
  * Frame notes: what becomes of the memory that was handed in, for a port that checks who uses it: a
  * simulator, a sanitizer. mmk_note_frames() is told of `count` frames, mmk_note_object() of a small
  * object (slab.c), each before anybody can use it as what it becomes, or after the last could use
- * it as what it was. The default costs nothing. A port that replaces them (MMK_PORT_FRAME_NOTE) may
- * overwrite what is FREE, and a freed object but for its first word.
+ * it as what it was. A port may overwrite what is FREE, and a freed object but for its first word.
+ * mmk_note_flush_begins() comes after the changes that a flush is for, mmk_note_flush_ends() when
+ * it is acknowledged, with what the first has answered: no CPU that has address space `context`
+ * loaded uses a translation of [start, end) that is older, with `tables` not even a lazy CPU's
+ * walker. mmk_note_written() says that what is stored in the frame until now is about to be written
+ * back, mmk_note_clean() that nothing was stored since that nobody knows of.
+ *
+ * The default costs nothing; MMK_PORT_FRAME_NOTE replaces it.
  * => any context; mmkit's locks may be held
  */
 enum mmk_frame_use {
@@ -149,6 +155,31 @@ MMK_ALWAYS_INLINE void mmk_note_object(void *object, size_t size, bool freed)
     (void)object;
     (void)size;
     (void)freed;
+}
+
+MMK_ALWAYS_INLINE uint64_t mmk_note_flush_begins(void)
+{
+    return 0;
+}
+
+MMK_ALWAYS_INLINE void mmk_note_flush_ends(uint64_t begun, uint64_t context, mmk_vaddr_t start,
+                                           mmk_vaddr_t end, bool tables)
+{
+    (void)begun;
+    (void)context;
+    (void)start;
+    (void)end;
+    (void)tables;
+}
+
+MMK_ALWAYS_INLINE void mmk_note_written(mmk_paddr_t frame)
+{
+    (void)frame;
+}
+
+MMK_ALWAYS_INLINE void mmk_note_clean(mmk_paddr_t frame)
+{
+    (void)frame;
 }
 #endif
 

@@ -60,6 +60,9 @@ struct fibers_outcome fibers_run(const struct fibers_program *program,
 /* The caller, alone, acts as `cpu` from now on. */
 void fibers_be_cpu(unsigned cpu);
 
+/* Alone, nothing is under way: no CPU's TLB allows what the tables of its address space do not. */
+void fibers_check_translations(void);
+
 /* In a body: something that should hold does not. Does not return. */
 __attribute__((noreturn)) void fibers_fail(const char *what);
 

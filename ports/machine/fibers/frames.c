@@ -13,6 +13,7 @@
  */
 #include "frames.h"
 #include "sched.h"
+#include "speculate.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,8 +48,14 @@ struct freed {
     uint64_t bits[FRAME_BITS / 64];
 };
 
+/* Of a table that was unlinked: the read sections that ran then. */
+struct readers {
+    uint64_t section[MMK_MAX_CPUS]; /* 0: none */
+};
+
 struct frame *frames;
 
+static struct readers *readers;     /* as `frames`; of those that were unlinked */
 static struct freed *freed_objects; /* as `frames`; of those frames that say `objects` */
 static size_t room;                 /* frames that there is memory for */
 static uint64_t now;
@@ -60,9 +67,11 @@ bool frames_begin(void)
     if (room < count) {
         free(frames);
         free(freed_objects);
+        free(readers);
         frames = malloc(count * sizeof(*frames));
         freed_objects = malloc(count * sizeof(*freed_objects));
-        room = frames && freed_objects ? count : 0;
+        readers = malloc(count * sizeof(*readers));
+        room = frames && freed_objects && readers ? count : 0;
         if (room == 0)
             return false;
     }
@@ -70,12 +79,13 @@ bool frames_begin(void)
     __asan_unpoison_memory_region(mmk_phys_to_virt(MACHINE_RAM_START),
                                   machine_ram_end - MACHINE_RAM_START);
     now = 0;
+    translations_begin();
     return true;
 }
 
-uint64_t frames_now(void)
+uint64_t frames_tick(void)
 {
-    return now;
+    return ++now;
 }
 
 void frames_fail(const char *rule, mmk_paddr_t phys)
@@ -89,7 +99,7 @@ void frames_fail(const char *rule, mmk_paddr_t phys)
     char text[256];
 
     snprintf(text, sizeof(text),
-             "%s (frame 0x%" PRIx64 ", %s since CPU %u made it so at note %" PRIu32 " of %" PRIu64
+             "%s (frame 0x%" PRIx64 ", %s since CPU %u made it so at time %" PRIu32 " of %" PRIu64
              ")",
              rule, phys >> MMK_PAGE_SHIFT, uses[frame->use], frame->who, frame->when, now);
     fibers_fail(text);
@@ -102,7 +112,7 @@ static bool object_is_freed(mmk_paddr_t phys)
     return freed_objects[phys >> MMK_PAGE_SHIFT].bits[unit / 64] >> unit % 64 & 1;
 }
 
-void frames_refuse(mmk_paddr_t phys, bool write)
+void frames_watch(mmk_paddr_t phys, bool write)
 {
     const struct frame *frame = frame_at(phys);
 
@@ -116,9 +126,12 @@ void frames_refuse(mmk_paddr_t phys, bool write)
         if (write && !sim_current()->hardware) /* whose exchange fails: the entry has changed */
             frames_fail("P6 an entry of a dead table is changed", phys);
         return;
-    case MMK_FRAME_USED:
     case MMK_FRAME_TABLE:
-        if (frame->objects && object_is_freed(phys))
+        if (write)
+            speculate_here();
+        return;
+    case MMK_FRAME_USED:
+        if (object_is_freed(phys))
             frames_fail("a freed object is used", phys);
     }
 }
@@ -132,16 +145,57 @@ static void hand_in(mmk_paddr_t first, uint64_t count)
     uint64_t i;
 
     for (i = 0; i < count; i++)
-        frame[i] = (struct frame){.use = MMK_FRAME_FREE, .when = (uint32_t)now};
+        frame[i] = (struct frame){.use = MMK_FRAME_FREE, .watched = true, .when = (uint32_t)now};
     __asan_poison_memory_region(mmk_phys_to_virt(first), count * MMK_PAGE_SIZE);
+}
+
+static void note_readers(mmk_paddr_t phys)
+{
+    unsigned i;
+
+    for (i = 0; i < MMK_MAX_CPUS; i++)
+        readers[phys >> MMK_PAGE_SHIFT].section[i] =
+            sim.task[i].rcu_depth > 0 ? sim.task[i].rcu_sections : 0;
+}
+
+static void check_readers(mmk_paddr_t phys)
+{
+    const struct readers *were = &readers[phys >> MMK_PAGE_SHIFT];
+    unsigned i;
+
+    for (i = 0; i < MMK_MAX_CPUS; i++)
+        if (were->section[i] && sim.task[i].rcu_depth > 0 &&
+            sim.task[i].rcu_sections == were->section[i])
+            frames_fail("P11 a table is given back that a reader may still be in", phys);
+}
+
+/* What must hold when a frame becomes something else. */
+static void check_change(const struct frame *frame, mmk_paddr_t phys, enum mmk_frame_use use)
+{
+    bool was_dead = frame->use == MMK_FRAME_UNLINKED || frame->use == MMK_FRAME_WAITING;
+
+    if (frame->cached && use >= MMK_FRAME_WAITING)
+        translations_check_frame(phys, use);
+    if (was_dead && use != MMK_FRAME_WAITING)
+        check_readers(phys);
+}
+
+static void overwrite(void *at)
+{
+    __asan_unpoison_memory_region(at, MMK_PAGE_SIZE);
+    memset(at, FREED_BYTE, MMK_PAGE_SIZE);
 }
 
 static void become(struct frame *frame, mmk_paddr_t phys, enum mmk_frame_use use)
 {
     void *at = mmk_phys_to_virt(phys);
 
+    check_change(frame, phys, use);
+    if (use == MMK_FRAME_UNLINKED)
+        note_readers(phys);
     frame->use = (uint8_t)use;
     frame->objects = false;
+    frame->watched = use != MMK_FRAME_USED;
     frame->when = (uint32_t)now;
     frame->who = (uint8_t)sim.current;
     if (use < MMK_FRAME_SPARE) {
@@ -149,10 +203,9 @@ static void become(struct frame *frame, mmk_paddr_t phys, enum mmk_frame_use use
         return;
     }
     frame->generation++;
-    if (use == MMK_FRAME_FREE) {
-        __asan_unpoison_memory_region(at, MMK_PAGE_SIZE);
-        memset(at, FREED_BYTE, MMK_PAGE_SIZE);
-    }
+    frame->cached = frame->stored = false;
+    if (use == MMK_FRAME_FREE)
+        overwrite(at);
     __asan_poison_memory_region(at, MMK_PAGE_SIZE);
 }
 
@@ -195,7 +248,7 @@ void mmk_note_object(void *object, size_t size, bool freed)
 
     if (!frame->objects)
         *marks = (struct freed){{0}};
-    frame->objects = true;
+    frame->objects = frame->watched = true;
     mark_units(marks, unit, unit + (unsigned)size / UNIT, freed);
     if (freed) {
         memset((char *)object + sizeof(void *), FREED_BYTE, size - sizeof(void *));
@@ -205,55 +258,13 @@ void mmk_note_object(void *object, size_t size, bool freed)
     }
 }
 
-/* ---- hardware -------------------------------------------------------------------------------- */
-
-void hardware_filled(struct machine_tlb_entry *entry, mmk_paddr_t frame)
+void mmk_note_written(mmk_paddr_t phys)
 {
-    if (frame < machine_ram_end)
-        entry->generation = frame_at(frame)->generation;
+    frame_at(phys)->stored = false;
 }
 
-void hardware_reads_table(struct machine_cpu *cpu, mmk_paddr_t table,
-                          const struct machine_tlb_entry *cached)
+void mmk_note_clean(mmk_paddr_t phys)
 {
-    const struct frame *frame = frame_at(table);
-
-    if (!cpu->mmu.mm)
-        return; /* tables that the library does not know */
-    if (cached && cached->generation != frame->generation)
-        frames_fail("L1 a walk reads, by a paging-structure cache, a table that was freed", table);
-    if (frame->use == MMK_FRAME_WAITING)
-        frames_fail("L1 a walk reads a table after the flush that followed its unlinking", table);
-    if (frame->use != MMK_FRAME_TABLE && frame->use != MMK_FRAME_UNLINKED)
-        frames_fail("T1 a walk reads as a table what is none", table);
-}
-
-bool hardware_begin(struct machine_cpu *cpu)
-{
-    bool state = cpu->vcpu.interrupts_off;
-
-    cpu->vcpu.interrupts_off = true;
-    sim_current()->hardware = true;
-    return state;
-}
-
-void hardware_end(struct machine_cpu *cpu, bool state)
-{
-    cpu->vcpu.interrupts_off = state;
-    sim_current()->hardware = false;
-}
-
-/* Others may run before the access, but the CPU takes no interrupt: it has its translation. */
-void hardware_uses(struct machine_cpu *cpu, const struct machine_tlb_entry *entry, mmk_vaddr_t addr,
-                   bool write)
-{
-    mmk_paddr_t frame = entry->frame & MACHINE_TLB_ADDRESS;
-    uint32_t generation = entry->generation;
-    bool state = hardware_begin(cpu);
-    uintptr_t word = (uintptr_t)mmk_phys_to_virt(frame | (addr & (MMK_PAGE_SIZE - 1)));
-
-    sim_point(word & ~(uintptr_t)7, write ? FIBERS_WRITE : FIBERS_READ);
-    hardware_end(cpu, state);
-    if (frame_at(frame)->generation != generation)
-        frames_fail("L1 an access by a cached translation to a frame that was freed", frame);
+    if (frame_at(phys)->stored)
+        frames_fail("P5 a page is taken for clean that was stored to", phys);
 }

@@ -8,9 +8,12 @@
 struct frame {
     uint8_t use;         /* enum mmk_frame_use; USED too before it was handed in */
     bool objects;        /* it has small objects, perhaps freed ones */
+    bool watched;        /* not every access to it is fine: frames_watch() knows which */
     uint32_t generation; /* raised when it is given back: what was known of it is no longer so */
-    uint32_t when;       /* frames_now() when it became what it is; 0: not handed in */
+    uint32_t when;       /* time when it became what it is; 0: not handed in */
     uint8_t who;         /* the CPU that made it so */
+    bool cached;         /* a translation or a paging-structure entry has led to it, perhaps does */
+    bool stored;         /* by a program, since it was given out or written back */
 };
 
 extern struct frame *frames; /* of all RAM, from address 0 */
@@ -18,29 +21,28 @@ extern struct frame *frames; /* of all RAM, from address 0 */
 /* For the machine's RAM, of which nothing has been handed in yet. => false: no memory */
 bool frames_begin(void);
 
-/* Counts all that is noted: later is more. */
-uint64_t frames_now(void);
+/* Another time: later is more. */
+uint64_t frames_tick(void);
 
 MMK_ALWAYS_INLINE struct frame *frame_at(mmk_paddr_t phys)
 {
     return &frames[phys >> MMK_PAGE_SHIFT];
 }
 
-/* An access, about to be made, that does not fit: fails. */
-void frames_refuse(mmk_paddr_t phys, bool write);
+/* An access to what is watched is about to be made: fails, if it does not fit. */
+void frames_watch(mmk_paddr_t phys, bool write);
 
-/* The word may be accessed. */
 MMK_ALWAYS_INLINE void frames_check(uintptr_t word, bool write)
 {
     mmk_paddr_t phys = (mmk_paddr_t)(word - machine_ram_base);
-    const struct frame *frame;
 
-    if (phys >= machine_ram_end)
-        return;
-    frame = frame_at(phys);
-    if (mmk_unlikely(frame->objects || frame->use > MMK_FRAME_TABLE))
-        frames_refuse(phys, write);
+    if (phys < machine_ram_end && mmk_unlikely(frame_at(phys)->watched))
+        frames_watch(phys, write);
 }
+
+/* translations.c: it is given back, or, a table, was flushed: who could still use it? */
+void translations_check_frame(mmk_paddr_t phys, enum mmk_frame_use becomes);
+void translations_begin(void);
 
 /* Fails, with what has become of the frame. */
 MMK_NORETURN void frames_fail(const char *rule, mmk_paddr_t phys);

@@ -17,6 +17,7 @@
  */
 #include "sched.h"
 #include "frames.h"
+#include "speculate.h"
 #include "tsan.h"
 #include "weak.h"
 
@@ -199,7 +200,7 @@ void sim_wait_and_serve(enum task_state state)
 }
 
 /* The current task may be kept from its next step. */
-static void preempt(void)
+MMK_ALWAYS_INLINE void preempt(void)
 {
     uint8_t numbers[MMK_MAX_CPUS];
     unsigned n = candidates(true, numbers), answer;
@@ -211,14 +212,14 @@ static void preempt(void)
     run_task(numbers[answer]);
 }
 
-static void count_step(void)
+MMK_ALWAYS_INLINE void count_step(void)
 {
     sim.chooser->step++;
     if (++sim.outcome.steps > sim.program->most_steps)
         fibers_fail("livelock: too many steps");
 }
 
-static void interrupt_here(void)
+MMK_ALWAYS_INLINE void interrupt_here(void)
 {
     if (interrupted(sim.current) && sim_choose(FIBERS_INTERRUPT, 2))
         machine_take_interrupts(&machine_cpus[sim.current]);
@@ -233,10 +234,8 @@ void sim_yield(void)
     interrupt_here();
 }
 
-void sim_point(uintptr_t word, enum fibers_access access)
+static void point(uintptr_t word, enum fibers_access access)
 {
-    if (!sim.running)
-        return;
     count_step();
     mix((uint64_t)sim.current << 1 | access);
     if (!sim.chooser->shared_only) {
@@ -251,9 +250,16 @@ void sim_point(uintptr_t word, enum fibers_access access)
         sim.writes++;
 }
 
+void sim_point(uintptr_t word, enum fibers_access access)
+{
+    if (sim.running && !sim.alone)
+        point(word, access);
+}
+
 void fibers_point(uintptr_t word, enum fibers_access access)
 {
-    sim_point(word, access);
+    if (sim.running && !sim.alone)
+        point(word, access);
     frames_check(word, access == FIBERS_WRITE);
 }
 
@@ -265,6 +271,7 @@ void machine_take_interrupts(struct machine_cpu *cpu)
         cpu->vcpu.pending.v = 0;
         cpu->vcpu.interrupts_off = sim.task[cpu->vcpu.number].interrupted = true;
         mmk_tlb_interrupt();
+        speculate_here();
         cpu->vcpu.interrupts_off = sim.task[cpu->vcpu.number].interrupted = false;
         machine_count(&cpu->counters.ipis);
     }

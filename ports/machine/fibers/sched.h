@@ -24,10 +24,11 @@ enum task_state {
 struct task {
     struct fiber fiber;
     enum task_state state;
-    bool hardware;    /* the CPU's walker is at work, not its thread */
-    bool over;        /* its body, in this run; it has none */
-    const void *word; /* WAITS; NULL: woken */
-    uint64_t seen;    /* SPINS: sim.writes when it last looked; BATCH: callbacks wanted */
+    bool hardware;       /* the CPU's walker is at work, not its thread */
+    uint64_t walk_since; /* the time when it began */
+    bool over;           /* its body, in this run; it has none */
+    const void *word;    /* WAITS; NULL: woken */
+    uint64_t seen;       /* SPINS: sim.writes when it last looked; BATCH: callbacks wanted */
     struct machine_locks locks;
     bool interrupted; /* its CPU is in an interrupt */
     unsigned rcu_depth;
@@ -37,6 +38,7 @@ struct task {
 
 struct sim {
     bool running;
+    bool alone; /* a step that nobody divides */
     const struct fibers_program *program;
     struct fibers_chooser *chooser;
     struct fibers_outcome outcome;
