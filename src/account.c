@@ -90,7 +90,7 @@ void mmk_commit_give(uint64_t bytes)
 }
 
 /* Asks for `bytes` to be committed; NEVER keeps them, the other modes count when settling. */
-static int charge(struct mmk_mm *mm, uint64_t bytes)
+static int charge(struct mmk_mm *mm, uint64_t bytes) MMK_REQUIRES(mm->mmap_lock)
 {
     int error;
 
@@ -113,7 +113,7 @@ void mmk_account_settle_slow(struct mmk_mm *mm)
  * replaces others adds what it is longer than they, to MMK_LIMIT_DATA as well.
  */
 static bool fits(const struct mmk_mm *mm, const struct mmk_usage *usage, uint64_t flags,
-                 uint64_t growth)
+                 uint64_t growth) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     if (usage->virt + growth > mm->limit[MMK_LIMIT_AS])
         return false;

@@ -69,26 +69,34 @@ MMK_ALWAYS_INLINE void mmk_usage_turn(struct mmk_usage *usage, uint64_t old_flag
         usage->committed += flags & MMK_VM_ACCOUNT ? bytes : 0 - bytes;
 }
 
-/* `bytes` mapped with `flags` have come, have other flags now. They go by mmk_usage_sub(). */
+/* `bytes` mapped with `flags` have come; what counts for `gone` has gone; has other flags now. */
 MMK_ALWAYS_INLINE void mmk_account_come(struct mmk_mm *mm, uint64_t flags, uint64_t bytes)
+    MMK_REQUIRES(mm->mmap_lock)
 {
     mmk_usage_add(&mm->usage, flags, (int64_t)bytes);
 }
 
+MMK_ALWAYS_INLINE void mmk_account_go(struct mmk_mm *mm, const struct mmk_usage *gone)
+    MMK_REQUIRES(mm->mmap_lock)
+{
+    mmk_usage_sub(&mm->usage, gone);
+}
+
 MMK_ALWAYS_INLINE void mmk_account_turn(struct mmk_mm *mm, uint64_t old_flags, uint64_t flags,
-                                        uint64_t bytes)
+                                        uint64_t bytes) MMK_REQUIRES(mm->mmap_lock)
 {
     mmk_usage_turn(&mm->usage, old_flags, flags, bytes);
 }
 
 /* Nothing is to be written in vma: it no longer counts as committed. */
-MMK_ALWAYS_INLINE void mmk_account_free(struct mmk_vma *vma)
+MMK_ALWAYS_INLINE void mmk_account_free(struct mmk_mm *mm, struct mmk_vma *vma)
+    MMK_REQUIRES(mm->mmap_lock)
 {
     uint64_t flags = mmk_vma_flags(vma);
 
     if (!(flags & MMK_VM_ACCOUNT))
         return;
-    mmk_account_turn(vma->mm, flags, flags & ~(uint64_t)MMK_VM_ACCOUNT,
+    mmk_account_turn(mm, flags, flags & ~(uint64_t)MMK_VM_ACCOUNT,
                      mmk_vma_end(vma) - mmk_vma_start(vma));
     mmk_a64_store(&vma->flags, flags & ~(uint64_t)MMK_VM_ACCOUNT, MMK_RELAXED);
 }
@@ -100,24 +108,30 @@ MMK_ALWAYS_INLINE void mmk_account_free(struct mmk_vma *vma)
  * => 0, or MMK_ENOMEM; what is committed is kept for this operation until it settles
  */
 MMK_MUST_CHECK int mmk_account_ask_replace(struct mmk_mm *mm, uint64_t flags, uint64_t bytes,
-                                           const struct mmk_usage *gone);
-MMK_MUST_CHECK int mmk_account_ask(struct mmk_mm *mm, uint64_t flags, uint64_t bytes);
+                                           const struct mmk_usage *gone)
+    MMK_REQUIRES(mm->mmap_lock);
+MMK_MUST_CHECK int mmk_account_ask(struct mmk_mm *mm, uint64_t flags, uint64_t bytes)
+    MMK_REQUIRES(mm->mmap_lock);
 
 /*
  * The same for `bytes` with `old_flags` that are to have `flags`; for several VMAs in turn `next`
  * starts as mm->usage and becomes what mm->usage will be.
  */
 MMK_MUST_CHECK int mmk_account_ask_turn(struct mmk_mm *mm, struct mmk_usage *next,
-                                        uint64_t old_flags, uint64_t flags, uint64_t bytes);
+                                        uint64_t old_flags, uint64_t flags, uint64_t bytes)
+    MMK_REQUIRES(mm->mmap_lock);
 
 /* The commit limit alone: for a child's copy of a mapping that the parent has. => as _ask */
-MMK_MUST_CHECK int mmk_account_ask_copy(struct mmk_mm *child, uint64_t flags, uint64_t bytes);
+MMK_MUST_CHECK int mmk_account_ask_copy(struct mmk_mm *child, uint64_t flags, uint64_t bytes)
+    MMK_REQUIRES(child->mmap_lock);
 
 /* May `bytes` more be locked? MMK_LIMIT_MEMLOCK. => mmap lock held; the error is the caller's */
-bool mmk_account_ask_lock(const struct mmk_mm *mm, uint64_t bytes);
+bool mmk_account_ask_lock(const struct mmk_mm *mm, uint64_t bytes)
+    MMK_REQUIRES_SHARED(mm->mmap_lock);
 
 /* May anything be locked at all? => mmap lock held; else the error is MMK_EPERM */
 MMK_ALWAYS_INLINE bool mmk_account_may_lock(const struct mmk_mm *mm)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     return mm->lock_privilege || mm->limit[MMK_LIMIT_MEMLOCK] != 0;
 }
@@ -128,14 +142,15 @@ MMK_ALWAYS_INLINE bool mmk_account_may_lock(const struct mmk_mm *mm)
  * => mmap lock held; the error is MMK_ENOMEM
  */
 MMK_ALWAYS_INLINE bool mmk_account_ask_maps(const struct mmk_mm *mm, unsigned more)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     return mm->vmas.count + more <= mmk_config.max_map_count;
 }
 
-void mmk_account_settle_slow(struct mmk_mm *mm);
+void mmk_account_settle_slow(struct mmk_mm *mm) MMK_REQUIRES(mm->mmap_lock);
 
 /* What the library counts as committed becomes what mm->usage says. => mmap lock for writing */
-MMK_ALWAYS_INLINE void mmk_account_settle(struct mmk_mm *mm)
+MMK_ALWAYS_INLINE void mmk_account_settle(struct mmk_mm *mm) MMK_REQUIRES(mm->mmap_lock)
 {
     if (mm->charged != mm->usage.committed)
         mmk_account_settle_slow(mm);
@@ -143,18 +158,19 @@ MMK_ALWAYS_INLINE void mmk_account_settle(struct mmk_mm *mm)
 
 /* The limits of a new address space, and a child's. limit.c */
 void mmk_limit_init_mm(struct mmk_mm *mm);
-void mmk_limit_inherit(struct mmk_mm *child, const struct mmk_mm *parent);
+void mmk_limit_inherit(struct mmk_mm *child, const struct mmk_mm *parent)
+    MMK_REQUIRES(child->mmap_lock) MMK_REQUIRES_SHARED(parent->mmap_lock);
 
 /* Does a policy refuse `flags` where `old_flags` were? A new mapping is compared with itself. */
 MMK_ALWAYS_INLINE bool mmk_limit_refuses_exec(const struct mmk_mm *mm, uint64_t old_flags,
-                                              uint64_t flags)
+                                              uint64_t flags) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     return mmk_unlikely(mm->mdwe != 0) && (flags & MMK_VM_EXEC) &&
            ((flags & MMK_VM_WRITE) || !(old_flags & MMK_VM_EXEC));
 }
 
 /* The address space ends, and with it what it has committed. */
-void mmk_account_exit_mm(struct mmk_mm *mm);
+void mmk_account_exit_mm(struct mmk_mm *mm) MMK_REQUIRES(mm->mmap_lock);
 
 /* For memory that is no mapping: an object's whole size. => take: 0 or MMK_ENOMEM */
 MMK_MUST_CHECK int mmk_commit_take(uint64_t bytes);

@@ -38,7 +38,7 @@ struct rule {
 
 /* Entries of frames that are not mmkit's stay: where those are mapped faults may be nobody's. */
 static int dontneed_locked(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start,
-                           mmk_vaddr_t end)
+                           mmk_vaddr_t end) MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
 {
     if (mmk_vma_has_frames(vma))
         return MMK_EINVAL;
@@ -56,6 +56,7 @@ static bool is_locked(const struct mmk_vma *vma)
 
 /* MADV_DONTNEED: pages and tables go, guards stay; the next touch sees zeros, or the object. */
 static int dontneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
 {
     return is_locked(vma) ? MMK_EINVAL : dontneed_locked(advice, vma, start, end);
 }
@@ -88,6 +89,7 @@ static mmk_vaddr_t free_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
 
 /* MADV_FREE: private anonymous memory only. The pages stay until memory is short. */
 static int lazyfree(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
 {
     if (vma->object || is_locked(vma))
         return MMK_EINVAL;
@@ -97,19 +99,21 @@ static int lazyfree(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t star
 
 /* The flag first: whoever copies the mapping from now on looks for guards. */
 static int guard_install(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start,
-                         mmk_vaddr_t end)
+                         mmk_vaddr_t end) MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
 {
     if (is_locked(vma) || mmk_vma_has_frames(vma))
         return MMK_EINVAL;
     mmk_a64_fetch_or(&vma->flags, MMK_VM_GUARDED, MMK_RELAXED);
+    mmk_mm_is_read_locked(advice->gather.mm);
     return mmk_guard_install(&advice->gather, start, end);
 }
 
 static int guard_remove(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start,
-                        mmk_vaddr_t end)
+                        mmk_vaddr_t end) MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
 {
     if (mmk_vma_has_frames(vma))
         return MMK_EINVAL;
+    mmk_mm_is_read_locked(advice->gather.mm);
     mmk_guard_remove(&advice->gather, start, end);
     return 0;
 }
@@ -140,9 +144,9 @@ static int remove_pages(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t 
 
 /* MADV_WILLNEED: what an object would read when it is touched is read now; errors do not count. */
 static int willneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
 {
-    (void)advice;
-    mmk_populate_object(vma, start, end);
+    mmk_populate_object(advice->mm, vma, start, end);
     return 0;
 }
 
@@ -171,11 +175,12 @@ static int age(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mm
 
 /* Every VMA in the range in turn. => mmap lock held for reading; a visit may let go of it */
 MMK_ALWAYS_INLINE int visit_range(struct advice *advice, mmk_vaddr_t addr, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
 {
     int hole = 0;
 
     while (addr < end) {
-        struct mmk_vma *vma = mmk_vma_tree_find_rcu(&advice->mm->vmas, addr);
+        struct mmk_vma *vma = mmk_mm_find_vma(advice->mm, addr);
         mmk_vaddr_t start, stop;
         int error;
 
@@ -209,21 +214,22 @@ static int accepts(const struct rule *rule, const struct mmk_vma *vma)
 
 /* Where the first VMA starts that does not accept, with *error why; `end`: all do. => mmap lock */
 static mmk_vaddr_t first_refusing(struct mmk_mm *mm, const struct rule *rule, mmk_vaddr_t start,
-                                  mmk_vaddr_t end, int *error)
+                                  mmk_vaddr_t end, int *error) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+    const struct mmk_vma *vma = mmk_mm_find_vma(mm, start);
 
     while (vma && mmk_vma_start(vma) < end) {
         *error = accepts(rule, vma);
         if (*error)
             return mmk_max(start, mmk_vma_start(vma));
-        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+        vma = mmk_mm_find_vma(mm, mmk_vma_end(vma));
     }
     return end;
 }
 
 /* => mmap lock held for writing; MMK_EAGAIN: no memory, nothing changed */
 static int set_flags(struct mmk_mm *mm, const struct rule *rule, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES(mm->mmap_lock)
 {
     int error = 0;
     mmk_vaddr_t stop = first_refusing(mm, rule, start, end, &error);
@@ -233,6 +239,13 @@ static int set_flags(struct mmk_mm *mm, const struct rule *rule, mmk_vaddr_t sta
     if (error)
         return error;
     return mmk_vma_first_hole(mm, start, end) < end ? MMK_ENOMEM : 0;
+}
+
+/* begin() has taken the lock for writing: the rule writes(). */
+static int change_mappings(struct advice *advice, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(advice->mm->mmap_lock) MMK_NO_TSA
+{
+    return set_flags(advice->mm, advice->rule, start, end);
 }
 
 /* --- the calls -------------------------------------------------------------------------------- */
@@ -306,6 +319,7 @@ MMK_ALWAYS_INLINE void finish(struct advice *advice)
 }
 
 MMK_ALWAYS_INLINE int advise_range(struct advice *advice, const struct mmk_iovec *range)
+    MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
 {
     mmk_vaddr_t start = range->addr, end = start + mmk_page_up(range->length);
     const struct rule *rule = advice->rule;
@@ -319,7 +333,7 @@ MMK_ALWAYS_INLINE int advise_range(struct advice *advice, const struct mmk_iovec
         return visit_range(advice, start, end);
     if (rule->populate)
         return mmk_populate_locked(advice->mm, start, end, rule->populate);
-    return set_flags(advice->mm, rule, start, end);
+    return change_mappings(advice, start, end);
 }
 
 int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, int kind)

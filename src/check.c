@@ -202,9 +202,10 @@ static void check_vma(struct mmk_mm *mm, const struct mmk_vma *vma)
         mmk_assert(!(mmk_vma_flags(vma) & MMK_VM_SHARED), "a shared mapping has an object");
 }
 
-static void check_vmas(struct mmk_mm *mm)
+static void check_vmas(struct mmk_mm *mm) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, 0);
+    const struct mmk_usage *said = mmk_mm_usage(mm);
     struct mmk_usage usage = {0};
     uint64_t count = 0;
 
@@ -215,11 +216,11 @@ static void check_vmas(struct mmk_mm *mm)
         count++;
         vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
     }
-    mmk_assert(usage.virt == mm->usage.virt, "C1 mapped bytes equal the VMAs' sizes");
-    mmk_assert(usage.data == mm->usage.data && usage.stack == mm->usage.stack,
+    mmk_assert(usage.virt == said->virt, "C1 mapped bytes equal the VMAs' sizes");
+    mmk_assert(usage.data == said->data && usage.stack == said->stack,
                "C1 data and stack equal the VMAs' sizes");
-    mmk_assert(usage.locked == mm->usage.locked, "C1 locked bytes equal the VMAs' sizes");
-    mmk_assert(usage.committed == mm->usage.committed && mm->charged == mm->usage.committed,
+    mmk_assert(usage.locked == said->locked, "C1 locked bytes equal the VMAs' sizes");
+    mmk_assert(usage.committed == said->committed && mm->charged == said->committed,
                "C1 committed bytes equal the VMAs' sizes and what was charged");
     mmk_assert(count == mm->vmas.count, "C1 vmas equals the VMAs in the tree");
 }
@@ -230,6 +231,7 @@ void mmk_check(struct mmk_mm *mm)
     unsigned level;
     int kind;
 
+    mmk_mm_is_private(mm);
     check_vmas(mm);
     check_table(&census, mm->root, NULL, MMK_PT_LEVELS - 1, 0);
     for (kind = 0; kind < 3; kind++)

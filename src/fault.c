@@ -113,7 +113,7 @@ void mmk_fault_unlock(struct mmk_walk *walk)
  * Sets the bits that the access leaves behind, where hardware faults instead of setting them.
  * => false: the entry says something else by now
  */
-static bool mark_used(struct mmk_vmf *vmf)
+static bool mark_used(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     bool write = vmf->access == MMK_ACCESS_WRITE;
     struct mmk_walk walk;
@@ -128,7 +128,7 @@ static bool mark_used(struct mmk_vmf *vmf)
     return true;
 }
 
-static enum mmk_fault_result spurious(struct mmk_vmf *vmf)
+static enum mmk_fault_result spurious(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     if (!mark_used(vmf))
         return MMK_FAULT_RETRY;
@@ -142,7 +142,7 @@ static enum mmk_fault_result spurious(struct mmk_vmf *vmf)
  * anonymous memory whose table is there, is over with this one walk.
  * => true: done
  */
-static bool look(struct mmk_vmf *vmf)
+static bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     struct mmk_walk walk;
     bool done = false;
@@ -161,6 +161,7 @@ static bool look(struct mmk_vmf *vmf)
 
 /* Of an entry that look() has seen, not none. */
 static enum mmk_fault_result handle_entry(struct mmk_vmf *vmf)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     if (mmk_unlikely(mmk_pte_guard(vmf->pte)))
         return MMK_FAULT_SEGV_MAPERR;
@@ -171,6 +172,7 @@ static enum mmk_fault_result handle_entry(struct mmk_vmf *vmf)
 
 /* By what look() has seen. */
 static enum mmk_fault_result handle_looked(struct mmk_vmf *vmf)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     if (mmk_pte_none(vmf->pte))
         return vmf->vma->object ? mmk_fault_file(vmf) : mmk_fault_anon(vmf);
@@ -182,7 +184,7 @@ static enum mmk_fault_result handle_looked(struct mmk_vmf *vmf)
  * copy-on-write, whose entry is none for a moment (P7): then the page is there, and nothing has
  * failed (P12).
  */
-static bool was_between(struct mmk_vmf *vmf)
+static bool was_between(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     struct mmk_walk walk;
     bool none;
@@ -197,7 +199,7 @@ static bool was_between(struct mmk_vmf *vmf)
 }
 
 /* Until it is settled, with the tables that it takes. */
-static enum mmk_fault_result handle_all(struct mmk_vmf *vmf)
+static enum mmk_fault_result handle_all(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     enum mmk_fault_result result;
     bool again;
@@ -216,6 +218,7 @@ static enum mmk_fault_result handle_all(struct mmk_vmf *vmf)
  * but the usual fault, which asks it once, under the table's lock.
  */
 static MMK_NOINLINE enum mmk_fault_result handle_slow(struct mmk_vmf *vmf)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     enum mmk_fault_result result;
 
@@ -233,10 +236,12 @@ static MMK_NOINLINE enum mmk_fault_result handle_slow(struct mmk_vmf *vmf)
 
 MMK_ALWAYS_INLINE enum mmk_fault_result handle(struct mmk_mm *mm, struct mmk_vma *vma,
                                                mmk_vaddr_t addr, enum mmk_access access, bool force)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     struct mmk_vmf vmf;
 
     vmf.mm = mm;
+    mmk_mm_is_read_locked(vmf.mm);
     vmf.vma = vma;
     vmf.flags = mmk_vma_flags(vma);
     vmf.addr = mmk_page_down(addr);
@@ -283,7 +288,7 @@ MMK_ALWAYS_INLINE struct mmk_vma *find_and_lock(struct mmk_mm *mm, mmk_vaddr_t a
     *why = MMK_FAULT_KILLED;
     if (mmk_mm_read_lock(mm))
         return NULL;
-    vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    vma = mmk_mm_find_vma(mm, addr);
     if (mmk_likely(vma && mmk_vma_start(vma) <= addr))
         return vma;
     return find_stack(mm, addr, vma, why);

@@ -32,7 +32,8 @@ struct mmk_vmf {
  * => DONE, OOM, SEGV_ACCERR, BUS or KILLED; a failure is not counted
  */
 MMK_MUST_CHECK enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct mmk_vma *vma,
-                                                      mmk_vaddr_t addr, enum mmk_access access);
+                                                      mmk_vaddr_t addr, enum mmk_access access)
+    MMK_REQUIRES_SHARED(mm->mmap_lock);
 
 /*
  * mmk_fault() for the kernel's own sake: debuggers, pins. It is allowed what the mapping is not,
@@ -48,10 +49,11 @@ MMK_MUST_CHECK enum mmk_fault_result mmk_fault_force(struct mmk_mm *mm, mmk_vadd
  * => the mmap lock is held for reading; may sleep
  * => MMK_FAULT_RETRY: the entry changed meanwhile, look again
  */
-enum mmk_fault_result mmk_fault_anon(struct mmk_vmf *vmf);
-enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf);
-enum mmk_fault_result mmk_fault_frame(struct mmk_vmf *vmf);
-enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf);
+enum mmk_fault_result mmk_fault_anon(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+enum mmk_fault_result mmk_fault_frame(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 
 /*
  * mmk_fault_anon() for an entry that a walk has just found none in a table that is there: with no
@@ -59,14 +61,16 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf);
  * => true: done; false: nothing has changed, memory is short or another CPU was first
  * => inside the RCU read section of the walk
  */
-bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk);
+bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 
 /*
  * Sets the entry, none until now, to `pte`, with the tables that it lacks (alloc_set_pte of Linux).
  * => DONE; RETRY: somebody was first; OOM; KILLED. Unless DONE nothing has changed, and the page is
  *    the caller's. Counters are the caller's business
  */
-enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte);
+enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 
 /*
  * Locks the table of vmf's leaf entry, if it still says vmf->pte.

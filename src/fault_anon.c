@@ -67,7 +67,7 @@ bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
     return true;
 }
 
-static enum mmk_fault_result read_zero(struct mmk_vmf *vmf)
+static enum mmk_fault_result read_zero(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     enum mmk_fault_result result = mmk_fault_set(vmf, zero_leaf(vmf));
 

@@ -41,7 +41,7 @@ static void make_writable(struct mmk_walk *walk, mmk_pte_t pte)
 
 /* page NULL: a frame that is not mmkit's. Not writable after all: mmk_fault_force(). */
 static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_walk *walk,
-                                   struct mmk_page *page)
+                                   struct mmk_page *page) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     if (page && mmk_page_type(page) == MMK_PAGE_ANON)
         mmk_page_set(page, MMK_PF_EXCLUSIVE);
@@ -88,6 +88,7 @@ static struct mmk_page *make_copy(const struct mmk_page *page)
 
 /* page NULL: the zero page. => the caller holds a reference to page */
 static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     struct mmk_page *copy = make_copy(page);
     struct mmk_notify notify;

@@ -12,7 +12,7 @@
 
 /* => invalidate lock held for reading */
 static enum mmk_fault_result map_frame(struct mmk_vmf *vmf, struct mmk_object *object,
-                                       uint64_t index)
+                                       uint64_t index) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     bool write = (vmf->flags & MMK_VM_WRITE) != 0;
     enum mmk_fault_result result;

@@ -241,7 +241,7 @@ static int copy_entries(struct copy *copy, const struct mmk_vma *vma)
     return error;
 }
 
-static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma)
+static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma) MMK_REQUIRES(child->mmap_lock)
 {
     uint64_t flags = mmk_vma_flags(vma) & ~(uint64_t)MMK_VM_LOCK; /* mlock(2): not inherited */
     struct mmk_vma_tree_reserve reserve;
@@ -257,23 +257,24 @@ static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma)
     if (!new)
         return MMK_ENOMEM;
     if (mmk_account_ask_copy(child, mmk_vma_flags(new), mmk_vma_end(new) - mmk_vma_start(new)) ||
-        mmk_vma_tree_reserve(&child->vmas, 1, &reserve)) {
+        mmk_vma_tree_reserve(mmk_mm_vmas(child), 1, &reserve)) {
         mmk_vma_free(new);
         return MMK_ENOMEM;
     }
     mmk_vma_link_object(new);
-    mmk_vma_tree_insert(&child->vmas, new, &reserve);
+    mmk_vma_tree_insert(mmk_mm_vmas(child), new, &reserve);
     mmk_vma_tree_unreserve(&reserve);
     mmk_account_come(child, mmk_vma_flags(new), mmk_vma_end(new) - mmk_vma_start(new));
     return 0;
 }
 
 /* => parent's mmap lock held for writing; nobody knows the child */
-static int copy_everything(struct mmk_mm *parent, struct copy *copy)
+static int copy_everything(struct mmk_mm *parent, struct copy *copy) MMK_REQUIRES(parent->mmap_lock)
 {
-    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&parent->vmas, 0);
+    struct mmk_vma *vma = mmk_mm_find_vma(parent, 0);
     int error = 0;
 
+    mmk_mm_is_private(copy->child);
     copy->child->brk_start = parent->brk_start;
     copy->child->brk = parent->brk;
     mmk_limit_inherit(copy->child, parent);
@@ -281,7 +282,7 @@ static int copy_everything(struct mmk_mm *parent, struct copy *copy)
         error = copy_vma(copy->child, vma);
         if (!error)
             error = copy_entries(copy, vma);
-        vma = mmk_vma_tree_find_rcu(&parent->vmas, mmk_vma_end(vma));
+        vma = mmk_mm_find_vma(parent, mmk_vma_end(vma));
     }
     mmk_account_settle(copy->child);
     return error;
@@ -292,7 +293,7 @@ static int copy_everything(struct mmk_mm *parent, struct copy *copy)
  * comes after the kill: so it is enough to look once.
  * => as copy_everything()
  */
-static int copy_locked(struct mmk_mm *parent, struct copy *copy)
+static int copy_locked(struct mmk_mm *parent, struct copy *copy) MMK_REQUIRES(parent->mmap_lock)
 {
     int error;
 

@@ -13,12 +13,14 @@
  *    changed
  * => inside one VMA, marked with MMK_VM_GUARDED before; mmap lock held for reading; may sleep
  */
-MMK_MUST_CHECK int mmk_guard_install(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end);
+MMK_MUST_CHECK int mmk_guard_install(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(gather->mm->mmap_lock);
 
 /*
  * Takes the guards out of [start, end), and the tables that held nothing else.
  * => mmap lock held for reading; does not sleep
  */
-void mmk_guard_remove(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end);
+void mmk_guard_remove(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(gather->mm->mmap_lock);
 
 #endif

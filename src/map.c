@@ -156,19 +156,20 @@ static mmk_vaddr_t gap_limit(const struct mmk_vma *vma)
 
 /* Nothing is mapped in [start, end), nor does a stack need it as its gap. */
 static bool is_free(const struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+    const struct mmk_vma *vma = mmk_mm_find_vma(mm, start);
 
     return !vma || gap_limit(vma) >= end;
 }
 
 /* The highest place in [low, high). */
 static bool find_gap(const struct mmk_mm *mm, mmk_vaddr_t low, mmk_vaddr_t high, uint64_t length,
-                     mmk_vaddr_t *start)
+                     mmk_vaddr_t *start) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     low = mmk_max(low, mmk_config.mmap_min_addr);
     while (mmk_vma_tree_gap(&mm->vmas, low, high, length, start)) {
-        const struct mmk_vma *above = mmk_vma_tree_find_rcu(&mm->vmas, *start);
+        const struct mmk_vma *above = mmk_mm_find_vma(mm, *start);
 
         if (!above || gap_limit(above) >= *start + length)
             return true;
@@ -179,6 +180,7 @@ static bool find_gap(const struct mmk_mm *mm, mmk_vaddr_t low, mmk_vaddr_t high,
 
 /* A hint counts when it is free, and wholly below or wholly above the window's end, as on Linux. */
 static bool take_hint(const struct mmk_mm *mm, struct mapping *map, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     mmk_vaddr_t hint = map->addr;
 
@@ -194,6 +196,7 @@ static bool take_hint(const struct mmk_mm *mm, struct mapping *map, mmk_vaddr_t 
 
 /* MMK_MAP_32BIT. => mmap lock held */
 static int choose_low(const struct mmk_mm *mm, struct mapping *map)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     return take_hint(mm, map, LOW_END) || find_gap(mm, LOW_START, LOW_END, map->length, &map->addr)
                ? 0
@@ -202,6 +205,7 @@ static int choose_low(const struct mmk_mm *mm, struct mapping *map)
 
 /* => mmap lock held */
 static int choose_address(const struct mmk_mm *mm, struct mapping *map)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     mmk_vaddr_t low = map->flags & MMK_MAP_ABOVE4G ? ABOVE_4G : 0, beyond;
 
@@ -226,6 +230,7 @@ int mmk_map_place(const struct mmk_mm *mm, mmk_vaddr_t *addr, uint64_t length)
 }
 
 static int check_fixed(const struct mmk_mm *mm, const struct mapping *map)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     if (map->addr > MMK_USER_END - map->length)
         return MMK_ENOMEM;
@@ -240,7 +245,7 @@ static int check_fixed(const struct mmk_mm *mm, const struct mapping *map)
 }
 
 /* Where it goes. => mmap lock held */
-static int place(const struct mmk_mm *mm, struct mapping *map)
+static int place(const struct mmk_mm *mm, struct mapping *map) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     if (!mmk_account_ask_maps(mm, 0))
         return MMK_ENOMEM;
@@ -251,7 +256,7 @@ static int place(const struct mmk_mm *mm, struct mapping *map)
 
 /* --- performing ------------------------------------------------------------------------------ */
 
-static void unmap_now(struct mmk_mm *mm, struct mmk_unmap *unmap)
+static void unmap_now(struct mmk_mm *mm, struct mmk_unmap *unmap) MMK_REQUIRES(mm->mmap_lock)
 {
     mmk_unmap_detach(mm, unmap);
     mmk_unmap_zap(mm, unmap);
@@ -265,7 +270,7 @@ static struct mmk_vma *alloc_vma(struct mmk_mm *mm, const struct mapping *map)
 }
 
 /* Maps where map->addr says, in place of what is there. => mmap lock held for writing */
-static int map_locked(struct mmk_mm *mm, const struct mapping *map)
+static int map_locked(struct mmk_mm *mm, const struct mapping *map) MMK_REQUIRES(mm->mmap_lock)
 {
     struct mmk_vma_tree_reserve reserve;
     struct mmk_unmap unmap = {.gone = {0}};
@@ -282,7 +287,7 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map)
         return error;
     }
     if (mmk_account_ask_replace(mm, map->vm_flags, map->length, &unmap.gone) ||
-        mmk_vma_tree_reserve(&mm->vmas, 2, &reserve)) {
+        mmk_vma_tree_reserve(mmk_mm_vmas(mm), 2, &reserve)) {
         if (replaces)
             mmk_unmap_cancel(&unmap);
         mmk_vma_free(vma);
@@ -304,7 +309,7 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map)
 }
 
 /* Decides whether it will be locked; frames that are not mmkit's never are. */
-static int ask_lock(const struct mmk_mm *mm, struct mapping *map)
+static int ask_lock(const struct mmk_mm *mm, struct mapping *map) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     bool asked = (map->flags & MMK_MAP_LOCKED) != 0;
 
@@ -319,7 +324,7 @@ static int ask_lock(const struct mmk_mm *mm, struct mapping *map)
 }
 
 /* => mmap lock held for writing; errors in the order of Linux's do_mmap() */
-static int map_anywhere_locked(struct mmk_mm *mm, struct mapping *map)
+static int map_anywhere_locked(struct mmk_mm *mm, struct mapping *map) MMK_REQUIRES(mm->mmap_lock)
 {
     int error = place(mm, map);
 
@@ -444,7 +449,7 @@ int mmk_set_brk(struct mmk_mm *mm, mmk_vaddr_t start)
 }
 
 /* => mmap lock held for writing; from < to <= MMK_USER_END, page multiples */
-static int grow_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to)
+static int grow_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to) MMK_REQUIRES(mm->mmap_lock)
 {
     struct mapping map = {.addr = from,
                           .length = to - from,
@@ -461,6 +466,7 @@ static int grow_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to)
 
 /* => as grow_brk() */
 static int shrink_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to)
+    MMK_REQUIRES(mm->mmap_lock)
 {
     if (!mmk_map_overlaps(mm, from, to))
         return MMK_EINVAL; /* as Linux: the program has unmapped it by itself */
@@ -468,7 +474,7 @@ static int shrink_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to)
 }
 
 /* => mmap lock held for writing */
-static int move_brk(struct mmk_mm *mm, mmk_vaddr_t brk)
+static int move_brk(struct mmk_mm *mm, mmk_vaddr_t brk) MMK_REQUIRES(mm->mmap_lock)
 {
     mmk_vaddr_t from = mmk_page_up(mm->brk), to = mmk_page_up(brk);
     int error = 0;

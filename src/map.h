@@ -29,9 +29,9 @@ struct mmk_unmap {
  * => prepare: 0, MMK_ENOMEM, or MMK_EPERM: something is sealed
  */
 MMK_MUST_CHECK int mmk_unmap_prepare(struct mmk_mm *mm, struct mmk_unmap *unmap, mmk_vaddr_t start,
-                                     mmk_vaddr_t end);
-void mmk_unmap_detach(struct mmk_mm *mm, struct mmk_unmap *unmap);
-void mmk_unmap_zap(struct mmk_mm *mm, struct mmk_unmap *unmap);
+                                     mmk_vaddr_t end) MMK_REQUIRES(mm->mmap_lock);
+void mmk_unmap_detach(struct mmk_mm *mm, struct mmk_unmap *unmap) MMK_REQUIRES(mm->mmap_lock);
+void mmk_unmap_zap(struct mmk_mm *mm, struct mmk_unmap *unmap) MMK_REQUIRES_SHARED(mm->mmap_lock);
 void mmk_unmap_finish(struct mmk_unmap *unmap);
 void mmk_unmap_cancel(struct mmk_unmap *unmap); /* instead of the last three */
 
@@ -45,13 +45,14 @@ void mmk_unmap_free(struct mmk_vma *removed);
  * Mappings in the range, or beside it, have changed between prepare and detach by unmapping
  * something else: what this one cuts may be less now.
  */
-void mmk_unmap_renew(struct mmk_mm *mm, struct mmk_unmap *unmap);
+void mmk_unmap_renew(struct mmk_mm *mm, struct mmk_unmap *unmap) MMK_REQUIRES(mm->mmap_lock);
 
 /*
  * All of it. => as prepare, 0 where nothing is mapped; start < end <= MMK_USER_END
  * => mmap lock held for writing; _and_unlock: let go of, before the zap turned into one for reading
  */
-MMK_MUST_CHECK int mmk_unmap_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+MMK_MUST_CHECK int mmk_unmap_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES(mm->mmap_lock);
 MMK_MUST_CHECK int mmk_unmap_and_unlock(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
     MMK_RELEASES(mm->mmap_lock);
 
@@ -59,8 +60,8 @@ MMK_MUST_CHECK int mmk_unmap_and_unlock(struct mmk_mm *mm, mmk_vaddr_t start, mm
  * Splits vma at addr, inside it; `upper`, allocated as a copy of vma, becomes the part above.
  * => mmap lock held for writing; two changes of the reserve
  */
-void mmk_vma_split(struct mmk_vma *vma, mmk_vaddr_t addr, struct mmk_vma *upper,
-                   struct mmk_vma_tree_reserve *reserve);
+void mmk_vma_split(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, struct mmk_vma *upper,
+                   struct mmk_vma_tree_reserve *reserve) MMK_REQUIRES(mm->mmap_lock);
 
 /* A VMA for mmk_vma_split() at addr. => NULL: no memory; may sleep */
 struct mmk_vma *mmk_vma_alloc_upper(const struct mmk_vma *vma, mmk_vaddr_t addr);
@@ -69,30 +70,34 @@ struct mmk_vma *mmk_vma_alloc_upper(const struct mmk_vma *vma, mmk_vaddr_t addr)
  * Makes one of two VMAs that touch at addr, if they are compatible; without memory they stay two.
  * => mmap lock held for writing; may sleep
  */
-void mmk_vma_merge_at(struct mmk_mm *mm, mmk_vaddr_t addr);
+void mmk_vma_merge_at(struct mmk_mm *mm, mmk_vaddr_t addr) MMK_REQUIRES(mm->mmap_lock);
 
 /*
  * Puts a VMA, allocated and in no tree, into the address space: by extending a compatible
  * neighbour (the VMA is freed then) or as it is.
  * => its range is free; mmap lock held for writing; two changes of the reserve
  */
-void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_reserve *reserve);
+void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_reserve *reserve)
+    MMK_REQUIRES(mm->mmap_lock);
 
 /*
  * vma grows upwards to `end`, into a range that is free, and is merged with what it touches then.
  * => mmap lock held for writing; may sleep
  */
-void mmk_vma_grow(struct mmk_vma *vma, mmk_vaddr_t end);
+void mmk_vma_grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t end)
+    MMK_REQUIRES(mm->mmap_lock);
 
 /*
  * Where a mapping of `length` bytes goes: at *addr, a hint, if that is free, else in the highest
  * gap that fits.
  * => 0 with *addr set, or MMK_ENOMEM: no gap; mmap lock held
  */
-MMK_MUST_CHECK int mmk_map_place(const struct mmk_mm *mm, mmk_vaddr_t *addr, uint64_t length);
+MMK_MUST_CHECK int mmk_map_place(const struct mmk_mm *mm, mmk_vaddr_t *addr, uint64_t length)
+    MMK_REQUIRES_SHARED(mm->mmap_lock);
 
 /* Is anything mapped in [start, end)? => mmap lock held */
-bool mmk_map_overlaps(const struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+bool mmk_map_overlaps(const struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(mm->mmap_lock);
 
 /*
  * addr lies below a mapping that grows down: extends it to addr if limit and gap allow.

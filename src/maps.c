@@ -53,7 +53,7 @@ int mmk_for_each_mapping(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
 
     if (result)
         return result;
-    while (!result && (vma = mmk_vma_tree_find_rcu(&mm->vmas, mapping.end)) != NULL &&
+    while (!result && (vma = mmk_mm_find_vma(mm, mapping.end)) != NULL &&
            mmk_vma_start(vma) < end) {
         describe(vma, &mapping);
         result = visit(&mapping, arg);

@@ -32,7 +32,8 @@ static mmk_vaddr_t look_path(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t en
 }
 
 /* A part of one VMA. => vec: a byte for each of its pages */
-static void look_part(const struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end, uint8_t *vec)
+static void look_part(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t start,
+                      mmk_vaddr_t end, uint8_t *vec) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     uint64_t pages = (end - start) >> MMK_PAGE_SHIFT;
     mmk_vaddr_t addr = start;
@@ -41,22 +42,23 @@ static void look_part(const struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t 
     if (vma->object)
         mmk_object_resident(vma->object, mmk_vma_index(vma, start), pages, vec);
     while (addr < end)
-        addr = look_path(vma->mm, addr, end, vec + ((addr - start) >> MMK_PAGE_SHIFT));
+        addr = look_path(mm, addr, end, vec + ((addr - start) >> MMK_PAGE_SHIFT));
 }
 
 /* => mmap lock held */
 static int look(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint8_t *vec)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     mmk_vaddr_t addr = start;
 
     while (addr < end) {
-        const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+        const struct mmk_vma *vma = mmk_mm_find_vma(mm, addr);
         mmk_vaddr_t stop;
 
         if (!vma || mmk_vma_start(vma) > addr)
             return MMK_ENOMEM;
         stop = mmk_min(end, mmk_vma_end(vma));
-        look_part(vma, addr, stop, vec + ((addr - start) >> MMK_PAGE_SHIFT));
+        look_part(mm, vma, addr, stop, vec + ((addr - start) >> MMK_PAGE_SHIFT));
         addr = stop;
     }
     return 0;

@@ -20,6 +20,7 @@
 /* The VMAs of [start, end) get `set` for their LOCK flags. => mmap lock held for writing; the range
  * may have holes; 0, or MMK_ENOMEM with nothing changed */
 static int set_flags(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t set)
+    MMK_REQUIRES(mm->mmap_lock)
 {
     struct mmk_reshape reshape;
     struct mmk_vma *vma;
@@ -28,12 +29,12 @@ static int set_flags(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint
     error = mmk_reshape_prepare(mm, &reshape, start, end, MMK_VM_LOCK, set);
     if (error)
         return error;
-    mmk_reshape_cut(&reshape);
+    mmk_reshape_cut(mm, &reshape);
     vma = reshape.first;
     while (vma && mmk_vma_start(vma) < end) {
         if (!mmk_vma_has_frames(vma))
-            (void)mmk_reshape_set(&reshape, vma);
-        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+            (void)mmk_reshape_set(mm, &reshape, vma);
+        vma = mmk_mm_find_vma(mm, mmk_vma_end(vma));
     }
     mmk_reshape_merge(mm, &reshape);
     return 0;
@@ -41,6 +42,7 @@ static int set_flags(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint
 
 /* What lies before a hole is set, as by Linux. => mmap lock held for writing */
 static int set_range(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t set)
+    MMK_REQUIRES(mm->mmap_lock)
 {
     mmk_vaddr_t hole;
     int error = 0;
@@ -57,14 +59,15 @@ static int set_range(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint
 
 /* Bytes of the range that are locked already. */
 static uint64_t locked_in(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+    const struct mmk_vma *vma = mmk_mm_find_vma(mm, start);
     uint64_t bytes = 0;
 
     while (vma && mmk_vma_start(vma) < end) {
         if (mmk_vma_flags(vma) & MMK_VM_LOCKED)
             bytes += mmk_min(end, mmk_vma_end(vma)) - mmk_max(start, mmk_vma_start(vma));
-        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+        vma = mmk_mm_find_vma(mm, mmk_vma_end(vma));
     }
     return bytes;
 }
@@ -74,12 +77,13 @@ static uint64_t locked_in(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
  * as a length may be anything. => mmap lock held
  */
 static bool fits(struct mmk_mm *mm, mmk_vaddr_t start, uint64_t bytes)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     uint64_t limit = mm->limit[MMK_LIMIT_MEMLOCK] >> MMK_PAGE_SHIFT;
     uint64_t pages = bytes >> MMK_PAGE_SHIFT;
     mmk_vaddr_t end = start + bytes < start ? UINT64_MAX : start + bytes;
 
-    pages += mm->usage.locked >> MMK_PAGE_SHIFT;
+    pages += mmk_mm_usage(mm)->locked >> MMK_PAGE_SHIFT;
     return mm->lock_privilege || pages <= limit ||
            pages - (locked_in(mm, start, end) >> MMK_PAGE_SHIFT) <= limit;
 }
@@ -144,7 +148,7 @@ int mmk_munlock(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length)
 }
 
 /* mlockall(), and with flags 0 munlockall(). => mmap lock held for writing; 0 or MMK_ENOMEM */
-static int set_all(struct mmk_mm *mm, unsigned flags)
+static int set_all(struct mmk_mm *mm, unsigned flags) MMK_REQUIRES(mm->mmap_lock)
 {
     uint64_t set = flags & MMK_MCL_ONFAULT ? MMK_VM_LOCK : MMK_VM_LOCKED;
     int error = 0;
@@ -157,12 +161,12 @@ static int set_all(struct mmk_mm *mm, unsigned flags)
 }
 
 /* => mmap lock held for writing */
-static int lock_all(struct mmk_mm *mm, unsigned flags)
+static int lock_all(struct mmk_mm *mm, unsigned flags) MMK_REQUIRES(mm->mmap_lock)
 {
     if (!mmk_account_may_lock(mm))
         return MMK_EPERM;
     if ((flags & MMK_MCL_CURRENT) && !mm->lock_privilege &&
-        mm->usage.virt > mm->limit[MMK_LIMIT_MEMLOCK])
+        mmk_mm_usage(mm)->virt > mm->limit[MMK_LIMIT_MEMLOCK])
         return MMK_ENOMEM;
     return set_all(mm, flags);
 }

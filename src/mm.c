@@ -189,7 +189,7 @@ void *mmk_mm_private(const struct mmk_mm *mm)
  * Entries first, then the way back from the objects, then the VMAs (P16). => mmap lock held for
  * writing
  */
-static void unmap_everything(struct mmk_mm *mm)
+static void unmap_everything(struct mmk_mm *mm) MMK_REQUIRES(mm->mmap_lock)
 {
     struct mmk_gather gather;
     struct mmk_vma *vma;
@@ -199,12 +199,12 @@ static void unmap_everything(struct mmk_mm *mm)
     mmk_gather_policy(&gather, MMK_GATHER_UNMAP, 0, UINT64_MAX);
     mmk_zap_range(&gather, 0, MMK_USER_END, MMK_ZAP_ALL);
     mmk_gather_finish(&gather);
-    while ((vma = mmk_vma_tree_find_rcu(&mm->vmas, addr)) != NULL) {
+    while ((vma = mmk_mm_find_vma(mm, addr)) != NULL) {
         addr = mmk_vma_end(vma);
         mmk_vma_unlink_object(vma);
         mmk_vma_free(vma);
     }
-    mmk_vma_tree_destroy(&mm->vmas);
+    mmk_vma_tree_destroy(mmk_mm_vmas(mm));
 }
 
 /*
@@ -362,14 +362,16 @@ uint64_t mmk_mm_table_bytes(const struct mmk_mm *mm)
 
 void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
 {
+    const struct mmk_usage *usage;
     unsigned level;
 
     mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    stats->virt_bytes = mm->usage.virt;
-    stats->data_bytes = mm->usage.data;
-    stats->stack_bytes = mm->usage.stack;
-    stats->locked_bytes = mm->usage.locked;
-    stats->committed_bytes = mm->usage.committed;
+    usage = mmk_mm_usage(mm);
+    stats->virt_bytes = usage->virt;
+    stats->data_bytes = usage->data;
+    stats->stack_bytes = usage->stack;
+    stats->locked_bytes = usage->locked;
+    stats->committed_bytes = usage->committed;
     stats->vmas = mm->vmas.count;
     mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     stats->rss_anon = mmk_mm_counter(mm, MMK_COUNT_RSS_ANON);

@@ -140,6 +140,58 @@ MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_mm_write_lock(struct mmk_mm *mm)
     return mmk_likely(mmk_rw_write_lock_killable(&mm->mmap_lock, MMK_LOCK_MMAP)) ? 0 : MMK_EINTR;
 }
 
+/*
+ * Who calls one of these holds mm's mmap lock; the analysis does not see that by itself where mm
+ * has come by another way than the lock was taken.
+ */
+MMK_ALWAYS_INLINE void mmk_mm_is_read_locked(const struct mmk_mm *mm)
+    MMK_ASSERTS_SHARED(mm->mmap_lock)
+{
+    mmk_note_held(MMK_LOCK_MMAP, &mm->mmap_lock);
+}
+
+MMK_ALWAYS_INLINE void mmk_mm_is_write_locked(const struct mmk_mm *mm) MMK_ASSERTS(mm->mmap_lock)
+{
+    mmk_note_held(MMK_LOCK_MMAP, &mm->mmap_lock);
+}
+
+/* Nobody else knows mm yet, or nothing runs: that is as good as its mmap lock. */
+MMK_ALWAYS_INLINE void mmk_mm_is_private(const struct mmk_mm *mm) MMK_ASSERTS(mm->mmap_lock)
+{
+    (void)mm;
+}
+
+/*
+ * The lowest VMA with end > addr, the highest with start < addr; NULL: none. The mmap lock keeps
+ * what RCU would.
+ */
+MMK_ALWAYS_INLINE struct mmk_vma *mmk_mm_find_vma(const struct mmk_mm *mm, mmk_vaddr_t addr)
+    MMK_REQUIRES_SHARED(mm->mmap_lock) MMK_NO_TSA
+{
+    mmk_note_held(MMK_LOCK_MMAP, &mm->mmap_lock);
+    return mmk_vma_tree_find_rcu(&mm->vmas, addr);
+}
+
+MMK_ALWAYS_INLINE struct mmk_vma *mmk_mm_prev_vma(const struct mmk_mm *mm, mmk_vaddr_t addr)
+    MMK_REQUIRES_SHARED(mm->mmap_lock) MMK_NO_TSA
+{
+    mmk_note_held(MMK_LOCK_MMAP, &mm->mmap_lock);
+    return mmk_vma_tree_prev_rcu(&mm->vmas, addr);
+}
+
+/* The VMAs, to be changed. */
+MMK_ALWAYS_INLINE struct mmk_vma_tree *mmk_mm_vmas(struct mmk_mm *mm) MMK_REQUIRES(mm->mmap_lock)
+{
+    return &mm->vmas;
+}
+
+/* What the mappings count for. account.h has the changes. */
+MMK_ALWAYS_INLINE const struct mmk_usage *mmk_mm_usage(const struct mmk_mm *mm)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
+{
+    return &mm->usage;
+}
+
 /* The sum over all CPUs. */
 uint64_t mmk_mm_counter(const struct mmk_mm *mm, enum mmk_counter counter);
 

@@ -24,7 +24,7 @@ struct mmk_move {
  * => page multiples, inside the user half; the ranges do not overlap
  */
 MMK_MUST_CHECK int mmk_move_prepare(struct mmk_move *move, struct mmk_mm *mm, mmk_vaddr_t from,
-                                    mmk_vaddr_t to, uint64_t length);
+                                    mmk_vaddr_t to, uint64_t length) MMK_REQUIRES(mm->mmap_lock);
 void mmk_move_discard(struct mmk_move *move);
 
 /*
@@ -33,6 +33,7 @@ void mmk_move_discard(struct mmk_move *move);
  *    unmapped since
  * => an object's interval lock held for writing, if the range maps one (P10); does not sleep
  */
-void mmk_move_perform(struct mmk_move *move, struct mmk_gather *gather);
+void mmk_move_perform(struct mmk_move *move, struct mmk_gather *gather)
+    MMK_REQUIRES(move->mm->mmap_lock);
 
 #endif

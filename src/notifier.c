@@ -207,6 +207,7 @@ static void unchain(struct mmk_mm *mm, const struct mmk_notifier *notifier)
 
 /* Takes one out, or all, and waits for who may still be at it. => mmap lock held for writing */
 static void take_out(struct mmk_mm *mm, const struct mmk_notifier *notifier)
+    MMK_REQUIRES(mm->mmap_lock)
 {
     unsigned long state = mmk_percpu_enter();
     uint32_t old;

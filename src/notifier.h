@@ -69,6 +69,6 @@ MMK_ALWAYS_INLINE void mmk_notify_end(struct mmk_notify *notify)
 }
 
 /* The last user has left: each notifier's release(). => mmap lock held for writing; may sleep */
-void mmk_notify_release(struct mmk_mm *mm);
+void mmk_notify_release(struct mmk_mm *mm) MMK_REQUIRES(mm->mmap_lock);
 
 #endif

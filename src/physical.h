@@ -17,6 +17,6 @@ void mmk_physical_module_init(void);
  * => mmap lock held for writing; may sleep
  */
 MMK_MUST_CHECK int mmk_physical_fill(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
-                                     uint64_t flags, mmk_paddr_t phys);
+                                     uint64_t flags, mmk_paddr_t phys) MMK_REQUIRES(mm->mmap_lock);
 
 #endif

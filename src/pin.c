@@ -93,6 +93,7 @@ static enum need judge(const struct pin *pin, const struct mmk_vma *vma, mmk_pte
 
 /* Pins the page at pin->addr if nothing is missing. => mmap lock held for reading */
 static enum need pin_one(struct pin *pin, const struct mmk_vma *vma)
+    MMK_REQUIRES_SHARED(pin->mm->mmap_lock)
 {
     struct mmk_walk walk;
     mmk_pte_t pte = {0};
@@ -124,7 +125,7 @@ static int pin_run(struct pin *pin, enum need *need)
     *need = NEED_NOTHING;
     while (pin->left > 0) {
         if (!vma || pin->addr >= mmk_vma_end(vma))
-            vma = mmk_vma_tree_find_rcu(&pin->mm->vmas, pin->addr);
+            vma = mmk_mm_find_vma(pin->mm, pin->addr);
         /* Nothing is mapped there: a fault finds out, or makes a stack grow. */
         if (vma && mmk_vma_start(vma) <= pin->addr)
             *need = pin_one(pin, vma);

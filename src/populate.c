@@ -33,7 +33,7 @@ static mmk_vaddr_t scan_leaf(const struct mmk_a64 *entry, mmk_vaddr_t addr, mmk_
 
 /* The first page at addr or above that needs a fault; `end`: none. */
 static mmk_vaddr_t first_missing(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end,
-                                 enum mmk_access access)
+                                 enum mmk_access access) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     while (addr < end) {
         mmk_vaddr_t table_end = mmk_min(end, mmk_pt_base(addr, 0) + mmk_pt_table_span(0));
@@ -65,7 +65,7 @@ static int error_of(enum mmk_fault_result result)
 }
 
 static int populate_vma(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, mmk_vaddr_t end,
-                        enum mmk_access access)
+                        enum mmk_access access) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     int error = 0;
 
@@ -98,7 +98,7 @@ static bool is_strict(unsigned how)
 }
 
 static int populate_part(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, mmk_vaddr_t end,
-                         unsigned how)
+                         unsigned how) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     enum mmk_access access;
     int error;
@@ -119,7 +119,7 @@ int mmk_populate_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, u
     int error = 0;
 
     while (addr < end && !error) {
-        struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+        struct mmk_vma *vma = mmk_mm_find_vma(mm, addr);
         mmk_vaddr_t from = vma ? mmk_vma_start(vma) : end;
 
         if (from > addr && is_strict(how))
@@ -139,15 +139,15 @@ void mmk_populate_try_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t e
     (void)error;
 }
 
-void mmk_populate_object(struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+void mmk_populate_object(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
 {
     struct mmk_page *page;
     mmk_vaddr_t addr;
 
     if (!vma->object || !vma->object->ops || mmk_vma_has_frames(vma))
         return;
-    for (addr = start; addr < end && !mmk_mm_killed(vma->mm); addr += MMK_PAGE_SIZE) {
-        if (mmk_object_get_page_killable(vma->mm, vma->object, mmk_vma_index(vma, addr), &page))
+    for (addr = start; addr < end && !mmk_mm_killed(mm); addr += MMK_PAGE_SIZE) {
+        if (mmk_object_get_page_killable(mm, vma->object, mmk_vma_index(vma, addr), &page))
             return;
         mmk_page_unlock(page);
         mmk_page_put(page);

@@ -31,10 +31,11 @@
  * => page multiples; mmap lock held, for reading is enough, and not dropped; may sleep
  */
 MMK_MUST_CHECK int mmk_populate_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
-                                       unsigned how);
+                                       unsigned how) MMK_REQUIRES_SHARED(mm->mmap_lock);
 
 /* For whom it is no error when a page cannot be had: it comes when it is touched, or not. */
-void mmk_populate_try_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+void mmk_populate_try_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(mm->mmap_lock);
 
 /*
  * Reads the pages of vma's object for [start, end) in, without mapping them, up to the first that
@@ -42,6 +43,7 @@ void mmk_populate_try_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t e
  * shared memory.
  * => as mmk_populate_locked()
  */
-void mmk_populate_object(struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end);
+void mmk_populate_object(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(mm->mmap_lock);
 
 #endif

@@ -58,42 +58,44 @@ static mmk_vaddr_t protect_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *ar
     return end;
 }
 
-static void protect_vma(struct mmk_vma *vma, struct mmk_gather *gather)
+static void protect_vma(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_gather *gather)
+    MMK_REQUIRES(mm->mmap_lock)
 {
     struct protect protect = {gather, mmk_vma_flags(vma), false};
 
     mmk_range_for_each_leaf(gather, mmk_vma_start(vma), mmk_vma_end(vma), protect_leaf, &protect);
     /* Anonymous memory that was never written, and now cannot be, is no longer committed. */
     if (!(protect.flags & MMK_VM_WRITE) && !vma->object && !protect.has_memory)
-        mmk_account_free(vma);
+        mmk_account_free(mm, vma);
 }
 
 /*
  * vma has got this protection. A locked private mapping that becomes writable is copied at once:
  * its pages were brought in to be read, and locked memory is not to fault.
  */
-static void protect_and_populate(struct mmk_vma *vma, uint64_t old_flags, struct mmk_gather *gather)
+static void protect_and_populate(struct mmk_mm *mm, struct mmk_vma *vma, uint64_t old_flags,
+                                 struct mmk_gather *gather) MMK_REQUIRES(mm->mmap_lock)
 {
     const uint64_t kind = MMK_VM_LOCKED | MMK_VM_SHARED | MMK_VM_WRITE;
 
-    protect_vma(vma, gather);
+    protect_vma(mm, vma, gather);
     if ((old_flags & kind) == MMK_VM_LOCKED && (mmk_vma_flags(vma) & MMK_VM_WRITE))
-        mmk_populate_try_locked(vma->mm, mmk_vma_start(vma), mmk_vma_end(vma));
+        mmk_populate_try_locked(mm, mmk_vma_start(vma), mmk_vma_end(vma));
 }
 
 /* => the range has no holes */
-static void perform(struct mmk_mm *mm, struct mmk_reshape *reshape)
+static void perform(struct mmk_mm *mm, struct mmk_reshape *reshape) MMK_REQUIRES(mm->mmap_lock)
 {
     struct mmk_gather gather;
     struct mmk_vma *vma;
 
-    mmk_reshape_cut(reshape);
+    mmk_reshape_cut(mm, reshape);
     mmk_gather_begin_range(&gather, mm, reshape->start, reshape->end, MMK_NOTIFY_PROTECT);
-    for (vma = reshape->first;; vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma))) {
+    for (vma = reshape->first;; vma = mmk_mm_find_vma(mm, mmk_vma_end(vma))) {
         uint64_t old_flags = mmk_vma_flags(vma);
 
-        if (mmk_reshape_set(reshape, vma))
-            protect_and_populate(vma, old_flags, &gather);
+        if (mmk_reshape_set(mm, reshape, vma))
+            protect_and_populate(mm, vma, old_flags, &gather);
         if (mmk_vma_end(vma) >= reshape->end)
             break;
     }
@@ -102,33 +104,33 @@ static void perform(struct mmk_mm *mm, struct mmk_reshape *reshape)
 }
 
 /* May [start, end) of vma have this protection? `next`: see mmk_account_ask_turn(). */
-static int ask_vma(const struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end, unsigned prot,
-                   struct mmk_usage *next)
+static int ask_vma(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end,
+                   unsigned prot, struct mmk_usage *next) MMK_REQUIRES(mm->mmap_lock)
 {
     uint64_t old_flags = mmk_vma_flags(vma);
     uint64_t flags = mmk_account_flags((old_flags & ~(uint64_t)MMK_VM_PROT) | prot);
 
     if (((uint64_t)prot << MMK_VM_MAY_SHIFT) & ~old_flags)
         return MMK_EACCES;
-    if (mmk_limit_refuses_exec(vma->mm, old_flags, flags))
+    if (mmk_limit_refuses_exec(mm, old_flags, flags))
         return MMK_EACCES;
     if (old_flags & MMK_VM_SEALED)
         return MMK_EPERM;
     if (flags == old_flags)
         return 0;
-    return mmk_account_ask_turn(vma->mm, next, old_flags, flags, end - start);
+    return mmk_account_ask_turn(mm, next, old_flags, flags, end - start);
 }
 
 /* How far it goes: to `end`, to the first hole, or to a mapping that refuses. */
 static mmk_vaddr_t ask(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, unsigned prot,
-                       int *error)
+                       int *error) MMK_REQUIRES(mm->mmap_lock)
 {
-    struct mmk_usage next = mm->usage;
+    struct mmk_usage next = *mmk_mm_usage(mm);
     mmk_vaddr_t addr = start;
 
     *error = 0;
     while (addr < end) {
-        const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+        const struct mmk_vma *vma = mmk_mm_find_vma(mm, addr);
         mmk_vaddr_t stop;
 
         if (!vma || mmk_vma_start(vma) > addr) {
@@ -136,7 +138,7 @@ static mmk_vaddr_t ask(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, un
             break;
         }
         stop = mmk_min(end, mmk_vma_end(vma));
-        *error = ask_vma(vma, addr, stop, prot, &next);
+        *error = ask_vma(mm, vma, addr, stop, prot, &next);
         if (*error)
             break;
         addr = stop;
@@ -146,6 +148,7 @@ static mmk_vaddr_t ask(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, un
 
 /* => mmap lock held for writing */
 static int protect_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, unsigned prot)
+    MMK_REQUIRES(mm->mmap_lock)
 {
     struct mmk_reshape reshape;
     int error, refused;

@@ -53,7 +53,7 @@ static mmk_vaddr_t next_leaf(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t en
 
 /* Takes entries from addr on, as many as are left to take. => where it stopped */
 static mmk_vaddr_t reap_range(struct reap *reap, struct mmk_gather *gather, mmk_vaddr_t addr,
-                              mmk_vaddr_t end)
+                              mmk_vaddr_t end) MMK_REQUIRES_SHARED(reap->mm->mmap_lock)
 {
     while (reap->left > 0 && (addr = next_leaf(reap->mm, addr, end)) < end) {
         uint64_t before = gather->taken;
@@ -70,6 +70,7 @@ static mmk_vaddr_t reap_range(struct reap *reap, struct mmk_gather *gather, mmk_
 
 /* One VMA, from addr on. => where it stopped: its end when it is done, or cannot be */
 static mmk_vaddr_t reap_vma(struct reap *reap, struct mmk_vma *vma, mmk_vaddr_t addr)
+    MMK_REQUIRES_SHARED(reap->mm->mmap_lock)
 {
     mmk_vaddr_t end = mmk_vma_end(vma);
     struct mmk_gather gather;
@@ -91,11 +92,12 @@ static mmk_vaddr_t reap_vma(struct reap *reap, struct mmk_vma *vma, mmk_vaddr_t 
 
 /* => where to go on; MMK_USER_END: nothing is left. mmap lock held for reading */
 static mmk_vaddr_t reap_from(struct reap *reap, mmk_vaddr_t addr)
+    MMK_REQUIRES_SHARED(reap->mm->mmap_lock)
 {
     struct mmk_vma *vma;
 
     while (reap->left > 0) {
-        vma = mmk_vma_tree_find_rcu(&reap->mm->vmas, addr);
+        vma = mmk_mm_find_vma(reap->mm, addr);
         if (!vma)
             return MMK_USER_END;
         addr = reap_vma(reap, vma, mmk_max(addr, mmk_vma_start(vma)));
@@ -110,14 +112,14 @@ int mmk_reap(struct mmk_mm *mm, uint64_t max_pages, uint64_t *freed)
 
     if (!mmk_mm_killed(mm))
         return MMK_EINVAL;
-    if (!mmk_rw_try_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP))
+    if (!mmk_rw_try_read_lock(&reap.mm->mmap_lock, MMK_LOCK_MMAP))
         return MMK_EAGAIN;
     next = MMK_USER_END;
     if (mmk_a32_load(&mm->users, MMK_RELAXED) != 0)
         next = reap_from(&reap, mmk_a64_load(&mm->reap_next, MMK_RELAXED));
     next = mmk_min(next, reap.refused);
     mmk_a64_store(&mm->reap_next, next, MMK_RELAXED);
-    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    mmk_rw_read_unlock(&reap.mm->mmap_lock, MMK_LOCK_MMAP);
     *freed += reap.mapped;
     return next < MMK_USER_END ? MMK_EAGAIN : 0;
 }

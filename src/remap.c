@@ -64,8 +64,9 @@ static bool is_placed(const struct remap *r)
 
 /* The VMA that holds addr, or the next above; NULL: none. => mmap lock held */
 static struct mmk_vma *at(const struct remap *r, mmk_vaddr_t addr)
+    MMK_REQUIRES_SHARED(r->mm->mmap_lock)
 {
-    return mmk_vma_tree_find_rcu(&r->mm->vmas, addr);
+    return mmk_mm_find_vma(r->mm, addr);
 }
 
 /* --- arguments ------------------------------------------------------------------------------- */
@@ -100,7 +101,7 @@ static bool indices_fit(const struct mmk_vma *vma, mmk_vaddr_t addr, uint64_t le
 }
 
 /* May this be done with the mapping at addr? In the order of Linux. => mmap lock held */
-static int check_vma(struct remap *r)
+static int check_vma(struct remap *r) MMK_REQUIRES_SHARED(r->mm->mmap_lock)
 {
     const struct mmk_vma *vma = at(r, r->addr);
 
@@ -131,7 +132,7 @@ static int check_vma(struct remap *r)
 
 /* --- relocation: getting ready --------------------------------------------------------------- */
 
-static bool prepare_vma(const struct remap *r, struct relocation *go)
+static bool prepare_vma(const struct remap *r, struct relocation *go) MMK_REQUIRES(r->mm->mmap_lock)
 {
     const struct mmk_vma *vma = at(r, r->addr);
 
@@ -141,6 +142,7 @@ static bool prepare_vma(const struct remap *r, struct relocation *go)
 }
 
 static int prepare_unmaps(const struct remap *r, struct relocation *go)
+    MMK_REQUIRES(r->mm->mmap_lock)
 {
     mmk_vaddr_t end = r->new_addr + r->new_len;
     int error = 0;
@@ -157,7 +159,7 @@ static int prepare_unmaps(const struct remap *r, struct relocation *go)
 }
 
 /* Linux asks before the target is unmapped for the size, after it for what is committed. */
-static bool ask(const struct remap *r, const struct relocation *go)
+static bool ask(const struct remap *r, const struct relocation *go) MMK_REQUIRES(r->mm->mmap_lock)
 {
     uint64_t flags = mmk_vma_flags(go->vma), growth = r->new_len - r->old_len;
     struct mmk_usage gone = go->target.gone;
@@ -171,8 +173,9 @@ static bool ask(const struct remap *r, const struct relocation *go)
 }
 
 static bool prepare_rest(const struct remap *r, struct relocation *go)
+    MMK_REQUIRES(r->mm->mmap_lock)
 {
-    if (mmk_vma_tree_reserve(&r->mm->vmas, 2, &go->reserve))
+    if (mmk_vma_tree_reserve(mmk_mm_vmas(r->mm), 2, &go->reserve))
         return false;
     go->reserved = true;
     go->moves = mmk_move_prepare(&go->move, r->mm, r->addr, r->new_addr,
@@ -194,7 +197,7 @@ static void cancel(struct relocation *go)
 }
 
 /* => 0, or an error with nothing changed */
-static int prepare(const struct remap *r, struct relocation *go)
+static int prepare(const struct remap *r, struct relocation *go) MMK_REQUIRES(r->mm->mmap_lock)
 {
     int error;
 
@@ -211,7 +214,7 @@ static int prepare(const struct remap *r, struct relocation *go)
 /* --- relocation: performing ------------------------------------------------------------------ */
 
 /* What is at the new place goes, out of every TLB too before something else comes there (P7). */
-static void replace(struct remap *r, struct mmk_unmap *target)
+static void replace(struct remap *r, struct mmk_unmap *target) MMK_REQUIRES(r->mm->mmap_lock)
 {
     mmk_unmap_detach(r->mm, target);
     mmk_unmap_zap(r->mm, target);
@@ -238,7 +241,7 @@ static void finish_source(struct remap *r, struct mmk_unmap *source)
  * The old range leaves the tree, and what of it does not move goes. Its neighbours are what Linux's
  * would be: the new VMA is one.
  */
-static void detach_source(struct remap *r, struct relocation *go)
+static void detach_source(struct remap *r, struct relocation *go) MMK_REQUIRES(r->mm->mmap_lock)
 {
     mmk_vaddr_t low, high;
 
@@ -259,7 +262,7 @@ static void detach_source(struct remap *r, struct relocation *go)
 }
 
 /* The old mapping stays, and is no longer locked: as a whole, as on Linux. */
-static void keep_source(struct remap *r)
+static void keep_source(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
 {
     struct mmk_vma *vma = at(r, r->addr);
     uint64_t flags = mmk_vma_flags(vma), unlocked = flags & ~(uint64_t)MMK_VM_LOCK;
@@ -272,7 +275,9 @@ static void keep_source(struct remap *r)
 }
 
 static void move_entries(struct remap *r, struct relocation *go, struct mmk_object *object)
+    MMK_REQUIRES(r->mm->mmap_lock)
 {
+    mmk_mm_is_write_locked(go->move.mm);
     if (!object) {
         mmk_move_perform(&go->move, &r->gather);
         return;
@@ -283,7 +288,7 @@ static void move_entries(struct remap *r, struct relocation *go, struct mmk_obje
 }
 
 /* The new VMA. Anonymous memory without content is as good as newly mapped: it may merge. */
-static void place(struct remap *r, struct relocation *go)
+static void place(struct remap *r, struct relocation *go) MMK_REQUIRES(r->mm->mmap_lock)
 {
     if (!go->vma->object && !go->move.content)
         mmk_a64_store(&go->vma->origin, 0, MMK_RELAXED);
@@ -292,7 +297,7 @@ static void place(struct remap *r, struct relocation *go)
 }
 
 /* => mmap lock held for writing; what is new at the new address: the address */
-static int64_t relocate(struct remap *r)
+static int64_t relocate(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
 {
     struct mmk_object *object;
     struct relocation go;
@@ -323,7 +328,7 @@ static int64_t relocate(struct remap *r)
 /* --- the ways -------------------------------------------------------------------------------- */
 
 /* What Linux finds wrong only when the target, and perhaps the rest, are unmapped. 0: nothing */
-static int refused_late(const struct remap *r)
+static int refused_late(const struct remap *r) MMK_REQUIRES_SHARED(r->mm->mmap_lock)
 {
     if (r->old_len == 0 && r->addr == r->new_addr)
         return MMK_EFAULT; /* the mapping to copy was the target */
@@ -335,7 +340,7 @@ static int refused_late(const struct remap *r)
     return r->new_addr < mmk_config.mmap_min_addr ? MMK_EPERM : 0;
 }
 
-static int64_t refuse(const struct remap *r, int refused)
+static int64_t refuse(const struct remap *r, int refused) MMK_REQUIRES(r->mm->mmap_lock)
 {
     int error = mmk_unmap_locked(r->mm, r->new_addr, r->new_addr + r->new_len);
 
@@ -345,7 +350,7 @@ static int64_t refuse(const struct remap *r, int refused)
 }
 
 /* FIXED or DONTUNMAP, one VMA. => mmap lock held for writing */
-static int64_t put_there(struct remap *r)
+static int64_t put_there(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
 {
     int error = check_vma(r);
 
@@ -360,7 +365,7 @@ static int64_t put_there(struct remap *r)
 }
 
 /* FIXED, with one length: every VMA in the range moves, and holes stay holes. */
-static int64_t put_all_there(struct remap *r)
+static int64_t put_all_there(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
 {
     mmk_vaddr_t start = r->addr, end = start + r->old_len, to = r->new_addr, next = start;
     int64_t result = MMK_EFAULT;
@@ -385,6 +390,7 @@ static int64_t put_all_there(struct remap *r)
 
 /* Nothing is mapped where the mapping would grow to. A stack above keeps no gap, as on Linux. */
 static bool can_grow(const struct remap *r, const struct mmk_vma *vma)
+    MMK_REQUIRES_SHARED(r->mm->mmap_lock)
 {
     mmk_vaddr_t end = mmk_vma_end(vma), growth = r->new_len - r->old_len;
 
@@ -392,7 +398,7 @@ static bool can_grow(const struct remap *r, const struct mmk_vma *vma)
            !mmk_map_overlaps(r->mm, end, end + growth);
 }
 
-static int64_t grow(struct remap *r)
+static int64_t grow(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
 {
     struct mmk_vma *vma = at(r, r->addr);
     int error;
@@ -401,7 +407,7 @@ static int64_t grow(struct remap *r)
         error = mmk_account_ask(r->mm, mmk_vma_flags(vma), r->new_len - r->old_len);
         if (error)
             return error;
-        mmk_vma_grow(vma, r->addr + r->new_len);
+        mmk_vma_grow(r->mm, vma, r->addr + r->new_len);
         return (int64_t)r->addr;
     }
     if (!(r->flags & MMK_MREMAP_MAYMOVE))
@@ -478,7 +484,7 @@ int64_t mmk_mremap(struct mmk_mm *mm, mmk_vaddr_t old_addr, uint64_t old_len, ui
     r.end = r.addr + r.old_len;
     if (mmk_mm_killed(mm))
         result = MMK_EINTR; /* what moves behind the reaper would not be found (RP1) */
-    else if (is_placed(&r) && !mmk_account_ask_maps(mm, 6))
+    else if (is_placed(&r) && !mmk_account_ask_maps(r.mm, 6))
         result = MMK_ENOMEM;
     else if ((flags & MMK_MREMAP_FIXED) && r.old_len == r.new_len)
         result = put_all_there(&r);

@@ -9,9 +9,9 @@
 
 #include "account.h"
 
-static struct mmk_vma *at(struct mmk_mm *mm, mmk_vaddr_t addr)
+static struct mmk_vma *at(struct mmk_mm *mm, mmk_vaddr_t addr) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    return mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    return mmk_mm_find_vma(mm, addr);
 }
 
 mmk_vaddr_t mmk_vma_first_hole(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
@@ -37,6 +37,7 @@ static struct mmk_vma *needs_cut(const struct mmk_reshape *reshape, struct mmk_v
 }
 
 static void find_cuts(struct mmk_mm *mm, struct mmk_reshape *reshape)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     struct mmk_vma *first = at(mm, reshape->start);
     struct mmk_vma *last =
@@ -61,6 +62,7 @@ static bool alike(const struct mmk_vma *lower, uint64_t lower_flags, const struc
  * need no mapping more. As on Linux, which goes upwards, the neighbour above has not changed yet.
  */
 static unsigned moved_borders(struct mmk_mm *mm, const struct mmk_reshape *reshape)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     const struct mmk_vma *first = reshape->cut[0], *last = reshape->cut[1];
     unsigned moved = 0;
@@ -72,7 +74,7 @@ static unsigned moved_borders(struct mmk_mm *mm, const struct mmk_reshape *resha
             above && alike(first, mmk_reshape_flags(reshape, first), above, mmk_vma_flags(above));
     }
     if (last && mmk_vma_start(last) >= reshape->start) {
-        const struct mmk_vma *below = mmk_vma_tree_prev_rcu(&mm->vmas, mmk_vma_start(last));
+        const struct mmk_vma *below = mmk_mm_prev_vma(mm, mmk_vma_start(last));
         bool inside = below && mmk_vma_end(below) > reshape->start;
 
         moved +=
@@ -84,6 +86,7 @@ static unsigned moved_borders(struct mmk_mm *mm, const struct mmk_reshape *resha
 
 /* Would there be too many mappings with these cuts? */
 static bool too_many(struct mmk_mm *mm, const struct mmk_reshape *reshape)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     unsigned cuts = (reshape->cut[0] ? 1u : 0u) + (reshape->cut[1] ? 1u : 0u), moved;
 
@@ -102,7 +105,7 @@ int mmk_reshape_prepare(struct mmk_mm *mm, struct mmk_reshape *reshape, mmk_vadd
     reshape->set = set;
     reshape->spare[0] = reshape->spare[1] = NULL;
     find_cuts(mm, reshape);
-    if (too_many(mm, reshape) || mmk_vma_tree_reserve(&mm->vmas, 4, &reshape->reserve))
+    if (too_many(mm, reshape) || mmk_vma_tree_reserve(mmk_mm_vmas(mm), 4, &reshape->reserve))
         return MMK_ENOMEM;
     if (reshape->cut[0])
         reshape->spare[0] = mmk_vma_alloc_upper(reshape->cut[0], start);
@@ -125,15 +128,15 @@ void mmk_reshape_cancel(struct mmk_reshape *reshape)
 }
 
 /* The upper cut first: the lower one may be in the same VMA. */
-void mmk_reshape_cut(struct mmk_reshape *reshape)
+void mmk_reshape_cut(struct mmk_mm *mm, struct mmk_reshape *reshape)
 {
     struct mmk_vma *first = reshape->cut[0];
 
     if (reshape->cut[1])
-        mmk_vma_split(reshape->cut[1], reshape->end, reshape->spare[1], &reshape->reserve);
+        mmk_vma_split(mm, reshape->cut[1], reshape->end, reshape->spare[1], &reshape->reserve);
     if (first) {
         mmk_a64_store(&reshape->spare[0]->end, mmk_vma_end(first), MMK_RELAXED);
-        mmk_vma_split(first, reshape->start, reshape->spare[0], &reshape->reserve);
+        mmk_vma_split(mm, first, reshape->start, reshape->spare[0], &reshape->reserve);
         reshape->first = reshape->spare[0];
     }
     mmk_vma_tree_unreserve(&reshape->reserve);
@@ -161,9 +164,9 @@ int mmk_reshape(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t 
 
     if (error)
         return error;
-    mmk_reshape_cut(&reshape);
+    mmk_reshape_cut(mm, &reshape);
     for (vma = reshape.first; vma && mmk_vma_start(vma) < end; vma = at(mm, mmk_vma_end(vma)))
-        mmk_reshape_set(&reshape, vma);
+        mmk_reshape_set(mm, &reshape, vma);
     mmk_reshape_merge(mm, &reshape);
     return 0;
 }

@@ -13,13 +13,14 @@
 
 /* Whether a part of [start, end) is sealed. => mmap lock held */
 MMK_ALWAYS_INLINE bool mmk_vma_sealed_in(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+    const struct mmk_vma *vma = mmk_mm_find_vma(mm, start);
 
     while (vma && mmk_vma_start(vma) < end) {
         if (mmk_vma_flags(vma) & MMK_VM_SEALED)
             return true;
-        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+        vma = mmk_mm_find_vma(mm, mmk_vma_end(vma));
     }
     return false;
 }

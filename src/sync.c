@@ -22,6 +22,7 @@ struct sync {
 
 /* What a VMA asks for. => mmap lock held for reading */
 static int note_vma(struct sync *sync, const struct mmk_vma *vma)
+    MMK_REQUIRES_SHARED(sync->mm->mmap_lock)
 {
     mmk_vaddr_t end = mmk_min(mmk_vma_end(vma), sync->end);
     uint64_t flags = mmk_vma_flags(vma);
@@ -49,7 +50,7 @@ static int note_next(struct sync *sync)
     if (error)
         return error;
     error = MMK_ENOMEM;
-    vma = mmk_vma_tree_find_rcu(&sync->mm->vmas, sync->addr);
+    vma = mmk_mm_find_vma(sync->mm, sync->addr);
     if (vma && mmk_vma_start(vma) > sync->addr) {
         sync->hole = MMK_ENOMEM;
         sync->addr = mmk_vma_start(vma);

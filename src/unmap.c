@@ -39,9 +39,9 @@ static void note_vma(struct mmk_unmap *unmap, struct mmk_vma *vma)
 }
 
 /* Looks at every mapping in the range, once; changes none. */
-static void survey(struct mmk_mm *mm, struct mmk_unmap *unmap)
+static void survey(struct mmk_mm *mm, struct mmk_unmap *unmap) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, unmap->start);
+    struct mmk_vma *vma = mmk_mm_find_vma(mm, unmap->start);
 
     unmap->gone = (struct mmk_usage){0};
     unmap->sealed = unmap->splits = false;
@@ -54,7 +54,7 @@ static void survey(struct mmk_mm *mm, struct mmk_unmap *unmap)
             unmap->high = unmap->end;
             return;
         }
-        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+        vma = mmk_mm_find_vma(mm, mmk_vma_end(vma));
     }
     if (vma)
         unmap->high = mmk_vma_start(vma);
@@ -71,7 +71,7 @@ int mmk_unmap_prepare(struct mmk_mm *mm, struct mmk_unmap *unmap, mmk_vaddr_t st
         return MMK_ENOMEM;
     if (unmap->sealed)
         return MMK_EPERM;
-    if (mmk_vma_tree_reserve(&mm->vmas, 3, &unmap->reserve))
+    if (mmk_vma_tree_reserve(mmk_mm_vmas(mm), 3, &unmap->reserve))
         return MMK_ENOMEM;
     if (!unmap->splits)
         return 0;
@@ -90,18 +90,19 @@ void mmk_unmap_cancel(struct mmk_unmap *unmap)
 }
 
 /* Cuts the VMAs that straddle the ends; their intervals are cut in finish. */
-static void trim_ends(struct mmk_mm *mm, struct mmk_unmap *unmap)
+static void trim_ends(struct mmk_mm *mm, struct mmk_unmap *unmap) MMK_REQUIRES(mm->mmap_lock)
 {
     struct mmk_vma *head = unmap->trimmed[0], *tail = unmap->trimmed[1];
 
     if (unmap->spare)
         mmk_vma_link_object(unmap->spare);
     if (head)
-        mmk_vma_tree_resize(&mm->vmas, head, mmk_vma_start(head), unmap->start, &unmap->reserve);
+        mmk_vma_tree_resize(mmk_mm_vmas(mm), head, mmk_vma_start(head), unmap->start,
+                            &unmap->reserve);
     if (tail)
-        mmk_vma_tree_resize(&mm->vmas, tail, unmap->end, mmk_vma_end(tail), &unmap->reserve);
+        mmk_vma_tree_resize(mmk_mm_vmas(mm), tail, unmap->end, mmk_vma_end(tail), &unmap->reserve);
     if (unmap->spare)
-        mmk_vma_tree_insert(&mm->vmas, unmap->spare, &unmap->reserve);
+        mmk_vma_tree_insert(mmk_mm_vmas(mm), unmap->spare, &unmap->reserve);
 }
 
 void mmk_unmap_detach(struct mmk_mm *mm, struct mmk_unmap *unmap)
@@ -109,11 +110,11 @@ void mmk_unmap_detach(struct mmk_mm *mm, struct mmk_unmap *unmap)
     const struct mmk_vma *below = unmap->trimmed[0];
 
     if (!below)
-        below = mmk_vma_tree_prev_rcu(&mm->vmas, unmap->start);
-    mmk_usage_sub(&mm->usage, &unmap->gone);
+        below = mmk_mm_prev_vma(mm, unmap->start);
+    mmk_account_go(mm, &unmap->gone);
     trim_ends(mm, unmap);
     if (unmap->removed)
-        mmk_vma_tree_erase_range(&mm->vmas, unmap->start, unmap->end, &unmap->reserve);
+        mmk_vma_tree_erase_range(mmk_mm_vmas(mm), unmap->start, unmap->end, &unmap->reserve);
     unmap->low = below ? mmk_vma_end(below) : 0;
 }
 
@@ -164,7 +165,7 @@ void mmk_unmap_renew(struct mmk_mm *mm, struct mmk_unmap *unmap)
 
 bool mmk_map_overlaps(const struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
 {
-    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, start);
+    const struct mmk_vma *vma = mmk_mm_find_vma(mm, start);
 
     return vma && mmk_vma_start(vma) < end;
 }

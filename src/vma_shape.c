@@ -15,10 +15,10 @@ struct mmk_vma *mmk_vma_alloc_upper(const struct mmk_vma *vma, mmk_vaddr_t addr)
                          mmk_vma_origin(vma));
 }
 
-void mmk_vma_split(struct mmk_vma *vma, mmk_vaddr_t addr, struct mmk_vma *upper,
+void mmk_vma_split(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, struct mmk_vma *upper,
                    struct mmk_vma_tree_reserve *reserve)
 {
-    struct mmk_vma_tree *tree = &vma->mm->vmas;
+    struct mmk_vma_tree *tree = mmk_mm_vmas(mm);
 
     mmk_vma_link_object(upper);
     mmk_vma_tree_resize(tree, vma, mmk_vma_start(vma), addr, reserve);
@@ -33,10 +33,10 @@ static void inherit(struct mmk_vma *other, const struct mmk_vma *vma)
 }
 
 /* upper's range goes to lower, which ends where it starts. => two changes of the reserve */
-static void absorb(struct mmk_vma *lower, struct mmk_vma *upper,
-                   struct mmk_vma_tree_reserve *reserve)
+static void absorb(struct mmk_mm *mm, struct mmk_vma *lower, struct mmk_vma *upper,
+                   struct mmk_vma_tree_reserve *reserve) MMK_REQUIRES(mm->mmap_lock)
 {
-    struct mmk_vma_tree *tree = &lower->mm->vmas;
+    struct mmk_vma_tree *tree = mmk_mm_vmas(mm);
     mmk_vaddr_t start = mmk_vma_start(upper), end = mmk_vma_end(upper);
 
     inherit(lower, upper);
@@ -54,15 +54,17 @@ static bool same_kind(const struct mmk_vma *vma, const struct mmk_vma *other)
 
 /* The VMA that ends at addr, and the one that starts there; NULL: none. */
 static struct mmk_vma *ends_at(struct mmk_mm *mm, mmk_vaddr_t addr)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    struct mmk_vma *vma = mmk_vma_tree_prev_rcu(&mm->vmas, addr);
+    struct mmk_vma *vma = mmk_mm_prev_vma(mm, addr);
 
     return vma && mmk_vma_end(vma) == addr ? vma : NULL;
 }
 
 static struct mmk_vma *starts_at(struct mmk_mm *mm, mmk_vaddr_t addr)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    struct mmk_vma *vma = mmk_mm_find_vma(mm, addr);
 
     return vma && mmk_vma_start(vma) == addr ? vma : NULL;
 }
@@ -74,18 +76,19 @@ void mmk_vma_merge_at(struct mmk_mm *mm, mmk_vaddr_t addr)
 
     if (!lower || !upper || !same_kind(lower, upper))
         return;
-    if (mmk_vma_tree_reserve(&mm->vmas, 2, &reserve))
+    if (mmk_vma_tree_reserve(mmk_mm_vmas(mm), 2, &reserve))
         return;
-    absorb(lower, upper, &reserve);
+    absorb(mm, lower, upper, &reserve);
     mmk_vma_tree_unreserve(&reserve);
 }
 
 /* vma's range goes to `neighbour`, which touches it: neighbour becomes [start, end). */
-static void extend(struct mmk_vma *neighbour, mmk_vaddr_t start, mmk_vaddr_t end,
+static void extend(struct mmk_mm *mm, struct mmk_vma *neighbour, mmk_vaddr_t start, mmk_vaddr_t end,
                    struct mmk_vma *vma, struct mmk_vma_tree_reserve *reserve)
+    MMK_REQUIRES(mm->mmap_lock)
 {
     inherit(neighbour, vma);
-    mmk_vma_tree_resize(&neighbour->mm->vmas, neighbour, start, end, reserve);
+    mmk_vma_tree_resize(mmk_mm_vmas(mm), neighbour, start, end, reserve);
     mmk_vma_relink_object(neighbour);
     mmk_vma_free(vma);
 }
@@ -99,31 +102,30 @@ void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_r
 
     mmk_account_come(mm, mmk_vma_flags(vma), end - start);
     if (below) {
-        extend(lower, mmk_vma_start(lower), end, vma, reserve);
+        extend(mm, lower, mmk_vma_start(lower), end, vma, reserve);
         if (above)
             mmk_vma_merge_at(mm, end);
     } else if (above) {
-        extend(upper, start, mmk_vma_end(upper), vma, reserve);
+        extend(mm, upper, start, mmk_vma_end(upper), vma, reserve);
     } else {
         mmk_vma_link_object(vma);
-        mmk_vma_tree_insert(&mm->vmas, vma, reserve);
+        mmk_vma_tree_insert(mmk_mm_vmas(mm), vma, reserve);
     }
 }
 
-void mmk_vma_grow(struct mmk_vma *vma, mmk_vaddr_t end)
+void mmk_vma_grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t end)
 {
-    struct mmk_mm *mm = vma->mm;
-
     mmk_account_come(mm, mmk_vma_flags(vma), end - mmk_vma_end(vma));
-    mmk_vma_tree_resize(&mm->vmas, vma, mmk_vma_start(vma), end, NULL);
+    mmk_vma_tree_resize(mmk_mm_vmas(mm), vma, mmk_vma_start(vma), end, NULL);
     mmk_vma_relink_object(vma);
     mmk_vma_merge_at(mm, end);
 }
 
 /* Whether a mapping that grows down may start at `start`. => mmap lock held for writing */
 static bool may_grow_to(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t start)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    const struct mmk_vma *below = mmk_vma_tree_prev_rcu(&mm->vmas, mmk_vma_start(vma));
+    const struct mmk_vma *below = mmk_mm_prev_vma(mm, mmk_vma_start(vma));
 
     if (start < mmk_config.mmap_min_addr || mmk_vma_end(vma) - start > mm->limit[MMK_LIMIT_STACK])
         return false;
@@ -136,6 +138,7 @@ static bool may_grow_to(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_
 
 /* => mmap lock held for writing */
 static enum mmk_fault_result grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr)
+    MMK_REQUIRES(mm->mmap_lock)
 {
     mmk_vaddr_t start = mmk_page_down(addr);
     uint64_t growth;
@@ -151,7 +154,7 @@ static enum mmk_fault_result grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_va
         mmk_account_ask(mm, mmk_vma_flags(vma), growth))
         return MMK_FAULT_SEGV_MAPERR;
     mmk_account_come(mm, mmk_vma_flags(vma), growth);
-    mmk_vma_tree_resize(&mm->vmas, vma, start, mmk_vma_end(vma), NULL);
+    mmk_vma_tree_resize(mmk_mm_vmas(mm), vma, start, mmk_vma_end(vma), NULL);
     return MMK_FAULT_DONE;
 }
 
@@ -163,7 +166,7 @@ struct mmk_vma *mmk_stack_grow(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_fau
     *why = MMK_FAULT_KILLED;
     if (mmk_mm_write_lock(mm))
         return NULL;
-    vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    vma = mmk_mm_find_vma(mm, addr);
     *why = grow(mm, vma, addr);
     mmk_account_settle(mm);
     if (*why != MMK_FAULT_DONE) {

@@ -11,6 +11,7 @@
  * K2 Nothing sleeps with a spin lock held, inside an RCU read section, with interrupts off, or in
  *    the middle of a user access.
  * K3 A lock is released by the thread that took it, under the class it was taken with.
+ * K4 A lock that code relies on is held by the thread that runs it.
  *
  * A loop over a handful of entries: some tens of instructions. Rejected: a graph of the orders
  * seen (the order is fixed beforehand here, so each step can be judged alone).
@@ -78,16 +79,29 @@ void machine_note_acquire(enum mmk_lock_class cls, const void *lock, bool tried)
     own.held[own.count++] = (struct machine_held){lock, cls, tried};
 }
 
-void machine_note_release(enum mmk_lock_class cls, const void *lock)
+/* => its place in own.held, from 1 on; 0: not held */
+static unsigned find(enum mmk_lock_class cls, const void *lock)
 {
     unsigned i = own.count;
 
     while (i > 0 && (own.held[i - 1].lock != lock || own.held[i - 1].cls != cls))
         i--;
+    return i;
+}
+
+void machine_note_release(enum mmk_lock_class cls, const void *lock)
+{
+    unsigned i = find(cls, lock);
+
     mmk_assert(i > 0, "K3 a lock is released that this thread has not taken");
     for (; i < own.count; i++)
         own.held[i - 1] = own.held[i];
     own.count--;
+}
+
+void machine_note_held(enum mmk_lock_class cls, const void *lock)
+{
+    mmk_assert(find(cls, lock) > 0, "K4 a lock is not held that should be");
 }
 
 void machine_note_may_sleep(void)

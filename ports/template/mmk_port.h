@@ -26,6 +26,7 @@
  * #define MMK_PORT_RWLOCK    <mmkit/port/lock.h>       sleeps in mmk_host_wait()
  * #define MMK_PORT_PAGE_OPS  <mmkit/port/directmap.h>  memset, memcpy
  * #define MMK_PORT_LOCK_NOTE <mmkit/port/annotate.h>   nothing
+ * #define MMK_PORT_HELD_NOTE <mmkit/port/annotate.h>   nothing
  * #define MMK_PORT_FRAME_NOTE <mmkit/port/annotate.h>  nothing
  * #define MMK_PORT_INJECT    <mmkit/port/annotate.h>   nothing
  * #define MMK_PORT_USER      <mmkit/port/user.h>       user memory through the page tables

@@ -696,9 +696,35 @@ static void release_other(void *unused)
     mmk_note_release(MMK_LOCK_PAGE, &locks[1]);
 }
 
+static void rely_on_other(void *unused)
+{
+    static const char locks[2];
+
+    (void)unused;
+    mmk_note_acquire(MMK_LOCK_PAGE, &locks[0], false);
+    mmk_note_held(MMK_LOCK_PAGE, &locks[0]);
+    mmk_note_held(MMK_LOCK_PAGE, &locks[1]);
+}
+
+/* The library says what it relies on. */
+static void find_unlocked(void *unused)
+{
+    struct mmk_mm *mm;
+
+    (void)unused;
+    if (mmk_mm_create(&mm))
+        return;
+    mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    (void)mmk_mm_find_vma(mm, 0);
+    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    (void)mmk_mm_find_vma(mm, 0);
+}
+
 static void test_contexts(void **state)
 {
     (void)state;
+    assert_true(expect_panic(rely_on_other, NULL, "K4 a lock is not held"));
+    assert_true(expect_panic(find_unlocked, NULL, "K4 a lock is not held"));
     assert_true(expect_panic(sleep_in_context, "s", "K2 sleeps with a spin lock held"));
     assert_true(expect_panic(sleep_in_context, "r", "K2 sleeps inside an RCU read section"));
     assert_true(expect_panic(sleep_in_context, "i", "K2 sleeps with interrupts off"));

@@ -52,6 +52,8 @@ extern "C" {
 #define MMK_REQUIRES_SHARED(...)     MMK_TSA(requires_shared_capability(__VA_ARGS__))
 #define MMK_TRY_ACQUIRES(...)        MMK_TSA(try_acquire_capability(__VA_ARGS__))
 #define MMK_TRY_ACQUIRES_SHARED(...) MMK_TSA(try_acquire_shared_capability(__VA_ARGS__))
+#define MMK_ASSERTS(...)             MMK_TSA(assert_capability(__VA_ARGS__))
+#define MMK_ASSERTS_SHARED(...)      MMK_TSA(assert_shared_capability(__VA_ARGS__))
 #define MMK_NO_TSA                   MMK_TSA(no_thread_safety_analysis)
 
 /*
@@ -111,6 +113,20 @@ MMK_ALWAYS_INLINE void mmk_note_release(enum mmk_lock_class cls, const void *loc
 
 MMK_ALWAYS_INLINE void mmk_note_may_sleep(void)
 {
+}
+#endif
+
+/*
+ * What code relies on without taking it.
+ * => mmk_note_held: this lock is held, for reading or for writing
+ */
+#ifdef MMK_PORT_HELD_NOTE
+#include MMK_PORT_HELD_NOTE
+#else
+MMK_ALWAYS_INLINE void mmk_note_held(enum mmk_lock_class cls, const void *lock)
+{
+    (void)cls;
+    (void)lock;
 }
 #endif
 

@@ -21,6 +21,7 @@
 
 #ifndef MACHINE_NO_LOCK_CHECK /* for benchmarks: no checks of lock order and context */
 #define MMK_PORT_LOCK_NOTE "machine_lock_note.h"
+#define MMK_PORT_HELD_NOTE "machine_held_note.h"
 #endif
 
 /* ThreadSanitizer does not see into liburcu, nor what RCU guarantees: the port tells it. */

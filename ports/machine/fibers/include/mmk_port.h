@@ -23,6 +23,7 @@
 #define MMK_PORT_USER       "machine_user.h"
 #define MMK_PORT_ROOT       "machine_root.h"
 #define MMK_PORT_LOCK_NOTE  "machine_lock_note.h"
+#define MMK_PORT_HELD_NOTE  "machine_held_note.h"
 #define MMK_PORT_FRAME_NOTE "fibers_frame_note.h"
 
 #define MACHINE_FIBERS 1
