@@ -281,7 +281,7 @@ static void stop_if_silent(struct slot *slot)
         slot->seen = slot->work->schedules;
         slot->since = now;
     }
-    if (now - slot->since > SILENCE) {
+    if (now - slot->since > (double)SILENCE) {
         work_died(slot->work, "hangs: makes no step");
         kill(slot->child.pid, SIGKILL);
     }
