@@ -363,3 +363,22 @@ void jobs_run(struct plan *plan, void (*over)(const struct plan *, const struct 
     }
     end_crew(&crew);
 }
+
+static void free_failure(struct failure *failure)
+{
+    if (failure)
+        free(failure->run.list);
+    free(failure);
+}
+
+void jobs_free_plan(struct plan *plan)
+{
+    size_t i, j;
+
+    for (i = 0; i < plan->count; i++) {
+        for (j = 0; plan->subjects[i].part && j < plan->subjects[i].parts; j++)
+            free_failure(plan->subjects[i].part[j].failure);
+        free(plan->subjects[i].part);
+    }
+    free(plan->subjects);
+}

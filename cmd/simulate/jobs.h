@@ -50,6 +50,9 @@ struct plan {
 void jobs_run(struct plan *plan,
               void (*over)(const struct plan *plan, const struct subject *subject));
 
+/* With what came of it; the subjects are malloc()ed. */
+void jobs_free_plan(struct plan *plan);
+
 /* A run, again, in a process of its own. *work is the caller's, as jobs_new_work() made it. */
 void jobs_retell(struct work *work, const char *format);
 struct work *jobs_new_work(void);

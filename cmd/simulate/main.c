@@ -250,5 +250,7 @@ int main(int argc, char **argv)
         status = search_corpus(&plan, json);
     else
         status = arguments.replay ? replay(&arguments, &plan) : run_all(&arguments, &plan, json);
+    jobs_free_plan(&plan);
+    free(arguments.deviations.list);
     return results_close_json(arguments.json, json) ? status : STATUS_BAD_USAGE;
 }

@@ -524,7 +524,7 @@ static void sync_beside_device(unsigned cpu)
     if (cpu == 0) {
         expect(mmk_object_sync(it.object, 0, PAGE) == 0);
     } else {
-        *(uint64_t *)mmk_page_address(it.pinned) = 2;
+        __atomic_store_n((uint64_t *)mmk_page_address(it.pinned), 2, __ATOMIC_RELAXED);
         mmk_unpin_pages(&it.pinned, 1, true);
     }
 }

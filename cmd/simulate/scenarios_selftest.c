@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * scenarios_selftest.c - programs that are wrong, to see that this is found: in a body, after all
- * bodies, by a crash. They run when they are named.
+ * bodies, by a crash, as a race. They run when they are named.
  */
 #include "world.h"
 
 static struct mmk_a32 counter, ready, data;
+static int plain;
 
 static void zero(void)
 {
@@ -50,6 +51,22 @@ static void crash_early(unsigned cpu)
     }
 }
 
+/* Right in each schedule: that nothing orders the two stores is for ThreadSanitizer to see. */
+static void store_plainly(unsigned cpu)
+{
+    if (cpu == 0) {
+        plain = 1;
+        mmk_a32_store(&ready, 1, MMK_RELAXED);
+    } else if (mmk_a32_load(&ready, MMK_RELAXED)) {
+        plain = 2;
+    }
+}
+
+static void stored(void)
+{
+    expect(plain == 1 || plain == 2);
+}
+
 const struct scenario scenarios_selftest[] = {
     {
         .name = "selftest.lost-update",
@@ -75,6 +92,15 @@ const struct scenario scenarios_selftest[] = {
         .cpus = 2,
         .setup = zero,
         .body = crash_early,
+        .hidden = true,
+    },
+    {
+        .name = "selftest.race",
+        .what = "a flag that should be released and acquired",
+        .cpus = 2,
+        .setup = zero,
+        .body = store_plainly,
+        .check = stored,
         .hidden = true,
     },
     {.name = NULL},

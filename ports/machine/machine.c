@@ -27,19 +27,18 @@ static void free_cpus(void)
 
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
         machine_mmu_free(&machine_cpus[cpu].mmu);
-    free(machine_cpus);
     machine_cpus = NULL;
 }
 
 static int make_cpus(unsigned tlb_entries)
 {
-    size_t size = MMK_MAX_CPUS * sizeof(*machine_cpus);
+    /* Not malloc()ed: fibers/shared.c knows words by their addresses, from one machine to the next.
+     */
+    static _Alignas(MMK_CACHE_LINE) struct machine_cpu cpus[MMK_MAX_CPUS];
     unsigned cpu;
 
-    machine_cpus = aligned_alloc(MMK_CACHE_LINE, size);
-    if (!machine_cpus)
-        return MMK_ENOMEM;
-    memset(machine_cpus, 0, size);
+    machine_cpus = cpus;
+    memset(cpus, 0, sizeof(cpus));
     memset(machine_nodes, 0, sizeof(machine_nodes));
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
         machine_cpus[cpu].vcpu.number = cpu;

@@ -123,7 +123,6 @@ static void stop(void)
 {
     struct task *from = sim_current();
 
-    __tsan_release(&sim);
     fiber_switch(&from->fiber, &sim.caller);
 }
 
@@ -189,7 +188,10 @@ void sim_wait(enum task_state state)
     struct task *self = sim_current();
 
     self->state = state;
+    if (state == TASK_IDLE)
+        __tsan_release(self); /* for who goes on after the run */
     pass_on();
+    __tsan_acquire(&sim); /* what was done before the run */
     self->state = TASK_READY;
 }
 
@@ -302,11 +304,9 @@ static void run_body(unsigned number)
 {
     struct task *self = &sim.task[number];
 
-    __tsan_acquire(&sim);
     sim.program->body(number);
     if (self->rcu_depth || self->locks.count)
         fibers_fail("returns with locks held, or inside a read section");
-    __tsan_release(&sim);
     self->over = true;
 }
 
@@ -372,7 +372,8 @@ struct fibers_outcome fibers_run(const struct fibers_program *program,
     fiber_switch(&sim.caller, &sim.task[numbers[first]].fiber);
     sim.running = false;
     weak_end();
-    __tsan_acquire(&sim);
+    for (first = 0; first < task_count(); first++)
+        __tsan_acquire(&sim.task[first]);
     act_as(0);
     sim_forget_run();
     sim.outcome.more_shared = sim_shared_grew();

@@ -15,7 +15,8 @@
  *    one does more than wait.
  *
  * Words are known by their address. Memory that is used again for something else makes for points
- * too many, never for too few.
+ * too many, never for too few. A word on a stack is at another address each time (a sanitizer sees
+ * to that), so all of them count: there are few.
  */
 #include "sched.h"
 
@@ -38,6 +39,16 @@ static struct place places[PLACES];
 static unsigned used;
 static uint32_t run = 1;
 static bool grew;
+
+/* The linker's. */
+extern const char __executable_start[], _end[];
+
+/* In RAM, or a variable of the program's. */
+static bool stays(uintptr_t word)
+{
+    return word - machine_ram_base < machine_ram_end ||
+           word - (uintptr_t)__executable_start < (size_t)(_end - __executable_start);
+}
 
 static struct place *find(uintptr_t word)
 {
@@ -104,9 +115,12 @@ static void keep_common(struct place *place, const struct task *task, enum fiber
 void sim_note_access(uintptr_t word, enum fibers_access access, unsigned number)
 {
     const struct task *task = &sim.task[number];
-    struct place *place = find(word);
     uint8_t bit = (uint8_t)(1u << number);
+    struct place *place;
 
+    if (!stays(word))
+        return;
+    place = find(word);
     if (place->shared)
         return;
     if (!place->word) {
@@ -126,7 +140,7 @@ void sim_note_access(uintptr_t word, enum fibers_access access, unsigned number)
 
 bool sim_is_shared(uintptr_t word)
 {
-    return find(word)->shared;
+    return !stays(word) || find(word)->shared;
 }
 
 bool sim_shared_grew(void)

@@ -28,4 +28,12 @@
 
 #define MACHINE_FIBERS 1
 
+#if defined(__SANITIZE_THREAD__)
+#define MACHINE_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MACHINE_TSAN 1
+#endif
+#endif
+
 #endif
