@@ -67,19 +67,45 @@ bool fibers_weak_cmpxchg(void *word, unsigned size, uint64_t *expected, uint64_t
                          const struct fibers_site *site);
 void fibers_weak_barrier(const struct fibers_site *site);
 
+/* ThreadSanitizer does not watch the machinery (FIBER_TSAN), but has to know what that orders. */
+#ifdef FIBER_TSAN
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+
+MMK_ALWAYS_INLINE void fibers_tell_before(const void *word, int order)
+{
+    if (order == MMK_RELEASE || order == MMK_ACQ_REL)
+        __tsan_release((void *)(uintptr_t)word);
+}
+
+MMK_ALWAYS_INLINE void fibers_tell_after(const void *word, int order)
+{
+    if (order == MMK_ACQUIRE || order == MMK_ACQ_REL)
+        __tsan_acquire((void *)(uintptr_t)word);
+}
+#else
+#define fibers_tell_before(word, order) ((void)0)
+#define fibers_tell_after(word, order)  ((void)0)
+#endif
+
 #define FIBERS_DEFINE_ATOMIC(kind, type)                                                           \
     MMK_ALWAYS_INLINE type fibers_##kind##_load(const struct mmk_##kind *p, int order,             \
                                                 const struct fibers_site *site)                    \
     {                                                                                              \
+        type value;                                                                                \
+                                                                                                   \
         fibers_point((uintptr_t)p, FIBERS_READ);                                                   \
         if (mmk_unlikely(fibers_weak))                                                             \
             return (type)(uintptr_t)fibers_weak_load(p, sizeof(*p), site);                         \
-        return __atomic_load_n(&p->v, order);                                                      \
+        value = __atomic_load_n(&p->v, order);                                                     \
+        fibers_tell_after(p, order);                                                               \
+        return value;                                                                              \
     }                                                                                              \
     MMK_ALWAYS_INLINE void fibers_##kind##_store(struct mmk_##kind *p, type value, int order,      \
                                                  const struct fibers_site *site)                   \
     {                                                                                              \
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
+        fibers_tell_before(p, order);                                                              \
         if (mmk_unlikely(fibers_weak))                                                             \
             fibers_weak_store(p, sizeof(*p), (uintptr_t)value, site);                              \
         else                                                                                       \
@@ -91,7 +117,10 @@ void fibers_weak_barrier(const struct fibers_site *site);
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
         if (mmk_unlikely(fibers_weak))                                                             \
             return (type)(uintptr_t)fibers_weak_change(p, sizeof(*p), (uintptr_t)value, site);     \
-        return __atomic_exchange_n(&p->v, value, order);                                           \
+        fibers_tell_before(p, order);                                                              \
+        value = __atomic_exchange_n(&p->v, value, order);                                          \
+        fibers_tell_after(p, order);                                                               \
+        return value;                                                                              \
     }                                                                                              \
     MMK_ALWAYS_INLINE bool fibers_##kind##_cmpxchg(struct mmk_##kind *p, type *expected,           \
                                                    type desired, int order,                        \
@@ -101,9 +130,13 @@ void fibers_weak_barrier(const struct fibers_site *site);
         bool done;                                                                                 \
                                                                                                    \
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
-        if (mmk_likely(!fibers_weak))                                                              \
-            return __atomic_compare_exchange_n(&p->v, expected, desired, false, order,             \
+        if (mmk_likely(!fibers_weak)) {                                                            \
+            fibers_tell_before(p, order);                                                          \
+            done = __atomic_compare_exchange_n(&p->v, expected, desired, false, order,             \
                                                __ATOMIC_RELAXED);                                  \
+            fibers_tell_after(p, order);                                                           \
+            return done;                                                                           \
+        }                                                                                          \
         done = fibers_weak_cmpxchg(p, sizeof(*p), &found, (uintptr_t)desired, site);               \
         *expected = (type)(uintptr_t)found;                                                        \
         return done;                                                                               \
@@ -120,7 +153,10 @@ FIBERS_DEFINE_ATOMIC(aptr, void *)
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
         if (mmk_unlikely(fibers_weak))                                                             \
             return (type)fibers_weak_change(p, sizeof(*p), value, site);                           \
-        return __atomic_fetch_##op(&p->v, value, order);                                           \
+        fibers_tell_before(p, order);                                                              \
+        value = __atomic_fetch_##op(&p->v, value, order);                                          \
+        fibers_tell_after(p, order);                                                               \
+        return value;                                                                              \
     }
 
 FIBERS_DEFINE_ATOMIC_OP(a32, uint32_t, add)

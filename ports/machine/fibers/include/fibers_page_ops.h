@@ -4,6 +4,8 @@
  * the plain writes that they are (fibers/memory.c). A copy may run beside stores of programs to
  * what it reads.
  */
+#include "machine_copy_page.h"
+
 #include <mmkit/port/atomic.h>
 
 void fibers_weak_write_page(void *page);
@@ -22,5 +24,5 @@ MMK_ALWAYS_INLINE void mmk_copy_page(void *to, const void *from)
         fibers_weak_read_page(from);
         fibers_weak_write_page(to);
     }
-    memcpy(to, from, MMK_PAGE_SIZE);
+    machine_copy_page(to, from);
 }
