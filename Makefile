@@ -78,7 +78,7 @@ build/build.ninja:
 	$(call setup,$(CC))
 
 $(FORMATS:%=build-%/build.ninja): build-%/build.ninja:
-	$(call setup,$(CC),-Dformat=$*)
+	$(call setup,$(CC),-Dformat=$* -Dsimulator=false)
 
 build-asan/build.ninja:
 	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=1 \
@@ -88,9 +88,9 @@ build-tsan/build.ninja:
 	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread)
 
 build-cov/build.ninja:
-	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=0 \
+	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=0 -Dsimulator=false \
 	    -Dc_args='-fprofile-instr-generate -fcoverage-mapping' \
 	    -Dc_link_args=-fprofile-instr-generate)
 
 build-bench/build.ninja:
-	$(call setup,gcc,-Dbuildtype=release -Ddebug=true -Dlock_check=false)
+	$(call setup,gcc,-Dbuildtype=release -Ddebug=true -Dlock_check=false -Dsimulator=false)
