@@ -5,8 +5,9 @@
  * S1 One task runs; it goes on until a scheduling point, where the chooser may name another that
  *    can. So a run is a function of the chooser's answers. Steps are counted alike whether or not
  *    there was anything to choose at them: an answer means the same to each strategy.
- * S2 A task that spins (mmk_cpu_relax()) runs again when somebody else has written something since:
- *    until then it would see what it has seen.
+ * S2 A task that spins (mmk_cpu_relax()) runs again when somebody else has written something since
+ *    it has looked, that is since its first access after it last spun: until then it would see what
+ *    it has seen.
  * S3 An interrupt is taken where the CPU polls, and, when the chooser says so, at any scheduling
  *    point with interrupts on. A task that waits or is idle is woken for it.
  * S4 When nobody can go on and not all bodies are over, that is a deadlock, and a failure. So is a
@@ -52,6 +53,11 @@ static bool interrupted(unsigned number)
     return cpu->pending.v && !cpu->interrupts_off;
 }
 
+static uint64_t written_by_others(const struct task *task)
+{
+    return sim.writes - task->wrote;
+}
+
 /* => not READY */
 static bool may_go_on(const struct task *task, unsigned number)
 {
@@ -59,7 +65,7 @@ static bool may_go_on(const struct task *task, unsigned number)
     case TASK_READY:
         return true;
     case TASK_SPINS:
-        return task->seen != sim.writes || interrupted(number);
+        return task->seen != written_by_others(task) || interrupted(number);
     case TASK_GRACE:
     case TASK_BATCH:
         return sim_rcu_may_go_on(task) || interrupted(number);
@@ -238,6 +244,8 @@ void sim_yield(void)
 
 static void point(uintptr_t word, enum fibers_access access)
 {
+    struct task *self = sim_current();
+
     count_step();
     mix((uint64_t)sim.current << 1 | access);
     if (!sim.chooser->shared_only) {
@@ -248,8 +256,13 @@ static void point(uintptr_t word, enum fibers_access access)
             preempt();
     }
     interrupt_here();
-    if (access == FIBERS_WRITE)
+    if (!self->looks)
+        self->looked = written_by_others(self);
+    self->looks = true;
+    if (access == FIBERS_WRITE) {
         sim.writes++;
+        self->wrote++;
+    }
 }
 
 void sim_point(uintptr_t word, enum fibers_access access)
@@ -294,7 +307,8 @@ void machine_relax(void)
         sim.chooser->relaxed(sim.chooser, sim.current);
     if (weak_catch_up())
         return; /* it would have waited for what is there already */
-    self->seen = sim.writes;
+    self->seen = self->looks ? self->looked : written_by_others(self);
+    self->looks = false;
     sim_wait_and_serve(TASK_SPINS);
 }
 
@@ -343,6 +357,8 @@ static void make_ready(unsigned cpus)
         mmk_assert(!task->locks.count && !task->rcu_depth, "fibers: starts with nothing held");
         if (!task->fiber.stack && !fiber_create(&task->fiber, task_main, task))
             mmk_host_panic(__FILE__, __LINE__, "fibers: no memory for a stack");
+        task->wrote = 0;
+        task->looks = false;
         task->over = i >= cpus;
         task->state = task->over ? TASK_IDLE : TASK_READY;
     }

@@ -28,7 +28,10 @@ struct task {
     uint64_t walk_since; /* the time when it began */
     bool over;           /* its body, in this run; it has none */
     const void *word;    /* WAITS; NULL: woken */
-    uint64_t seen;       /* SPINS: sim.writes when it last looked; BATCH: callbacks wanted */
+    uint64_t seen;   /* SPINS: what others had written when it looked; BATCH: callbacks wanted */
+    uint64_t wrote;  /* of sim.writes, its own */
+    uint64_t looked; /* what others had written at its first access since it last spun */
+    bool looks;      /* there has been one */
     struct machine_locks locks;
     bool interrupted; /* its CPU is in an interrupt */
     unsigned rcu_depth;
