@@ -81,6 +81,7 @@ static void write_words(char *ram, const char *from, size_t n)
  * => inside an RCU read section
  */
 static bool lock_table(const struct mmk_access_op *op, struct mmk_walk *walk)
+    MMK_REQUIRES_SHARED(mmk_rcu) MMK_TRY_ACQUIRES(true, walk->table->table.lock) MMK_NO_TSA
 {
     if (op->may_wait) {
         mmk_walk_lock(op->mm, op->addr, walk);
@@ -108,6 +109,7 @@ static bool allows(const struct mmk_access_op *op, mmk_pte_t pte, const struct m
 
 /* The byte at op->addr in the direct map, its entry marked used (U2). => NULL: not mapped for op */
 static char *reach(struct mmk_access_op *op, const struct mmk_walk *walk)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     mmk_pte_t pte = mmk_pte_read(walk->entry), used;
     bool write = op->kind != MMK_OP_READ;
@@ -134,6 +136,8 @@ static char *reach(struct mmk_access_op *op, const struct mmk_walk *walk)
  * => inside an RCU read section, with the table locked; NULL: neither
  */
 static char *enter(struct mmk_access_op *op, struct mmk_walk *walk)
+    MMK_TRY_ACQUIRES(true, walk->table->table.lock)
+        MMK_TRY_ACQUIRES_SHARED(true, mmk_rcu) MMK_NO_TSA
 {
     char *ram;
 
@@ -148,7 +152,8 @@ static char *enter(struct mmk_access_op *op, struct mmk_walk *walk)
     return NULL;
 }
 
-static void leave(struct mmk_walk *walk)
+static void leave(struct mmk_walk *walk) MMK_RELEASES(walk->table->table.lock)
+    MMK_RELEASES_SHARED(mmk_rcu)
 {
     mmk_walk_unlock(walk);
     mmk_rcu_read_unlock();

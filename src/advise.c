@@ -78,6 +78,7 @@ static void free_entry(struct mmk_gather *gather, struct mmk_a64 *entry, mmk_vad
 }
 
 static mmk_vaddr_t free_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     struct mmk_a64 *entry = walk->entry;
     mmk_vaddr_t addr;

@@ -27,9 +27,15 @@ struct census {
     uint64_t tables[MMK_PT_LEVELS];
 };
 
+/* Nothing runs that could take a mapping out: neither RCU nor the mmap lock is needed. */
+static struct mmk_vma *find_vma(const struct mmk_mm *mm, mmk_vaddr_t addr) MMK_NO_TSA
+{
+    return mmk_vma_tree_find_rcu(&mm->vmas, addr);
+}
+
 static struct mmk_vma *vma_at(struct mmk_mm *mm, mmk_vaddr_t addr)
 {
-    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    struct mmk_vma *vma = find_vma(mm, addr);
 
     return vma && mmk_vma_start(vma) <= addr ? vma : NULL;
 }
@@ -204,7 +210,7 @@ static void check_vma(struct mmk_mm *mm, const struct mmk_vma *vma)
 
 static void check_vmas(struct mmk_mm *mm) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, 0);
+    const struct mmk_vma *vma = find_vma(mm, 0);
     const struct mmk_usage *said = mmk_mm_usage(mm);
     struct mmk_usage usage = {0};
     uint64_t count = 0;
@@ -214,7 +220,7 @@ static void check_vmas(struct mmk_mm *mm) MMK_REQUIRES_SHARED(mm->mmap_lock)
         check_vma(mm, vma);
         mmk_usage_add(&usage, mmk_vma_flags(vma), (int64_t)(mmk_vma_end(vma) - mmk_vma_start(vma)));
         count++;
-        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+        vma = find_vma(mm, mmk_vma_end(vma));
     }
     mmk_assert(usage.virt == said->virt, "C1 mapped bytes equal the VMAs' sizes");
     mmk_assert(usage.data == said->data && usage.stack == said->stack,

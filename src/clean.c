@@ -37,6 +37,7 @@ static void clean_entry(struct mmk_gather *gather, struct mmk_a64 *entry, mmk_va
 }
 
 static mmk_vaddr_t clean_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     struct mmk_a64 *entry = walk->entry;
     mmk_vaddr_t addr;

@@ -93,7 +93,7 @@ enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
     }
 }
 
-bool mmk_fault_lock(struct mmk_vmf *vmf, struct mmk_walk *walk)
+bool mmk_fault_lock(struct mmk_vmf *vmf, struct mmk_walk *walk) MMK_NO_TSA
 {
     mmk_rcu_read_lock();
     mmk_walk_lock(vmf->mm, vmf->addr, walk);

@@ -62,7 +62,7 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
  * => inside the RCU read section of the walk
  */
 bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
-    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
 
 /*
  * Sets the entry, none until now, to `pte`, with the tables that it lacks (alloc_set_pte of Linux).
@@ -76,8 +76,10 @@ enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
  * Locks the table of vmf's leaf entry, if it still says vmf->pte.
  * => true: inside an RCU read section and locked; mmk_fault_unlock(). false: look again
  */
-bool mmk_fault_lock(struct mmk_vmf *vmf, struct mmk_walk *walk);
-void mmk_fault_unlock(struct mmk_walk *walk);
+bool mmk_fault_lock(struct mmk_vmf *vmf, struct mmk_walk *walk)
+    MMK_TRY_ACQUIRES(true, walk->table->table.lock) MMK_TRY_ACQUIRES_SHARED(true, mmk_rcu);
+void mmk_fault_unlock(struct mmk_walk *walk) MMK_RELEASES(walk->table->table.lock)
+    MMK_RELEASES_SHARED(mmk_rcu);
 
 /*
  * A new page of private anonymous memory, mapped by nobody yet, with the reference and the mapping

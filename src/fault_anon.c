@@ -28,7 +28,7 @@ MMK_ALWAYS_INLINE void count_new(struct mmk_vmf *vmf)
  * longer there, the address space was killed
  * => inside the RCU read section of the walk
  */
-MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte)
+MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte) MMK_REQUIRES_SHARED(mmk_rcu)
 {
     bool fits;
 

@@ -34,6 +34,7 @@ static bool is_own(const struct mmk_page *page)
 
 /* The entry becomes writable; this CPU's stale translation is the spurious fault's business. */
 static void make_writable(struct mmk_walk *walk, mmk_pte_t pte)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     while (!mmk_pte_change(walk->entry, &pte, mmk_pte_mkused(mmk_pte_mkwrite(pte), true)))
         continue;
@@ -42,6 +43,7 @@ static void make_writable(struct mmk_walk *walk, mmk_pte_t pte)
 /* page NULL: a frame that is not mmkit's. Not writable after all: mmk_fault_force(). */
 static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_walk *walk,
                                    struct mmk_page *page) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+    MMK_RELEASES(walk->table->table.lock) MMK_RELEASES_SHARED(mmk_rcu)
 {
     if (page && mmk_page_type(page) == MMK_PAGE_ANON)
         mmk_page_set(page, MMK_PF_EXCLUSIVE);
@@ -57,6 +59,7 @@ static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_walk *walk,
 
 /* P7. => table locked */
 static void exchange(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *copy)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     mmk_pte_take(walk->entry);
     if (MMK_MISTAKE(COPY_SET_BEFORE_FLUSH))
@@ -93,24 +96,21 @@ static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
     struct mmk_page *copy = make_copy(page);
     struct mmk_notify notify;
     struct mmk_walk walk;
-    bool same;
 
     if (!copy)
         return MMK_FAULT_OOM;
     mmk_notify_begin(&notify, vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE, MMK_NOTIFY_COPY);
-    same = mmk_fault_lock(vmf, &walk);
-    if (same) {
-        exchange(vmf, &walk, copy);
-        if (page)
-            drop_mapping(vmf->mm, page);
-        mmk_fault_unlock(&walk);
-        mmk_notify_flushed(&notify, vmf->mm);
-    }
-    mmk_notify_end(&notify);
-    if (!same) {
+    if (!mmk_fault_lock(vmf, &walk)) {
+        mmk_notify_end(&notify);
         mmk_fault_drop_anon(copy);
         return MMK_FAULT_RETRY;
     }
+    exchange(vmf, &walk, copy);
+    if (page)
+        drop_mapping(vmf->mm, page);
+    mmk_fault_unlock(&walk);
+    mmk_notify_flushed(&notify, vmf->mm);
+    mmk_notify_end(&notify);
     if (page)
         mmk_page_put(page);
     mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_COW);

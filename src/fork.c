@@ -118,6 +118,7 @@ MMK_ALWAYS_INLINE bool copy_entry(struct copy *copy, struct mmk_a64 *from, struc
  * => walk locked at level 0
  */
 static mmk_vaddr_t copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk_vaddr_t end)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     struct mmk_page *leaf = copy->chain.table[0];
     struct mmk_a64 *from = walk->entry;
@@ -137,6 +138,7 @@ static mmk_vaddr_t copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk
 
 /* The child has this table already: entries move there. => walk locked at level 0 */
 static void move_entries(struct mmk_page *from_table, struct mmk_page *to_table)
+    MMK_REQUIRES(to_table->table.lock)
 {
     struct mmk_a64 *from = mmk_table_entries(from_table), *to = mmk_table_entries(to_table);
     unsigned i;

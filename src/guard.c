@@ -34,6 +34,7 @@ static void set_guards(struct mmk_page *table, mmk_vaddr_t addr, mmk_vaddr_t end
 
 /* Answers where it stopped: below `end` when the gather had no room left. => walk locked, a leaf */
 static mmk_vaddr_t replace(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     mmk_vaddr_t stop = mmk_zap_leaf(gather, walk, end, MMK_ZAP_ALL);
 
@@ -97,6 +98,7 @@ int mmk_guard_install(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t 
 }
 
 static mmk_vaddr_t remove_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *unused)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     struct mmk_a64 *entry = walk->entry;
     mmk_vaddr_t addr;

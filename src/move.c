@@ -78,6 +78,7 @@ static uint64_t step_pages(const struct mmk_move *move, uint64_t done)
 
 /* Nothing is at walk's entry: how far on there may be something. => walk locked */
 static uint64_t skip(const struct mmk_move *move, uint64_t done, const struct mmk_walk *walk)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     mmk_vaddr_t end = walk->addr + left_in(move, done, walk->addr, walk->level);
 
@@ -86,6 +87,7 @@ static uint64_t skip(const struct mmk_move *move, uint64_t done, const struct mm
 
 /* Is there no entry at `level` to move? => walk locked */
 static bool nothing_at(const struct mmk_walk *walk, unsigned level)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     return walk->level > level || (level > 0 && mmk_pte_none(mmk_pte_read(walk->entry)));
 }
@@ -185,7 +187,7 @@ void mmk_move_discard(struct mmk_move *move)
 /* --- moving ---------------------------------------------------------------------------------- */
 
 /* MV3: upper before lower, two of one level by address, the same one once. */
-static void lock_two(struct mmk_page *one, struct mmk_page *other)
+static void lock_two(struct mmk_page *one, struct mmk_page *other) MMK_NO_TSA
 {
     bool swap = one->table.level == other->table.level ? one > other
                                                        : one->table.level < other->table.level;
@@ -195,9 +197,18 @@ static void lock_two(struct mmk_page *one, struct mmk_page *other)
         mmk_table_lock(swap ? one : other);
 }
 
+/* One of two tables that may be the same, and then stays locked for the other's sake. */
+static void unlock_other(const struct mmk_walk *walk, const struct mmk_walk *other)
+    MMK_RELEASES(walk->table->table.lock) MMK_NO_TSA
+{
+    if (walk->table != other->table)
+        mmk_table_unlock(walk->table);
+}
+
 /* Both walks of a step, locked. => inside an RCU read section */
 static void lock_step(const struct mmk_move *move, uint64_t done, unsigned level,
-                      struct mmk_walk *from, struct mmk_walk *to)
+                      struct mmk_walk *from, struct mmk_walk *to) MMK_REQUIRES_SHARED(mmk_rcu)
+    MMK_ACQUIRES(from->table->table.lock, to->table->table.lock) MMK_NO_TSA
 {
     for (;;) {
         mmk_walk_to_rcu(move->mm, move->from + done, level, from);
@@ -205,9 +216,8 @@ static void lock_step(const struct mmk_move *move, uint64_t done, unsigned level
         lock_two(from->table, to->table);
         if (mmk_likely(mmk_walk_holds(from, level) && mmk_walk_holds(to, level)))
             return;
+        unlock_other(to, from);
         mmk_table_unlock(from->table);
-        if (to->table != from->table)
-            mmk_table_unlock(to->table);
     }
 }
 
@@ -234,6 +244,7 @@ static uint32_t move_entries(struct mmk_a64 *from, struct mmk_a64 *to, uint64_t 
 /* At the new place there may be no leaf table: then it is filled first, and linked with that. */
 static void move_pages(const struct mmk_move *move, uint64_t done, struct mmk_walk *from,
                        struct mmk_walk *to, struct mmk_chain *chain, struct mmk_gather *gather)
+    MMK_REQUIRES(from->table->table.lock, to->table->table.lock)
 {
     struct mmk_page *leaf = to->level == 0 ? to->table : chain->table[0];
     struct mmk_a64 *entries;
@@ -255,6 +266,7 @@ static void move_pages(const struct mmk_move *move, uint64_t done, struct mmk_wa
 
 static void move_table(struct mmk_walk *from, struct mmk_walk *to, unsigned level,
                        struct mmk_chain *chain, struct mmk_gather *gather)
+    MMK_REQUIRES(from->table->table.lock, to->table->table.lock)
 {
     mmk_assert(mmk_pte_none(mmk_pte_read(to->entry)), "MV2 the new range has no tables");
     mmk_walk_relink(from, to, chain);
@@ -275,7 +287,7 @@ static uint32_t own_shares(const struct mmk_move *move, const struct mmk_walk *t
 
 /* => how far it went */
 static uint64_t perform_step(const struct mmk_move *move, uint64_t done, struct mmk_chain *chain,
-                             struct mmk_gather *gather)
+                             struct mmk_gather *gather) MMK_REQUIRES_SHARED(mmk_rcu)
 {
     unsigned level = step_level(move, done);
     struct mmk_walk from, to;
@@ -292,8 +304,7 @@ static uint64_t perform_step(const struct mmk_move *move, uint64_t done, struct 
         length = step_pages(move, done) << MMK_PAGE_SHIFT;
         move_pages(move, done, &from, &to, chain, gather);
     }
-    if (to.table != from.table)
-        mmk_table_unlock(to.table);
+    unlock_other(&to, &from);
     mmk_table_unlock_free(&from, gather);
     return length;
 }

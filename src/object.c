@@ -128,6 +128,7 @@ static bool is_current(struct mmk_object *object, struct mmk_page *page)
  * => inside an RCU read section
  */
 static struct mmk_page *find_rcu(struct mmk_object *object, uint64_t index)
+    MMK_REQUIRES_SHARED(mmk_rcu)
 {
     struct mmk_page *page = mmk_page_index_find_rcu(&object->pages, index);
 
@@ -351,7 +352,7 @@ struct mmk_page *mmk_object_next_page(struct mmk_object *object, uint64_t *i, ui
     struct mmk_page *page;
 
     mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
-    page = mmk_page_index_next_rcu(&object->pages, i, last);
+    page = mmk_page_index_next_locked(&object->pages, i, last);
     if (page)
         mmk_page_get(page);
     mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);

@@ -112,6 +112,7 @@ struct mmk_page *mmk_page_index_find_rcu(const struct mmk_page_index *index, uin
     const struct node *node = mmk_aptr_load(&index->root, MMK_ACQUIRE);
     void *child;
 
+    mmk_note_rcu(MMK_LOCK_INDEX);
     while (node && covers(node, i)) {
         child = slot_load(node, slot_of(node, i));
         if (node->shift == 0)
@@ -163,6 +164,7 @@ struct mmk_page *mmk_page_index_next_rcu(const struct mmk_page_index *index, uin
 {
     struct mmk_page *page;
 
+    mmk_note_rcu(MMK_LOCK_INDEX);
     while (*i <= last) {
         page = descend(index, i);
         if (page)

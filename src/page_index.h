@@ -37,7 +37,8 @@ void mmk_page_index_unreserve(struct mmk_page_index_reserve *reserve);
  * The page at i, or NULL. It is published by a release store and read by an acquire load.
  * => inside an RCU read section, or under the owner's lock; takes no reference
  */
-struct mmk_page *mmk_page_index_find_rcu(const struct mmk_page_index *index, uint64_t i);
+struct mmk_page *mmk_page_index_find_rcu(const struct mmk_page_index *index, uint64_t i)
+    MMK_REQUIRES_SHARED(mmk_rcu);
 
 /*
  * The first page at *i or above, up to last, with *i set to where it is; NULL: none, *i undefined.
@@ -45,7 +46,14 @@ struct mmk_page *mmk_page_index_find_rcu(const struct mmk_page_index *index, uin
  * => as mmk_page_index_find_rcu()
  */
 struct mmk_page *mmk_page_index_next_rcu(const struct mmk_page_index *index, uint64_t *i,
-                                         uint64_t last);
+                                         uint64_t last) MMK_REQUIRES_SHARED(mmk_rcu);
+
+/* The same for whoever has the owner's lock: that keeps the nodes, too. */
+MMK_ALWAYS_INLINE struct mmk_page *mmk_page_index_next_locked(const struct mmk_page_index *index,
+                                                              uint64_t *i, uint64_t last) MMK_NO_TSA
+{
+    return mmk_page_index_next_rcu(index, i, last);
+}
 
 /*
  * Puts page at i, unless one is there already.

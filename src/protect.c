@@ -37,6 +37,7 @@ static mmk_pte_t protected_entry(const struct protect *protect, mmk_pte_t pte)
 }
 
 static mmk_vaddr_t protect_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     struct protect *protect = (struct protect *)arg;
     struct mmk_a64 *entry = walk->entry;

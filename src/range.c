@@ -16,7 +16,7 @@
 
 /* One table; answers where to go on. => inside an RCU read section */
 static mmk_vaddr_t step(struct mmk_gather *gather, mmk_vaddr_t addr, mmk_vaddr_t end,
-                        mmk_leaf_visitor visit, void *arg)
+                        mmk_leaf_visitor visit, void *arg) MMK_REQUIRES_SHARED(mmk_rcu)
 {
     struct mmk_walk walk;
     mmk_vaddr_t table_end;

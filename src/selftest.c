@@ -229,7 +229,7 @@ static bool rcu_probes_ran(const struct rcu_probe *probe, uint32_t times)
 }
 
 /* Callbacks wait for the section that queued them, nested as it is, and then run once each. */
-static bool check_rcu(struct mmk_page *pages)
+static bool check_rcu(struct mmk_page *pages) MMK_NO_TSA
 {
     struct rcu_probe probe[2];
     bool early = false;

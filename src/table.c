@@ -294,7 +294,7 @@ static struct mmk_page *chain_take(struct mmk_chain *chain, unsigned level)
  * complete.
  */
 MMK_ALWAYS_INLINE void link_path(struct mmk_walk *walk, struct mmk_chain *chain,
-                                 struct mmk_page *table)
+                                 struct mmk_page *table) MMK_REQUIRES(walk->table->table.lock)
 {
     unsigned level;
 
@@ -365,7 +365,7 @@ bool mmk_table_fork_copies_empty(void)
 }
 
 /* The parent's lock could not be had at once: both, in order. false: no longer to be freed. */
-static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_out)
+static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_out) MMK_NO_TSA
 {
     struct mmk_a64 *entry;
     struct mmk_page *parent;
@@ -395,7 +395,8 @@ static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_o
 
 /* T1: unlinks an empty table. => both locks held; the table's is dropped */
 static void unlink_table(struct mmk_page *parent, struct mmk_page *table, mmk_vaddr_t addr,
-                         struct mmk_gather *gather)
+                         struct mmk_gather *gather) MMK_REQUIRES(parent->table.lock)
+    MMK_RELEASES(table->table.lock)
 {
     struct mmk_a64 *entry = (struct mmk_a64 *)mmk_aptr_load(&table->table.parent, MMK_RELAXED);
 
@@ -408,7 +409,7 @@ static void unlink_table(struct mmk_page *parent, struct mmk_page *table, mmk_va
     mmk_gather_table(gather, table, mmk_pt_base(addr, table->table.level));
 }
 
-void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gather)
+void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gather) MMK_NO_TSA
 {
     struct mmk_page *table = walk->table;
 

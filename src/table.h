@@ -57,7 +57,8 @@ MMK_ALWAYS_INLINE void mmk_pool_init(struct mmk_table_pool *pool)
  * parent whose last entry that was.
  * => walk locked, inside the RCU read section in which it was made
  */
-void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gather);
+void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gather)
+    MMK_REQUIRES_SHARED(mmk_rcu) MMK_RELEASES(walk->table->table.lock);
 
 /* A root table, the kernel's half filled in. => NULL: no memory; may sleep */
 struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm);
@@ -87,14 +88,16 @@ void mmk_pool_discard(struct mmk_table_pool *pool);
  * between; published by one store. They leave the chain.
  * => walk locked, at a level above 0 that the chain reaches
  */
-void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain);
+void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
+    MMK_REQUIRES(walk->table->table.lock);
 
 /*
  * Sets walk's leaf entry, which is none; missing tables come from `chain` and are published with
  * it by one store.
  * => walk locked; chain reaches from its level
  */
-void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte);
+void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
+    MMK_REQUIRES(walk->table->table.lock);
 
 /*
  * An entry that is none may have been something else until just now, and still be cached: its
@@ -102,6 +105,7 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
  * before another frame or table comes there, this is it. => walk locked
  */
 MMK_ALWAYS_INLINE void mmk_walk_break_first(const struct mmk_walk *walk, uint32_t own_shares)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     if (MMK_PT_BREAK_FIRST && mmk_a32_load(&walk->mm->flush_pending, MMK_ACQUIRE) > own_shares)
         mmk_tlb_flush(walk->mm, walk->addr, walk->addr + MMK_PAGE_SIZE);
@@ -109,6 +113,7 @@ MMK_ALWAYS_INLINE void mmk_walk_break_first(const struct mmk_walk *walk, uint32_
 
 /* mmk_walk_set() for a walk of level 0, which needs no tables. */
 MMK_ALWAYS_INLINE void mmk_walk_set_leaf(struct mmk_walk *walk, mmk_pte_t pte)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     mmk_walk_break_first(walk, 0);
     walk->table->table.live++;
@@ -123,7 +128,8 @@ MMK_ALWAYS_INLINE void mmk_walk_set_leaf(struct mmk_walk *walk, mmk_pte_t pte)
  *    table for each level from from's up to, but without, to's; nobody else takes entries out of
  *    what moves (move.c)
  */
-void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chain *chain);
+void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chain *chain)
+    MMK_REQUIRES(from->table->table.lock, to->table->table.lock);
 
 /* Under this policy, is a table without entries copied by fork? */
 bool mmk_table_fork_copies_empty(void);

@@ -162,7 +162,7 @@ static struct mmk_vma *find_gap(const struct mmk_vma_path *path, uint64_t length
 }
 
 bool mmk_vma_tree_gap(const struct mmk_vma_tree *tree, mmk_vaddr_t low, mmk_vaddr_t high,
-                      uint64_t length, mmk_vaddr_t *start)
+                      uint64_t length, mmk_vaddr_t *start) MMK_NO_TSA
 {
     const struct mmk_vma *vma = mmk_vma_tree_prev_rcu(tree, high);
     mmk_vaddr_t floor = vma && mmk_vma_end(vma) > low ? mmk_vma_end(vma) : low;

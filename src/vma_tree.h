@@ -42,10 +42,12 @@ void mmk_vma_tree_destroy(struct mmk_vma_tree *tree);
  * VMA, only nodes: who takes an mm down may free VMAs in order while it still searches.
  * => inside an RCU read section, or mmap lock held
  */
-struct mmk_vma *mmk_vma_tree_find_rcu(const struct mmk_vma_tree *tree, mmk_vaddr_t addr);
+struct mmk_vma *mmk_vma_tree_find_rcu(const struct mmk_vma_tree *tree, mmk_vaddr_t addr)
+    MMK_REQUIRES_SHARED(mmk_rcu);
 
 /* The highest VMA with start < addr, or NULL. => as mmk_vma_tree_find_rcu() */
-struct mmk_vma *mmk_vma_tree_prev_rcu(const struct mmk_vma_tree *tree, mmk_vaddr_t addr);
+struct mmk_vma *mmk_vma_tree_prev_rcu(const struct mmk_vma_tree *tree, mmk_vaddr_t addr)
+    MMK_REQUIRES_SHARED(mmk_rcu);
 
 /*
  * The highest start with [start, start + length) free and inside [low, high).

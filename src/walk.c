@@ -32,6 +32,7 @@ void mmk_walk_to_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned lowest, struc
     struct mmk_a64 *entry = &mm->top[mmk_pt_index(addr, MMK_PT_LEVELS - 1)], *parent = NULL;
     unsigned level = MMK_PT_LEVELS - 1;
 
+    mmk_note_rcu(MMK_LOCK_CLASSES);
     while (level > lowest) {
         mmk_pte_t pte = mmk_pte_read(entry);
 

@@ -28,17 +28,18 @@ MMK_ALWAYS_INLINE enum mmk_lock_class mmk_table_class(const struct mmk_page *tab
     return (enum mmk_lock_class)(MMK_LOCK_TABLE_LEAF - table->table.level);
 }
 
-MMK_ALWAYS_INLINE void mmk_table_lock(struct mmk_page *table) MMK_NO_TSA
+MMK_ALWAYS_INLINE void mmk_table_lock(struct mmk_page *table) MMK_ACQUIRES(table->table.lock)
 {
     mmk_spin_lock(&table->table.lock, mmk_table_class(table));
 }
 
-MMK_ALWAYS_INLINE bool mmk_table_trylock(struct mmk_page *table) MMK_NO_TSA
+MMK_ALWAYS_INLINE bool mmk_table_trylock(struct mmk_page *table)
+    MMK_TRY_ACQUIRES(true, table->table.lock) MMK_NO_TSA
 {
     return mmk_spin_trylock(&table->table.lock, mmk_table_class(table));
 }
 
-MMK_ALWAYS_INLINE void mmk_table_unlock(struct mmk_page *table) MMK_NO_TSA
+MMK_ALWAYS_INLINE void mmk_table_unlock(struct mmk_page *table) MMK_RELEASES(table->table.lock)
 {
     mmk_spin_unlock(&table->table.lock, mmk_table_class(table));
 }
@@ -46,6 +47,7 @@ MMK_ALWAYS_INLINE void mmk_table_unlock(struct mmk_page *table) MMK_NO_TSA
 /* Not freed, and linked by `parent`, where a walk found it? => its lock held */
 MMK_ALWAYS_INLINE bool mmk_table_linked_at(const struct mmk_page *table,
                                            const struct mmk_a64 *parent)
+    MMK_REQUIRES(table->table.lock)
 {
     return !table->table.dead && mmk_aptr_load(&table->table.parent, MMK_RELAXED) == parent;
 }
@@ -56,11 +58,13 @@ MMK_ALWAYS_INLINE bool mmk_table_linked_at(const struct mmk_page *table,
  * => inside an RCU read section, which keeps the tables
  */
 MMK_ALWAYS_INLINE void mmk_walk_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk)
+    MMK_REQUIRES_SHARED(mmk_rcu)
 {
     struct mmk_a64 *entry = &mm->top[mmk_pt_index(addr, MMK_PT_LEVELS - 1)], *parent = NULL;
     unsigned shift = mmk_pt_shift(MMK_PT_LEVELS - 1), level = MMK_PT_LEVELS - 1;
     mmk_pte_t pte;
 
+    mmk_note_rcu(MMK_LOCK_CLASSES);
     MMK_UNROLL
     do {
         pte = mmk_pte_read(entry);
@@ -83,23 +87,27 @@ MMK_ALWAYS_INLINE void mmk_walk_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, struct 
  * entry is none is true until the lock is dropped (P1).
  * => inside an RCU read section until the lock is dropped
  */
-void mmk_walk_lock(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk);
+void mmk_walk_lock(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk)
+    MMK_REQUIRES_SHARED(mmk_rcu) MMK_ACQUIRES(walk->table->table.lock);
 
 /*
  * The same two, but going no further down than the table at `lowest`: walk's entry is one of that
  * level, or none and of a higher one.
  */
-void mmk_walk_to_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned lowest, struct mmk_walk *walk);
-void mmk_walk_to_lock(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned lowest, struct mmk_walk *walk);
+void mmk_walk_to_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned lowest, struct mmk_walk *walk)
+    MMK_REQUIRES_SHARED(mmk_rcu);
+void mmk_walk_to_lock(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned lowest, struct mmk_walk *walk)
+    MMK_REQUIRES_SHARED(mmk_rcu) MMK_ACQUIRES(walk->table->table.lock);
 
 /* Is a walk of mmk_walk_to_rcu() still true, now that its table is locked? */
 MMK_ALWAYS_INLINE bool mmk_walk_holds(const struct mmk_walk *walk, unsigned lowest)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     return mmk_table_linked_at(walk->table, walk->parent) &&
            (walk->level == lowest || mmk_pte_none(mmk_pte_read(walk->entry)));
 }
 
-MMK_ALWAYS_INLINE void mmk_walk_unlock(struct mmk_walk *walk)
+MMK_ALWAYS_INLINE void mmk_walk_unlock(struct mmk_walk *walk) MMK_RELEASES(walk->table->table.lock)
 {
     mmk_table_unlock(walk->table);
 }
@@ -109,6 +117,7 @@ MMK_ALWAYS_INLINE void mmk_walk_unlock(struct mmk_walk *walk)
  * walk's table, that has a path further down; `end` or above: none.
  * => walk locked
  */
-mmk_vaddr_t mmk_walk_next_path(const struct mmk_walk *walk, mmk_vaddr_t end);
+mmk_vaddr_t mmk_walk_next_path(const struct mmk_walk *walk, mmk_vaddr_t end)
+    MMK_REQUIRES(walk->table->table.lock);
 
 #endif

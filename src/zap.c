@@ -65,7 +65,7 @@ MMK_ALWAYS_INLINE bool stays(mmk_pte_t pte, enum mmk_zap which)
 }
 
 MMK_ALWAYS_INLINE void tally_up(struct mmk_gather *gather, struct mmk_page *table,
-                                const struct tally *tally)
+                                const struct tally *tally) MMK_REQUIRES(table->table.lock)
 {
     int kind;
 
@@ -81,6 +81,7 @@ MMK_ALWAYS_INLINE void tally_up(struct mmk_gather *gather, struct mmk_page *tabl
 
 MMK_ALWAYS_INLINE mmk_vaddr_t zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk,
                                        mmk_vaddr_t end, enum mmk_zap which)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     struct tally tally = {0};
     struct mmk_a64 *entry = walk->entry;
@@ -117,6 +118,7 @@ struct zap {
 };
 
 static mmk_vaddr_t zap_table(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     const struct zap *zap = (const struct zap *)arg;
 

@@ -6,9 +6,7 @@
 #define MMK_SRC_ZAP_H
 
 #include "gather.h"
-
-struct mmk_page;
-struct mmk_walk;
+#include "walk.h"
 
 /* Which entries a zap takes. */
 enum mmk_zap {
@@ -32,7 +30,7 @@ void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end
  * => the address where it stopped: below `end` when the gather had no room left
  */
 mmk_vaddr_t mmk_zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end,
-                         enum mmk_zap which);
+                         enum mmk_zap which) MMK_REQUIRES(walk->table->table.lock);
 
 /* The counter that a mapped page belongs to. */
 enum mmk_counter mmk_page_rss_kind(const struct mmk_page *page);

@@ -12,6 +12,7 @@
  *    the middle of a user access.
  * K3 A lock is released by the thread that took it, under the class it was taken with.
  * K4 A lock that code relies on is held by the thread that runs it.
+ * K5 What RCU keeps is looked at inside a read section, or with a lock held that keeps it, too.
  *
  * A loop over a handful of entries: some tens of instructions. Rejected: a graph of the orders
  * seen (the order is fixed beforehand here, so each step can be judged alone).
@@ -102,6 +103,18 @@ void machine_note_release(enum mmk_lock_class cls, const void *lock)
 void machine_note_held(enum mmk_lock_class cls, const void *lock)
 {
     mmk_assert(find(cls, lock) > 0, "K4 a lock is not held that should be");
+}
+
+void machine_note_rcu(enum mmk_lock_class instead)
+{
+    unsigned i;
+
+    if (mmk_likely(machine_rcu_reads()))
+        return;
+    for (i = 0; i < own.count; i++)
+        if (own.held[i].cls == instead)
+            return;
+    mmk_assert(false, "K5 looks outside of an RCU read section at what RCU keeps");
 }
 
 void machine_note_may_sleep(void)

@@ -4,6 +4,7 @@
  * Never compiled to code. thread_safety.py runs it; a function without a comment is right.
  */
 #include "map.h"
+#include "table.h"
 
 static void change(struct mmk_mm *mm) MMK_REQUIRES(mm->mmap_lock)
 {
@@ -96,4 +97,90 @@ void wrong_way_out(struct mmk_mm *mm)
     mmk_rw_read_lock(&mm->mmap_lock, MMK_LOCK_MMAP); /* expected-note {{rwlock acquired here}} */
     /* expected-warning@+1 {{using exclusive access, expected shared access}} */
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+}
+
+/* --- tables, and the read sections in which they are found -------------------------------------
+ */
+
+void right_walk(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    struct mmk_walk walk;
+
+    mmk_rcu_read_lock();
+    mmk_walk_lock(mm, addr, &walk);
+    (void)mmk_walk_next_path(&walk, MMK_USER_END);
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+}
+
+void outside_of_a_section(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    struct mmk_walk walk;
+
+    mmk_walk_rcu(mm, addr, &walk); /* expected-warning {{requires holding RCU read section}} */
+}
+
+void section_left_too_early(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_gather *gather)
+{
+    struct mmk_walk walk;
+
+    mmk_rcu_read_lock();
+    mmk_walk_lock(mm, addr, &walk);
+    mmk_rcu_read_unlock();
+    /* expected-warning@+1 {{'mmk_table_unlock_free' requires holding RCU read section}} */
+    mmk_table_unlock_free(&walk, gather);
+}
+
+void section_never_left(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    struct mmk_walk walk;
+
+    mmk_rcu_read_lock(); /* expected-note {{RCU read section acquired here}} */
+    mmk_walk_rcu(mm, addr, &walk);
+} /* expected-warning {{RCU read section 'mmk_rcu' is still held at the end of function}} */
+
+void set_in_a_table_that_is_not_locked(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_pte_t pte)
+{
+    struct mmk_walk walk;
+
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(mm, addr, &walk);
+    mmk_walk_set_leaf(&walk, pte); /* expected-warning {{requires holding spinlock}} */
+    mmk_rcu_read_unlock();
+}
+
+void wrong_table(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t other, mmk_pte_t pte)
+{
+    struct mmk_walk walk, far;
+
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(mm, other, &far);
+    mmk_walk_lock(mm, addr, &walk); /* what is locked is near */
+    /* expected-warning@+2 {{requires holding spinlock 'far.table->.table.lock'}} */
+    /* expected-note@+1 {{found near match 'walk.table->.table.lock'}} */
+    mmk_walk_set_leaf(&far, pte);
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+}
+
+bool table_left_locked(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    struct mmk_walk walk;
+
+    mmk_rcu_read_lock();
+    mmk_walk_lock(mm, addr, &walk); /* expected-note {{spinlock acquired here}} */
+    if (walk.level == 0) {
+        mmk_rcu_read_unlock();
+        return true;
+    }
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+    return false; /* expected-warning@+1 {{is not held on every path through here}} */
+}
+
+void locked_twice(struct mmk_page *table)
+{
+    mmk_table_lock(table); /* expected-note {{spinlock acquired here}} */
+    mmk_table_lock(table); /* expected-warning {{acquiring spinlock}} */
+    mmk_table_unlock(table);
 }

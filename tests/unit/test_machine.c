@@ -209,7 +209,9 @@ static void test_livelock(void **state)
     (void)state;
     map(P(0), MMK_PAGE_SIZE, MMK_PROT_READ | MMK_PROT_WRITE);
     store(P(0), 1);
-    mmk_walk_rcu(mm, P(0), &walk); /* nobody else is there to change tables */
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(mm, P(0), &walk);
+    mmk_rcu_read_unlock(); /* nobody else is there to change tables */
     assert_int_equal(walk.level, 0);
     assert_true(expect_panic(access_unreachable, walk.entry, "livelock"));
 }

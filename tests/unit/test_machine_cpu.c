@@ -143,7 +143,9 @@ static struct mmk_a64 *leaf_entry(struct mmk_mm *mm, uint64_t addr, struct mmk_p
 {
     struct mmk_walk walk;
 
+    mmk_rcu_read_lock();
     mmk_walk_rcu(mm, addr, &walk);
+    mmk_rcu_read_unlock();
     assert_int_equal(walk.level, 0);
     *table = walk.table;
     return walk.entry;
@@ -720,10 +722,41 @@ static void find_unlocked(void *unused)
     (void)mmk_mm_find_vma(mm, 0);
 }
 
+static void walk_outside(void *unused)
+{
+    struct mmk_walk walk;
+    struct mmk_mm *mm;
+
+    (void)unused;
+    if (mmk_mm_create(&mm))
+        return;
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(mm, 0, &walk);
+    mmk_rcu_read_unlock();
+    mmk_walk_rcu(mm, 0, &walk);
+}
+
+/* With the index's lock no section is needed. */
+static void look_up_outside(void *unused)
+{
+    struct mmk_page_index index;
+    struct mmk_spinlock lock;
+
+    (void)unused;
+    mmk_page_index_init(&index);
+    mmk_spin_init(&lock);
+    mmk_spin_lock(&lock, MMK_LOCK_INDEX);
+    (void)mmk_page_index_find_rcu(&index, 0);
+    mmk_spin_unlock(&lock, MMK_LOCK_INDEX);
+    (void)mmk_page_index_find_rcu(&index, 0);
+}
+
 static void test_contexts(void **state)
 {
     (void)state;
     assert_true(expect_panic(rely_on_other, NULL, "K4 a lock is not held"));
+    assert_true(expect_panic(walk_outside, NULL, "K5 looks outside of an RCU read section"));
+    assert_true(expect_panic(look_up_outside, NULL, "K5 looks outside of an RCU read section"));
     assert_true(expect_panic(find_unlocked, NULL, "K4 a lock is not held"));
     assert_true(expect_panic(sleep_in_context, "s", "K2 sleeps with a spin lock held"));
     assert_true(expect_panic(sleep_in_context, "r", "K2 sleeps inside an RCU read section"));

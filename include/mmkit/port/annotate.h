@@ -119,6 +119,8 @@ MMK_ALWAYS_INLINE void mmk_note_may_sleep(void)
 /*
  * What code relies on without taking it.
  * => mmk_note_held: this lock is held, for reading or for writing
+ * => mmk_note_rcu: inside an RCU read section, or a lock of class `instead` is held, which keeps
+ *    what is looked at as well; MMK_LOCK_CLASSES: there is none that does
  */
 #ifdef MMK_PORT_HELD_NOTE
 #include MMK_PORT_HELD_NOTE
@@ -127,6 +129,11 @@ MMK_ALWAYS_INLINE void mmk_note_held(enum mmk_lock_class cls, const void *lock)
 {
     (void)cls;
     (void)lock;
+}
+
+MMK_ALWAYS_INLINE void mmk_note_rcu(enum mmk_lock_class instead)
+{
+    (void)instead;
 }
 #endif
 

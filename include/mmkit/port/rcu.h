@@ -25,15 +25,21 @@ struct mmk_rcu_head {
     void *opaque[2];
 };
 
+/* A read section, for clang's analysis. Nobody defines the variable. */
+struct MMK_CAPABILITY("RCU read section") mmk_rcu_section {
+    char unused;
+};
+extern struct mmk_rcu_section mmk_rcu;
+
 #ifdef MMK_PORT_RCU
 #include MMK_PORT_RCU
 #else
-MMK_ALWAYS_INLINE void mmk_rcu_read_lock(void)
+MMK_ALWAYS_INLINE void mmk_rcu_read_lock(void) MMK_ACQUIRES_SHARED(mmk_rcu) MMK_NO_TSA
 {
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the compiler moves nothing across */
 }
 
-MMK_ALWAYS_INLINE void mmk_rcu_read_unlock(void)
+MMK_ALWAYS_INLINE void mmk_rcu_read_unlock(void) MMK_RELEASES_SHARED(mmk_rcu) MMK_NO_TSA
 {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
