@@ -13,7 +13,7 @@ FORMATS := x86_64-5 riscv64-sv39 riscv64-sv48 riscv64-sv57 aarch64-39 aarch64-48
 # The first prerequisite of each target installs what the next needs.
 .NOTPARALLEL:
 
-.PHONY: all run test test-long bench format tidy clean deps deps-test
+.PHONY: all run test test-long soak bench format tidy clean deps deps-test
 
 all: deps build/build.ninja
 	@ninja -C build
@@ -28,10 +28,15 @@ test: deps-test builds
 
 test-long: deps-test builds build-tsan/build.ninja build-cov/build.ninja build-bench/build.ninja \
     $(FORMATS:%=build-%/build.ninja)
-	@tools/run_tests.py build:long,formats build-asan:long build-tsan:race,soak \
+	@tools/run_tests.py build:long,formats,schedules build-asan:long build-tsan:race,soak \
 	    build-cov:coverage build-bench:count build-riscv64-sv39:unit,plain,smoke \
 	    build-aarch64-39:unit,smoke build-aarch64-48:unit,plain,smoke,stress build-x86_64-5:smoke \
 	    build-riscv64-sv48:smoke build-riscv64-sv57:smoke build-tiny:long
+
+# All pairs of calls in all schedules with at most two preemptions: the better part of an hour.
+soak: deps-test with-tests
+	$(call make,build,)
+	@tests/simulate/explore.sh build/mmkit all
 
 # Events a second; instructions a fault, a map, an event. UPDATE=1 accepts the new counts.
 bench: deps-test build-bench/build.ninja

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * scenarios_selftest.c - programs that are wrong, to see that this is found: in a body, after all
- * bodies, by a crash, as a race. They run when they are named.
+ * bodies, by a crash, as a race. And one that is right, whose runs are known. All run when they are
+ * named, and not with `all'.
  */
 #include "world.h"
+
+#include <mmkit/host.h>
+#include <mmkit/port/lock.h>
+#include <string.h>
 
 static struct mmk_a32 counter, ready, data;
 static int plain;
@@ -67,6 +72,85 @@ static void stored(void)
     expect(plain == 1 || plain == 2);
 }
 
+/* ---- a bit of everything --------------------------------------------------------------------- */
+
+/*
+ * Right, and without the library: so its schedules stay the same for as long as the machinery does,
+ * and can be compared with those of other builds, and of other days.
+ */
+static struct bit {
+    struct mmk_spinlock spin;
+    struct mmk_rwlock rw;
+    struct mmk_aptr current; /* to one of `items` */
+    struct mmk_a32 freed;    /* items whose grace period is over */
+    struct item {
+        struct mmk_rcu_head head; /* first */
+        struct mmk_a32 live;
+    } items[2];
+    unsigned spun, written; /* under the locks */
+} bit;
+
+static void setup_bit(void)
+{
+    zero();
+    memset(&bit, 0, sizeof(bit));
+    mmk_spin_init(&bit.spin);
+    mmk_rw_init(&bit.rw);
+    mmk_a32_store(&bit.items[0].live, 1, MMK_RELAXED);
+    mmk_aptr_store(&bit.current, &bit.items[0], MMK_RELEASE);
+}
+
+static void item_over(struct mmk_rcu_head *head)
+{
+    struct item *item = (struct item *)head;
+
+    mmk_a32_store(&item->live, 0, MMK_RELAXED);
+    mmk_a32_fetch_add(&bit.freed, 1, MMK_RELAXED);
+}
+
+static void replace_item(void)
+{
+    mmk_a32_store(&bit.items[1].live, 1, MMK_RELAXED);
+    mmk_host_call_rcu(
+        &((struct item *)mmk_aptr_xchg(&bit.current, &bit.items[1], MMK_ACQ_REL))->head, item_over);
+}
+
+static void read_item(void)
+{
+    mmk_rcu_read_lock();
+    expect(mmk_a32_load(&((struct item *)mmk_aptr_load(&bit.current, MMK_ACQUIRE))->live,
+                        MMK_RELAXED));
+    mmk_rcu_read_unlock();
+}
+
+static void do_a_bit(unsigned cpu)
+{
+    unsigned i;
+
+    for (i = world_random(3); i < 3; i++) {
+        mmk_spin_lock(&bit.spin, MMK_LOCK_FRAME);
+        bit.spun++;
+        mmk_spin_unlock(&bit.spin, MMK_LOCK_FRAME);
+    }
+    if (cpu == 0)
+        replace_item();
+    else
+        read_item();
+    mmk_rw_write_lock(&bit.rw, MMK_LOCK_MMAP);
+    bit.written++;
+    mmk_rw_write_unlock(&bit.rw, MMK_LOCK_MMAP);
+    mmk_rw_read_lock(&bit.rw, MMK_LOCK_MMAP);
+    expect(bit.written >= 1 && bit.written <= 3);
+    mmk_rw_read_unlock(&bit.rw, MMK_LOCK_MMAP);
+    if (cpu == 1)
+        mmk_host_rcu_barrier();
+}
+
+static void bit_done(void)
+{
+    expect(bit.written == 3 && bit.spun >= 3 && bit.spun <= 9);
+}
+
 const struct scenario scenarios_selftest[] = {
     {
         .name = "selftest.lost-update",
@@ -101,6 +185,15 @@ const struct scenario scenarios_selftest[] = {
         .setup = zero,
         .body = store_plainly,
         .check = stored,
+        .hidden = true,
+    },
+    {
+        .name = "selftest.same",
+        .what = "nothing: a bit of everything, to compare runs with",
+        .cpus = 3,
+        .setup = setup_bit,
+        .body = do_a_bit,
+        .check = bit_done,
         .hidden = true,
     },
     {.name = NULL},

@@ -1,0 +1,101 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Usage: simulate.sh MMKIT
+#
+# `mmkit simulate`: options and their mistakes, the JSON object, and what is planted to be found: by
+# each strategy, printed as a command that repeats it, reduced to the one switch that it takes.
+. "$(dirname "$0")/common.sh"
+
+# bad PATTERN ARGUMENT...: status 2, one line on stderr that matches PATTERN
+bad() {
+    pattern=$1
+    shift
+    "$mmkit" simulate "$@" >"$work/out" 2>"$work/err" </dev/null
+    status=$?
+    [ $status -eq 2 ] || fail "$*: status $status, expected 2"
+    [ "$(wc -l <"$work/err")" -eq 1 ] || fail "$*: $(wc -l <"$work/err") lines, expected one"
+    grep -q -- "$pattern" "$work/err" || fail "$*: '$(cat "$work/err")', expected '$pattern'"
+    [ ! -s "$work/out" ] || fail "$*: printed results"
+}
+
+bad '^mmkit simulate: --strategy dfs: expected random, pct:D' --strategy dfs
+bad 'expected random, pct:D with D from 1 to 9' --strategy pct:10
+bad '--seed x: expected a number from 0$' --seed x
+bad '--runs 0: expected a number from 1$' --runs 0
+bad '--jobs 0: expected a number from 1 to' --jobs 0
+bad '--memory strong: expected sc or weak' --memory strong
+bad '--format vax: expected tiny' --format vax
+bad '--part 2/2: expected I/N' --part 2/2
+bad '--part 1: expected I/N' --part 1
+bad '--scenario nothing: no such scenario' --scenario nothing
+bad '--replay 3: expected STEP:CPU' --scenario fault.fault --replay 3
+bad '--replay: expected one --scenario' --replay 3:1
+bad "'more': expected options only" more
+bad 'cannot\|No such file' --scenario fault.fault --json "$work/no/such/folder"
+
+# good STATUS ARGUMENT...: to $work/out and $work/err
+good() {
+    expected=$1
+    shift
+    "$mmkit" simulate "$@" >"$work/out" 2>"$work/err" </dev/null
+    status=$?
+    [ $status -eq "$expected" ] || fail "$*: status $status, expected $expected: $(cat "$work/err")"
+}
+
+good 0 --help
+grep -q -- --strategy "$work/out" || fail "--help says nothing of --strategy"
+good 0 --list
+grep -q '^fault\.fault ' "$work/out" || fail "--list lacks fault.fault"
+if grep -q '^selftest' "$work/out"; then
+    fail "--list has what is planted for tests"
+fi
+
+# JSON: the keys that scripts rely on; numbers that must be
+good 0 --scenario fault.fault --format tiny --runs 300 --json -
+grep -q 'schedules a second' "$work/err" || fail "--json -: the summary is not on stderr"
+for key in '"scenarios": 1,' '"schedules": 300,' '"steps": [1-9]' '"seconds": ' \
+    '"schedules_per_second": ' '"failures": 0,' '"pairs_total": 0,' '"pairs_exhausted": 0,'; do
+    grep -q "^  $key" "$work/out" || fail "no $key in: $(cat "$work/out")"
+done
+good 0 --scenario fault.fault --strategy exhaustive:1 --json "$work/json"
+grep -q '"exhausted": 1' "$work/json" || fail "fault.fault is not exhausted: $(cat "$work/json")"
+
+# The work is cut in the same way, whoever does it.
+good 0 --scenario 'P1.*' --runs 11000 --jobs 1 --hash
+cp "$work/out" "$work/alone"
+good 0 --scenario 'P1.*' --runs 11000 --jobs 3 --hash
+cmp -s "$work/out" "$work/alone" || fail "--jobs 3 and --jobs 1 differ"
+
+# One run alone is the run that it is among others.
+good 0 --scenario fault.fault --runs 1 --seed 7 --strategy pct:3 --hash
+cp "$work/out" "$work/alone"
+good 0 --scenario fault.fault --runs 1 --seed 7 --strategy pct:3 --hash --jobs 1 --format tiny
+cmp -s "$work/out" "$work/alone" || fail "seed 7 is not always the same run"
+
+# failing SCENARIO STRATEGY TEXT: is found, repeats as printed, and takes one switch
+failing() {
+    good 1 --scenario "$1" --format tiny --strategy "$2"
+    grep -q "^FAILED $1, format tiny, seed [0-9]*, strategy [a-z:0-9]*, step [0-9]*: .*$3" \
+        "$work/out" || fail "$1: $(cat "$work/out")"
+    again=$(sed -n 's/^  again:  *mmkit simulate //p' "$work/out")
+    smallest=$(sed -n 's/^  smallest:  *mmkit simulate //p' "$work/out")
+    case $smallest in
+        *--replay\ *,*,*) fail "$1 is not reduced: $smallest" ;;
+        *--replay\ [0-9]*:[0-9]*) ;;
+        *) fail "$1 is not reduced: $smallest" ;;
+    esac
+    grep -q 'step [0-9]*: CPU . stops, CPU . runs' "$work/out" || fail "$1: no switch is told of"
+    good 1 $again
+    good 1 $smallest
+    grep -q "$3" "$work/out" || fail "$1: $smallest: another failure: $(cat "$work/out")"
+}
+
+for strategy in random pct:2 exhaustive:1; do
+    failing selftest.lost-update $strategy 'not so: mmk_a32_load(&counter'
+    failing selftest.publish $strategy 'not so: mmk_a32_load(&data'
+    failing selftest.crash $strategy 'ignal 11\|null pointer\|SEGV'
+done
+good 0 --scenario selftest.publish --format tiny --replay plain
+
+[ $failures -eq 0 ]

@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Usage: explore.sh MMKIT short|long|all
+#
+# Schedules of all scenarios: a few of some, for seconds; a million and more, and some of the pairs
+# exhausted, for minutes; all pairs exhausted, for the better part of an hour. Which some and which
+# schedules follows from the seed: $SEED, or the time.
+set -e
+mmkit=$1
+seed=${SEED:-$(date +%s)}
+echo "SEED=$seed"
+
+explore() {
+    echo "mmkit simulate $*"
+    "$mmkit" simulate --seed "$seed" "$@" >"$work/out" || {
+        grep -v '^[a-zA-Z]*\.[^ ]* *[^ ]* *[0-9]* *[0-9.]* *[0-9]*\( *exhausted\)\?$' "$work/out"
+        return 1
+    }
+    tail -n 2 "$work/out"
+}
+
+# part N: one of N, by the seed
+part() {
+    echo "--part $((seed % $1))/$1"
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+case $2 in
+short)
+    explore --runs 10 $(part 10)
+    explore --runs 10 --strategy pct:3 $(part 11)
+    ;;
+long)
+    scenarios=$("$mmkit" simulate --list | wc -l)
+    runs=$((500000 / scenarios + 1))
+    explore --runs $runs
+    explore --runs $runs --strategy pct:3
+    explore --strategy exhaustive:2 --scenario 'pair.*' $(part 40)
+    ;;
+all)
+    explore --strategy exhaustive:2 --scenario 'pair.*'
+    grep -q '^\([0-9]*\) of \1 pairs exhausted$' "$work/out"
+    ;;
+*)
+    exit 2
+    ;;
+esac
