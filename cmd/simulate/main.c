@@ -224,12 +224,26 @@ static int replay(const struct arguments *arguments, const struct plan *plan)
     return status;
 }
 
+static int run(const struct arguments *arguments, struct plan *plan)
+{
+    FILE *json;
+    int status;
+
+    if (!results_open_json(arguments->json, &json))
+        return STATUS_BAD_USAGE;
+    out = json == stdout ? stderr : stdout;
+    if (arguments->corpus)
+        status = search_corpus(plan, json);
+    else
+        status = arguments->replay ? replay(arguments, plan) : run_all(arguments, plan, json);
+    return results_close_json(arguments->json, json) ? status : STATUS_BAD_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     static char name[] = "mmkit simulate";
     struct arguments arguments;
     struct plan plan;
-    FILE *json;
     int status;
 
     program_invocation_name = name;
@@ -243,14 +257,8 @@ int main(int argc, char **argv)
         return 0;
     }
     make_plan(&plan, &arguments);
-    if (!results_open_json(arguments.json, &json))
-        return STATUS_BAD_USAGE;
-    out = json == stdout ? stderr : stdout;
-    if (arguments.corpus)
-        status = search_corpus(&plan, json);
-    else
-        status = arguments.replay ? replay(&arguments, &plan) : run_all(&arguments, &plan, json);
+    status = run(&arguments, &plan);
     jobs_free_plan(&plan);
     free(arguments.deviations.list);
-    return results_close_json(arguments.json, json) ? status : STATUS_BAD_USAGE;
+    return status;
 }
