@@ -79,6 +79,10 @@ bool child_ended_well(const struct child *child, int status, char *text, size_t 
 
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
+        snprintf(text, size, "%s", CHILD_HANGS);
+        return false;
+    }
     read_messages(child, messages, sizeof(messages));
     line = telling_line(messages);
     if (*line)

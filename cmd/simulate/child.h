@@ -15,6 +15,11 @@ struct child {
     int messages; /* a file in memory; 0: not there yet */
 };
 
+enum { CHILD_SILENCE = 120 }; /* seconds without the end of a run, after which it hangs */
+
+/* What is said of that. */
+#define CHILD_HANGS "hangs: makes no step"
+
 /* fork(2). => 0 in the child, which ends by _exit(), and does not outlive the parent */
 pid_t child_fork(struct child *child);
 

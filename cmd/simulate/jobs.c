@@ -29,7 +29,6 @@
 enum {
     PART = 5000,           /* runs */
     STATUS_NO_MEANS = 2,   /* files, memory, processes */
-    SILENCE = 120,         /* seconds without an end of a run, after which it hangs */
     LOOK = 200 * 1000000L, /* nanoseconds between two looks */
 };
 
@@ -281,8 +280,8 @@ static void stop_if_silent(struct slot *slot)
         slot->seen = slot->work->schedules;
         slot->since = now;
     }
-    if (now - slot->since > (double)SILENCE) {
-        work_died(slot->work, "hangs: makes no step");
+    if (now - slot->since > (double)CHILD_SILENCE) {
+        work_died(slot->work, CHILD_HANGS);
         kill(slot->child.pid, SIGKILL);
     }
 }

@@ -59,6 +59,7 @@ static void try(const struct scenario *scenario, uint64_t seed, const struct dev
     attempt->story.count = 0;
     attempt->strategy = (struct strategy){.weak = attempt->weak};
     if (child_fork(&child) == 0) {
+        alarm(CHILD_SILENCE);
         attempt_here(scenario, seed, list, with_story);
         _exit(0);
     }
@@ -151,7 +152,8 @@ void reduce(struct work *work, const struct scenario *scenario)
     attempt = child_shared_memory(sizeof(*attempt));
     attempt->weak = work->strategy.weak;
     work->tries = 0;
-    if (work->kind == WORK_REDUCE && try_without(work, scenario, 0, 0))
+    if (work->kind == WORK_REDUCE && strcmp(work->failure, CHILD_HANGS) != 0 &&
+        try_without(work, scenario, 0, 0))
         leave_out(work, scenario);
     retell(work, scenario);
 }

@@ -10,10 +10,11 @@
 #include "reduce.h"
 #include "run.h"
 
+#include <error.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PILOT_RUNS = 8 };
+enum { PILOT_RUNS = 8, STATUS_NO_MEANS = 2 };
 
 static void note_failure(struct work *work, const char *text)
 {
@@ -123,8 +124,8 @@ void work_perform(struct work *work)
 {
     const struct scenario *scenario = scenario_find(work->scenario);
 
-    if (!scenario)
-        abort(); /* the programs for the formats are of the same source */
+    if (!scenario) /* the programs for the formats are of the same source, but may not be as new */
+        error(STATUS_NO_MEANS, 0, "this program knows no scenario %s: rebuild it", work->scenario);
     mmk_planted = work->planted;
     if (work->kind != WORK_RUN) {
         reduce(work, scenario);
