@@ -107,7 +107,7 @@ struct mmk_page *mmk_pfn_to_page_slow(mmk_pfn_t pfn)
 
 mmk_pfn_t mmk_page_to_pfn_slow(const struct mmk_page *page)
 {
-    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
+    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_RELAXED);
     uintptr_t index;
 
     for (i = 0; i < count; i++) {
@@ -303,7 +303,6 @@ static unsigned nth_node(unsigned n)
 
 /* => within a per-CPU section; the number of frames that the empty cache now has */
 static MMK_NOINLINE uint32_t cache_refill(struct frame_cache *cache, unsigned flags)
-    MMK_REQUIRES(mmk_percpu)
 {
     uint32_t want = (uint32_t)grant(CACHE_BATCH, MMK_ALLOC_NORMAL), n = 0;
     unsigned i;
@@ -325,7 +324,7 @@ static MMK_NOINLINE uint32_t cache_refill(struct frame_cache *cache, unsigned fl
 }
 
 /* The `n` frames that were put in first go back, each to its node: they are the coldest. */
-static void cache_put_back(struct frame_cache *cache, uint32_t n) MMK_REQUIRES(mmk_percpu)
+static void cache_put_back(struct frame_cache *cache, uint32_t n)
 {
     uint32_t i = 0, left = mmk_a32_load(&cache->count, MMK_RELAXED) - n;
 
@@ -346,7 +345,7 @@ static void cache_put_back(struct frame_cache *cache, uint32_t n) MMK_REQUIRES(m
 }
 
 /* => within a per-CPU section; the number of frames left in the full cache */
-static MMK_NOINLINE uint32_t cache_shrink(struct frame_cache *cache) MMK_REQUIRES(mmk_percpu)
+static MMK_NOINLINE uint32_t cache_shrink(struct frame_cache *cache)
 {
     cache_put_back(cache, CACHE_BATCH);
     return CACHE_MAX - CACHE_BATCH;
@@ -387,7 +386,7 @@ static struct mmk_page *alloc_single(unsigned flags)
 }
 
 /* => within a per-CPU section */
-static struct mmk_page *take_block(unsigned order, unsigned flags) MMK_REQUIRES(mmk_percpu)
+static struct mmk_page *take_block(unsigned order, unsigned flags)
 {
     struct mmk_page *page = NULL;
     unsigned i;
@@ -784,7 +783,7 @@ void mmk_frame_check(void)
 {
     struct census census = {{0}, {0}, 0, 0};
     uint64_t in_lists = 0, in_caches;
-    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
+    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_RELAXED);
 
     for (i = 0; i < MMK_MAX_CPUS; i++)
         check_cache(&caches[i]);

@@ -53,7 +53,7 @@ static int begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start
     gather->taken = gather->mapped = 0;
     gather->reason = MMK_GATHER_OTHER;
     reset(gather);
-    mmk_a32_fetch_add(&mm->flush_pending, 1, MMK_ACQ_REL);
+    mmk_a32_fetch_add(&mm->flush_pending, 1, MMK_RELAXED); /* the tables' locks order it */
     return 0;
 }
 
@@ -165,7 +165,7 @@ void mmk_gather_finish(struct mmk_gather *gather)
         gather->batch = NULL;
     }
     flush(gather);
-    mmk_a32_fetch_sub(&mm->flush_pending, 1, MMK_ACQ_REL);
+    mmk_a32_fetch_sub(&mm->flush_pending, 1, MMK_RELEASE);
     mmk_notify_end(&gather->notify);
     free_pages(gather);
     free_tables(gather);

@@ -164,7 +164,7 @@ bool mmk_mm_get_unless_gone(struct mmk_mm *mm)
     uint32_t users = mmk_a32_load(&mm->users, MMK_RELAXED);
 
     while (users != 0)
-        if (mmk_a32_cmpxchg(&mm->users, &users, users + 1, MMK_ACQUIRE))
+        if (mmk_a32_cmpxchg(&mm->users, &users, users + 1, MMK_RELAXED))
             return true;
     return false;
 }
@@ -213,11 +213,11 @@ static void unmap_everything(struct mmk_mm *mm) MMK_REQUIRES(mm->mmap_lock)
  */
 static bool is_unused(const struct mmk_mm *mm)
 {
-    uint64_t cpus = mmk_a64_load(&mm->cpus, MMK_ACQUIRE);
+    uint64_t cpus = mmk_a64_load(&mm->cpus, MMK_RELAXED);
     unsigned cpu;
 
     for (cpu = 0; cpus != 0; cpu++, cpus >>= 1)
-        if ((cpus & 1) && !mmk_a32_load(&mm->cpu[cpu].lazy, MMK_ACQUIRE))
+        if ((cpus & 1) && !mmk_a32_load(&mm->cpu[cpu].lazy, MMK_RELAXED))
             return false;
     return true;
 }
@@ -282,7 +282,7 @@ static void enter_again(struct mmk_mm *mm, struct mmk_mm_cpu *own)
     mmk_full_barrier(); /* seen before tlb_gen is read, as the bit is below */
     if (!MMK_MISTAKE(LAZY_NOT_CAUGHT_UP))
         mmk_tlb_catch_up(mm);
-    holds = mmk_a32_fetch_sub(&mm->holds, 1, MMK_RELEASE);
+    holds = mmk_a32_fetch_sub(&mm->holds, 1, MMK_RELAXED); /* it will leave, with release */
     mmk_assert(holds > 1, "P17 whoever enters an mm is a user of it");
 }
 
@@ -302,7 +302,7 @@ mmk_paddr_t mmk_mm_enter(struct mmk_mm *mm)
     mmk_a32_store(&mm->cpu[cpu].lazy, 0, MMK_RELAXED); /* it left lazily, perhaps */
     if (MMK_MISTAKE(CATCH_UP_FIRST))
         mmk_tlb_catch_up(mm);
-    mmk_a64_fetch_or(&mm->cpus, (uint64_t)1 << cpu, MMK_ACQ_REL);
+    mmk_a64_fetch_or(&mm->cpus, (uint64_t)1 << cpu, MMK_RELAXED);
     mmk_full_barrier(); /* our bit is seen before tlb_gen is read: see tlb.c */
     if (!MMK_MISTAKE(CATCH_UP_FIRST))
         mmk_tlb_catch_up(mm);

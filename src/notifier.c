@@ -44,7 +44,7 @@
 /* Wakes who waits, also where others are left: they may have come after the waiter did. */
 static void count_down(struct mmk_a32 *count)
 {
-    uint32_t left = mmk_a32_fetch_sub(count, 1, MMK_ACQ_REL) - 1;
+    uint32_t left = mmk_a32_fetch_sub(count, 1, MMK_RELEASE) - 1;
 
     while (mmk_unlikely(left & WAITED)) {
         if (!mmk_a32_cmpxchg(count, &left, left & ~WAITED, MMK_RELAXED))
@@ -61,14 +61,15 @@ static bool wait_for_one(struct mmk_a32 *count)
 
     if ((seen & ~WAITED) == 0)
         return false;
-    if ((seen & WAITED) || mmk_a32_cmpxchg(count, &seen, seen | WAITED, MMK_ACQUIRE))
+    if ((seen & WAITED) || mmk_a32_cmpxchg(count, &seen, seen | WAITED, MMK_RELAXED))
         mmk_host_wait(count, seen | WAITED);
     return true;
 }
 
+/* Relaxed: who goes along the list has taken the mm's lock since any that it finds was put in. */
 static struct mmk_notifier *next_of(const struct mmk_notifier *notifier)
 {
-    return (struct mmk_notifier *)mmk_aptr_load(&notifier->next, MMK_ACQUIRE);
+    return (struct mmk_notifier *)mmk_aptr_load(&notifier->next, MMK_RELAXED);
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -183,7 +184,7 @@ int mmk_notifier_register(struct mmk_mm *mm, struct mmk_notifier *notifier)
     mmk_spin_lock(&mm->lock, MMK_LOCK_MM);
     notifier->since = ++mm->notify_gen;
     mmk_aptr_store(&notifier->next, mmk_aptr_load(&mm->notifiers, MMK_RELAXED), MMK_RELAXED);
-    mmk_aptr_store(&mm->notifiers, notifier, MMK_RELEASE);
+    mmk_aptr_store(&mm->notifiers, notifier, MMK_RELAXED);
     mmk_spin_unlock(&mm->lock, MMK_LOCK_MM);
     mmk_percpu_leave(state);
     mmk_full_barrier(); /* N1: in the list before an entry is read for it */
@@ -202,7 +203,7 @@ static void unchain(struct mmk_mm *mm, const struct mmk_notifier *notifier)
         mmk_assert(other, "N3 a registered notifier is in its mm's list");
         link = &other->next;
     }
-    mmk_aptr_store(link, mmk_aptr_load(&notifier->next, MMK_RELAXED), MMK_RELEASE);
+    mmk_aptr_store(link, mmk_aptr_load(&notifier->next, MMK_RELAXED), MMK_RELAXED);
 }
 
 /* Takes one out, or all, and waits for who may still be at it. => mmap lock held for writing */
@@ -216,7 +217,7 @@ static void take_out(struct mmk_mm *mm, const struct mmk_notifier *notifier)
     if (notifier)
         unchain(mm, notifier);
     else
-        mmk_aptr_store(&mm->notifiers, NULL, MMK_RELEASE);
+        mmk_aptr_store(&mm->notifiers, NULL, MMK_RELAXED);
     old = mm->notify_epoch;
     mm->notify_epoch = old ^ 1;
     mmk_spin_unlock(&mm->lock, MMK_LOCK_MM);
@@ -229,8 +230,8 @@ static void take_out(struct mmk_mm *mm, const struct mmk_notifier *notifier)
 static void retire(struct mmk_notifier *notifier)
 {
     notifier->mm = NULL;
-    mmk_a64_fetch_add(&notifier->seq, 1, MMK_RELEASE);
-    mmk_a32_store(&notifier->active, 0, MMK_RELEASE);
+    mmk_a64_fetch_add(&notifier->seq, 1, MMK_RELAXED);
+    mmk_a32_store(&notifier->active, 0, MMK_RELAXED);
     mmk_host_wake(&notifier->active, UINT32_MAX);
 }
 

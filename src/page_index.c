@@ -192,11 +192,14 @@ static struct node *new_node(struct mmk_page_index_reserve *reserve, uint64_t i,
     return node;
 }
 
-/* Puts something into an empty slot. Readers see it, and all that was written to it before. */
+/*
+ * Puts something into an empty slot. Relaxed: a node that is filled is not published yet, but for a
+ * leaf, where it is a page, whose finders take its reference and its lock before they look at it.
+ */
 static void fill_slot(struct node *node, uint64_t i, void *child)
 {
     node->count++;
-    mmk_aptr_store(&node->slots[slot_of(node, i)], child, MMK_RELEASE);
+    mmk_aptr_store(&node->slots[slot_of(node, i)], child, MMK_RELAXED);
 }
 
 static struct node *new_leaf(struct mmk_page_index_reserve *reserve, uint64_t i,
@@ -333,7 +336,7 @@ static void check_node(const struct node *node, uint64_t *pages, uint64_t *nodes
 
 uint64_t mmk_page_index_nodes(const struct mmk_page_index *index)
 {
-    const struct node *root = mmk_aptr_load(&index->root, MMK_ACQUIRE);
+    const struct node *root = mmk_aptr_load(&index->root, MMK_RELAXED);
     uint64_t pages = 0, nodes = 0;
 
     if (root)

@@ -35,7 +35,7 @@ static MMK_NOINLINE void lock_slow(struct mmk_page *page)
     }
 }
 
-void mmk_page_lock(struct mmk_page *page) MMK_NO_TSA
+void mmk_page_lock(struct mmk_page *page)
 {
     mmk_note_may_sleep();
     mmk_note_acquire(MMK_LOCK_PAGE, page, false);
@@ -43,7 +43,7 @@ void mmk_page_lock(struct mmk_page *page) MMK_NO_TSA
         lock_slow(page);
 }
 
-bool mmk_page_trylock(struct mmk_page *page) MMK_NO_TSA
+bool mmk_page_trylock(struct mmk_page *page)
 {
     /* Reading first keeps those who fail from taking the line away from the holder. */
     if (mmk_page_test(page, MMK_PF_LOCKED) ||
@@ -53,14 +53,14 @@ bool mmk_page_trylock(struct mmk_page *page) MMK_NO_TSA
     return true;
 }
 
-void mmk_page_unlock(struct mmk_page *page) MMK_NO_TSA
+void mmk_page_unlock(struct mmk_page *page)
 {
     uint32_t old;
 
     mmk_assert(mmk_page_test(page, MMK_PF_LOCKED), "PL1 a page is unlocked that is not locked");
     mmk_note_release(MMK_LOCK_PAGE, page);
     if (MMK_MISTAKE(WAKE_LOST) && !mmk_page_test(page, MMK_PF_WAITERS)) {
-        mmk_a32_fetch_and(&page->flags, ~(uint32_t)MMK_PF_LOCKED, MMK_RELEASE);
+        mmk_a32_fetch_and(&page->flags, ~(uint32_t)MMK_PF_LOCKED, MMK_RELAXED);
         return;
     }
     old = mmk_a32_fetch_and(&page->flags, ~(MMK_PF_LOCKED | MMK_PF_WAITERS), MMK_RELEASE);

@@ -27,20 +27,26 @@ MMK_ALWAYS_INLINE void mmk_pte_set(struct mmk_a64 *entry, mmk_pte_t pte)
     mmk_a64_store(entry, pte.v, MMK_RELEASE);
 }
 
-/* Makes it none, and tells what it was, the bits that hardware set last included. */
+/*
+ * Makes it none, and tells what it was, the bits that hardware set last included. Relaxed: that an
+ * entry is none counts only under the table's lock (P1), and the flush orders the rest.
+ */
 MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_take(struct mmk_a64 *entry)
 {
-    mmk_pte_t pte = {mmk_a64_xchg(entry, 0, MMK_ACQ_REL)};
+    mmk_pte_t pte = {mmk_a64_xchg(entry, 0, MMK_RELAXED)};
 
     mmk_assert(!mmk_pte_grouped(pte), "no entry of a group changes alone");
     return pte;
 }
 
-/* From *old to pte; false with *old renewed when hardware was first. */
+/*
+ * From *old to pte; false with *old renewed when hardware was first. Release: who may write now
+ * does so after those have read who had to let go first (fault_cow.c).
+ */
 MMK_ALWAYS_INLINE bool mmk_pte_change(struct mmk_a64 *entry, mmk_pte_t *old, mmk_pte_t pte)
 {
     mmk_assert(!mmk_pte_grouped(*old), "no entry of a group changes alone");
-    return mmk_a64_cmpxchg(entry, &old->v, pte.v, MMK_ACQ_REL);
+    return mmk_a64_cmpxchg(entry, &old->v, pte.v, MMK_RELEASE);
 }
 
 /*

@@ -96,7 +96,7 @@ static void flush_all_here(struct mmk_mm *mm, struct mmk_mm_cpu *own)
 
     mmk_tlb_local_all(&mm->context);
     if (MMK_MISTAKE(GEN_AFTER_FLUSH))
-        gen = mmk_a64_load(&mm->tlb_gen, MMK_ACQUIRE);
+        gen = mmk_a64_load(&mm->tlb_gen, MMK_RELAXED);
     mmk_a64_store(&own->tlb_gen, gen, MMK_RELAXED);
 }
 
@@ -205,11 +205,11 @@ static void flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool ta
     unsigned cpu, asked = 0;
     unsigned long state;
     uint64_t cpus, self, begun;
-    uint64_t early = MMK_MISTAKE(MASK_BEFORE_GEN) ? mmk_a64_load(&mm->cpus, MMK_ACQUIRE) : 0;
+    uint64_t early = MMK_MISTAKE(MASK_BEFORE_GEN) ? mmk_a64_load(&mm->cpus, MMK_RELAXED) : 0;
 
     mmk_assert(mmk_interrupts_on(), "P7 no flush starts with interrupts off");
     begun = mmk_note_flush_begins();
-    request.gen = mmk_a64_fetch_add(&mm->tlb_gen, 1, MMK_ACQ_REL) + 1;
+    request.gen = mmk_a64_fetch_add(&mm->tlb_gen, 1, MMK_RELEASE) + 1;
     mmk_full_barrier();
     state = mmk_percpu_enter();
     cpu = mmk_cpu_id();
@@ -241,7 +241,7 @@ void mmk_tlb_catch_up(struct mmk_mm *mm)
     unsigned long state = mmk_percpu_enter();
     struct mmk_mm_cpu *own = &mm->cpu[mmk_cpu_id()];
 
-    if (mmk_a64_load(&own->tlb_gen, MMK_RELAXED) != mmk_a64_load(&mm->tlb_gen, MMK_ACQUIRE))
+    if (mmk_a64_load(&own->tlb_gen, MMK_RELAXED) != mmk_a64_load(&mm->tlb_gen, MMK_RELAXED))
         flush_all_here(mm, own);
     mmk_percpu_leave(state);
 }

@@ -86,10 +86,11 @@ static void trim(struct mmk_vma_tree_reserve *reserve, unsigned keep)
         mmk_slab_free(&node_cache, pop(reserve));
 }
 
-/* Acquire and release: what was written in the nodes comes along. */
+/* Relaxed: the mmap lock is held, here for writing, in mmk_vma_tree_unreserve() perhaps downgraded.
+ */
 static void take_spare(struct mmk_vma_tree *tree, struct mmk_vma_tree_reserve *reserve)
 {
-    struct mmk_vma_node *first = mmk_aptr_xchg(&tree->spare, NULL, MMK_ACQUIRE);
+    struct mmk_vma_node *first = mmk_aptr_xchg(&tree->spare, NULL, MMK_RELAXED);
 
     reserve->tree = tree;
     reserve->first = first;
@@ -106,7 +107,7 @@ void mmk_vma_tree_unreserve(struct mmk_vma_tree_reserve *reserve)
     if (!first)
         return;
     first->dead.count = reserve->count;
-    if (mmk_aptr_cmpxchg(&reserve->tree->spare, &none, first, MMK_RELEASE)) {
+    if (mmk_aptr_cmpxchg(&reserve->tree->spare, &none, first, MMK_RELAXED)) {
         reserve->first = NULL;
         reserve->count = 0;
     } else {
@@ -240,10 +241,7 @@ MMK_ALWAYS_INLINE bool is_last_leaf(const struct mmk_vma_path *path)
     return true;
 }
 
-/*
- * Sets the gap of the lowest VMA above `end`, where the VMA below it ends. The search would want
- * RCU, for which the mmap lock stands here.
- */
+/* Sets the gap of the lowest VMA above `end`, where the VMA below it ends. */
 static void set_gap_above(const struct mmk_vma_tree *tree, mmk_vaddr_t end) MMK_NO_TSA
 {
     const struct mmk_vma *vma = mmk_vma_tree_find_rcu(tree, end);

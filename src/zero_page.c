@@ -14,15 +14,17 @@ struct mmk_aptr mmk_zero_frame;
 int mmk_zero_page_ready(void)
 {
     struct mmk_page *page;
-    void *none = NULL;
+    void *none;
 
-    if (mmk_aptr_load(&mmk_zero_frame, MMK_ACQUIRE))
-        return 0;
-    page = mmk_page_alloc(0, MMK_ALLOC_ZERO);
-    if (!page)
-        return MMK_ENOMEM;
-    if (!mmk_aptr_cmpxchg(&mmk_zero_frame, &none, page, MMK_ACQ_REL))
-        mmk_page_put(page); /* another CPU was first */
+    /* When another CPU is first, its zeros have to be seen, too: by the load. */
+    while (!mmk_aptr_load(&mmk_zero_frame, MMK_ACQUIRE)) {
+        page = mmk_page_alloc(0, MMK_ALLOC_ZERO);
+        if (!page)
+            return MMK_ENOMEM;
+        none = NULL;
+        if (!mmk_aptr_cmpxchg(&mmk_zero_frame, &none, page, MMK_RELEASE))
+            mmk_page_put(page);
+    }
     return 0;
 }
 
@@ -32,7 +34,7 @@ void mmk_zero_page_release(void)
 
     if (mmk_mm_count_all() != 0)
         return;
-    page = (struct mmk_page *)mmk_aptr_xchg(&mmk_zero_frame, NULL, MMK_ACQ_REL);
+    page = (struct mmk_page *)mmk_aptr_xchg(&mmk_zero_frame, NULL, MMK_RELAXED);
     if (page)
         mmk_page_put(page);
 }

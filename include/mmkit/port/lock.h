@@ -178,7 +178,7 @@ static inline void mmk_rw_write_lock(struct mmk_rwlock *lock, enum mmk_lock_clas
 /* Killable waits end, now and from now on. => any context but NMI; the lock exists */
 static inline void mmk_rw_kill(struct mmk_rwlock *lock)
 {
-    mmk_a32_fetch_or(&lock->state, MMK_RW_KILLED, MMK_RELEASE);
+    mmk_a32_fetch_or(&lock->state, MMK_RW_KILLED, MMK_RELAXED);
     mmk_host_wake(&lock->state, UINT32_MAX);
 }
 
