@@ -155,7 +155,8 @@ static bool parse_flag(int key, struct arguments *arguments)
         arguments->corpus = true;
         return true;
     case KEY_MUTATE_ORDERS:
-        bad_usage("--mutate-orders: not built in");
+        arguments->mutate_orders = true;
+        return true;
     case KEY_LIST:
         arguments->list = true;
         return true;

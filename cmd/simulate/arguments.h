@@ -21,7 +21,7 @@ struct arguments {
     unsigned part, parts; /* every so manieth scenario, from `part` */
     const char *json;
     const struct mistake *plant; /* NULL: none */
-    bool list, hash, corpus;
+    bool list, hash, corpus, mutate_orders;
     bool replay; /* these deviations, of one run */
     struct deviations deviations;
     int worker; /* a file descriptor; -1: this is not one */

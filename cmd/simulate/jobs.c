@@ -5,8 +5,8 @@
  * J1 What is a part follows from the plan alone. A scenario's result is that of its parts in order,
  *    up to the first that fails, whoever ran them.
  * J2 This process runs no scenario: each worker starts from the same state.
- * J3 A worker for another page-table format is another program, which finds its work through the
- *    file descriptor that it is told.
+ * J3 A worker for another page-table format, or for weak memory, is another program, which finds
+ * its work through the file descriptor that it is told.
  */
 #include "jobs.h"
 
@@ -73,8 +73,14 @@ static void close_slot(struct slot *slot)
         close(slot->child.messages);
 }
 
-/* The program for a format lies beside this one. */
-static void find_program(const char *format, char path[PATH_MAX])
+#ifdef SIMULATE_WEAK
+static const bool is_for_weak = true; /* sees plain accesses; slower */
+#else
+static const bool is_for_weak = false;
+#endif
+
+/* The program for a format and memory lies beside this one. */
+static void find_program(const char *format, bool weak, char path[PATH_MAX])
 {
     ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
     char *name;
@@ -82,25 +88,37 @@ static void find_program(const char *format, char path[PATH_MAX])
     path[length > 0 ? length : 0] = '\0';
     name = strrchr(path, '/');
     name = name ? name + 1 : path;
-    snprintf(name, PATH_MAX - (size_t)(name - path), "mmkit-simulate-%s", format);
+    snprintf(name, PATH_MAX - (size_t)(name - path), "mmkit-simulate-%s%s", weak ? "weak-" : "",
+             format);
 }
 
 void jobs_check_format(const char *format)
 {
     char path[PATH_MAX];
 
-    find_program(format, path);
+    find_program(format, is_for_weak, path);
     if (strcmp(format, jobs_formats[0]) != 0 && access(path, X_OK) != 0)
         error(STATUS_NO_MEANS, errno, "%s, for --format %s", path, format);
 }
 
-static void become_other(const char *format, int fd)
+static void become_other(const char *format, bool weak, int fd)
 {
     char path[PATH_MAX], option[32];
 
-    find_program(format, path);
+    find_program(format, weak, path);
     snprintf(option, sizeof(option), "--worker=%d", fd);
     execl(path, path, option, (char *)NULL);
+    error(STATUS_NO_MEANS, errno, "%s", path);
+}
+
+void jobs_become_weak(const char *format, char **argv)
+{
+    char path[PATH_MAX];
+
+    if (is_for_weak && strcmp(format, jobs_formats[0]) == 0)
+        return;
+    find_program(format, true, path);
+    execv(path, argv);
     error(STATUS_NO_MEANS, errno, "%s", path);
 }
 
@@ -108,8 +126,8 @@ static void start_worker(struct slot *slot, const char *format)
 {
     if (child_fork(&slot->child) != 0)
         return;
-    if (strcmp(format, jobs_formats[0]) != 0)
-        become_other(format, slot->fd);
+    if (strcmp(format, jobs_formats[0]) != 0 || slot->work->strategy.weak != is_for_weak)
+        become_other(format, slot->work->strategy.weak, slot->fd);
     work_perform(slot->work);
     _exit(0);
 }

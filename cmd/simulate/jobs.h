@@ -58,6 +58,9 @@ void jobs_retell(struct work *work, const char *format);
 struct work *jobs_new_work(void);
 void jobs_free_work(struct work *work);
 
+/* Goes on as the program of that format for weak memory, unless this is it. */
+void jobs_become_weak(const char *format, char **argv);
+
 /* --worker=FD: this process is a part's. Does not return. */
 __attribute__((noreturn)) void jobs_be_worker(int fd);
 

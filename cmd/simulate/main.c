@@ -3,6 +3,7 @@
 #include "arguments.h"
 #include "clock.h"
 #include "jobs.h"
+#include "orders.h"
 #include "report.h"
 #include "results.h"
 
@@ -224,26 +225,23 @@ static int replay(const struct arguments *arguments, const struct plan *plan)
     return status;
 }
 
-static int run(const struct arguments *arguments, struct plan *plan)
+/* => the exit status */
+static int mutate_orders(const struct arguments *arguments, FILE *json)
 {
-    FILE *json;
-    int status;
+    double start = clock_seconds();
+    struct orders orders = orders_run(out, arguments->jobs);
 
-    if (!results_open_json(arguments->json, &json))
-        return STATUS_BAD_USAGE;
-    out = json == stdout ? stderr : stdout;
-    if (arguments->corpus)
-        status = search_corpus(plan, json);
-    else
-        status = arguments->replay ? replay(arguments, plan) : run_all(arguments, plan, json);
-    return results_close_json(arguments->json, json) ? status : STATUS_BAD_USAGE;
+    if (json)
+        report_orders(json, &orders, clock_seconds() - start);
+    return orders.killed + orders.justified < orders.mutants ? STATUS_FAULT : 0;
 }
 
 int main(int argc, char **argv)
 {
     static char name[] = "mmkit simulate";
     struct arguments arguments;
-    struct plan plan;
+    struct plan plan = {0};
+    FILE *json;
     int status;
 
     program_invocation_name = name;
@@ -256,9 +254,20 @@ int main(int argc, char **argv)
         report_list(stdout);
         return 0;
     }
-    make_plan(&plan, &arguments);
-    status = run(&arguments, &plan);
+    if (arguments.mutate_orders)
+        jobs_become_weak("tiny", argv);
+    else
+        make_plan(&plan, &arguments);
+    if (!results_open_json(arguments.json, &json))
+        return STATUS_BAD_USAGE;
+    out = json == stdout ? stderr : stdout;
+    if (arguments.mutate_orders)
+        status = mutate_orders(&arguments, json);
+    else if (arguments.corpus)
+        status = search_corpus(&plan, json);
+    else
+        status = arguments.replay ? replay(&arguments, &plan) : run_all(&arguments, &plan, json);
     jobs_free_plan(&plan);
     free(arguments.deviations.list);
-    return status;
+    return results_close_json(arguments.json, json) ? status : STATUS_BAD_USAGE;
 }

@@ -253,3 +253,20 @@ void report_json(FILE *stream, const struct plan *plan, double seconds)
     json_close(&json, '}');
     json_end(&json);
 }
+
+void report_orders(FILE *stream, const struct orders *orders, double seconds)
+{
+    struct json json;
+
+    json_begin(&json, stream);
+    json_object(&json, NULL);
+    json_string(&json, "memory", "weak");
+    json_real(&json, "seconds", seconds);
+    json_object(&json, "orders");
+    json_unsigned(&json, "mutants", orders->mutants);
+    json_unsigned(&json, "killed", orders->killed);
+    json_unsigned(&json, "justified", orders->justified);
+    json_close(&json, '}');
+    json_close(&json, '}');
+    json_end(&json);
+}

@@ -4,6 +4,7 @@
 #define SIMULATE_REPORT_H
 
 #include "jobs.h"
+#include "orders.h"
 
 #include <stdio.h>
 
@@ -25,5 +26,8 @@ void report_replay(FILE *stream, const struct work *work, const char *format);
 int report_end(FILE *stream, const struct plan *plan, double seconds);
 int report_corpus_end(FILE *stream, const struct plan *plan, double seconds);
 void report_json(FILE *stream, const struct plan *plan, double seconds);
+
+/* --mutate-orders */
+void report_orders(FILE *stream, const struct orders *orders, double seconds);
 
 #endif

@@ -18,6 +18,7 @@ struct fibers_outcome run_once(const struct scenario *scenario, uint64_t seed,
         .most_steps = scenario->most_steps ? scenario->most_steps : MOST_STEPS,
         .inject = scenario->inject,
         .weak = strategy->weak,
+        .weak_programs = scenario->weak_programs,
     };
     struct fibers_outcome outcome;
 

@@ -29,10 +29,12 @@ struct scenario {
     bool inject;                /* allocations may fail */
     enum scenario_formats formats;
     uint64_t most_steps; /* more is a livelock; 0: 100,000 */
+    bool weak_programs;  /* with weak memory, programs' own data are weak, too */
     bool hidden;         /* runs only when it is named: it fails, to test the simulator */
 };
 
 /* scenarios_*.c: lists that end with one without a name; scenarios.c names them all */
+extern const struct scenario kernels_locks[], kernels_memory[], kernels_notifier[];
 extern const struct scenario scenarios_basic[];
 extern const struct scenario scenarios_rules[];
 extern const struct scenario scenarios_large[];

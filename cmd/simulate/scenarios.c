@@ -8,14 +8,20 @@ const struct scenario *scenario_list(unsigned number)
 {
     switch (number) {
     case 0:
-        return scenarios_basic;
+        return kernels_locks;
     case 1:
-        return scenarios_rules;
+        return kernels_memory;
     case 2:
-        return scenarios_pairs();
+        return kernels_notifier;
     case 3:
-        return scenarios_large;
+        return scenarios_basic;
     case 4:
+        return scenarios_rules;
+    case 5:
+        return scenarios_pairs();
+    case 6:
+        return scenarios_large;
+    case 7:
         return scenarios_selftest;
     default:
         return NULL;

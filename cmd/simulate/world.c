@@ -54,7 +54,8 @@ unsigned world_random(unsigned n)
 
 bool world_start(const struct scenario *scenario, uint64_t seed)
 {
-    const struct machine_config config = {.memory = FRAMES * PAGE,
+    const struct machine_config config = {.memory = FRAMES * PAGE + WITHHELD,
+                                          .withheld = WITHHELD,
                                           .cpus = FIBERS_CPUS,
                                           .tlb_entries = TLB_ENTRIES,
                                           .mmkit = MMK_CONFIG_DEFAULT};

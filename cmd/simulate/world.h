@@ -8,6 +8,9 @@
 #include "scenario.h"
 
 #define PAGE MMK_PAGE_SIZE
+/* RAM at the end of the machine that mmkit is not told of. */
+#define WITHHELD (16 * PAGE)
+
 #define BASE ((mmk_vaddr_t)16 * PAGE) /* of the pages that scenarios name by number */
 
 struct world {
@@ -23,10 +26,7 @@ extern struct world world;
 bool world_start(const struct scenario *scenario, uint64_t seed);
 void world_stop(const struct scenario *scenario);
 
-/*
- * For what a scenario does, where that is to vary: a number below n that follows from the seed. =>
- * in setup(): in a body the schedule would say who gets which
- */
+/* For what a scenario does, where that is to vary: a number below n that follows from the seed. */
 unsigned world_random(unsigned n);
 
 /* In a body or check: condition must hold. */

@@ -59,7 +59,7 @@ static int start_mmkit(const struct machine_config *config)
     error = mmk_init(&config->mmkit);
     if (!error) {
         machine_rcu_online();
-        error = mmk_add_memory(MACHINE_RAM_START, machine_ram_end);
+        error = mmk_add_memory(MACHINE_RAM_START, machine_ram_end - config->withheld);
         if (error)
             mmk_shutdown();
     }
@@ -93,9 +93,9 @@ static bool read_environment(unsigned *flags)
 static bool valid(const struct machine_config *config, unsigned tlb_entries)
 {
     return config->memory > 0 && config->memory % MMK_PAGE_SIZE == 0 &&
-           config->memory <= SIZE_MAX - MACHINE_RAM_START && config->cpus > 0 &&
-           config->cpus < MMK_MAX_CPUS && (tlb_entries & (tlb_entries - 1)) == 0 &&
-           tlb_entries <= TLB_ENTRIES_MOST;
+           config->withheld < config->memory && config->memory <= SIZE_MAX - MACHINE_RAM_START &&
+           config->cpus > 0 && config->cpus < MMK_MAX_CPUS &&
+           (tlb_entries & (tlb_entries - 1)) == 0 && tlb_entries <= TLB_ENTRIES_MOST;
 }
 
 int machine_create(const struct machine_config *config)

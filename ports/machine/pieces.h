@@ -13,26 +13,52 @@
 #ifdef MACHINE_FIBERS
 #include <mmkit/port/atomic.h>
 
-void fibers_weak_program(const void *ram); /* fibers/cells.c */
+/* fibers/memory.c: when memory is weak */
+void fibers_note_program(const void *ram);
+uint64_t fibers_program_load(const void *ram);
+void fibers_program_store(void *ram, uint64_t word);
 
 MMK_ALWAYS_INLINE void note_program(const void *ram)
 {
     if (mmk_unlikely(fibers_weak))
-        fibers_weak_program(ram);
+        fibers_note_program(ram);
+}
+
+MMK_ALWAYS_INLINE uint64_t program_load(const void *ram)
+{
+    if (mmk_unlikely(fibers_weak))
+        return fibers_program_load(ram);
+    return __atomic_load_n((const uint64_t *)ram, __ATOMIC_RELAXED);
+}
+
+MMK_ALWAYS_INLINE void program_store(void *ram, uint64_t word)
+{
+    if (mmk_unlikely(fibers_weak))
+        fibers_program_store(ram, word);
+    else
+        __atomic_store_n((uint64_t *)ram, word, __ATOMIC_RELAXED);
 }
 #else
 MMK_ALWAYS_INLINE void note_program(const void *ram)
 {
     (void)ram;
 }
+
+MMK_ALWAYS_INLINE uint64_t program_load(const void *ram)
+{
+    return __atomic_load_n((const uint64_t *)ram, __ATOMIC_RELAXED);
+}
+
+MMK_ALWAYS_INLINE void program_store(void *ram, uint64_t word)
+{
+    __atomic_store_n((uint64_t *)ram, word, __ATOMIC_RELAXED);
+}
 #endif
 
 MMK_ALWAYS_INLINE void load_word(const void *ram, void *to)
 {
-    uint64_t word;
+    uint64_t word = program_load(ram);
 
-    note_program(ram);
-    word = __atomic_load_n((const uint64_t *)ram, __ATOMIC_RELAXED);
     memcpy(to, &word, sizeof(word));
 }
 
@@ -40,9 +66,8 @@ MMK_ALWAYS_INLINE void store_word(void *ram, const void *from)
 {
     uint64_t word;
 
-    note_program(ram);
     memcpy(&word, from, sizeof(word));
-    __atomic_store_n((uint64_t *)ram, word, __ATOMIC_RELAXED);
+    program_store(ram, word);
 }
 
 /* One naturally aligned piece: the widest that fits. Aligned words are never torn. */

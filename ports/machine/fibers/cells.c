@@ -3,10 +3,11 @@
  * cells.c - who has used which memory when, and whether that was in order.
  *
  * R1 Two accesses to the same four bytes by two tasks, one of them a write, not both atomic: one
- *    must be known to the task of the other (vector_clock.h). Else nothing orders them, and C11
- * calls that a race: the run fails. R2 Clearing a page, and copying into it, are plain writes of
- * all of it, noted with the page alone. Programs' loads and stores are atomic. R3 What was done
- * before the run, and what is done alone, is known to all.
+ *    must be known to the task of the other (vector_clock.h). Else nothing orders them, C11 calls
+ *    that a race, and the run fails.
+ * R2 Clearing a page, copying to it and freeing it are plain writes of all of it, noted with the
+ *    page alone; freeing a small object is a plain write of it. Programs' accesses are atomic.
+ * R3 What was done before the run, and what is done alone, is known to all.
  *
  * Plain accesses are seen where the compiler notes them (plain.c).
  */
@@ -97,11 +98,11 @@ static void use_page(struct page *page, const char *does, const void *where,
     struct clock *now = &weak_view()->now;
 
     if (page->written > now->of[page->writer])
-        race(does, where, site, page->writer, "has cleared or copied to", NULL, NULL);
+        race(does, where, site, page->writer, "has cleared, copied to or freed", NULL, NULL);
     page->used.of[sim.current] = now->of[sim.current];
 }
 
-void fibers_weak_read_page(const void *at)
+static void read_page(const void *at)
 {
     struct page *page = page_of((uintptr_t)at);
 
@@ -109,7 +110,7 @@ void fibers_weak_read_page(const void *at)
         use_page(page, "copies", NULL, NULL);
 }
 
-void fibers_weak_write_page(void *at)
+static void write_page(const void *at, const char *does)
 {
     struct page *page = page_of((uintptr_t)at);
     struct clock *now = &weak_view()->now;
@@ -119,15 +120,36 @@ void fibers_weak_write_page(void *at)
         return;
     other = clock_unknown(now, &page->used);
     if (other < MMK_MAX_CPUS)
-        race("clears or copies to", NULL, NULL, other, "uses", NULL, NULL);
-    use_page(page, "clears or copies to", NULL, NULL);
+        race(does, NULL, NULL, other, "uses", NULL, NULL);
+    use_page(page, does, NULL, NULL);
     page->life++;
     page->writer = sim.current;
     page->written = weak_tick();
     page->used.of[sim.current] = page->written;
 }
 
-void fibers_weak_program(const void *ram)
+void cell_page_freed(const void *page)
+{
+    write_page(page, "frees");
+}
+
+void fibers_clear_page(void *page)
+{
+    if (fibers_weak)
+        write_page(page, "clears");
+    memset(page, 0, MMK_PAGE_SIZE);
+}
+
+void fibers_copy_page(void *to, const void *from)
+{
+    if (fibers_weak) {
+        read_page(from);
+        write_page(to, "copies to");
+    }
+    memcpy(to, from, MMK_PAGE_SIZE);
+}
+
+void fibers_note_program(const void *ram)
 {
     struct page *page = page_of((uintptr_t)ram);
 
@@ -185,18 +207,33 @@ static void check_others(const struct clock *past, const struct cell *cell, cons
         race(does, where, site, other, did, NULL, past == &cell->changed ? cell->changed_by : NULL);
 }
 
-/* A word of two cells is looked at in its first; the second leads there. */
+/* The cells of a word know each other. */
+static void join_cells(struct cell *cell, unsigned size, const char *does,
+                       const struct fibers_site *site)
+{
+    if (cell->first) { /* was another's */
+        cell->first->second = NULL;
+        cell->first = NULL;
+    }
+    if (cell->second)
+        cell->second->first = NULL;
+    cell->second = size > CELL_BYTES ? use(cell->at + CELL_BYTES, does, NULL, site) : NULL;
+    if (cell->second)
+        cell->second->first = cell;
+    cell->size = (uint8_t)size;
+}
+
+/* => the first cell of the word, which notes what is done to it atomically */
 static struct cell *use_word(uintptr_t at, unsigned size, const char *does,
                              const struct fibers_site *site)
 {
     struct cell *cell = use(at, does, NULL, site);
 
-    if (cell->first)
-        *cell = (struct cell){.at = cell->at, .life = cell->life};
-    if (size != cell->size && size > CELL_BYTES)
-        use(at + CELL_BYTES, does, NULL, site)->first = cell;
-    cell->size = (uint8_t)size;
+    if (cell->first || cell->size != size)
+        join_cells(cell, size, does, site);
     check_written(cell, does, NULL, site);
+    if (cell->second)
+        check_written(cell->second, does, NULL, site);
     return cell;
 }
 
@@ -213,6 +250,8 @@ struct cell *cell_change(uintptr_t at, unsigned size, const struct fibers_site *
     struct cell *cell = use_word(at, size, "changes", site);
 
     check_others(&cell->read, cell, "changes", NULL, site, "read");
+    if (cell->second)
+        check_others(&cell->second->read, cell, "changes", NULL, site, "read");
     cell->changed.of[sim.current] = weak_view()->now.of[sim.current];
     cell->changed_by = site;
     return cell;
@@ -221,11 +260,10 @@ struct cell *cell_change(uintptr_t at, unsigned size, const struct fibers_site *
 static struct cell *use_plainly(uintptr_t at, const char *does, const void *where)
 {
     struct cell *cell = use(at, does, where, NULL);
+    const struct cell *word = cell->first ? cell->first : cell;
 
-    if (cell->first)
-        cell = cell->first;
     check_written(cell, does, where, NULL);
-    check_others(&cell->changed, cell, does, where, NULL, "changed");
+    check_others(&word->changed, word, does, where, NULL, "changed");
     return cell;
 }
 
@@ -240,13 +278,14 @@ void cell_plain_read(uintptr_t at, size_t size, const void *where)
 static void write_one(uintptr_t at, const void *where)
 {
     struct cell *cell = use_plainly(at, "writes", where);
+    struct cell *word = cell->first ? cell->first : cell;
 
     check_others(&cell->read, cell, "writes", where, NULL, "read");
-    check_others(&cell->loaded, cell, "writes", where, NULL, "loaded");
+    check_others(&word->loaded, word, "writes", where, NULL, "loaded");
     cell->writer = (uint8_t)sim.current;
     cell->written = weak_view()->now.of[sim.current];
     cell->where = where;
-    cell->plain = true;
+    word->plain = true;
 }
 
 void cell_plain_write(uintptr_t at, size_t size, const void *where)

@@ -43,6 +43,7 @@ struct fibers_program {
     uint64_t most_steps; /* more is a livelock */
     bool inject;         /* allocations may fail */
     bool weak;           /* loads may return older values (memory.c), and races are failures */
+    bool weak_programs;  /* so do those of programs */
 };
 
 struct fibers_outcome {
@@ -69,6 +70,7 @@ __attribute__((noreturn)) void fibers_fail(const char *what);
 /* An order that the library names, and one step weaker. */
 struct fibers_mutant {
     const char *file; /* from src/ or include/ on */
+    const char *word; /* as it is written there; a barrier's: "" */
     unsigned line;
     uint16_t number; /* of the place */
     enum fibers_op op;

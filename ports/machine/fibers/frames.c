@@ -14,6 +14,7 @@
 #include "frames.h"
 #include "sched.h"
 #include "speculate.h"
+#include "weak.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -204,6 +205,8 @@ static void become(struct frame *frame, mmk_paddr_t phys, enum mmk_frame_use use
     }
     frame->generation++;
     frame->cached = frame->stored = false;
+    if (fibers_weak)
+        cell_page_freed(at);
     if (use == MMK_FRAME_FREE)
         overwrite(at);
     __asan_poison_memory_region(at, MMK_PAGE_SIZE);
@@ -251,6 +254,8 @@ void mmk_note_object(void *object, size_t size, bool freed)
     frame->objects = frame->watched = true;
     mark_units(marks, unit, unit + (unsigned)size / UNIT, freed);
     if (freed) {
+        if (fibers_weak)
+            cell_plain_write((uintptr_t)object, size, __builtin_return_address(0));
         memset((char *)object + sizeof(void *), FREED_BYTE, size - sizeof(void *));
         __asan_poison_memory_region((char *)object + sizeof(void *), size - sizeof(void *));
     } else {

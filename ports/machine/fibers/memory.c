@@ -9,21 +9,22 @@
  * W1 A load returns any message that is not older than one that the task knows of. The newest is
  *    answer 0 of FIBERS_VALUE. From then on the task knows of that message.
  * W2 An acquiring load knows what the message carries: of a release, all that the storing task
- * knew; of any other store, what that task knew at its last full barrier. A relaxed load would know
- * it at the task's next barrier. W3 A read-modify-write takes the newest message, and its own
- * carries what that one carried, too. A compare-exchange may also fail, by any message of W1 that
- * differs from what it expects. W4 Full barriers are in one order: each knows what those before it
- * knew. W5 A task that waits by looking again (mmk_cpu_relax()) has then seen the newest of what it
- * last looked at: stores become visible in the end.
+ *    knew; of another store, what that task knew at its last full barrier. A relaxed load would
+ *    know it at the task's next barrier.
+ * W3 A read-modify-write takes the newest message, and its own carries what that one carried, too.
+ *    A compare-exchange may also fail, by any message of W1 that differs from what it expects.
+ * W4 Full barriers are in one order: each knows what those before it knew.
+ * W5 A task that waits by looking again (mmk_cpu_relax()) has then seen the newest of what it last
+ *    looked at: stores become visible in the end.
  *
  * Memory itself always has the newest value. Where it does not, a plain write has come in between:
  * the history starts anew with it. That such a write is ordered, cells.c checks.
  *
  * Not generated: loads that return what is stored later in the run (load buffering), and stores
- * that come earlier in a word's order than in the run's (2+2W). cmd/simulate/litmus.c shows both. A
- * history has the last HISTORY messages; what is older is forgotten. After a release, later relaxed
- * stores of the same task carry nothing, as C11 would have them (C++20 does not); only
- * read-modify-writes go on with what was released.
+ * that come earlier in a word's order than in the run's (2+2W). cmd/simulate/litmus.c shows both.
+ * A history has the last HISTORY messages; what is older is forgotten. After a release, relaxed
+ * stores of the same task do not go on with what was released, as C11 would have it (C++20 and
+ * hardware do not): only read-modify-writes do.
  */
 #include "tsan.h"
 #include "weak.h"
@@ -99,19 +100,19 @@ void weak_take(const struct clock *from)
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
-static uint64_t memory(const struct word *word)
+static uint64_t memory(const void *at, unsigned size)
 {
-    if (word->size == sizeof(uint32_t))
-        return __atomic_load_n((uint32_t *)word->at, __ATOMIC_RELAXED);
-    return __atomic_load_n((uint64_t *)word->at, __ATOMIC_RELAXED);
+    if (size == sizeof(uint32_t))
+        return __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
+    return __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE);
 }
 
-static void set_memory(const struct word *word, uint64_t value)
+static void set_memory(void *at, unsigned size, uint64_t value)
 {
-    if (word->size == sizeof(uint32_t))
-        __atomic_store_n((uint32_t *)word->at, (uint32_t)value, __ATOMIC_RELAXED);
+    if (size == sizeof(uint32_t))
+        __atomic_store_n((uint32_t *)at, (uint32_t)value, __ATOMIC_RELEASE);
     else
-        __atomic_store_n((uint64_t *)word->at, value, __ATOMIC_RELAXED);
+        __atomic_store_n((uint64_t *)at, value, __ATOMIC_RELEASE);
 }
 
 /* `age` 0: the newest */
@@ -125,7 +126,7 @@ static void start_history(struct word *word)
     word->cell->plain = false;
     word->newest = 0;
     word->count = 1;
-    word->history[0] = (struct message){.value = memory(word)};
+    word->history[0] = (struct message){.value = memory(word->at, word->size)};
 }
 
 static struct word *word_of(struct cell *cell, const void *at, unsigned size)
@@ -137,7 +138,7 @@ static struct word *word_of(struct cell *cell, const void *at, unsigned size)
         cell->word = word = &words[used++];
         *word = (struct word){.cell = cell, .at = (void *)(uintptr_t)at, .size = size};
         start_history(word);
-    } else if (word->size != size || cell->plain || message(word, 0)->value != memory(word)) {
+    } else if (word->size != size || cell->plain || message(word, 0)->value != memory(at, size)) {
         word->size = size;
         start_history(word);
     }
@@ -153,7 +154,7 @@ static struct message *add(struct word *word, uint64_t value, const struct clock
     new = message(word, 0);
     *new = (struct message){.value = value, .carries = *carries};
     new->known.of[sim.current] = weak_view()->now.of[sim.current];
-    set_memory(word, value);
+    set_memory(word->at, word->size, value);
     return new;
 }
 
@@ -227,13 +228,16 @@ bool weak_catch_up(void)
     return newer;
 }
 
-/* ---- accesses -------------------------------------------------------------------------------- */
+/* ---- accesses: alone, of memory alone
+ * -------------------------------------------------------------------------------- */
 
 uint64_t fibers_weak_load(const void *at, unsigned size, const struct fibers_site *site)
 {
     struct word *word;
     unsigned n, age = 0;
 
+    if (!fibers_weak)
+        return memory(at, size);
     weak_tick();
     word = word_of(cell_load((uintptr_t)at, size, site), at, size);
     n = readable(word);
@@ -261,6 +265,10 @@ void fibers_weak_store(void *at, unsigned size, uint64_t value, const struct fib
 {
     struct word *word;
 
+    if (!fibers_weak) {
+        set_memory(at, size, value);
+        return;
+    }
     weak_tick();
     word = word_of(cell_change((uintptr_t)at, size, site), at, size);
     __tsan_release(word->at);
@@ -297,10 +305,11 @@ static uint64_t changed(enum fibers_op op, uint64_t old, uint64_t value)
     }
 }
 
-/* As much of a value as the word can hold. */
-static uint64_t fit(const struct word *word, uint64_t value)
+/* What site->op makes of it: as much as the word can hold. */
+static uint64_t result(const struct fibers_site *site, unsigned size, uint64_t old, uint64_t value)
 {
-    return word->size == sizeof(uint32_t) ? (uint32_t)value : value;
+    value = changed((enum fibers_op)site->op, old, value);
+    return size == sizeof(uint32_t) ? (uint32_t)value : value;
 }
 
 uint64_t fibers_weak_change(void *at, unsigned size, uint64_t value, const struct fibers_site *site)
@@ -308,10 +317,15 @@ uint64_t fibers_weak_change(void *at, unsigned size, uint64_t value, const struc
     struct word *word;
     uint64_t old;
 
+    if (!fibers_weak) {
+        old = memory(at, size);
+        set_memory(at, size, result(site, size, old, value));
+        return old;
+    }
     weak_tick();
     word = word_of(cell_change((uintptr_t)at, size, site), at, size);
     old = message(word, 0)->value;
-    change(word, fit(word, changed((enum fibers_op)site->op, old, value)), sites_order(site));
+    change(word, result(site, size, old, value), sites_order(site));
     return old;
 }
 
@@ -327,6 +341,17 @@ static unsigned failing(struct word *word, uint64_t expected, unsigned ages[HIST
     return found;
 }
 
+static bool cmpxchg_alone(void *at, unsigned size, uint64_t *expected, uint64_t desired)
+{
+    uint64_t found = memory(at, size);
+    bool equal = found == *expected;
+
+    if (equal)
+        set_memory(at, size, desired);
+    *expected = found;
+    return equal;
+}
+
 bool fibers_weak_cmpxchg(void *at, unsigned size, uint64_t *expected, uint64_t desired,
                          const struct fibers_site *site)
 {
@@ -334,6 +359,8 @@ bool fibers_weak_cmpxchg(void *at, unsigned size, uint64_t *expected, uint64_t d
     struct message *seen;
     struct word *word;
 
+    if (!fibers_weak)
+        return cmpxchg_alone(at, size, expected, desired);
     weak_tick();
     word = word_of(cell_load((uintptr_t)at, size, site), at, size);
     n = failing(word, *expected, ages);
@@ -353,10 +380,38 @@ bool fibers_weak_cmpxchg(void *at, unsigned size, uint64_t *expected, uint64_t d
     return false;
 }
 
+/*
+ * Of programs. Their own data are strong, unless a run asks for more: most want to know which of
+ * two stores came last.
+ */
+uint64_t fibers_program_load(const void *ram)
+{
+    static const struct fibers_site site = {"a program", "", 0, FIBERS_LOAD, MMK_RELAXED, 0};
+
+    if (sim.program->weak_programs)
+        return fibers_weak_load(ram, sizeof(uint64_t), &site);
+    fibers_note_program(ram);
+    return memory(ram, sizeof(uint64_t));
+}
+
+void fibers_program_store(void *ram, uint64_t word)
+{
+    static const struct fibers_site site = {"a program", "", 0, FIBERS_STORE, MMK_RELAXED, 0};
+
+    if (sim.program->weak_programs) {
+        fibers_weak_store(ram, sizeof(uint64_t), word, &site);
+        return;
+    }
+    fibers_note_program(ram);
+    set_memory(ram, sizeof(uint64_t), word);
+}
+
 void fibers_weak_barrier(const struct fibers_site *site)
 {
     struct view *view = weak_view();
 
+    if (!fibers_weak)
+        return;
     clock_join(&view->now, &view->found);
     if (sites_order(site) == __ATOMIC_SEQ_CST) {
         clock_join(&view->now, &barriers);

@@ -4,7 +4,7 @@
  * step weaker.
  *
  * An inline function of a header is in the section once for each file that includes it: a place is
- * a file, a line, an operation and an order.
+ * a file, a line, an operation, a word and an order.
  */
 #include "weak.h"
 
@@ -31,13 +31,14 @@ static const char *path_of(const char *file)
 static bool is_of(const struct fibers_site *site, const struct fibers_mutant *mutant)
 {
     return site->line == mutant->line && site->op == mutant->op && site->order == mutant->order &&
-           strcmp(path_of(site->file), mutant->file) == 0;
+           strcmp(path_of(site->file), mutant->file) == 0 && strcmp(site->word, mutant->word) == 0;
 }
 
 static void add(const struct fibers_site *site, uint16_t number, int weaker)
 {
     mmk_assert(count < PLACES, "fibers: too many places that name an order");
     mutants[count++] = (struct fibers_mutant){.file = path_of(site->file),
+                                              .word = site->word,
                                               .line = site->line,
                                               .number = number,
                                               .op = (enum fibers_op)site->op,

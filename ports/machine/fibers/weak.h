@@ -22,9 +22,10 @@ struct word;
 /* Four bytes of memory, since the run began or their page was cleared. */
 struct cell {
     uintptr_t at;
-    struct cell *first; /* of the word that this is the second half of; else NULL */
-    struct word *word;  /* memory.c */
-    const void *where;  /* the code of the last plain write */
+    struct cell *first;  /* of the word that this is the second half of; else NULL */
+    struct cell *second; /* half of the word that this is the first of; else NULL */
+    struct word *word;   /* memory.c */
+    const void *where;   /* the code of the last plain write */
     const struct fibers_site *changed_by; /* and the last atomic one */
     uint32_t life;                        /* the page's, when it was last used */
     uint32_t written;                     /* plain, when and by whom */
@@ -65,5 +66,7 @@ struct cell *cell_load(uintptr_t at, unsigned size, const struct fibers_site *si
 struct cell *cell_change(uintptr_t at, unsigned size, const struct fibers_site *site);
 void cell_plain_read(uintptr_t at, size_t size, const void *where);
 void cell_plain_write(uintptr_t at, size_t size, const void *where);
+void cell_page_freed(const void *page);
+void fibers_note_program(const void *ram);
 
 #endif

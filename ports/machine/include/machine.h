@@ -32,6 +32,7 @@ enum {
 
 struct machine_config {
     uint64_t memory;         /* bytes of RAM, page multiple; a host mapping, not yet populated */
+    uint64_t withheld;       /* the last so many of them mmkit is not told of */
     unsigned cpus;           /* virtual CPUs, 1 to MMK_MAX_CPUS - 1 (one more serves RCU) */
     bool populate;           /* touch all RAM now, so that no host fault is timed later */
     unsigned tlb_entries;    /* per CPU, power of two; 0: 1024 */

@@ -38,26 +38,34 @@ enum fibers_op {
     FIBERS_BARRIER
 };
 
-/* 16 bytes, which no compiler aligns to more: the section is an array of them. */
+/* 32 bytes, which no compiler aligns to more: the section is an array of them. */
 struct fibers_site {
-    const char *file;
+    const char *file, *word; /* as it is written there */
     uint32_t line;
     uint8_t op, order;
     uint16_t number; /* sites.c: of the place, which may have several of these; 0: not yet known */
-} __attribute__((aligned(16)));
+} __attribute__((aligned(32)));
 
-#define FIBERS_SITE(op, order)                                                                     \
+#define FIBERS_SITE(op, order, word)                                                               \
     (__extension__({                                                                               \
-        static struct fibers_site site_                                                            \
-            __attribute__((section("fibers_sites"), used)) = {__FILE__, __LINE__, op, order, 0};   \
+        static struct fibers_site site_ __attribute__((section("fibers_sites"), used)) = {         \
+            __FILE__, word, __LINE__, op, order, 0};                                               \
         &site_;                                                                                    \
     }))
 
 /* Another CPU may run before the access to `word` that follows. */
 void fibers_point(uintptr_t word, enum fibers_access access);
 
-/* memory.c: the access that follows the point, when memory is weak; of 4 or 8 bytes */
+/*
+ * memory.c: the access that follows the point, when memory is weak; of 4 or 8 bytes. So is any,
+ * where the compiler notes plain accesses (plain.c): it would note these.
+ */
 extern bool fibers_weak;
+#ifdef FIBERS_PLAIN
+#define FIBERS_OUT_OF_LINE true
+#else
+#define FIBERS_OUT_OF_LINE mmk_unlikely(fibers_weak)
+#endif
 uint64_t fibers_weak_load(const void *word, unsigned size, const struct fibers_site *site);
 void fibers_weak_store(void *word, unsigned size, uint64_t value, const struct fibers_site *site);
 /* Likewise what site->op says. => the old value */
@@ -95,7 +103,7 @@ MMK_ALWAYS_INLINE void fibers_tell_after(const void *word, int order)
         type value;                                                                                \
                                                                                                    \
         fibers_point((uintptr_t)p, FIBERS_READ);                                                   \
-        if (mmk_unlikely(fibers_weak))                                                             \
+        if (FIBERS_OUT_OF_LINE)                                                                    \
             return (type)(uintptr_t)fibers_weak_load(p, sizeof(*p), site);                         \
         value = __atomic_load_n(&p->v, order);                                                     \
         fibers_tell_after(p, order);                                                               \
@@ -106,7 +114,7 @@ MMK_ALWAYS_INLINE void fibers_tell_after(const void *word, int order)
     {                                                                                              \
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
         fibers_tell_before(p, order);                                                              \
-        if (mmk_unlikely(fibers_weak))                                                             \
+        if (FIBERS_OUT_OF_LINE)                                                                    \
             fibers_weak_store(p, sizeof(*p), (uintptr_t)value, site);                              \
         else                                                                                       \
             __atomic_store_n(&p->v, value, order);                                                 \
@@ -115,7 +123,7 @@ MMK_ALWAYS_INLINE void fibers_tell_after(const void *word, int order)
                                                 const struct fibers_site *site)                    \
     {                                                                                              \
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
-        if (mmk_unlikely(fibers_weak))                                                             \
+        if (FIBERS_OUT_OF_LINE)                                                                    \
             return (type)(uintptr_t)fibers_weak_change(p, sizeof(*p), (uintptr_t)value, site);     \
         fibers_tell_before(p, order);                                                              \
         value = __atomic_exchange_n(&p->v, value, order);                                          \
@@ -130,7 +138,7 @@ MMK_ALWAYS_INLINE void fibers_tell_after(const void *word, int order)
         bool done;                                                                                 \
                                                                                                    \
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
-        if (mmk_likely(!fibers_weak)) {                                                            \
+        if (!FIBERS_OUT_OF_LINE) {                                                                 \
             fibers_tell_before(p, order);                                                          \
             done = __atomic_compare_exchange_n(&p->v, expected, desired, false, order,             \
                                                __ATOMIC_RELAXED);                                  \
@@ -151,7 +159,7 @@ FIBERS_DEFINE_ATOMIC(aptr, void *)
                                                       const struct fibers_site *site)              \
     {                                                                                              \
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
-        if (mmk_unlikely(fibers_weak))                                                             \
+        if (FIBERS_OUT_OF_LINE)                                                                    \
             return (type)fibers_weak_change(p, sizeof(*p), value, site);                           \
         fibers_tell_before(p, order);                                                              \
         value = __atomic_fetch_##op(&p->v, value, order);                                          \
@@ -170,35 +178,35 @@ FIBERS_DEFINE_ATOMIC_OP(a64, uint64_t, and)
 
 MMK_ALWAYS_INLINE void fibers_full_barrier(const struct fibers_site *site)
 {
-    if (mmk_unlikely(fibers_weak))
+    if (FIBERS_OUT_OF_LINE)
         fibers_weak_barrier(site);
     else
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-#define FIBERS_AT(access, order) (order), FIBERS_SITE(FIBERS_##access, order)
+#define FIBERS_AT(access, order, word) (order), FIBERS_SITE(FIBERS_##access, order, word)
 
-#define mmk_a32_load(p, order)             fibers_a32_load(p, FIBERS_AT(LOAD, order))
-#define mmk_a32_store(p, value, order)     fibers_a32_store(p, value, FIBERS_AT(STORE, order))
-#define mmk_a32_xchg(p, value, order)      fibers_a32_xchg(p, value, FIBERS_AT(XCHG, order))
-#define mmk_a32_cmpxchg(p, e, d, order)    fibers_a32_cmpxchg(p, e, d, FIBERS_AT(CMPXCHG, order))
-#define mmk_a32_fetch_add(p, value, order) fibers_a32_fetch_add(p, value, FIBERS_AT(ADD, order))
-#define mmk_a32_fetch_sub(p, value, order) fibers_a32_fetch_sub(p, value, FIBERS_AT(SUB, order))
-#define mmk_a32_fetch_or(p, value, order)  fibers_a32_fetch_or(p, value, FIBERS_AT(OR, order))
-#define mmk_a32_fetch_and(p, value, order) fibers_a32_fetch_and(p, value, FIBERS_AT(AND, order))
+#define mmk_a32_load(p, o)             fibers_a32_load(p, FIBERS_AT(LOAD, o, #p))
+#define mmk_a32_store(p, value, o)     fibers_a32_store(p, value, FIBERS_AT(STORE, o, #p))
+#define mmk_a32_xchg(p, value, o)      fibers_a32_xchg(p, value, FIBERS_AT(XCHG, o, #p))
+#define mmk_a32_cmpxchg(p, e, d, o)    fibers_a32_cmpxchg(p, e, d, FIBERS_AT(CMPXCHG, o, #p))
+#define mmk_a32_fetch_add(p, value, o) fibers_a32_fetch_add(p, value, FIBERS_AT(ADD, o, #p))
+#define mmk_a32_fetch_sub(p, value, o) fibers_a32_fetch_sub(p, value, FIBERS_AT(SUB, o, #p))
+#define mmk_a32_fetch_or(p, value, o)  fibers_a32_fetch_or(p, value, FIBERS_AT(OR, o, #p))
+#define mmk_a32_fetch_and(p, value, o) fibers_a32_fetch_and(p, value, FIBERS_AT(AND, o, #p))
 
-#define mmk_a64_load(p, order)             fibers_a64_load(p, FIBERS_AT(LOAD, order))
-#define mmk_a64_store(p, value, order)     fibers_a64_store(p, value, FIBERS_AT(STORE, order))
-#define mmk_a64_xchg(p, value, order)      fibers_a64_xchg(p, value, FIBERS_AT(XCHG, order))
-#define mmk_a64_cmpxchg(p, e, d, order)    fibers_a64_cmpxchg(p, e, d, FIBERS_AT(CMPXCHG, order))
-#define mmk_a64_fetch_add(p, value, order) fibers_a64_fetch_add(p, value, FIBERS_AT(ADD, order))
-#define mmk_a64_fetch_sub(p, value, order) fibers_a64_fetch_sub(p, value, FIBERS_AT(SUB, order))
-#define mmk_a64_fetch_or(p, value, order)  fibers_a64_fetch_or(p, value, FIBERS_AT(OR, order))
-#define mmk_a64_fetch_and(p, value, order) fibers_a64_fetch_and(p, value, FIBERS_AT(AND, order))
+#define mmk_a64_load(p, o)             fibers_a64_load(p, FIBERS_AT(LOAD, o, #p))
+#define mmk_a64_store(p, value, o)     fibers_a64_store(p, value, FIBERS_AT(STORE, o, #p))
+#define mmk_a64_xchg(p, value, o)      fibers_a64_xchg(p, value, FIBERS_AT(XCHG, o, #p))
+#define mmk_a64_cmpxchg(p, e, d, o)    fibers_a64_cmpxchg(p, e, d, FIBERS_AT(CMPXCHG, o, #p))
+#define mmk_a64_fetch_add(p, value, o) fibers_a64_fetch_add(p, value, FIBERS_AT(ADD, o, #p))
+#define mmk_a64_fetch_sub(p, value, o) fibers_a64_fetch_sub(p, value, FIBERS_AT(SUB, o, #p))
+#define mmk_a64_fetch_or(p, value, o)  fibers_a64_fetch_or(p, value, FIBERS_AT(OR, o, #p))
+#define mmk_a64_fetch_and(p, value, o) fibers_a64_fetch_and(p, value, FIBERS_AT(AND, o, #p))
 
-#define mmk_aptr_load(p, order)          fibers_aptr_load(p, FIBERS_AT(LOAD, order))
-#define mmk_aptr_store(p, value, order)  fibers_aptr_store(p, value, FIBERS_AT(STORE, order))
-#define mmk_aptr_xchg(p, value, order)   fibers_aptr_xchg(p, value, FIBERS_AT(XCHG, order))
-#define mmk_aptr_cmpxchg(p, e, d, order) fibers_aptr_cmpxchg(p, e, d, FIBERS_AT(CMPXCHG, order))
+#define mmk_aptr_load(p, o)          fibers_aptr_load(p, FIBERS_AT(LOAD, o, #p))
+#define mmk_aptr_store(p, value, o)  fibers_aptr_store(p, value, FIBERS_AT(STORE, o, #p))
+#define mmk_aptr_xchg(p, value, o)   fibers_aptr_xchg(p, value, FIBERS_AT(XCHG, o, #p))
+#define mmk_aptr_cmpxchg(p, e, d, o) fibers_aptr_cmpxchg(p, e, d, FIBERS_AT(CMPXCHG, o, #p))
 
-#define mmk_full_barrier() fibers_full_barrier(FIBERS_SITE(FIBERS_BARRIER, __ATOMIC_SEQ_CST))
+#define mmk_full_barrier() fibers_full_barrier(FIBERS_SITE(FIBERS_BARRIER, __ATOMIC_SEQ_CST, ""))
