@@ -88,12 +88,11 @@ static bool is_clean(const struct mmk_page *page)
            (!(flags & MMK_PF_DIRTY) && MMK_MISTAKE(WRITE_NOT_AWAITED));
 }
 
-/* A page is passed by. Where others use it, it may become dirty yet by what they know. */
+/* The page is passed by: lost, if it is dirty and only we and the index have it. */
 static void note_clean(const struct mmk_page *page)
 {
-    if (MMK_FRAME_NOTES && mmk_page_refs(page) == 2 &&
-        mmk_a32_load(&page->user.mapcount, MMK_RELAXED) == 0 && !mmk_page_test(page, MMK_PF_DIRTY))
-        mmk_note_clean(mmk_page_phys(page));
+    if (MMK_FRAME_NOTES)
+        mmk_note_clean(mmk_page_phys(page), &page->refs, 2, &page->flags, MMK_PF_DIRTY);
 }
 
 /* => the caller has a reference, beside the index's */

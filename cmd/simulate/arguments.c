@@ -41,7 +41,8 @@ static const struct argp_option option_list[] = {
      "Which one: a name, a pattern with * and ?, or all (the default)", 0},
     {"strategy", KEY_STRATEGY, "NAME", 0,
      "How schedules are chosen: random (the default); pct:D, priorities with D - 1 changes; "
-     "exhaustive:B, all with at most B preemptions",
+     "exhaustive:B, all with at most B preemptions, or exhaustive:B:H, where hardware walks or "
+     "forgets at most H times on its own account",
      0},
     {"memory", KEY_MEMORY, "MODEL", 0,
      "What a load may return: sc, the last value stored (the default), or weak, what C11 allows",
@@ -102,7 +103,7 @@ static uint64_t parse_number(const char *option, const char *text, uint64_t low,
 static void parse_strategy(struct arguments *arguments, const char *text)
 {
     if (!strategy_parse(&arguments->strategy, text))
-        bad_usage("--strategy %s: expected random, pct:D with D from 1 to %d, or exhaustive:B",
+        bad_usage("--strategy %s: expected random, pct:D with D from 1 to %d, or exhaustive:B[:H]",
                   text, STRATEGY_DEPTH_MAX);
 }
 

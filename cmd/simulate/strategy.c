@@ -8,16 +8,20 @@
  * tasks and k points. A task that spins gives way, else it might spin for ever.
  *
  * The exhaustive search goes through the tree of choices depth first. It looks at who runs, and at
- * the values that weak memory may return, at most `bound` of each; not at injected failures. It
- * leaves interrupts to where CPUs poll.
+ * the values that weak memory may return, at most `bound` of each; at what hardware does of its own
+ * accord, at most `hardware` times; not at injected failures. It leaves interrupts to where CPUs
+ * poll.
  */
 #include "strategy.h"
 
 #include "options.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BOUND_MAX 1000
 
 static bool parse_number(const char *text, unsigned low, unsigned high, unsigned *number)
 {
@@ -27,6 +31,21 @@ static bool parse_number(const char *text, unsigned low, unsigned high, unsigned
         return false;
     *number = (unsigned)value;
     return true;
+}
+
+/* "B" or "B:H" */
+static bool parse_bounds(const char *text, struct strategy *strategy)
+{
+    const char *colon = strchr(text, ':');
+    char bound[8] = "";
+
+    if (!colon)
+        return parse_number(text, 0, BOUND_MAX, &strategy->bound);
+    if ((size_t)(colon - text) >= sizeof(bound))
+        return false;
+    memcpy(bound, text, (size_t)(colon - text));
+    return parse_number(bound, 0, BOUND_MAX, &strategy->bound) &&
+           parse_number(colon + 1, 0, BOUND_MAX, &strategy->hardware);
 }
 
 bool strategy_parse(struct strategy *strategy, const char *text)
@@ -43,7 +62,7 @@ bool strategy_parse(struct strategy *strategy, const char *text)
     }
     if (strncmp(text, exhaustive, strlen(exhaustive)) == 0) {
         strategy->kind = STRATEGY_EXHAUSTIVE;
-        return parse_number(text + strlen(exhaustive), 0, 1000, &strategy->bound);
+        return parse_bounds(text + strlen(exhaustive), strategy);
     }
     return false;
 }
@@ -57,7 +76,10 @@ const char *strategy_name(const struct strategy *strategy, char text[STRATEGY_TE
         snprintf(text, STRATEGY_TEXT, "pct:%u", strategy->depth);
         return text;
     case STRATEGY_EXHAUSTIVE:
-        snprintf(text, STRATEGY_TEXT, "exhaustive:%u", strategy->bound);
+        if (strategy->hardware)
+            snprintf(text, STRATEGY_TEXT, "exhaustive:%u:%u", strategy->bound, strategy->hardware);
+        else
+            snprintf(text, STRATEGY_TEXT, "exhaustive:%u", strategy->bound);
         return text;
     case STRATEGY_REPLAY:
         return "replay";
@@ -139,15 +161,32 @@ static unsigned choose_pct(struct strategy *strategy, enum fibers_choice choice,
     return highest(strategy, tasks, n);
 }
 
+/* How many answers other than 0 a path may have. => NULL: none, or as many as there are */
+static unsigned *budget(struct strategy *strategy, enum fibers_choice choice, unsigned *most)
+{
+    *most = strategy->bound;
+    switch (choice) {
+    case FIBERS_PREEMPT:
+        return &strategy->used;
+    case FIBERS_VALUE:
+        return &strategy->stale;
+    case FIBERS_HARDWARE:
+        *most = strategy->hardware;
+        return &strategy->walked;
+    case FIBERS_NEXT:
+        *most = UINT_MAX;
+        return NULL;
+    default:
+        *most = 0;
+        return NULL;
+    }
+}
+
 static unsigned choose_next_path(struct strategy *strategy, enum fibers_choice choice, unsigned n)
 {
-    unsigned answer = 0;
+    unsigned answer = 0, most, *used = budget(strategy, choice, &most);
 
-    if (choice != FIBERS_PREEMPT && choice != FIBERS_NEXT && choice != FIBERS_VALUE)
-        return 0;
-    if (choice == FIBERS_PREEMPT && strategy->used == strategy->bound)
-        return 0;
-    if (choice == FIBERS_VALUE && strategy->stale == strategy->bound)
+    if (most == 0 || (used && *used == most))
         return 0;
     if (strategy->choices < strategy->depth_now) {
         answer = strategy->answers[strategy->choices];
@@ -161,10 +200,8 @@ static unsigned choose_next_path(struct strategy *strategy, enum fibers_choice c
         strategy->options[strategy->depth_now++] = n;
     }
     strategy->choices++;
-    if (choice == FIBERS_PREEMPT && answer)
-        strategy->used++;
-    if (choice == FIBERS_VALUE && answer)
-        strategy->stale++;
+    if (used && answer)
+        ++*used;
     return answer;
 }
 
@@ -262,6 +299,7 @@ void strategy_begin(struct strategy *strategy, uint64_t seed)
     strategy->choices = 0;
     strategy->used = 0;
     strategy->stale = 0;
+    strategy->walked = 0;
     if (strategy->kind == STRATEGY_RANDOM)
         strategy->rarity = 1u << below(strategy, 7);
     if (strategy->kind == STRATEGY_PCT)

@@ -51,13 +51,16 @@ struct strategy {
     /* EXHAUSTIVE: the path through the tree of choices */
     unsigned bound; /* preemptions in a run */
     unsigned used;
-    unsigned stale; /* loads that returned an older value; `bound`, too */
+    unsigned stale;    /* loads that returned an older value; `bound`, too */
+    unsigned hardware; /* steps of hardware's own in a run */
+    unsigned walked;
     uint32_t *answers, *options;
     size_t choices; /* in this run, so far */
     size_t depth_now, depth_size;
 };
 
-/* "random", "pct:DEPTH", "exhaustive:BOUND". => false: anything else, or out of range */
+/* "random", "pct:DEPTH", "exhaustive:BOUND", "exhaustive:BOUND:HARDWARE". => false: anything else,
+ * or out of range */
 bool strategy_parse(struct strategy *strategy, const char *text);
 
 enum { STRATEGY_DEPTH_MAX = 9, STRATEGY_TEXT = 32 };
@@ -65,7 +68,8 @@ enum { STRATEGY_DEPTH_MAX = 9, STRATEGY_TEXT = 32 };
 /* The same as text. => text */
 const char *strategy_name(const struct strategy *strategy, char text[STRATEGY_TEXT]);
 
-/* kind, weak, depth and bound are set; the rest is zero. seed: RANDOM, PCT. => before each run */
+/* kind, weak, depth, bound and hardware are set; the rest is zero. seed: RANDOM, PCT. => before
+ * each run */
 void strategy_begin(struct strategy *strategy, uint64_t seed);
 
 /* EXHAUSTIVE: to the next path. => false: that was the last */

@@ -146,7 +146,9 @@ MMK_ALWAYS_INLINE void mmk_note_rcu(enum mmk_lock_class instead)
  * it is acknowledged, with what the first has answered: no CPU that has address space `context`
  * loaded uses a translation of [start, end) that is older, with `tables` not even a lazy CPU's
  * walker. mmk_note_written() says that what is stored in the frame until now is about to be written
- * back, mmk_note_clean() that nothing was stored since that nobody knows of.
+ * back, mmk_note_clean() that it is passed by as clean. If, at one moment, the word `refs` says
+ * `own`, which means that nobody else can say otherwise, and `flags` has none of `dirty`, then
+ * nothing was stored since.
  *
  * The default costs nothing; MMK_PORT_FRAME_NOTE replaces it.
  * => any context; mmkit's locks may be held
@@ -200,9 +202,14 @@ MMK_ALWAYS_INLINE void mmk_note_written(mmk_paddr_t frame)
     (void)frame;
 }
 
-MMK_ALWAYS_INLINE void mmk_note_clean(mmk_paddr_t frame)
+MMK_ALWAYS_INLINE void mmk_note_clean(mmk_paddr_t frame, const void *refs, uint32_t own,
+                                      const void *flags, uint32_t dirty)
 {
     (void)frame;
+    (void)refs;
+    (void)own;
+    (void)flags;
+    (void)dirty;
 }
 #endif
 

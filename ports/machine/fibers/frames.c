@@ -268,8 +268,14 @@ void mmk_note_written(mmk_paddr_t phys)
     frame_at(phys)->stored = false;
 }
 
-void mmk_note_clean(mmk_paddr_t phys)
+static uint32_t value_of(const void *word)
 {
-    if (frame_at(phys)->stored)
+    return __atomic_load_n((const uint32_t *)word, __ATOMIC_RELAXED);
+}
+
+void mmk_note_clean(mmk_paddr_t phys, const void *refs, uint32_t own, const void *flags,
+                    uint32_t dirty)
+{
+    if (frame_at(phys)->stored && value_of(refs) == own && !(value_of(flags) & dirty))
         frames_fail("P5 a page is taken for clean that was stored to", phys);
 }

@@ -6,4 +6,5 @@ uint64_t mmk_note_flush_begins(void);
 void mmk_note_flush_ends(uint64_t begun, uint64_t context, mmk_vaddr_t start, mmk_vaddr_t end,
                          bool tables);
 void mmk_note_written(mmk_paddr_t frame);
-void mmk_note_clean(mmk_paddr_t frame);
+void mmk_note_clean(mmk_paddr_t frame, const void *refs, uint32_t own, const void *flags,
+                    uint32_t dirty);
