@@ -76,7 +76,7 @@ enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
     for (;;) {
         mmk_rcu_read_lock();
         mmk_walk_lock(vmf->mm, vmf->addr, &walk);
-        if (!mmk_pte_none(mmk_pte_read(walk.entry))) {
+        if (!mmk_pte_none(mmk_pte_read(walk.entry)) || mmk_inject(MMK_INJECT_FAULT_AGAIN)) {
             mmk_fault_unlock(&walk);
             return MMK_FAULT_RETRY;
         }
@@ -97,7 +97,8 @@ bool mmk_fault_lock(struct mmk_vmf *vmf, struct mmk_walk *walk) MMK_NO_TSA
 {
     mmk_rcu_read_lock();
     mmk_walk_lock(vmf->mm, vmf->addr, walk);
-    if (walk->level == 0 && mmk_pte_read(walk->entry).v == vmf->pte.v)
+    if (walk->level == 0 && mmk_pte_read(walk->entry).v == vmf->pte.v &&
+        !mmk_inject(MMK_INJECT_FAULT_AGAIN))
         return true;
     mmk_fault_unlock(walk);
     return false;

@@ -367,6 +367,13 @@ void mmk_frame_drain_cpu(unsigned cpu)
 
 /* ---- allocating and freeing ------------------------------------------------------------------ */
 
+/* => within a per-CPU section; the number of frames left */
+static MMK_NOINLINE uint32_t cache_emptied(struct frame_cache *cache)
+{
+    cache_put_back(cache, mmk_a32_load(&cache->count, MMK_RELAXED));
+    return 0;
+}
+
 static struct mmk_page *alloc_single(unsigned flags)
 {
     unsigned long state = mmk_percpu_enter();
@@ -374,6 +381,8 @@ static struct mmk_page *alloc_single(unsigned flags)
     uint32_t n = mmk_a32_load(&cache->count, MMK_RELAXED);
     struct mmk_page *page = NULL;
 
+    if (mmk_inject(MMK_INJECT_CACHE_EMPTY))
+        n = cache_emptied(cache);
     if (mmk_unlikely(n == 0))
         n = cache_refill(cache, flags);
     if (mmk_likely(n != 0)) {

@@ -87,6 +87,8 @@ bool mmk_gather_room_slow(struct mmk_gather *gather);
 /* Room for one more page, so that an entry may be taken. => false: let go of locks, flush early */
 MMK_ALWAYS_INLINE bool mmk_gather_room(struct mmk_gather *gather)
 {
+    if (mmk_inject(MMK_INJECT_FLUSH_EARLY))
+        return false;
     return mmk_likely(gather->count < MMK_GATHER_INLINE) || mmk_gather_room_slow(gather);
 }
 

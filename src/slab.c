@@ -206,6 +206,13 @@ static void magazine_flush(struct mmk_slab_cache *cache, struct mmk_slab_cpu *ma
     memmove(magazine->object, magazine->object + n, magazine->count * sizeof(magazine->object[0]));
 }
 
+static MMK_NOINLINE void magazine_empty(struct mmk_slab_cache *cache, struct mmk_slab_cpu *magazine)
+{
+    mmk_spin_lock(&cache->lock, MMK_LOCK_SLAB);
+    magazine_flush(cache, magazine, magazine->count);
+    mmk_spin_unlock(&cache->lock, MMK_LOCK_SLAB);
+}
+
 /* One object; `page` as in magazine_fill(), and it is used up. */
 static void *magazine_pop(struct mmk_slab_cache *cache, struct mmk_page *page)
 {
@@ -213,6 +220,8 @@ static void *magazine_pop(struct mmk_slab_cache *cache, struct mmk_page *page)
     struct mmk_slab_cpu *magazine = &cache->cpu[mmk_cpu_id()];
     void *object = NULL;
 
+    if (mmk_inject(MMK_INJECT_CACHE_EMPTY))
+        magazine_empty(cache, magazine);
     if (mmk_unlikely(magazine->count == 0 || page))
         magazine_fill(cache, magazine, page);
     if (mmk_likely(magazine->count != 0))

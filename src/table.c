@@ -85,7 +85,7 @@ static struct mmk_page *stock_take(void)
     uint32_t count = mmk_a32_load(&stock->count, MMK_RELAXED);
     struct mmk_page *table = NULL;
 
-    if (count > 0) {
+    if (count > 0 && !mmk_inject(MMK_INJECT_CACHE_EMPTY)) {
         table = stock->table[count - 1];
         mmk_a32_store(&stock->count, count - 1, MMK_RELAXED);
     }
@@ -422,7 +422,8 @@ void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gathe
             return;
         }
         parent = mmk_virt_to_page(entry);
-        if (!mmk_table_trylock(parent) && !lock_parent_first(table, &parent))
+        if ((mmk_inject(MMK_INJECT_LOCK_BUSY) || !mmk_table_trylock(parent)) &&
+            !lock_parent_first(table, &parent))
             return;
         unlink_table(parent, table, walk->addr, gather);
         table = parent;

@@ -17,6 +17,7 @@ struct fibers_outcome run_once(const struct scenario *scenario, uint64_t seed,
         .body = scenario->body,
         .most_steps = scenario->most_steps ? scenario->most_steps : MOST_STEPS,
         .inject = scenario->inject,
+        .exact_faults = scenario->exact_faults,
         .weak = strategy->weak,
         .weak_programs = scenario->weak_programs,
     };

@@ -26,7 +26,8 @@ struct scenario {
     void (*setup)(void);        /* alone, as CPU 0; the machine runs, `world.mm` is there */
     void (*body)(unsigned cpu); /* with world.mm loaded */
     void (*check)(void);        /* alone, as CPU 0; or NULL */
-    bool inject;                /* allocations may fail */
+    unsigned inject;            /* allocations that may fail: FIBERS_FAIL_* */
+    bool exact_faults;          /* no access faults without a reason */
     enum scenario_formats formats;
     uint64_t most_steps; /* more is a livelock; 0: 100,000 */
     bool weak_programs;  /* with weak memory, programs' own data are weak, too */

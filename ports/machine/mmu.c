@@ -577,7 +577,7 @@ MMK_NOINLINE void *mmu_translate(struct machine_cpu *cpu, mmk_vaddr_t addr, enum
     if (!cpu->mmu.asid)
         mmk_host_panic(__FILE__, __LINE__, "machine: access without an address space loaded");
     for (tries = 0; tries < LIVELOCK; tries++) {
-        found = walk_once(cpu, addr, access);
+        found = hardware_faults(cpu) ? NULL : walk_once(cpu, addr, access);
         if (found)
             return found;
         machine_count(&cpu->counters.faults);

@@ -4,7 +4,7 @@
  *
  * Attributes, branch hints, clang's thread-safety annotations, assertions of invariants, and
  * seams that cost nothing unless a port defines them: lock notes (run-time checks of lock order and
- * context), frame notes (who uses which memory), and fault injection (failing allocations).
+ * context), frame notes (who uses which memory), and fault injection (what rarely happens).
  *
  * How a port overrides an item: mmk_port.h, found on the include path, holds nothing but macros.
  * MMK_PORT_VERSION is required; each MMK_PORT_<ITEM> that it defines is the name of a header
@@ -214,14 +214,22 @@ MMK_ALWAYS_INLINE void mmk_note_clean(mmk_paddr_t frame, const void *refs, uint3
 #endif
 
 /*
- * Fault injection: true makes the named step fail as it would without memory. The default is a
- * constant, so the branch vanishes.
+ * Fault injection: true makes the named step go as it rarely does. The first kinds are allocations
+ * that find no memory, which callers may get to know; the others show in nothing but the way that
+ * was taken. Whoever answers true every time gets nowhere. The default is a constant, so the branch
+ * vanishes.
  */
 enum mmk_inject_point {
-    MMK_INJECT_FRAME,
-    MMK_INJECT_SLAB,
-    MMK_INJECT_TABLE,
-    MMK_INJECT_GATHER_BATCH,
+    MMK_INJECT_FRAME,        /* no frame, or block of frames */
+    MMK_INJECT_SLAB,         /* no small object */
+    MMK_INJECT_TABLE,        /* no page table */
+    MMK_INJECT_GATHER_BATCH, /* no page for a gather's notes */
+    MMK_INJECT_ALLOCATIONS,
+    MMK_INJECT_FAULT_AGAIN = MMK_INJECT_ALLOCATIONS, /* a fault finds another entry than before */
+    MMK_INJECT_LOCK_BUSY,                            /* a lock that is tried is held */
+    MMK_INJECT_CACHE_EMPTY,                          /* a CPU's cache or stock has nothing */
+    MMK_INJECT_FLUSH_EARLY,                          /* a gather has no room for another page */
+    MMK_INJECT_POINTS
 };
 
 #ifdef MMK_PORT_INJECT

@@ -37,11 +37,25 @@ struct fibers_chooser {
     uint64_t step;    /* kept by the scheduler: numbers choices alike, whatever the strategy sees */
 };
 
+/*
+ * What is rare, and happens when the chooser says so (FIBERS_INJECT). Allocations fail if the
+ * program says which may. What nobody gets to see is always possible: the library's other points,
+ * an access that faults for no reason, a grace period that lasts until all else has come to a halt.
+ */
+enum {
+    FIBERS_FAIL_FRAME = 1 << MMK_INJECT_FRAME,
+    FIBERS_FAIL_SLAB = 1 << MMK_INJECT_SLAB,
+    FIBERS_FAIL_TABLE = 1 << MMK_INJECT_TABLE,
+    FIBERS_FAIL_BATCH = 1 << MMK_INJECT_GATHER_BATCH,
+    FIBERS_FAIL_ALL = (1 << MMK_INJECT_ALLOCATIONS) - 1,
+};
+
 struct fibers_program {
     unsigned cpus; /* 1 to FIBERS_CPUS */
     void (*body)(unsigned cpu);
     uint64_t most_steps; /* more is a livelock */
-    bool inject;         /* allocations may fail */
+    unsigned inject;     /* which allocations may fail: FIBERS_FAIL_* */
+    bool exact_faults;   /* no access faults without a reason */
     bool weak;           /* loads may return older values (memory.c), and races are failures */
     bool weak_programs;  /* so do those of programs */
 };

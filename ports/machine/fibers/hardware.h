@@ -14,6 +14,7 @@ void hardware_reads_table(struct machine_cpu *cpu, mmk_paddr_t table,
                           const struct machine_tlb_entry *cached);
 void hardware_uses(struct machine_cpu *cpu, const struct machine_tlb_entry *entry, mmk_vaddr_t addr,
                    bool write);
+bool hardware_faults(struct machine_cpu *cpu);
 bool hardware_begin(struct machine_cpu *cpu);
 void hardware_end(struct machine_cpu *cpu, bool state);
 void hardware_entered(struct machine_cpu *cpu);

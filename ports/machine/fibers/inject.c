@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* inject.c - allocations that fail: chosen ones (as in the threads backend), and by the chooser. */
+/* inject.c - what is rare: chosen allocations fail (as in the threads backend); by the chooser. */
 #include "sched.h"
 
 static struct {
@@ -32,10 +32,16 @@ static bool fails_now(void)
     return true;
 }
 
+bool sim_rarely(void)
+{
+    return sim.running && !sim.alone && sim_choose(FIBERS_INJECT, 2) != 0;
+}
+
 bool fibers_inject(enum mmk_inject_point point)
 {
-    (void)point;
+    if (point >= MMK_INJECT_ALLOCATIONS)
+        return sim_rarely();
     if (own.armed)
         return fails_now();
-    return sim.running && sim.program->inject && sim_choose(FIBERS_INJECT, 2) != 0;
+    return sim.running && (sim.program->inject >> point & 1) && sim_rarely();
 }

@@ -147,6 +147,8 @@ void sim_rcu_body(void)
         }
         list = take_all();
         grace_period();
+        if (sim_rarely())
+            sim_wait(TASK_LATE);
         run_all(list);
     }
 }

@@ -66,6 +66,8 @@ static bool may_go_on(const struct task *task, unsigned number)
         return true;
     case TASK_SPINS:
         return task->seen != written_by_others(task) || interrupted(number);
+    case TASK_LATE:
+        return sim.halted || interrupted(number);
     case TASK_GRACE:
     case TASK_BATCH:
         return sim_rcu_may_go_on(task) || interrupted(number);
@@ -145,7 +147,8 @@ static bool bodies_over(void)
 static void describe(char *text, size_t size)
 {
     static const char *const names[] = {
-        "ready", "spins", "waits", "waits for readers", "waits for callbacks", "is idle"};
+        "ready",  "spins", "waits", "waits for readers", "waits for all", "waits for callbacks",
+        "is idle"};
     size_t used = (size_t)snprintf(text, size, "deadlock:");
     unsigned i;
 
@@ -178,6 +181,11 @@ static void pass_on(void)
         return;
     }
     n = candidates(false, numbers);
+    if (n == 0) {
+        sim.halted = true;
+        n = candidates(false, numbers);
+        sim.halted = false;
+    }
     if (n == 0) {
         describe(text, sizeof(text));
         fibers_fail(text);

@@ -17,6 +17,7 @@ enum task_state {
     TASK_SPINS, /* waits for somebody to write something, by looking again and again */
     TASK_WAITS, /* mmk_host_wait() */
     TASK_GRACE, /* for read sections to end */
+    TASK_LATE,  /* for everybody else to wait: so long may a grace period last */
     TASK_BATCH, /* for RCU callbacks to have run */
     TASK_IDLE,  /* its body is over, or there are no callbacks */
 };
@@ -41,7 +42,8 @@ struct task {
 
 struct sim {
     bool running;
-    bool alone; /* a step that nobody divides */
+    bool alone;  /* a step that nobody divides */
+    bool halted; /* nobody can go on but who is LATE */
     const struct fibers_program *program;
     struct fibers_chooser *chooser;
     struct fibers_outcome outcome;
@@ -74,6 +76,9 @@ void sim_yield(void);
 void sim_point(uintptr_t word, enum fibers_access access);
 
 unsigned sim_choose(enum fibers_choice choice, unsigned n);
+
+/* inject.c: does what is rare happen here? */
+bool sim_rarely(void);
 
 /* rcu.c */
 void sim_rcu_body(void);

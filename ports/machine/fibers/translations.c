@@ -92,6 +92,12 @@ void hardware_filled(struct machine_tlb_entry *entry, mmk_paddr_t phys)
     entry->generation = frame->generation;
 }
 
+/* Where an address space is loaded, whose handler knows that such a fault means nothing. */
+bool hardware_faults(struct machine_cpu *cpu)
+{
+    return cpu->mmu.mm && sim.running && !sim.program->exact_faults && sim_rarely();
+}
+
 bool hardware_begin(struct machine_cpu *cpu)
 {
     bool state = cpu->vcpu.interrupts_off;

@@ -6,6 +6,5 @@ bool machine_inject(void);
 
 MMK_ALWAYS_INLINE bool mmk_inject(enum mmk_inject_point point)
 {
-    (void)point;
-    return mmk_unlikely(machine_inject_armed) && machine_inject();
+    return point < MMK_INJECT_ALLOCATIONS && mmk_unlikely(machine_inject_armed) && machine_inject();
 }
