@@ -46,16 +46,20 @@ static mmk_vaddr_t replace(struct mmk_gather *gather, struct mmk_walk *walk, mmk
  * What [addr, end), inside one leaf table, has: guards are set if the table is there, or the chain
  * has what is missing. Answers where to go on.
  * => *level: 0, or up to which the chain must reach first
+ * => *killed: nothing was done: the reaper may have been here already (reap.c)
  */
 static mmk_vaddr_t step(struct mmk_gather *gather, struct mmk_chain *chain, mmk_vaddr_t addr,
-                        mmk_vaddr_t end, unsigned *level)
+                        mmk_vaddr_t end, unsigned *level, bool *killed)
 {
     struct mmk_walk walk;
 
     *level = 0;
     mmk_rcu_read_lock();
     mmk_walk_lock(gather->mm, addr, &walk);
-    if (walk.level == 0) {
+    *killed = mmk_mm_killed(gather->mm);
+    if (*killed) {
+        /* no memory for who is to die */
+    } else if (walk.level == 0) {
         addr = replace(gather, &walk, end);
     } else if (mmk_chain_reaches(chain, walk.level)) {
         set_guards(chain->table[0], addr, end);
@@ -69,12 +73,6 @@ static mmk_vaddr_t step(struct mmk_gather *gather, struct mmk_chain *chain, mmk_
     return addr;
 }
 
-/* Who is to die takes no memory for tables. */
-static int prepare(struct mmk_chain *chain, struct mmk_mm *mm, unsigned level)
-{
-    return mmk_mm_killed(mm) ? MMK_EINTR : mmk_chain_prepare(chain, mm, level);
-}
-
 int mmk_guard_install(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end)
 {
     mmk_vaddr_t addr = start;
@@ -86,10 +84,13 @@ int mmk_guard_install(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t 
     while (addr < end && !error) {
         mmk_vaddr_t table_end = mmk_min(end, mmk_pt_base(addr, 0) + mmk_pt_table_span(0));
         unsigned missing;
+        bool killed;
 
-        addr = step(gather, &chain, addr, table_end, &missing);
-        if (missing)
-            error = prepare(&chain, gather->mm, missing);
+        addr = step(gather, &chain, addr, table_end, &missing, &killed);
+        if (killed)
+            error = MMK_EINTR;
+        else if (missing)
+            error = mmk_chain_prepare(&chain, gather->mm, missing);
         else if (addr < table_end)
             mmk_gather_flush_early(gather);
     }

@@ -8,7 +8,7 @@
  * serve.
  *
  * RP1 Nothing comes back: an entry that was taken stays none, for whoever would set it finds under
- *     the table's lock that mm was killed (fault.c), and fork refuses (fork.c).
+ *     the table's lock that mm was killed (fault.c, guard.c), and fork refuses (fork.c).
  * RP2 A call ends after about as many steps as it was allowed, and the next goes on from there.
  *
  * The mmap lock is tried: its holder may be the very user that is stuck, waiting for the memory
