@@ -26,7 +26,7 @@ static enum mmk_fault_result failed(int error)
 
 /* Maps the object's own page; the caller's reference becomes the entry's. => page locked */
 static enum mmk_fault_result map_page(struct mmk_vmf *vmf, struct mmk_page *page)
-    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_RELEASES(page)
 {
     bool write = vmf->access == MMK_ACCESS_WRITE;
     enum mmk_fault_result result;
@@ -52,7 +52,7 @@ static enum mmk_fault_result map_page(struct mmk_vmf *vmf, struct mmk_page *page
  * => page locked, with the caller's reference: both are dropped
  */
 static enum mmk_fault_result map_copy(struct mmk_vmf *vmf, struct mmk_page *page)
-    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_RELEASES(page)
 {
     struct mmk_page *copy = mmk_fault_new_anon(MMK_ALLOC_NORMAL);
     enum mmk_fault_result result = MMK_FAULT_OOM;

@@ -13,6 +13,7 @@
 /* => invalidate lock held for reading */
 static enum mmk_fault_result map_frame(struct mmk_vmf *vmf, struct mmk_object *object,
                                        uint64_t index) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+    MMK_REQUIRES_SHARED(object->invalidate)
 {
     bool write = (vmf->flags & MMK_VM_WRITE) != 0;
     enum mmk_fault_result result;

@@ -130,7 +130,7 @@ static mmk_vaddr_t copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk
         if (!copy_entry(copy, from, to, addr, &tally))
             break;
     copy->pages = tally.pages;
-    leaf->table.live = tally.pages + tally.guards;
+    *mmk_table_live_private(leaf) = tally.pages + tally.guards;
     if (tally.first != UINT64_MAX && !MMK_MISTAKE(FORK_UNFLUSHED))
         mmk_gather_range(&copy->gather, tally.first, tally.last + MMK_PAGE_SIZE);
     return addr;
@@ -143,15 +143,15 @@ static void move_entries(struct mmk_page *from_table, struct mmk_page *to_table)
     struct mmk_a64 *from = mmk_table_entries(from_table), *to = mmk_table_entries(to_table);
     unsigned i;
 
-    for (i = 0; from_table->table.live != 0; i++) {
+    for (i = 0; *mmk_table_live_private(from_table) != 0; i++) {
         mmk_pte_t pte = mmk_pte_read(&from[i]);
 
         if (mmk_pte_none(pte))
             continue;
         mmk_pte_take(&from[i]);
-        from_table->table.live--;
+        *mmk_table_live_private(from_table) -= 1;
         mmk_pte_set(&to[i], pte);
-        to_table->table.live++;
+        *mmk_table_live(to_table) += 1;
     }
 }
 
@@ -161,7 +161,7 @@ static void give_leaf(struct copy *copy, mmk_vaddr_t addr)
     struct mmk_page *leaf = copy->chain.table[0];
     struct mmk_walk walk;
 
-    if (leaf->table.live == 0 && !mmk_table_fork_copies_empty())
+    if (*mmk_table_live_private(leaf) == 0 && !mmk_table_fork_copies_empty())
         return;
     mmk_mm_count(copy->child, MMK_COUNT_RSS_ANON, copy->pages);
     mmk_rcu_read_lock();

@@ -303,6 +303,7 @@ static unsigned nth_node(unsigned n)
 
 /* => within a per-CPU section; the number of frames that the empty cache now has */
 static MMK_NOINLINE uint32_t cache_refill(struct frame_cache *cache, unsigned flags)
+    MMK_REQUIRES(mmk_percpu)
 {
     uint32_t want = (uint32_t)grant(CACHE_BATCH, MMK_ALLOC_NORMAL), n = 0;
     unsigned i;
@@ -324,7 +325,7 @@ static MMK_NOINLINE uint32_t cache_refill(struct frame_cache *cache, unsigned fl
 }
 
 /* The `n` frames that were put in first go back, each to its node: they are the coldest. */
-static void cache_put_back(struct frame_cache *cache, uint32_t n)
+static void cache_put_back(struct frame_cache *cache, uint32_t n) MMK_REQUIRES(mmk_percpu)
 {
     uint32_t i = 0, left = mmk_a32_load(&cache->count, MMK_RELAXED) - n;
 
@@ -345,7 +346,7 @@ static void cache_put_back(struct frame_cache *cache, uint32_t n)
 }
 
 /* => within a per-CPU section; the number of frames left in the full cache */
-static MMK_NOINLINE uint32_t cache_shrink(struct frame_cache *cache)
+static MMK_NOINLINE uint32_t cache_shrink(struct frame_cache *cache) MMK_REQUIRES(mmk_percpu)
 {
     cache_put_back(cache, CACHE_BATCH);
     return CACHE_MAX - CACHE_BATCH;
@@ -395,7 +396,7 @@ static struct mmk_page *alloc_single(unsigned flags)
 }
 
 /* => within a per-CPU section */
-static struct mmk_page *take_block(unsigned order, unsigned flags)
+static struct mmk_page *take_block(unsigned order, unsigned flags) MMK_REQUIRES(mmk_percpu)
 {
     struct mmk_page *page = NULL;
     unsigned i;

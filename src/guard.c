@@ -21,15 +21,15 @@
 #include "table.h"
 #include "zap.h"
 
-/* Guards for [addr, end), whose entries are none. => table locked, or private */
-static void set_guards(struct mmk_page *table, mmk_vaddr_t addr, mmk_vaddr_t end)
+/* Guards for [addr, end), whose entries are none. => how many; table locked, or private */
+static uint32_t set_guards(struct mmk_page *table, mmk_vaddr_t addr, mmk_vaddr_t end)
 {
     struct mmk_a64 *entry = &mmk_table_entries(table)[mmk_pt_index(addr, 0)];
+    uint32_t count = (uint32_t)((end - addr) >> MMK_PAGE_SHIFT), i;
 
-    for (; addr < end; addr += MMK_PAGE_SIZE) {
-        mmk_pte_set(entry++, mmk_pte_mkguard());
-        table->table.live++;
-    }
+    for (i = 0; i < count; i++)
+        mmk_pte_set(&entry[i], mmk_pte_mkguard());
+    return count;
 }
 
 /* Answers where it stopped: below `end` when the gather had no room left. => walk locked, a leaf */
@@ -38,7 +38,7 @@ static mmk_vaddr_t replace(struct mmk_gather *gather, struct mmk_walk *walk, mmk
 {
     mmk_vaddr_t stop = mmk_zap_leaf(gather, walk, end, MMK_ZAP_ALL);
 
-    set_guards(walk->table, walk->addr, stop);
+    *mmk_table_live(walk->table) += set_guards(walk->table, walk->addr, stop);
     return stop;
 }
 
@@ -62,7 +62,7 @@ static mmk_vaddr_t step(struct mmk_gather *gather, struct mmk_chain *chain, mmk_
     } else if (walk.level == 0) {
         addr = replace(gather, &walk, end);
     } else if (mmk_chain_reaches(chain, walk.level)) {
-        set_guards(chain->table[0], addr, end);
+        *mmk_table_live_private(chain->table[0]) += set_guards(chain->table[0], addr, end);
         mmk_walk_link(&walk, chain);
         addr = end;
     } else {
@@ -109,7 +109,7 @@ static mmk_vaddr_t remove_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *unu
         if (!mmk_pte_guard(mmk_pte_read(entry)))
             continue;
         mmk_pte_take(entry); /* no TLB holds it */
-        walk->table->table.live--;
+        *mmk_table_live(walk->table) -= 1;
     }
     return end;
 }

@@ -82,7 +82,7 @@ static MMK_NOINLINE bool lock_slow(struct mmk_mm *mm, struct mmk_page *page)
     return locked;
 }
 
-bool mmk_page_lock_killable(struct mmk_mm *mm, struct mmk_page *page)
+bool mmk_page_lock_killable(struct mmk_mm *mm, struct mmk_page *page) MMK_NO_TSA
 {
     mmk_note_may_sleep();
     mmk_note_acquire(MMK_LOCK_PAGE, page, false);

@@ -12,6 +12,7 @@
  * mmk_page_lock() for a user of mm, who gives up when mm is killed while he would have to wait.
  * => false: not locked; may sleep; the caller has a reference to page
  */
-MMK_MUST_CHECK bool mmk_page_lock_killable(struct mmk_mm *mm, struct mmk_page *page);
+MMK_MUST_CHECK bool mmk_page_lock_killable(struct mmk_mm *mm, struct mmk_page *page)
+    MMK_TRY_ACQUIRES(true, page);
 
 #endif

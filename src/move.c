@@ -186,7 +186,8 @@ void mmk_move_discard(struct mmk_move *move)
 
 /* --- moving ---------------------------------------------------------------------------------- */
 
-/* MV3: upper before lower, two of one level by address, the same one once. */
+/* MV3: upper before lower, two of one level by address, the same one once. lock_step() says which.
+ */
 static void lock_two(struct mmk_page *one, struct mmk_page *other) MMK_NO_TSA
 {
     bool swap = one->table.level == other->table.level ? one > other
@@ -258,8 +259,8 @@ static void move_pages(const struct mmk_move *move, uint64_t done, struct mmk_wa
     entries = mmk_table_entries(leaf);
     moved = move_entries(from->entry, &entries[mmk_pt_index(to->addr, 0)], step_pages(move, done),
                          from->addr, gather);
-    from->table->table.live -= moved;
-    leaf->table.live += moved;
+    *mmk_table_live(from->table) -= moved;
+    *(to->level == 0 ? mmk_table_live(to->table) : mmk_table_live_private(leaf)) += moved;
     if (to->level > 0 && moved > 0)
         mmk_walk_link(to, chain);
 }

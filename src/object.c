@@ -117,7 +117,7 @@ static uint64_t pages_of(uint64_t size)
 }
 
 /* O3: the page belongs to the object and lies below its size. => page lock held */
-static bool is_current(struct mmk_object *object, struct mmk_page *page)
+static bool is_current(struct mmk_object *object, struct mmk_page *page) MMK_REQUIRES(page)
 {
     return mmk_aptr_load(&page->user.object, MMK_RELAXED) == object &&
            page->user.index < pages_of(mmk_object_size(object));
@@ -142,6 +142,7 @@ static struct mmk_page *find_rcu(struct mmk_object *object, uint64_t index)
 
 /* => false: a user of `mm`, which was killed, gives up; mm NULL: nobody may */
 static bool lock_page(struct mmk_mm *mm, struct mmk_page *page)
+    MMK_TRY_ACQUIRES(true, page) MMK_NO_TSA
 {
     if (mm)
         return mmk_page_lock_killable(mm, page);
@@ -154,7 +155,7 @@ static bool lock_page(struct mmk_mm *mm, struct mmk_page *page)
  * => 0, or MMK_EINTR as lock_page(); may sleep
  */
 static int get_cached(struct mmk_mm *mm, struct mmk_object *object, uint64_t index,
-                      struct mmk_page **page_out)
+                      struct mmk_page **page_out) MMK_NO_TSA
 {
     struct mmk_page *page;
 
@@ -194,7 +195,7 @@ void mmk_object_resident(struct mmk_object *object, uint64_t first, uint64_t cou
  * A frame that is to be the page at `index`, locked, with two references: for the index and for
  * the caller. Shared memory's is filled already.
  */
-static struct mmk_page *new_page(struct mmk_object *object, uint64_t index)
+static struct mmk_page *new_page(struct mmk_object *object, uint64_t index) MMK_NO_TSA
 {
     struct mmk_page *page = mmk_page_alloc(0, object->ops ? MMK_ALLOC_NORMAL : MMK_ALLOC_ZERO);
 
@@ -211,7 +212,7 @@ static struct mmk_page *new_page(struct mmk_object *object, uint64_t index)
 }
 
 /* Takes user.object away and lets go of a page: the caller's reference and the index's. */
-static void forget_page(struct mmk_page *page)
+static void forget_page(struct mmk_page *page) MMK_RELEASES(page)
 {
     mmk_aptr_store(&page->user.object, NULL, MMK_RELAXED);
     mmk_page_unlock(page);
@@ -220,12 +221,12 @@ static void forget_page(struct mmk_page *page)
 }
 
 /* Takes a locked page out of the index and lets go of it, as forget_page(). */
-static void remove_page(struct mmk_object *object, struct mmk_page *page)
+static void remove_page(struct mmk_object *object, struct mmk_page *page) MMK_RELEASES(page)
 {
     struct mmk_page *removed;
 
     mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
-    removed = mmk_page_index_remove_locked(&object->pages, page->user.index);
+    removed = mmk_page_index_remove_locked(mmk_object_pages(object), page->user.index);
     mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
     mmk_assert(removed == page, "O1 a page is where user.index says");
     forget_page(page);
@@ -243,7 +244,8 @@ static int insert_page(struct mmk_object *object, struct mmk_page *page, bool *t
     if (error)
         return error;
     mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
-    *there = mmk_page_index_insert_locked(&object->pages, page->user.index, page, &reserve);
+    *there =
+        mmk_page_index_insert_locked(mmk_object_pages(object), page->user.index, page, &reserve);
     mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
     mmk_page_index_unreserve(&reserve);
     return 0;
@@ -290,6 +292,7 @@ static int fill_page(struct mmk_object *object, struct mmk_page *page)
  * => invalidate lock held
  */
 static int create_page_locked(struct mmk_object *object, uint64_t index, struct mmk_page **page)
+    MMK_REQUIRES_SHARED(object->invalidate) MMK_NO_TSA
 {
     struct mmk_page *made;
     bool there = false;
@@ -328,7 +331,7 @@ static int create_page(struct mmk_object *object, uint64_t index, struct mmk_pag
 }
 
 int mmk_object_get_page_killable(struct mmk_mm *mm, struct mmk_object *object, uint64_t index,
-                                 struct mmk_page **page)
+                                 struct mmk_page **page) MMK_NO_TSA
 {
     int error;
 
@@ -342,7 +345,8 @@ int mmk_object_get_page_killable(struct mmk_mm *mm, struct mmk_object *object, u
     return error;
 }
 
-int mmk_object_get_page(struct mmk_object *object, uint64_t index, struct mmk_page **page)
+int mmk_object_get_page(struct mmk_object *object, uint64_t index,
+                        struct mmk_page **page) MMK_NO_TSA
 {
     return mmk_object_get_page_killable(NULL, object, index, page);
 }
@@ -352,7 +356,7 @@ struct mmk_page *mmk_object_next_page(struct mmk_object *object, uint64_t *i, ui
     struct mmk_page *page;
 
     mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
-    page = mmk_page_index_next_locked(&object->pages, i, last);
+    page = mmk_page_index_next_locked(mmk_object_pages(object), i, last);
     if (page)
         mmk_page_get(page);
     mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
@@ -370,6 +374,7 @@ static bool is_mapped(const struct mmk_page *page)
  * => invalidate lock held for writing, or the last reference is gone
  */
 static void drop_pages(struct mmk_object *object, uint64_t first, uint64_t last, bool private_too)
+    MMK_REQUIRES(object->invalidate)
 {
     struct mmk_page *page;
     uint64_t i;
@@ -390,6 +395,7 @@ static void drop_pages(struct mmk_object *object, uint64_t first, uint64_t last,
  * => invalidate lock held for writing; new faults find the size changed, or wait to fill the page
  */
 static void discard(struct mmk_object *object, uint64_t first, uint64_t last, bool private_too)
+    MMK_REQUIRES(object->invalidate)
 {
     mmk_rmap_unmap_object(object, first, last, private_too);
     drop_pages(object, first, last, private_too);
@@ -411,7 +417,7 @@ struct cut {
  * => 0; MMK_ENOMEM or read_page's error, with nothing held; invalidate lock held for writing
  */
 static int cut_prepare(struct mmk_object *object, uint64_t index, uint64_t from, uint64_t to,
-                       struct cut *cut)
+                       struct cut *cut) MMK_REQUIRES(object->invalidate) MMK_NO_TSA
 {
     int error;
 
@@ -445,7 +451,7 @@ static void cut_perform(struct cut *cut)
 }
 
 /* mmk_object_resize() to less. => invalidate lock held for writing */
-static int shrink_locked(struct mmk_object *object, uint64_t size)
+static int shrink_locked(struct mmk_object *object, uint64_t size) MMK_REQUIRES(object->invalidate)
 {
     uint64_t in_page = size & (MMK_PAGE_SIZE - 1);
     struct cut cut;
@@ -478,6 +484,7 @@ int mmk_object_resize(struct mmk_object *object, uint64_t size)
 
 /* mmk_object_punch_hole() of [start, end). => invalidate lock held for writing */
 static int punch_locked(struct mmk_object *object, uint64_t start, uint64_t end)
+    MMK_REQUIRES(object->invalidate)
 {
     uint64_t head = start >> MMK_PAGE_SHIFT, tail = end >> MMK_PAGE_SHIFT;
     uint64_t head_from = start & (MMK_PAGE_SIZE - 1), tail_to = end & (MMK_PAGE_SIZE - 1);
@@ -529,10 +536,16 @@ static void free_object_rcu(struct mmk_rcu_head *head)
     mmk_slab_free(&object_cache, start);
 }
 
+/* Its last reference is gone: that is as good as its locks. */
+static void is_private(struct mmk_object *object) MMK_ASSERTS(object->invalidate)
+{
+    mmk_assert(!object->vmas.root, "object: every VMA that maps it has a reference");
+}
+
 /* A lockless fault may still hold the object's address: the memory goes after a grace period. */
 static void destroy(struct mmk_object *object)
 {
-    mmk_assert(!object->vmas.root, "object: every VMA that maps it has a reference");
+    is_private(object);
     mmk_writeback_last(object);
     drop_pages(object, 0, UINT64_MAX, false);
     mmk_assert(object->pages.count == 0, "object: no page appears without a reference");
@@ -572,6 +585,6 @@ void mmk_object_check(struct mmk_object *object)
         mmk_page_put(page);
     }
     mmk_rw_read_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
-    mmk_interval_tree_check(&object->vmas);
+    mmk_interval_tree_check(mmk_object_vmas_read(object));
     mmk_rw_read_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
 }

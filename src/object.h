@@ -30,6 +30,26 @@ struct mmk_object {
     struct mmk_rcu_head rcu;          /* waiting for a grace period after the last put */
 };
 
+/* Its pages, to be changed; they are read under RCU. */
+MMK_ALWAYS_INLINE struct mmk_page_index *mmk_object_pages(struct mmk_object *object)
+    MMK_REQUIRES(object->index_lock)
+{
+    return &object->pages;
+}
+
+/* The mappings of it, to be changed, and to be searched. */
+MMK_ALWAYS_INLINE struct mmk_interval_tree *mmk_object_vmas(struct mmk_object *object)
+    MMK_REQUIRES(object->interval_lock)
+{
+    return &object->vmas;
+}
+
+MMK_ALWAYS_INLINE const struct mmk_interval_tree *mmk_object_vmas_read(
+    const struct mmk_object *object) MMK_REQUIRES_SHARED(object->interval_lock)
+{
+    return &object->vmas;
+}
+
 void mmk_object_module_init(void);
 
 /* mmk_object_create() in memory of the caller's, which is not counted among the objects. */
@@ -50,12 +70,13 @@ uint64_t mmk_object_count(void); /* objects that exist */
  * => may sleep; mmap lock may be held, but no page lock
  */
 MMK_MUST_CHECK int mmk_object_get_page(struct mmk_object *object, uint64_t index,
-                                       struct mmk_page **page);
+                                       struct mmk_page **page) MMK_TRY_ACQUIRES(0, *page);
 
 /* The same for a user of mm, who gives up waiting for a page's lock when it is killed: MMK_EINTR.
  */
 MMK_MUST_CHECK int mmk_object_get_page_killable(struct mmk_mm *mm, struct mmk_object *object,
-                                                uint64_t index, struct mmk_page **page);
+                                                uint64_t index, struct mmk_page **page)
+    MMK_TRY_ACQUIRES(0, *page);
 
 /*
  * Sets vec[i] to 1 for each page first + i, of `count`, that is cached and filled; leaves the rest.

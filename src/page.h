@@ -50,7 +50,7 @@ struct mmk_list {
     struct mmk_list *next, *prev;
 };
 
-struct mmk_page {
+struct MMK_CAPABILITY("page lock") mmk_page {
     _Alignas(64) struct mmk_a32 flags; /* a. A cache line: no descriptor shares one */
     struct mmk_a32 refs;               /* a */
     union {
@@ -128,7 +128,7 @@ MMK_ALWAYS_INLINE void mmk_page_mkdirty(struct mmk_page *page)
 }
 
 /* No longer; answers whether it was. Acquire: see above. => page lock held */
-MMK_ALWAYS_INLINE bool mmk_page_take_dirty(struct mmk_page *page)
+MMK_ALWAYS_INLINE bool mmk_page_take_dirty(struct mmk_page *page) MMK_REQUIRES(page)
 {
     return (mmk_a32_fetch_and(&page->flags, ~MMK_PF_DIRTY, MMK_ACQUIRE) & MMK_PF_DIRTY) != 0;
 }
@@ -165,8 +165,8 @@ MMK_ALWAYS_INLINE bool mmk_page_pinned(const struct mmk_page *page)
  * Page lock: guards a page's identity (which object, and whether still). Sleeps. page_lock.c
  * => lock: may sleep; unlock: any context but NMI
  */
-void mmk_page_lock(struct mmk_page *page);
-bool mmk_page_trylock(struct mmk_page *page);
-void mmk_page_unlock(struct mmk_page *page);
+void mmk_page_lock(struct mmk_page *page) MMK_ACQUIRES(page);
+bool mmk_page_trylock(struct mmk_page *page) MMK_TRY_ACQUIRES(true, page);
+void mmk_page_unlock(struct mmk_page *page) MMK_RELEASES(page);
 
 #endif

@@ -35,7 +35,7 @@ static MMK_NOINLINE void lock_slow(struct mmk_page *page)
     }
 }
 
-void mmk_page_lock(struct mmk_page *page)
+void mmk_page_lock(struct mmk_page *page) MMK_NO_TSA
 {
     mmk_note_may_sleep();
     mmk_note_acquire(MMK_LOCK_PAGE, page, false);
@@ -43,7 +43,7 @@ void mmk_page_lock(struct mmk_page *page)
         lock_slow(page);
 }
 
-bool mmk_page_trylock(struct mmk_page *page)
+bool mmk_page_trylock(struct mmk_page *page) MMK_NO_TSA
 {
     /* Reading first keeps those who fail from taking the line away from the holder. */
     if (mmk_page_test(page, MMK_PF_LOCKED) ||
@@ -53,7 +53,7 @@ bool mmk_page_trylock(struct mmk_page *page)
     return true;
 }
 
-void mmk_page_unlock(struct mmk_page *page)
+void mmk_page_unlock(struct mmk_page *page) MMK_NO_TSA
 {
     uint32_t old;
 

@@ -21,7 +21,7 @@ struct mmk_percpu_count {
 };
 
 /* => `own` is this CPU's, inside a per-CPU section */
-MMK_ALWAYS_INLINE void mmk_percpu_add(struct mmk_a64 *own, int64_t delta)
+MMK_ALWAYS_INLINE void mmk_percpu_add(struct mmk_a64 *own, int64_t delta) MMK_REQUIRES(mmk_percpu)
 {
     mmk_a64_store(own, mmk_a64_load(own, MMK_RELAXED) + (uint64_t)delta, MMK_RELAXED);
 }

@@ -46,16 +46,15 @@ struct fill {
     struct mmk_chain chain;
 };
 
-/* Entries from `entry` on, none until now, up to `end`. => `table` locked, or private */
-static void fill_entries(struct fill *fill, struct mmk_page *table, struct mmk_a64 *entry,
-                         mmk_vaddr_t end)
+/* Entries from `entry` on, none until now, up to `end`. => how many; table locked, or private */
+static uint32_t fill_entries(struct fill *fill, struct mmk_a64 *entry, mmk_vaddr_t end)
 {
+    uint32_t count = (uint32_t)((end - fill->addr) >> MMK_PAGE_SHIFT);
     bool write = (fill->flags & MMK_VM_WRITE) != 0, exec = (fill->flags & MMK_VM_EXEC) != 0;
 
-    for (; fill->addr < end; fill->addr += MMK_PAGE_SIZE, fill->pfn++, entry++) {
+    for (; fill->addr < end; fill->addr += MMK_PAGE_SIZE, fill->pfn++, entry++)
         mmk_pte_set(entry, mmk_pte_mkspecial(mmk_pte_leaf(fill->pfn, write, exec)));
-        table->table.live++;
-    }
+    return count;
 }
 
 /* One leaf table: the one that is there, or one that is linked when it is full. => chain ready */
@@ -68,9 +67,10 @@ static void fill_table(struct fill *fill)
     mmk_rcu_read_lock();
     mmk_walk_lock(fill->mm, fill->addr, &walk);
     if (walk.level == 0) {
-        fill_entries(fill, walk.table, walk.entry, end);
+        *mmk_table_live(walk.table) += fill_entries(fill, walk.entry, end);
     } else {
-        fill_entries(fill, leaf, &mmk_table_entries(leaf)[mmk_pt_index(walk.addr, 0)], end);
+        *mmk_table_live_private(leaf) +=
+            fill_entries(fill, &mmk_table_entries(leaf)[mmk_pt_index(walk.addr, 0)], end);
         mmk_walk_link(&walk, &fill->chain);
     }
     mmk_walk_unlock(&walk);

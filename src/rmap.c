@@ -57,7 +57,7 @@ static void for_each_mapping(struct mmk_object *object, uint64_t first, uint64_t
 {
     struct mmk_interval *node;
 
-    for (node = mmk_interval_first(&object->vmas, first, last); node;
+    for (node = mmk_interval_first(mmk_object_vmas_read(object), first, last); node;
          node = mmk_interval_next(node, first, last)) {
         struct mmk_vma *vma = (struct mmk_vma *)((char *)node - offsetof(struct mmk_vma, interval));
 

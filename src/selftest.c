@@ -228,7 +228,10 @@ static bool rcu_probes_ran(const struct rcu_probe *probe, uint32_t times)
            mmk_a32_load(&probe[1].runs, MMK_ACQUIRE) == times;
 }
 
-/* Callbacks wait for the section that queued them, nested as it is, and then run once each. */
+/*
+ * Callbacks wait for the section that queued them, nested as it is, which -Wthread-safety knows
+ * nothing of, and then run once each.
+ */
 static bool check_rcu(struct mmk_page *pages) MMK_NO_TSA
 {
     struct rcu_probe probe[2];

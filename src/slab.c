@@ -182,7 +182,7 @@ static void object_put(struct mmk_slab_cache *cache, void *object) MMK_REQUIRES(
  * => within a per-CPU section; the magazine is empty, and stays so when no frame has an object
  */
 static void magazine_fill(struct mmk_slab_cache *cache, struct mmk_slab_cpu *magazine,
-                          struct mmk_page *page)
+                          struct mmk_page *page) MMK_REQUIRES(mmk_percpu)
 {
     void *object;
 
@@ -273,6 +273,7 @@ static void assert_object(const struct mmk_slab_cache *cache, const void *object
 /* Makes room for one. => within a per-CPU section; frames to free are added to `list` */
 static MMK_NOINLINE void magazine_shrink(struct mmk_slab_cache *cache,
                                          struct mmk_slab_cpu *magazine, struct mmk_list *list)
+    MMK_REQUIRES(mmk_percpu)
 {
     mmk_spin_lock(&cache->lock, MMK_LOCK_SLAB);
     magazine_flush(cache, magazine, HALF);

@@ -180,7 +180,8 @@ static void clear_kernel_half(struct mmk_page *root)
 
 void mmk_table_free_root(struct mmk_page *root)
 {
-    mmk_assert(root->table.live == 0, "T2 an address space that ends has no entries left");
+    mmk_assert(*mmk_table_live_private(root) == 0,
+               "T2 an address space that ends has no entries left");
     clear_kernel_half(root);
     table_free(root);
 }
@@ -271,11 +272,10 @@ void mmk_pool_discard(struct mmk_table_pool *pool)
             table_free(table);
 }
 
-/* `entry`, in table `in`, links `table`. => entry is none; `in` is locked or private */
-static void link_table(struct mmk_page *in, struct mmk_a64 *entry, struct mmk_page *table)
+/* `entry` links `table`. => it is none, counts from now on, and its table is locked or private */
+static void link_table(struct mmk_a64 *entry, struct mmk_page *table)
 {
     mmk_aptr_store(&table->table.parent, entry, MMK_RELAXED);
-    in->table.live++;
     mmk_pte_set(entry, mmk_pte_link(mmk_page_to_pfn(table)));
 }
 
@@ -301,11 +301,13 @@ MMK_ALWAYS_INLINE void link_path(struct mmk_walk *walk, struct mmk_chain *chain,
     for (level = table->table.level + 1; level < walk->level; level++) {
         struct mmk_page *upper = chain_take(chain, level);
 
-        link_table(upper, &mmk_table_entries(upper)[mmk_pt_index(walk->addr, level)], table);
+        *mmk_table_live_private(upper) += 1;
+        link_table(&mmk_table_entries(upper)[mmk_pt_index(walk->addr, level)], table);
         table = upper;
     }
     mmk_walk_break_first(walk, chain->shares);
-    link_table(walk->table, walk->entry, table);
+    *mmk_table_live(walk->table) += 1;
+    link_table(walk->entry, table);
 }
 
 void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
@@ -320,7 +322,7 @@ void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chai
 
     mmk_table_lock(table);
     mmk_pte_take(from->entry);
-    from->table->table.live--;
+    *mmk_table_live(from->table) -= 1;
     link_path(to, chain, table);
     mmk_table_unlock(table);
 }
@@ -334,7 +336,7 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
         return;
     }
     leaf = chain->table[0];
-    leaf->table.live = 1;
+    *mmk_table_live_private(leaf) = 1;
     mmk_pte_set(&mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)], pte);
     mmk_walk_link(walk, chain);
 }
@@ -378,7 +380,7 @@ static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_o
         mmk_table_lock(table);
         if (mmk_table_linked_at(table, entry) || MMK_MISTAKE(PARENT_NOT_AGAIN)) {
             *parent_out = parent;
-            if (table->table.live == 0 || MMK_MISTAKE(REFILLED_TABLE_FREED))
+            if (*mmk_table_live(table) == 0 || MMK_MISTAKE(REFILLED_TABLE_FREED))
                 return true;
             mmk_table_unlock(table);
             mmk_table_unlock(parent);
@@ -401,7 +403,7 @@ static void unlink_table(struct mmk_page *parent, struct mmk_page *table, mmk_va
     struct mmk_a64 *entry = (struct mmk_a64 *)mmk_aptr_load(&table->table.parent, MMK_RELAXED);
 
     mmk_pte_take(entry);
-    parent->table.live--;
+    *mmk_table_live(parent) -= 1;
     table->table.dead = 1;
     mmk_frame_note(table, 0, MMK_FRAME_UNLINKED);
     mmk_mm_count_table(table->table.mm, table->table.level, -1);
@@ -409,6 +411,7 @@ static void unlink_table(struct mmk_page *parent, struct mmk_page *table, mmk_va
     mmk_gather_table(gather, table, mmk_pt_base(addr, table->table.level));
 }
 
+/* Goes up with the lock of ever another table, which the analysis does not follow. */
 void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gather) MMK_NO_TSA
 {
     struct mmk_page *table = walk->table;
@@ -417,7 +420,7 @@ void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gathe
         struct mmk_a64 *entry = (struct mmk_a64 *)mmk_aptr_load(&table->table.parent, MMK_RELAXED);
         struct mmk_page *parent;
 
-        if (table->table.live != 0 || !entry || !policy_frees(table, walk->addr, gather)) {
+        if (*mmk_table_live(table) != 0 || !entry || !policy_frees(table, walk->addr, gather)) {
             mmk_table_unlock(table);
             return;
         }

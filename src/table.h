@@ -116,7 +116,7 @@ MMK_ALWAYS_INLINE void mmk_walk_set_leaf(struct mmk_walk *walk, mmk_pte_t pte)
     MMK_REQUIRES(walk->table->table.lock)
 {
     mmk_walk_break_first(walk, 0);
-    walk->table->table.live++;
+    *mmk_table_live(walk->table) += 1;
     mmk_pte_set(walk->entry, pte);
 }
 

@@ -65,7 +65,7 @@ void mmk_vma_link_object(struct mmk_vma *vma)
         return;
     mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
     set_interval(vma);
-    mmk_interval_insert(&object->vmas, &vma->interval);
+    mmk_interval_insert(mmk_object_vmas(object), &vma->interval);
     mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
 }
 
@@ -76,7 +76,7 @@ void mmk_vma_unlink_object(struct mmk_vma *vma)
     if (!object)
         return;
     mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
-    mmk_interval_remove(&object->vmas, &vma->interval);
+    mmk_interval_remove(mmk_object_vmas(object), &vma->interval);
     mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
 }
 
@@ -87,9 +87,9 @@ void mmk_vma_relink_object(struct mmk_vma *vma)
     if (!object)
         return;
     mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
-    mmk_interval_remove(&object->vmas, &vma->interval);
+    mmk_interval_remove(mmk_object_vmas(object), &vma->interval);
     set_interval(vma);
-    mmk_interval_insert(&object->vmas, &vma->interval);
+    mmk_interval_insert(mmk_object_vmas(object), &vma->interval);
     mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
 }
 

@@ -161,6 +161,7 @@ static struct mmk_vma *find_gap(const struct mmk_vma_path *path, uint64_t length
     return mmk_vma_node_vma(node, i);
 }
 
+/* The mmap lock stands for RCU. */
 bool mmk_vma_tree_gap(const struct mmk_vma_tree *tree, mmk_vaddr_t low, mmk_vaddr_t high,
                       uint64_t length, mmk_vaddr_t *start) MMK_NO_TSA
 {

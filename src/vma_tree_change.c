@@ -241,7 +241,10 @@ MMK_ALWAYS_INLINE bool is_last_leaf(const struct mmk_vma_path *path)
     return true;
 }
 
-/* Sets the gap of the lowest VMA above `end`, where the VMA below it ends. */
+/*
+ * Sets the gap of the lowest VMA above `end`, where the VMA below it ends. The search would want
+ * RCU, for which the mmap lock stands here.
+ */
 static void set_gap_above(const struct mmk_vma_tree *tree, mmk_vaddr_t end) MMK_NO_TSA
 {
     const struct mmk_vma *vma = mmk_vma_tree_find_rcu(tree, end);

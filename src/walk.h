@@ -44,6 +44,18 @@ MMK_ALWAYS_INLINE void mmk_table_unlock(struct mmk_page *table) MMK_RELEASES(tab
     mmk_spin_unlock(&table->table.lock, mmk_table_class(table));
 }
 
+/* T2: how many of its entries are not none, to be read and changed. */
+MMK_ALWAYS_INLINE uint32_t *mmk_table_live(struct mmk_page *table) MMK_REQUIRES(table->table.lock)
+{
+    return &table->table.live;
+}
+
+/* The same of a table that nobody else knows. */
+MMK_ALWAYS_INLINE uint32_t *mmk_table_live_private(struct mmk_page *table)
+{
+    return &table->table.live;
+}
+
 /* Not freed, and linked by `parent`, where a walk found it? => its lock held */
 MMK_ALWAYS_INLINE bool mmk_table_linked_at(const struct mmk_page *table,
                                            const struct mmk_a64 *parent)

@@ -66,7 +66,8 @@ static int write_dirty(struct mmk_object *object, struct mmk_page *page)
 }
 
 /* => 0 or write_page's error; page lock and invalidate lock held */
-static int write_locked(struct mmk_object *object, struct mmk_page *page)
+static int write_locked(struct mmk_object *object, struct mmk_page *page) MMK_REQUIRES(page)
+    MMK_REQUIRES_SHARED(object->invalidate)
 {
     int error = 0;
 

@@ -70,7 +70,7 @@ MMK_ALWAYS_INLINE void tally_up(struct mmk_gather *gather, struct mmk_page *tabl
     int kind;
 
     gather->taken += tally->taken;
-    table->table.live -= tally->taken;
+    *mmk_table_live(table) -= tally->taken;
     for (kind = 0; kind < 3; kind++) {
         if (!tally->rss[kind])
             continue;

@@ -236,12 +236,28 @@ static int mutate_orders(const struct arguments *arguments, FILE *json)
     return orders.killed + orders.justified < orders.mutants ? STATUS_FAULT : 0;
 }
 
+static int run(const struct arguments *arguments, struct plan *plan)
+{
+    FILE *json;
+    int status;
+
+    if (!results_open_json(arguments->json, &json))
+        return STATUS_BAD_USAGE;
+    out = json == stdout ? stderr : stdout;
+    if (arguments->mutate_orders)
+        status = mutate_orders(arguments, json);
+    else if (arguments->corpus)
+        status = search_corpus(plan, json);
+    else
+        status = arguments->replay ? replay(arguments, plan) : run_all(arguments, plan, json);
+    return results_close_json(arguments->json, json) ? status : STATUS_BAD_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     static char name[] = "mmkit simulate";
     struct arguments arguments;
     struct plan plan = {0};
-    FILE *json;
     int status;
 
     program_invocation_name = name;
@@ -258,16 +274,8 @@ int main(int argc, char **argv)
         jobs_become_weak("tiny", argv);
     else
         make_plan(&plan, &arguments);
-    if (!results_open_json(arguments.json, &json))
-        return STATUS_BAD_USAGE;
-    out = json == stdout ? stderr : stdout;
-    if (arguments.mutate_orders)
-        status = mutate_orders(&arguments, json);
-    else if (arguments.corpus)
-        status = search_corpus(&plan, json);
-    else
-        status = arguments.replay ? replay(&arguments, &plan) : run_all(&arguments, &plan, json);
+    status = run(&arguments, &plan);
     jobs_free_plan(&plan);
     free(arguments.deviations.list);
-    return results_close_json(arguments.json, json) ? status : STATUS_BAD_USAGE;
+    return status;
 }

@@ -120,12 +120,12 @@ static bool model_load(struct flat *flat, struct act *act)
 
 void act_run_write_pinned(const struct act *act)
 {
-    uint64_t word = WORD_PINNED(act->cpu);
     struct mmk_page **pinned = &pair_run.pinned[act->cpu];
 
     if (!*pinned)
         return;
-    memcpy(mmk_page_address(*pinned), &word, sizeof(word));
+    __atomic_store_n((uint64_t *)mmk_page_address(*pinned), WORD_PINNED(act->cpu),
+                     __ATOMIC_RELAXED);
     mmk_unpin_pages(pinned, 1, true);
     *pinned = NULL;
 }

@@ -175,7 +175,7 @@ static void run_mincore(struct act *act)
     uint8_t vec[2] = {0, 0};
 
     act->code = mmk_mincore(act_mm(act), act_addr(act), act_length(act), vec);
-    act->word = vec[0] | vec[1] << 8;
+    act->word = vec[0] | (uint64_t)vec[1] << 8;
 }
 
 static bool model_mincore(struct flat *flat, struct act *act)

@@ -307,7 +307,8 @@ static void leave(unsigned cpu)
     mirror->registered = false;
     machine_switch_mm(NULL);
     mmk_mm_put(pair_run.mm[SPACE_MAIN]);
-    world.mm = NULL;
+    if (cpu == 0)
+        world.mm = NULL;
 }
 
 static void body(unsigned cpu)

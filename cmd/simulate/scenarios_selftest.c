@@ -88,12 +88,17 @@ static struct bit {
         struct mmk_a32 live;
     } items[2];
     unsigned spun, written; /* under the locks */
+    unsigned turns[3];      /* a CPU's, with the spin lock */
 } bit;
 
 static void setup_bit(void)
 {
+    unsigned cpu;
+
     zero();
     memset(&bit, 0, sizeof(bit));
+    for (cpu = 0; cpu < 3; cpu++)
+        bit.turns[cpu] = 1 + world_random(3);
     mmk_spin_init(&bit.spin);
     mmk_rw_init(&bit.rw);
     mmk_a32_store(&bit.items[0].live, 1, MMK_RELAXED);
@@ -127,7 +132,7 @@ static void do_a_bit(unsigned cpu)
 {
     unsigned i;
 
-    for (i = world_random(3); i < 3; i++) {
+    for (i = 0; i < bit.turns[cpu]; i++) {
         mmk_spin_lock(&bit.spin, MMK_LOCK_FRAME);
         bit.spun++;
         mmk_spin_unlock(&bit.spin, MMK_LOCK_FRAME);

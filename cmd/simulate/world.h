@@ -26,7 +26,10 @@ extern struct world world;
 bool world_start(const struct scenario *scenario, uint64_t seed);
 void world_stop(const struct scenario *scenario);
 
-/* For what a scenario does, where that is to vary: a number below n that follows from the seed. */
+/*
+ * For what a scenario does, where that is to vary: a number below n that follows from the seed. =>
+ * in setup(): in a body the schedule would say who gets which
+ */
 unsigned world_random(unsigned n);
 
 /* In a body or check: condition must hold. */

@@ -22,7 +22,8 @@ for build in "$@"; do
         }
     done >"$work/hashes"
     [ -e "$work/first" ] || cp "$work/hashes" "$work/first"
-    diff "$work/first" "$work/hashes" || {
+    diff "$work/first" "$work/hashes" >"$work/difference" || {
+        head -n 6 "$work/difference"
         echo "$build and $1 differ" >&2
         exit 1
     }

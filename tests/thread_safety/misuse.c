@@ -3,7 +3,9 @@
  * misuse.c - uses of locks, and misuses that clang's analysis has to report where it is said here.
  * Never compiled to code. thread_safety.py runs it; a function without a comment is right.
  */
+#include "frame.h"
 #include "map.h"
+#include "object.h"
 #include "table.h"
 
 static void change(struct mmk_mm *mm) MMK_REQUIRES(mm->mmap_lock)
@@ -183,4 +185,79 @@ void locked_twice(struct mmk_page *table)
     mmk_table_lock(table); /* expected-note {{spinlock acquired here}} */
     mmk_table_lock(table); /* expected-warning {{acquiring spinlock}} */
     mmk_table_unlock(table);
+}
+
+void count_without_the_lock(struct mmk_page *table, struct mmk_page *other)
+{
+    mmk_table_lock(other);
+    /* expected-warning@+2 {{requires holding spinlock 'table->.table.lock'}} */
+    /* expected-note@+1 {{found near match 'other->.table.lock'}} */
+    *mmk_table_live(table) -= 1;
+    mmk_table_unlock(other);
+}
+
+/* --- objects, pages, CPUs ----------------------------------------------------------------------
+ */
+
+int right_page(struct mmk_object *object)
+{
+    struct mmk_page *page;
+    int error = mmk_object_get_page(object, 0, &page);
+
+    if (error)
+        return error;
+    (void)mmk_page_take_dirty(page);
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+    return 0;
+}
+
+int page_left_locked(struct mmk_object *object)
+{
+    struct mmk_page *page;
+    int error =
+        mmk_object_get_page(object, 0, &page); /* expected-note {{page lock acquired here}} */
+
+    if (error)
+        return error;
+    mmk_page_put(page);
+    return 0; /* expected-warning@+1 {{page lock 'page' is not held on every path through here}} */
+}
+
+bool page_not_locked(struct mmk_page *page)
+{
+    return mmk_page_take_dirty(page); /* expected-warning {{requires holding page lock 'page'}} */
+}
+
+struct mmk_page *index_without_its_lock(struct mmk_object *object)
+{
+    mmk_rw_write_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    /* expected-warning@+1 {{requires holding spinlock 'object->index_lock' exclusively}} */
+    struct mmk_page *page = mmk_page_index_remove_locked(mmk_object_pages(object), 0);
+
+    mmk_rw_write_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    return page;
+}
+
+void mappings_changed_by_a_reader(struct mmk_object *object, struct mmk_interval *interval)
+{
+    mmk_rw_read_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
+    /* expected-warning@+1 {{requires holding rwlock 'object->interval_lock' exclusively}} */
+    mmk_interval_insert(mmk_object_vmas(object), interval);
+    mmk_rw_read_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
+}
+
+void cpu_not_kept(struct mmk_a64 *share)
+{
+    mmk_percpu_add(share, 1); /* expected-warning {{requires holding per-CPU section}} */
+}
+
+void cpu_kept_twice(struct mmk_a64 *share)
+{
+    unsigned long outer = mmk_percpu_enter(); /* expected-note {{per-CPU section acquired here}} */
+    unsigned long inner = mmk_percpu_enter(); /* expected-warning {{acquiring per-CPU section}} */
+
+    mmk_percpu_add(share, 1);
+    mmk_percpu_leave(inner); /* expected-note {{per-CPU section released here}} */
+    mmk_percpu_leave(outer); /* expected-warning {{releasing per-CPU section}} */
 }

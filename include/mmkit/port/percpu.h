@@ -18,16 +18,22 @@
 extern "C" {
 #endif
 
+/* A section, for clang's analysis. Nobody defines the variable. */
+struct MMK_CAPABILITY("per-CPU section") mmk_percpu_section {
+    char unused;
+};
+extern struct mmk_percpu_section mmk_percpu;
+
 #ifdef MMK_PORT_PERCPU
 #include MMK_PORT_PERCPU
 #else
 /* => the state to hand to mmk_percpu_leave() */
-MMK_ALWAYS_INLINE unsigned long mmk_percpu_enter(void)
+MMK_ALWAYS_INLINE unsigned long mmk_percpu_enter(void) MMK_ACQUIRES(mmk_percpu) MMK_NO_TSA
 {
     return 0;
 }
 
-MMK_ALWAYS_INLINE void mmk_percpu_leave(unsigned long state)
+MMK_ALWAYS_INLINE void mmk_percpu_leave(unsigned long state) MMK_RELEASES(mmk_percpu) MMK_NO_TSA
 {
     (void)state;
 }
