@@ -369,7 +369,7 @@ void mmk_frame_drain_cpu(unsigned cpu)
 /* ---- allocating and freeing ------------------------------------------------------------------ */
 
 /* => within a per-CPU section; the number of frames left */
-static MMK_NOINLINE uint32_t cache_emptied(struct frame_cache *cache)
+static MMK_NOINLINE uint32_t cache_emptied(struct frame_cache *cache) MMK_REQUIRES(mmk_percpu)
 {
     cache_put_back(cache, mmk_a32_load(&cache->count, MMK_RELAXED));
     return 0;
