@@ -28,14 +28,16 @@ test: deps-test builds
 
 test-long: deps-test builds build-tsan/build.ninja build-cov/build.ninja build-bench/build.ninja \
     $(FORMATS:%=build-%/build.ninja)
-	@tools/run_tests.py build:long,formats,schedules build-asan:long build-tsan:race,soak \
+	@tools/run_tests.py build:long,formats,schedules build-tsan:race,soak \
 	    build-cov:coverage build-bench:count build-riscv64-sv39:unit,plain,smoke \
 	    build-aarch64-39:unit,smoke build-aarch64-48:unit,plain,smoke,stress build-x86_64-5:smoke \
 	    build-riscv64-sv48:smoke build-riscv64-sv57:smoke build-tiny:long
 
-# All pairs of calls in all schedules with at most two preemptions: the better part of an hour.
-soak: deps-test with-tests
+# The recordings, everything checked, under AddressSanitizer; all pairs of calls in all schedules
+# with at most two preemptions: an hour or so.
+soak: deps-test builds
 	$(call make,build,)
+	@tools/run_tests.py build-asan:long
 	@tests/simulate/explore.sh build/mmkit all
 
 # Events a second; instructions a fault, a map, an event. UPDATE=1 accepts the new counts.

@@ -37,7 +37,7 @@ long)
     runs=$((500000 / scenarios + 1))
     explore --runs $runs
     explore --runs $runs --strategy pct:3
-    explore --strategy exhaustive:2 --scenario 'pair.*' $(part 40)
+    explore --strategy exhaustive:2 --scenario 'pair.*' $(part 200)
     ;;
 all)
     explore --strategy exhaustive:2 --scenario 'pair.*'

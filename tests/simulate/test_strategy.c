@@ -132,7 +132,8 @@ static void check_bound(void (*body)(unsigned cpu), unsigned depth)
 {
     const struct scenario scenario = program(body);
     struct strategy strategy = {.kind = STRATEGY_PCT, .length = measure(&scenario)};
-    double bound = 1 / (2 * pow((double)strategy.length, depth - 1)), expected = RUNS * bound;
+    double bound = 1 / (2 * pow((double)strategy.length, depth - 1)),
+           expected = (double)RUNS * bound;
     unsigned found;
 
     strategy.depth = depth;
