@@ -35,12 +35,13 @@ MMK_ALWAYS_INLINE void *mmu_find(struct machine_cpu *cpu, mmk_vaddr_t addr, uint
 {
     uint64_t gen = cpu->mmu.asid->tlb_gen;
     struct machine_tlb_entry *entry = mmu_place(&cpu->mmu, addr, gen);
+    uint64_t frame = entry->frame; /* the place may be another's by the time of the access */
 
     if (mmk_unlikely(entry->tag != mmu_tag(addr, MMK_PAGE_SHIFT, gen) ||
-                     (entry->frame & rights) != rights))
+                     (frame & rights) != rights))
         return NULL;
     hardware_uses(cpu, entry, addr, write);
-    return mmk_phys_to_virt((entry->frame & MACHINE_TLB_ADDRESS) | (addr & (MMK_PAGE_SIZE - 1)));
+    return mmk_phys_to_virt((frame & MACHINE_TLB_ADDRESS) | (addr & (MMK_PAGE_SIZE - 1)));
 }
 
 /* By a walk, after taking interrupts. => host address; NULL: the access faults */
