@@ -26,9 +26,11 @@
 #define PAIR_HIGH  38 /* the page that mmap chooses by itself */
 #define PAIR_CPUS  3
 
-/* Contents: of touched pages, kept of the object, stored by CPUs and by who has pinned. */
+/* Contents: of touched pages, kept of the object at first and of what was synced, stored by CPUs,
+ * by who has pinned. */
 #define WORD_TOUCHED(page) (0x100u + (page))
 #define WORD_KEPT(index)   (0x200u + (index))
+#define WORD_SYNCED(page)  (0x500u + (page))
 #define WORD_STORED(cpu)   (0x300u + (cpu))
 #define WORD_PINNED(cpu)   (0x400u + (cpu))
 
@@ -50,6 +52,7 @@ enum op_traits {
     OP_CLOSED = 2048, /* needs memory that may not be accessed */
     OP_RARE = 4096,   /* on memory of two kinds only */
     OP_LEAVES = 8192, /* afterwards all CPUs leave the address space for good */
+    OP_LARGE = 16384, /* too many steps for two of them on two tables */
 };
 
 /* One operation of a scenario, as it runs and as it is modelled. */
@@ -77,11 +80,13 @@ struct ground {
     const char *name;
     bool object, shared;
     bool loaded, stored; /* pages that will be used have been */
+    bool synced;         /* and written back, and stored again: entries alone are dirty */
     bool warm;           /* by every CPU */
     bool forked;
     bool closed; /* then nothing is allowed any more */
     bool grows;  /* a stack, which starts behind the pages that are used */
     bool kin;    /* the child has the pages, too */
+    bool wide;   /* on two tables, too */
     bool all;    /* rare operations as well */
 };
 

@@ -37,6 +37,29 @@ static bool model_map(struct flat *flat, struct act *act)
     return true;
 }
 
+/* And what has come is used: whatever was there is over then. */
+static void run_map_store(struct act *act)
+{
+    uint64_t word = WORD_STORED(act->cpu);
+
+    run_map(act);
+    if (act->code >= 0)
+        act->word = (uint64_t)machine_store(act_addr(act), &word, sizeof(word));
+}
+
+static bool model_map_store(struct flat *flat, struct act *act)
+{
+    uint32_t word = WORD_STORED(act->cpu);
+
+    if (act->step == 0 && model_map(flat, act) && act->code < 0)
+        return true;
+    if (act->step == 1)
+        (void)flat_fault(flat, act->space, act->page, true);
+    else if (act->step == 2)
+        act->word = flat_access(flat, act->space, act->page, true, &word);
+    return act->step++ == 2;
+}
+
 static void run_unmap(struct act *act)
 {
     act->code = mmk_munmap(act_mm(act), act_addr(act), act_length(act));
@@ -215,10 +238,11 @@ static bool model_unheap(struct flat *flat, struct act *act)
 }
 
 const struct op pair_ops_map[] = {
-    {"map", OP_WRITER, run_map, model_map},
+    {"map", OP_LARGE | OP_WRITER, run_map, model_map},
+    {"map-store", OP_LARGE | OP_WRITER | OP_RARE, run_map_store, model_map_store},
     {"unmap", OP_WRITER, run_unmap, model_unmap},
-    {"protect", OP_WRITER, run_protect, model_protect},
-    {"deny", OP_WRITER | OP_RARE, run_deny, model_deny},
+    {"protect", OP_LARGE | OP_WRITER, run_protect, model_protect},
+    {"deny", OP_LARGE | OP_WRITER | OP_RARE, run_deny, model_deny},
     {"permit", OP_WRITER | OP_CLOSED, run_permit, model_permit},
     {"seal", OP_WRITER | OP_RARE, run_seal, model_seal},
     {"place", OP_WRITER | OP_RARE | OP_ASIDE, run_place, model_place},

@@ -7,7 +7,8 @@
  *
  *   same   both on the last page of a table
  *   near   on two pages of one table
- *   cross  on two pages in two tables; what works on a page alone takes the second
+ *   cross  on two pages in two tables; what works on a page alone takes the second. Not on memory
+ * of each kind, nor two operations of many steps: all schedules are to be tried
  *
  * Only the pages that will be used are there at first: so tables empty, and are built again.
  *
@@ -32,7 +33,7 @@ struct seen {
     uint32_t about[MOST_SEEN]; /* what it says: for messages */
 };
 
-enum { ABOUT_CODE, ABOUT_WORD, ABOUT_TABLES, ABOUT_BYTES, ABOUT_CORE, ABOUT_ACCESS, ABOUT_FILE };
+enum { ABOUT_CODE, ABOUT_WORD, ABOUT_TABLES, ABOUT_BYTES, ABOUT_ACCESS, ABOUT_FILE };
 
 struct place {
     const char *name;
@@ -61,14 +62,21 @@ static const struct place places[] = {
 };
 
 static const struct ground grounds[] = {
-    {.name = "new"},
-    {.name = "anon", .stored = true, .warm = true, .all = true},
-    {.name = "fork", .stored = true, .forked = true, .warm = true},
+    {.name = "new", .wide = true},
+    {.name = "anon", .wide = true, .stored = true, .warm = true, .all = true},
+    {.name = "fork", .wide = true, .stored = true, .forked = true, .warm = true},
     {.name = "closed", .stored = true, .closed = true, .warm = true},
     {.name = "stack", .grows = true},
     {.name = "file", .object = true, .loaded = true},
     {.name = "copy", .object = true, .stored = true, .warm = true},
-    {.name = "shared", .object = true, .shared = true, .stored = true, .warm = true, .all = true},
+    {.name = "shared",
+     .wide = true,
+     .object = true,
+     .shared = true,
+     .stored = true,
+     .synced = true,
+     .warm = true,
+     .all = true},
     {.name = "cold", .object = true, .shared = true},
     {.name = "kin", .object = true, .shared = true, .stored = true, .forked = true, .kin = true},
     {.name = "kin-copy", .object = true, .stored = true, .forked = true, .kin = true},
@@ -201,6 +209,17 @@ static void touch(unsigned page, bool write)
     expect((write ? put_word(page, word) : get_word(page, &word)) == MMK_FAULT_DONE);
 }
 
+/* What is stored next makes entries dirty, but not their pages. */
+static void store_and_sync(unsigned pages)
+{
+    unsigned page;
+
+    for (page = PAIR_FIRST; page < PAIR_END; page++)
+        if (pages & 1u << page)
+            expect(put_word(page, WORD_SYNCED(page)) == MMK_FAULT_DONE);
+    expect(mmk_object_sync(pair_run.object, 0, UINT64_MAX) == 0);
+}
+
 static void touch_pages(unsigned pages, const struct ground *ground)
 {
     unsigned page;
@@ -282,6 +301,8 @@ static void setup(void)
         init_act(&pair_run.act[cpu], pair, cpu);
     pages = used_pages(pair_run.act, cpus());
     map_ground(pair->ground);
+    if (pair->ground->synced)
+        store_and_sync(pages);
     for (cpu = pair->ground->warm ? cpus() : 1; cpu-- > 0;) {
         fibers_be_cpu(cpu);
         touch_pages(pages, pair->ground);
@@ -350,6 +371,8 @@ static void flat_start(struct flat *flat, const struct ground *ground, unsigned 
         word = WORD_TOUCHED(page);
         if (used & 1u << page && (ground->loaded || ground->stored))
             (void)flat_access(flat, SPACE_MAIN, page, ground->stored, &word);
+        if (used & 1u << page && ground->synced)
+            flat->object.page[page].kept = WORD_SYNCED(page);
     }
     if (ground->forked)
         flat_fork(flat, SPACE_MAIN, SPACE_CHILD);
@@ -451,7 +474,16 @@ static void see_flat_space(struct seen *seen, const struct flat *flat, unsigned 
     note(seen, ABOUT_BYTES, space, 1, flat_locked(flat, space));
 }
 
-/* Was every store that the object has seen written back, when that is asked for? */
+/* What has been written back so far. */
+static void see_kept(struct seen *seen, const struct flat *flat)
+{
+    unsigned i;
+
+    for (i = 0; i < FLAT_OBJECT && this_pair()->ground->object; i++)
+        note(seen, ABOUT_FILE, 0, i, flat ? flat->object.page[i].kept : pair_run.kept[i]);
+}
+
+/* Is every store that the object has seen written back, when that is asked for? */
 static void see_file(struct seen *seen, struct flat *flat)
 {
     unsigned i;
@@ -460,11 +492,9 @@ static void see_file(struct seen *seen, struct flat *flat)
         return;
     if (!flat)
         expect(mmk_object_sync(pair_run.object, 0, UINT64_MAX) == 0);
-    for (i = 0; i < FLAT_OBJECT; i++) {
-        if (flat)
-            flat_write_back(flat, i);
-        note(seen, ABOUT_FILE, 0, i, flat ? flat->object.page[i].kept : pair_run.kept[i]);
-    }
+    for (i = 0; flat && i < FLAT_OBJECT; i++)
+        flat_write_back(flat, i);
+    see_kept(seen, flat);
 }
 
 /* Who still holds pages writes to them; mirrors are compared. */
@@ -492,6 +522,7 @@ static void see(struct seen *seen, struct flat *flat, const struct act *act)
     if (flat && all_leave())
         flat->space[SPACE_MAIN].exists = false;
     see_results(seen, act);
+    see_kept(seen, flat);
     for (space = 0; space < FLAT_SPACES; space++) {
         if (flat && flat->space[space].exists)
             see_flat_space(seen, flat, space);
@@ -623,8 +654,7 @@ static void know_outcomes(const struct pair *pair)
 
 static void describe(const struct seen *seen, const struct seen *other, char *text, size_t size)
 {
-    static const char *const what[] = {"code",      "word",   "tables", "pages",
-                                       "residency", "access", "file"};
+    static const char *const what[] = {"code", "word", "tables", "pages", "access", "file"};
     size_t used = 0;
     unsigned i;
 
@@ -708,7 +738,7 @@ static bool fits_ground(unsigned traits, const struct ground *ground)
 static bool fits(const struct op *a, const struct op *b, const struct ground *ground,
                  const struct place *place)
 {
-    if (place->count > 1 && (a->traits & OP_ONE_PAGE) && (b->traits & OP_ONE_PAGE))
+    if (place->count > 1 && (!ground->wide || (a->traits & b->traits & (OP_ONE_PAGE | OP_LARGE))))
         return false;
     if ((a->traits & OP_PARENT) && (b->traits & (OP_PARENT | OP_CHILD)))
         return false;
