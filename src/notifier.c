@@ -100,7 +100,7 @@ static void leave(struct mmk_notify *notify)
 
 static void end_one(struct mmk_notifier *notifier, const struct mmk_notifier_range *range)
 {
-    mmk_a64_fetch_add(&notifier->seq, 1, MMK_RELEASE);
+    mmk_a64_fetch_add(&notifier->seq, 1, MMK_RELAXED); /* after the flush's full barrier */
     if (notifier->ops->invalidate_end)
         notifier->ops->invalidate_end(notifier, range);
     count_down(&notifier->active);

@@ -513,6 +513,9 @@ static void setup_dirty(void)
     expect(mmk_mmap(world.mm, page_at(0), 2 * PAGE, RW, MMK_MAP_SHARED | MMK_MAP_FIXED,
                     kernel.object, 0) == (int64_t)page_at(0));
     touch(world.cpus, 0, 1);
+    fibers_be_cpu(1);
+    machine_switch_mm(NULL); /* no flush orders anything for this one */
+    fibers_be_cpu(0);
 }
 
 /*
@@ -525,6 +528,36 @@ static void flush_synced(unsigned cpu)
         expect(mmk_object_sync(kernel.object, 0, PAGE) == 0);
     else
         kernel_store(0, 2);
+}
+
+static int write_payload(struct mmk_object *object, uint64_t index, const void *page)
+{
+    (void)object;
+    (void)index;
+    (void)page;
+    payload_write(0);
+    return 0;
+}
+
+static void setup_unwritten(void)
+{
+    static const struct mmk_object_ops ops = {.read_page = read_numbers,
+                                              .write_page = write_payload};
+
+    kernel_begin();
+    expect(mmk_object_create(&ops, 2 * PAGE, NULL, &kernel.object) == 0);
+    expect(mmk_mmap(world.mm, page_at(0), PAGE, RW, MMK_MAP_SHARED | MMK_MAP_FIXED, kernel.object,
+                    0) == (int64_t)page_at(0));
+    kernel_store(0, 1);
+    expect(mmk_munmap(world.mm, page_at(0), PAGE) == 0);
+}
+
+/* Whoever finds a page written already may rely on that. */
+static void sync_awaited(unsigned cpu)
+{
+    (void)cpu;
+    expect(mmk_object_sync(kernel.object, 0, PAGE) == 0);
+    payload_read(0);
 }
 
 static void end_dirty(void)
@@ -643,18 +676,47 @@ static void vma_above(unsigned cpu)
         expect(find_from(i) == page_at(i + 1));
 }
 
-static void vma_below(unsigned cpu)
+static mmk_vaddr_t find_below(unsigned page)
 {
+    mmk_vaddr_t start = 0;
     struct mmk_vma *vma;
 
-    if (cpu == 0) {
+    mmk_rcu_read_lock();
+    vma = mmk_vma_tree_prev_rcu(&world.mm->vmas, page_at(page));
+    if (vma)
+        start = mmk_vma_start(vma);
+    mmk_rcu_read_unlock();
+    return start;
+}
+
+static void vma_below(unsigned cpu)
+{
+    if (cpu == 0)
         map_pages(45, 1, MMK_PROT_READ, ANON);
+    else
+        expect(find_below(44) == page_at(41));
+}
+
+/* Beyond the last VMA, and below: the root is read once more. */
+static void vma_beyond(unsigned cpu)
+{
+    mmk_vaddr_t start;
+
+    if (cpu == 0) {
+        map_pages(12, 1, RW, ANON);
         return;
     }
-    mmk_rcu_read_lock();
-    vma = mmk_vma_tree_prev_rcu(&world.mm->vmas, page_at(44));
-    expect(vma && mmk_vma_start(vma) == page_at(41));
-    mmk_rcu_read_unlock();
+    start = find_from(9);
+    expect(start == 0 || start == page_at(12));
+    expect(find_from(20) == 0);
+}
+
+static void vma_before(unsigned cpu)
+{
+    if (cpu == 0)
+        map_pages(12, 1, RW, ANON);
+    else
+        expect(find_below(8) == page_at(0));
 }
 
 /* Nodes that one change has left over are the next one's. */
@@ -690,6 +752,8 @@ const struct scenario kernels_memory[] = {
      .body = flush_synced,
      .check = end_dirty,
      .weak_programs = true},
+    KERNEL("sync.awaited", "a page was written back by another", 2, setup_unwritten, sync_awaited,
+           end_file),
     KERNEL("mm.left", "a root is freed after its last walk", 2, setup_loaded, mm_left, kernel_end),
     KERNEL("mm.lazy", "likewise by a CPU that was lazy", 2, setup_loaded, mm_left_lazily,
            kernel_end),
@@ -725,6 +789,10 @@ const struct scenario kernels_memory[] = {
            kernel_end),
     KERNEL("vma.below", "the VMA before is looked for beside a change", 2, setup_tree, vma_below,
            kernel_end),
+    KERNEL("vma.beyond", "a VMA is looked for that comes, or is not there", 2, setup_anon,
+           vma_beyond, kernel_end),
+    KERNEL("vma.before", "the VMA before is looked for beside a change of the root", 2, setup_anon,
+           vma_before, kernel_end),
     KERNEL("vma.spares", "nodes pass from one change to the next", 2, setup_anon, vma_spares,
            kernel_end),
     {.name = NULL},

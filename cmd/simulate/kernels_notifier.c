@@ -44,13 +44,21 @@ static const struct mmk_notifier_ops mirror_ops = {.invalidate_begin = drop};
 
 static void begin(void)
 {
+    unsigned cpu;
+
     kernel_begin();
     memset(mirrors, 0, sizeof(mirrors));
     mirrors[0].notifier.ops = mirrors[1].notifier.ops = &mirror_ops;
     expect(mmk_object_create(NULL, 4 * PAGE, NULL, &kernel.object) == 0);
-    expect(mmk_mmap(world.mm, page_at(0), PAGE, RW, MMK_MAP_SHARED | MMK_MAP_FIXED, kernel.object,
-                    0) == (int64_t)page_at(0));
+    expect(mmk_mmap(world.mm, page_at(0), 2 * PAGE, RW, MMK_MAP_SHARED | MMK_MAP_FIXED,
+                    kernel.object, 0) == (int64_t)page_at(0));
     kernel_store(0, 1);
+    kernel_store(1, 1);                      /* the table stays */
+    for (cpu = 1; cpu < world.cpus; cpu++) { /* no flush orders anything for those */
+        fibers_be_cpu(cpu);
+        machine_switch_mm(NULL);
+    }
+    fibers_be_cpu(0);
 }
 
 static void setup_registered(void)

@@ -50,13 +50,17 @@ void mmk_host_wake(struct mmk_a32 *word, uint32_t count);
 
 /*
  * Sends CPU `cpu` an interrupt whose handler calls mmk_tlb_interrupt() there. The request itself
- * is queued by mmkit beforehand. Returns before the interrupt arrives: does not wait for it.
+ * is queued by mmkit beforehand, and the handler must find it: where an interrupt may overtake the
+ * stores before it (x2APIC, GIC), a barrier comes first. It need order nothing else. Returns before
+ * the interrupt arrives: does not wait for it.
  * => caller stays on its CPU; spin locks may be held; interrupts may be off
  */
 void mmk_host_send_ipi(unsigned cpu);
 
 /*
- * Runs `function(head)` after every RCU read section that runs now has ended. The function takes
+ * Runs `function(head)` after every RCU read section that runs now has ended. What was done in
+ * those, and before this call, is seen by the function; what was done before this call is seen by
+ * sections that begin after the grace period has. The function takes
  * spin locks and does not sleep; it may run on any CPU, in a thread or a soft interrupt.
  * => never waits; any context but NMI; spin locks may be held
  */
