@@ -33,11 +33,14 @@ test-long: deps-test builds build-tsan/build.ninja build-cov/build.ninja build-b
 	    build-aarch64-39:unit,smoke build-aarch64-48:unit,plain,smoke,stress build-x86_64-5:smoke \
 	    build-riscv64-sv48:smoke build-riscv64-sv57:smoke build-tiny:long
 
-# The recordings, everything checked, under AddressSanitizer; all pairs of calls in all schedules
-# with at most two preemptions: an hour or so.
-soak: deps-test builds
+# The recordings, everything checked, under AddressSanitizer; ten million operations of four threads
+# under ThreadSanitizer; all pairs of calls in all schedules with at most two preemptions: more than
+# an hour.
+soak: deps-test builds build-tsan/build.ninja
 	$(call make,build,)
+	$(call make,build-tsan,tests/stress_mm)
 	@tools/run_tests.py build-asan:long
+	build-tsan/tests/stress_mm 10000000ops
 	@tests/simulate/explore.sh build/mmkit all
 
 # Events a second; instructions a fault, a map, an event. UPDATE=1 accepts the new counts.

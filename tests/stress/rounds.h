@@ -3,7 +3,10 @@
  * rounds.h - how a stress runs: its threads do operations in rounds, each of which ends in a
  * barrier. Then one thread checks all invariants and counts, with nothing running.
  *
- *     stress_NAME [SECONDS [SEED]]     exit status 0: nothing found; otherwise 1, or an abort
+ *     stress_NAME [SECONDS | OPERATIONSops [SEED]]
+ *
+ * Exit status 0: nothing found, and as many operations done as were asked for, counted over all
+ * threads; otherwise 1, or an abort.
  *
  * At the end nothing may be left: no address space, no object, no table, nothing committed, and as
  * many free frames as before.
@@ -36,18 +39,36 @@ struct program {
     void (*report)(void);
 };
 
+/* How long it is to run: at least so many. */
+struct length {
+    unsigned seconds;
+    uint64_t ops;
+};
+
 static struct {
     const struct program *program;
     pthread_barrier_t barrier;
+    struct length length;
     double end;
     bool stop;               /* changes at quiet points */
     uint64_t spaces, tables; /* that check_mm() found since the last quiet point */
     struct round_thread {
         pthread_t thread;
         unsigned id;
-        uint64_t ops;
+        uint64_t ops; /* as of the last quiet point */
     } threads[THREADS];
 } rounds;
+
+/* => nothing else runs */
+static uint64_t all_ops(void)
+{
+    uint64_t ops = 0;
+    unsigned i;
+
+    for (i = 0; i < THREADS; i++)
+        ops += rounds.threads[i].ops;
+    return ops;
+}
 
 /* Until all threads are here. => the caller is a CPU */
 static void meet(void)
@@ -95,10 +116,12 @@ static void one_round(void)
     }
     if (program->settle)
         program->settle();
+    rounds.threads[stress.thread].ops = stress.ops;
     meet();
     if (stress.thread == 0) {
         check_round();
-        rounds.stop = now() > rounds.end;
+        stress_goes_on();
+        rounds.stop = now() > rounds.end && all_ops() >= rounds.length.ops;
     }
     meet();
 }
@@ -116,16 +139,15 @@ static void *run(void *argument)
         rounds.program->leave();
     machine_cpu_detach();
     stress_thread_end();
-    thread->ops = stress.ops;
     return NULL;
 }
 
-static void run_threads(unsigned seconds)
+static void run_threads(void)
 {
     unsigned i;
 
     pthread_barrier_init(&rounds.barrier, NULL, THREADS);
-    rounds.end = now() + seconds;
+    rounds.end = now() + rounds.length.seconds;
     for (i = 0; i < THREADS; i++) {
         struct round_thread *thread = &rounds.threads[i];
 
@@ -152,27 +174,41 @@ static void check_nothing_left(const struct mmk_stats *before)
 
 static void report(void)
 {
-    uint64_t ops = 0;
-    unsigned i;
+    uint64_t ops = all_ops();
 
-    for (i = 0; i < THREADS; i++)
-        ops += rounds.threads[i].ops;
-    printf("stress %s: %llu operations, ", rounds.program->name, (unsigned long long)ops);
+    check(ops >= rounds.length.ops);
+    printf("stress %s: %llu operations on %d CPUs, ", rounds.program->name, (unsigned long long)ops,
+           THREADS);
     if (rounds.program->report)
         rounds.program->report();
     printf("nothing found\n");
 }
 
+static struct length parse_length(const char *text)
+{
+    char *end;
+    unsigned long long number = strtoull(text, &end, 10);
+    bool ops = strcmp(end, "ops") == 0;
+
+    if (end == text || (*end != '\0' && !ops) || (!ops && number > UINT_MAX)) {
+        fprintf(stderr, "%s: expected seconds, or a number of operations, as 1000ops\n", text);
+        exit(2);
+    }
+    return ops ? (struct length){.ops = number} : (struct length){.seconds = (unsigned)number};
+}
+
 static int stress_main(int argc, char **argv, const struct program *program)
 {
     struct machine_config config = {.memory = MEMORY, .cpus = THREADS, .mmkit = MMK_CONFIG_DEFAULT};
-    unsigned seconds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 5;
+    const char *length = argc > 1 ? argv[1] : "5";
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
     struct mmk_stats before;
 
-    printf("stress %s: %u seconds, seed %llu\n", program->name, seconds, (unsigned long long)seed);
+    rounds.length = parse_length(length);
+    printf("stress %s: %s%s, seed %llu\n", program->name, length,
+           rounds.length.seconds > 0 ? " seconds" : "", (unsigned long long)seed);
     fflush(stdout);
-    stress_begin(seconds, seed);
+    stress_begin(seed);
     if (program->configure)
         program->configure(&config.mmkit);
     check(machine_create(&config) == 0);
@@ -181,7 +217,7 @@ static int stress_main(int argc, char **argv, const struct program *program)
     mmk_stats_read(&before);
     program->build();
     machine_cpu_detach();
-    run_threads(seconds);
+    run_threads();
     machine_cpu_attach(0);
     program->take_down();
     check_nothing_left(&before);

@@ -12,6 +12,7 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -114,7 +115,8 @@ static inline double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-#define DISTURB_NS 200000
+#define DISTURB_NS    200000
+#define STUCK_SECONDS 100
 
 static void disturb(int signal)
 {
@@ -129,13 +131,19 @@ static void disturb(int signal)
     errno = saved;
 }
 
-/* Before any thread. A deadlock ends the program some time after it should have ended. */
-static inline void stress_begin(unsigned seconds, uint64_t seed)
+/* A deadlock ends the program, when this has not been called for some time. */
+static inline void stress_goes_on(void)
+{
+    alarm(STUCK_SECONDS);
+}
+
+/* Before any thread. */
+static inline void stress_begin(uint64_t seed)
 {
     struct sigaction action = {.sa_handler = disturb, .sa_flags = SA_RESTART};
 
     stress_seed = seed;
-    alarm(seconds + 100);
+    stress_goes_on();
     check(sigaction(SIGUSR1, &action, NULL) == 0);
 }
 
