@@ -45,7 +45,8 @@ static const struct argp_option option_list[] = {
      "forgets at most H times on its own account",
      0},
     {"memory", KEY_MEMORY, "MODEL", 0,
-     "What a load may return: sc, the last value stored (the default), or weak, what C11 allows",
+     "What a load may return: sc, the last value stored (the default), or weak, what C11 allows. "
+     "Of all scenarios, those of rules and kernels run with both by default",
      0},
     {"seed", KEY_SEED, "N", 0, "The first schedule's seed; the next has the next (default 1)", 0},
     {"runs", KEY_RUNS, "N", 0,
@@ -109,8 +110,9 @@ static void parse_strategy(struct arguments *arguments, const char *text)
 
 static void parse_memory(struct arguments *arguments, const char *text)
 {
-    arguments->strategy.weak = strcmp(text, "weak") == 0;
-    if (!arguments->strategy.weak && strcmp(text, "sc") != 0)
+    arguments->weak = strcmp(text, "weak") == 0;
+    arguments->sc = strcmp(text, "sc") == 0;
+    if (!arguments->weak && !arguments->sc)
         bad_usage("--memory %s: expected sc or weak", text);
 }
 

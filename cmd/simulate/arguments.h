@@ -16,6 +16,7 @@ struct arguments {
     const char *scenario; /* a name, a pattern, or "all" */
     const char *format;   /* NULL: each that a scenario is for */
     struct strategy strategy;
+    bool sc, weak;       /* memory; neither: not said */
     uint64_t seed, runs; /* runs 0: as many as is usual */
     unsigned jobs;
     unsigned part, parts; /* every so manieth scenario, from `part` */

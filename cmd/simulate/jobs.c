@@ -6,7 +6,9 @@
  *    up to the first that fails, whoever ran them.
  * J2 This process runs no scenario: each worker starts from the same state.
  * J3 A worker for another page-table format, or for weak memory, is another program, which finds
- * its work through the file descriptor that it is told.
+ *    its work through the file descriptor that it is told.
+ * J4 A subject is told of in the round of the part that failed, or in the last one; within a round
+ *    in the order of the plan.
  */
 #include "jobs.h"
 
@@ -92,13 +94,19 @@ static void find_program(const char *format, bool weak, char path[PATH_MAX])
              format);
 }
 
-void jobs_check_format(const char *format)
+static bool is_own(const char *format, bool weak)
+{
+    return strcmp(format, jobs_formats[0]) == 0 && weak == is_for_weak;
+}
+
+void jobs_check_program(const char *format, bool weak)
 {
     char path[PATH_MAX];
 
-    find_program(format, is_for_weak, path);
-    if (strcmp(format, jobs_formats[0]) != 0 && access(path, X_OK) != 0)
-        error(STATUS_NO_MEANS, errno, "%s, for --format %s", path, format);
+    find_program(format, weak, path);
+    if (!is_own(format, weak) && access(path, X_OK) != 0)
+        error(STATUS_NO_MEANS, errno, "%s, for --format %s%s", path, format,
+              weak ? " --memory weak" : "");
 }
 
 static void become_other(const char *format, bool weak, int fd)
@@ -115,7 +123,7 @@ void jobs_become_weak(const char *format, char **argv)
 {
     char path[PATH_MAX];
 
-    if (is_for_weak && strcmp(format, jobs_formats[0]) == 0)
+    if (is_own(format, true))
         return;
     find_program(format, true, path);
     execv(path, argv);
@@ -126,7 +134,7 @@ static void start_worker(struct slot *slot, const char *format)
 {
     if (child_fork(&slot->child) != 0)
         return;
-    if (strcmp(format, jobs_formats[0]) != 0 || slot->work->strategy.weak != is_for_weak)
+    if (!is_own(format, slot->work->strategy.weak))
         become_other(format, slot->work->strategy.weak, slot->fd);
     work_perform(slot->work);
     _exit(0);
@@ -173,11 +181,31 @@ void jobs_retell(struct work *work, const char *format)
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 
+/*
+ * Where a scenario's first parts end. A rule's program is small, and there are few of them; pairs
+ * are a hundred times as many, and a large program takes 30 times as long: in the time that those
+ * get, each gets less.
+ */
+static const uint64_t first_ends[][2] = {{500, 20}, {5000, 200}};
+
+enum { FIRST_PARTS = sizeof(first_ends) / sizeof(first_ends[0]) };
+
+/* Of its runs, without a look at how many there are to be. */
+static uint64_t part_end(const struct subject *subject, size_t part)
+{
+    bool is_costly = scenario_is_costly(subject->scenario);
+
+    if (part < FIRST_PARTS)
+        return first_ends[part][is_costly];
+    return (part - FIRST_PARTS + 1) * PART + (is_costly ? 0 : first_ends[FIRST_PARTS - 1][0]);
+}
+
 static void cut(const struct plan *plan, struct subject *subject)
 {
-    bool whole = plan->strategy.kind == STRATEGY_EXHAUSTIVE;
-
-    subject->parts = whole ? 1 : (size_t)((plan->runs + PART - 1) / PART);
+    if (plan->strategy.kind != STRATEGY_EXHAUSTIVE)
+        while (part_end(subject, subject->parts) < plan->runs)
+            subject->parts++;
+    subject->parts++;
     subject->first_failed = subject->parts;
     subject->part = allocate(subject->parts, sizeof(*subject->part));
 }
@@ -185,16 +213,19 @@ static void cut(const struct plan *plan, struct subject *subject)
 static void describe(const struct plan *plan, const struct subject *subject, size_t part,
                      struct work *work)
 {
-    uint64_t before = part * PART;
-    bool whole = plan->strategy.kind == STRATEGY_EXHAUSTIVE;
+    uint64_t before = part > 0 ? part_end(subject, part - 1) : 0;
+    uint64_t end = plan->runs;
 
     memset(work, 0, offsetof(struct work, list));
     work->kind = WORK_RUN;
     snprintf(work->scenario, sizeof(work->scenario), "%s", subject->scenario->name);
     work->planted = subject->mistake ? subject->mistake->planted : MMK_MISTAKE_NONE;
     work->first_seed = plan->seed + before;
-    work->runs = whole || plan->runs - before < PART ? plan->runs - before : PART;
+    if (part + 1 < subject->parts)
+        end = part_end(subject, part);
+    work->runs = end - before;
     work->strategy = plan->strategy;
+    work->strategy.weak = subject->weak;
 }
 
 static void take_part(const struct plan *plan, struct slot *slot, struct subject *subject)
@@ -236,6 +267,7 @@ static void end_part(struct slot *slot, int status)
     part->points = work->points;
     part->hash = work->hash;
     part->exhausted = work->exhausted;
+    part->done = true;
     if (work->failed) {
         part->failure = copy_failure(work);
         subject->next = subject->parts;
@@ -269,23 +301,50 @@ static void add_up(struct subject *subject)
 struct crew {
     struct plan *plan;
     struct slot *slots;
-    size_t subject; /* the first that may have parts left */
-    size_t told;    /* subjects that were said to be over */
+    size_t rounds;
+    size_t round, subject; /* being handed out: each subject's part of that number, or all */
+    size_t told_round, told_subject;
     size_t parts, parts_done;
     struct progress progress;
 };
 
+/* Goes on to the next subject, in the next round after the last. => false: that was all */
+static bool next_subject(const struct crew *crew, size_t *round, size_t *subject)
+{
+    if (++*subject < crew->plan->count)
+        return true;
+    *subject = 0;
+    return ++*round < crew->rounds;
+}
+
+static bool is_last(const struct crew *crew, size_t round)
+{
+    return round + 1 == crew->rounds;
+}
+
+/* => NULL: none has a part left in this round, or in a later one */
+static struct subject *find_part(struct crew *crew)
+{
+    while (crew->round < crew->rounds) {
+        struct subject *subject = &crew->plan->subjects[crew->subject];
+
+        if (subject->next < subject->parts &&
+            (subject->next <= crew->round || is_last(crew, crew->round)))
+            return subject;
+        next_subject(crew, &crew->round, &crew->subject);
+    }
+    return NULL;
+}
+
 static void hand_out(struct crew *crew)
 {
-    struct plan *plan = crew->plan;
     unsigned i;
 
-    for (i = 0; i < plan->jobs; i++) {
-        while (crew->subject < plan->count &&
-               plan->subjects[crew->subject].next == plan->subjects[crew->subject].parts)
-            crew->subject++;
-        if (!crew->slots[i].subject && crew->subject < plan->count)
-            take_part(plan, &crew->slots[i], &plan->subjects[crew->subject]);
+    for (i = 0; i < crew->plan->jobs; i++) {
+        struct subject *subject = crew->slots[i].subject ? NULL : find_part(crew);
+
+        if (subject)
+            take_part(crew->plan, &crew->slots[i], subject);
     }
 }
 
@@ -317,22 +376,45 @@ static void look_after(struct crew *crew, struct slot *slot)
     crew->parts_done++;
 }
 
+/* Is it known what comes of its parts up to that of the round? => *over: and so of all */
+static bool is_settled(const struct subject *subject, size_t round, bool *over)
+{
+    size_t i;
+
+    *over = false;
+    for (i = 0; i <= round && i < subject->parts && !*over; i++) {
+        if (!subject->part[i].done)
+            return false;
+        *over = subject->part[i].failure != NULL;
+    }
+    *over |= i == subject->parts;
+    return !*over || subject->under_way == 0;
+}
+
 static void tell_of_those_over(struct crew *crew,
                                void (*over)(const struct plan *, const struct subject *))
 {
-    struct plan *plan = crew->plan;
+    while (crew->told_round < crew->rounds) {
+        struct subject *subject = &crew->plan->subjects[crew->told_subject];
+        bool last = is_last(crew, crew->told_round), is_over;
 
-    while (crew->told < plan->count) {
-        struct subject *subject = &plan->subjects[crew->told];
-
-        if (subject->next < subject->parts || subject->under_way > 0)
+        if (!is_settled(subject, last ? SIZE_MAX : crew->told_round, &is_over))
             return;
-        add_up(subject);
-        if (crew->progress.shown)
-            progress_end(&crew->progress);
-        over(plan, subject);
-        crew->told++;
+        if (is_over && !subject->told && (last || subject->first_failed < subject->parts)) {
+            add_up(subject);
+            subject->told = true;
+            if (crew->progress.shown)
+                progress_end(&crew->progress);
+            over(crew->plan, subject);
+        }
+        next_subject(crew, &crew->told_round, &crew->told_subject);
     }
+}
+
+/* What is planted is looked for one by one; exhausting is not cut. */
+static bool takes_rounds(const struct plan *plan)
+{
+    return !plan->corpus && plan->strategy.kind != STRATEGY_EXHAUSTIVE;
 }
 
 static void start_crew(struct crew *crew, struct plan *plan)
@@ -340,11 +422,14 @@ static void start_crew(struct crew *crew, struct plan *plan)
     size_t i;
 
     *crew = (struct crew){.plan = plan, .slots = allocate(plan->jobs, sizeof(*crew->slots))};
+    crew->rounds = 1;
     for (i = 0; i < plan->jobs; i++)
         open_slot(&crew->slots[i]);
     for (i = 0; i < plan->count; i++) {
         cut(plan, &plan->subjects[i]);
         crew->parts += plan->subjects[i].parts;
+        if (takes_rounds(plan) && plan->subjects[i].parts > crew->rounds)
+            crew->rounds = plan->subjects[i].parts;
     }
     progress_begin(&crew->progress, crew->parts, plan->progress);
 }
@@ -370,7 +455,7 @@ void jobs_run(struct plan *plan, void (*over)(const struct plan *, const struct 
     sigaddset(&ends, SIGCHLD);
     sigprocmask(SIG_BLOCK, &ends, NULL);
     start_crew(&crew, plan);
-    while (crew.told < plan->count) {
+    while (crew.told_round < crew.rounds) {
         hand_out(&crew);
         sigtimedwait(&ends, NULL, &look);
         for (i = 0; i < plan->jobs; i++)

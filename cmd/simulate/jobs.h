@@ -18,7 +18,7 @@ struct failure {
 
 struct part {
     uint64_t schedules, steps, points, hash;
-    bool exhausted;
+    bool done, exhausted;
     struct failure *failure; /* or NULL */
 };
 
@@ -34,19 +34,32 @@ struct subject {
     size_t first_failed; /* of the parts; `parts`: none */
     struct part *part;
     struct part sum; /* of all parts, or up to the one that failed; once it is over */
+    bool told;
+};
+
+/* What loads return; `weak`, of each subject. */
+enum memory {
+    MEMORY_SC,
+    MEMORY_WEAK,
+    MEMORY_BOTH, /* sc; of scenarios that are not costly, weak, too */
 };
 
 struct plan {
     struct subject *subjects;
     size_t count;
-    struct strategy strategy; /* kind, weak, depth, bound */
-    uint64_t seed, runs;      /* the first; of each scenario */
+    struct strategy strategy; /* kind, depth, bound */
+    enum memory memory;
+    uint64_t seed, runs; /* the first; of each scenario */
     unsigned jobs;
     bool progress; /* a bar on stderr */
     bool corpus;   /* each subject has a mistake that is to be found */
 };
 
-/* In the order of the subjects, each as soon as it and those before are over. */
+/*
+ * Calls over() for each subject, in an order that follows from the plan. Many scenarios are run in
+ * rounds, a few schedules of each in the first, so that what any of them finds soon is told soon:
+ * in the round that finds it. The others are told of in the last round, in the order of the plan.
+ */
 void jobs_run(struct plan *plan,
               void (*over)(const struct plan *plan, const struct subject *subject));
 
@@ -68,6 +81,6 @@ __attribute__((noreturn)) void jobs_be_worker(int fd);
 extern const char *const jobs_formats[];
 
 /* Exits after a message when that program is not there. */
-void jobs_check_format(const char *format);
+void jobs_check_program(const char *format, bool weak);
 
 #endif

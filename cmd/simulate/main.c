@@ -42,13 +42,13 @@ static bool is_asked_for(const struct arguments *arguments, const struct scenari
 }
 
 static void add(struct plan *plan, const struct scenario *scenario, const struct mistake *mistake,
-                const char *format)
+                const char *format, bool weak)
 {
     plan->subjects = realloc(plan->subjects, (plan->count + 1) * sizeof(*plan->subjects));
     if (!plan->subjects)
         error(STATUS_BAD_USAGE, 0, "no memory");
-    plan->subjects[plan->count++] = (struct subject){
-        .scenario = scenario, .mistake = mistake, .format = format, .weak = plan->strategy.weak};
+    plan->subjects[plan->count++] =
+        (struct subject){.scenario = scenario, .mistake = mistake, .format = format, .weak = weak};
 }
 
 static void select_formats(struct plan *plan, const struct arguments *arguments,
@@ -56,9 +56,13 @@ static void select_formats(struct plan *plan, const struct arguments *arguments,
 {
     const char *const *format;
 
-    for (format = jobs_formats; *format; format++)
-        if (is_asked_for(arguments, scenario, *format))
-            add(plan, scenario, arguments->plant, *format);
+    for (format = jobs_formats; *format; format++) {
+        if (!is_asked_for(arguments, scenario, *format))
+            continue;
+        add(plan, scenario, arguments->plant, *format, plan->memory == MEMORY_WEAK);
+        if (plan->memory == MEMORY_BOTH && !scenario_is_costly(scenario))
+            add(plan, scenario, arguments->plant, *format, true);
+    }
 }
 
 static void select_mistakes(struct plan *plan)
@@ -70,7 +74,7 @@ static void select_mistakes(struct plan *plan)
         scenario = scenario_find(mistake->scenario);
         if (!scenario)
             error(STATUS_BAD_USAGE, 0, "%s: no such scenario", mistake->scenario);
-        add(plan, scenario, mistake, "tiny");
+        add(plan, scenario, mistake, "tiny", plan->memory == MEMORY_WEAK);
     }
 }
 
@@ -87,12 +91,22 @@ static void select_scenarios(struct plan *plan, const struct arguments *argument
                   arguments->format ? " in this format" : "");
 }
 
+/* A scenario counts as one, in however many formats it is. */
+static bool is_next(const struct subject *before, const struct subject *subject)
+{
+    return before->scenario != subject->scenario || before->mistake != subject->mistake;
+}
+
 static void keep_part(struct plan *plan, const struct arguments *arguments)
 {
-    size_t i, kept = 0;
+    size_t i, number = 0, kept = 0;
 
-    for (i = arguments->part; i < plan->count; i += arguments->parts)
-        plan->subjects[kept++] = plan->subjects[i];
+    for (i = 0; i < plan->count; i++) {
+        if (i > 0 && is_next(&plan->subjects[i - 1], &plan->subjects[i]))
+            number++;
+        if (number % arguments->parts == arguments->part)
+            plan->subjects[kept++] = plan->subjects[i];
+    }
     plan->count = kept;
 }
 
@@ -107,6 +121,19 @@ static void check_format(const char *name)
               jobs_formats[1] ? jobs_formats[1] : "");
 }
 
+/* Both, where nothing in particular is asked for, and a sample is to be had of all that there is.
+ */
+static enum memory choose_memory(const struct arguments *arguments)
+{
+    bool sample = strcmp(arguments->scenario, "all") == 0 && !arguments->corpus && !arguments->hash;
+
+    if (arguments->weak)
+        return MEMORY_WEAK;
+    if (arguments->sc || !sample || arguments->strategy.kind == STRATEGY_EXHAUSTIVE)
+        return MEMORY_SC;
+    return MEMORY_BOTH;
+}
+
 static void make_plan(struct plan *plan, const struct arguments *arguments)
 {
     bool exhaustive = arguments->strategy.kind == STRATEGY_EXHAUSTIVE;
@@ -115,6 +142,7 @@ static void make_plan(struct plan *plan, const struct arguments *arguments)
     if (arguments->format)
         check_format(arguments->format);
     *plan = (struct plan){.strategy = arguments->strategy,
+                          .memory = choose_memory(arguments),
                           .seed = arguments->seed,
                           .runs = arguments->runs,
                           .jobs = arguments->jobs,
@@ -128,7 +156,7 @@ static void make_plan(struct plan *plan, const struct arguments *arguments)
         select_scenarios(plan, arguments);
     keep_part(plan, arguments);
     for (i = 0; i < plan->count; i++)
-        jobs_check_format(plan->subjects[i].format);
+        jobs_check_program(plan->subjects[i].format, plan->subjects[i].weak);
 }
 
 /* ---- running them ---------------------------------------------------------------------------- */

@@ -54,7 +54,7 @@ void report_list(FILE *stream)
 
 void report_begin(FILE *stream)
 {
-    fprintf(stream, "%-32s %-12s %10s %9s %7s\n", "scenario", "format", "schedules", "steps each",
+    fprintf(stream, "%-32s %-13s %10s %9s %7s\n", "scenario", "format", "schedules", "steps each",
             "points");
 }
 
@@ -63,9 +63,11 @@ void report_subject(FILE *stream, const struct subject *subject)
     const struct part *sum = &subject->sum;
     uint64_t whole = sum->schedules - (sum->failure != NULL);
 
-    fprintf(stream, "%-32s %-12s %10" PRIu64 " %10.1f %7" PRIu64 "%s\n", subject->scenario->name,
-            subject->format, sum->schedules, whole > 0 ? (double)sum->steps / (double)whole : 0,
-            sum->points,
+    char format[32];
+
+    snprintf(format, sizeof(format), "%s%s", subject->format, subject->weak ? "/weak" : "");
+    fprintf(stream, "%-32s %-13s %10" PRIu64 " %10.1f %7" PRIu64 "%s\n", subject->scenario->name,
+            format, sum->schedules, whole > 0 ? (double)sum->steps / (double)whole : 0, sum->points,
             sum->failure     ? "  FAILED"
             : sum->exhausted ? "  exhausted"
                              : "");
@@ -123,10 +125,10 @@ void report_failure(FILE *stream, const struct subject *subject, const struct wo
     const struct failure *failure = subject->sum.failure;
 
     fprintf(stream,
-            "FAILED %s, format %s, seed %" PRIu64 ", strategy %s, step %" PRIu64
+            "FAILED %s, format %s%s, seed %" PRIu64 ", strategy %s, step %" PRIu64
             ": %s\n  again:    ",
-            subject->scenario->name, subject->format, failure->seed, failure->strategy,
-            failure->step, failure->text);
+            subject->scenario->name, subject->format, subject->weak ? ", memory weak" : "",
+            failure->seed, failure->strategy, failure->step, failure->text);
     print_again(stream, subject);
     if (!reduced->failed) {
         fprintf(stream, "\n  IT DOES NOT FAIL AGAIN: something is left to chance\n");
@@ -212,6 +214,7 @@ static void write_subject(struct json *json, const struct subject *subject)
     json_object(json, NULL);
     json_string(json, "scenario", subject->scenario->name);
     json_string(json, "format", subject->format);
+    json_string(json, "memory", subject->weak ? "weak" : "sc");
     if (subject->mistake)
         json_string(json, "planted", subject->mistake->name);
     json_unsigned(json, "schedules", sum->schedules);
@@ -226,6 +229,8 @@ static void write_subject(struct json *json, const struct subject *subject)
 
 void report_json(FILE *stream, const struct plan *plan, double seconds)
 {
+    static const char *const memories[] = {
+        [MEMORY_SC] = "sc", [MEMORY_WEAK] = "weak", [MEMORY_BOTH] = "both"};
     struct totals totals = add_up(plan);
     char name[STRATEGY_TEXT];
     struct json json;
@@ -234,7 +239,7 @@ void report_json(FILE *stream, const struct plan *plan, double seconds)
     json_begin(&json, stream);
     json_object(&json, NULL);
     json_string(&json, "strategy", strategy_name(&plan->strategy, name));
-    json_string(&json, "memory", plan->strategy.weak ? "weak" : "sc");
+    json_string(&json, "memory", memories[plan->memory]);
     json_unsigned(&json, "seed", plan->seed);
     json_unsigned(&json, "scenarios", totals.scenarios);
     json_unsigned(&json, "schedules", totals.schedules);

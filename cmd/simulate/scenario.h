@@ -45,6 +45,12 @@ const struct scenario *scenarios_pairs(void);
 /* The lists, from 0. => NULL: there are no more */
 const struct scenario *scenario_list(unsigned number);
 
+/*
+ * One of the many pairs, or a large one: not to be run as often as a rule's program or a kernel,
+ * which are few and short.
+ */
+bool scenario_is_costly(const struct scenario *scenario);
+
 /* => NULL: there is none of that name */
 const struct scenario *scenario_find(const char *name);
 

@@ -18,14 +18,24 @@ const struct scenario *scenario_list(unsigned number)
     case 4:
         return scenarios_rules;
     case 5:
-        return scenarios_pairs();
-    case 6:
         return scenarios_large;
+    case 6:
+        return scenarios_pairs();
     case 7:
         return scenarios_selftest;
     default:
         return NULL;
     }
+}
+
+static bool begins_with(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+bool scenario_is_costly(const struct scenario *scenario)
+{
+    return begins_with(scenario->name, "pair.") || begins_with(scenario->name, "large.");
 }
 
 const struct scenario *scenario_find(const char *name)

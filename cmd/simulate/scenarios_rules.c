@@ -575,6 +575,37 @@ static void speculate_lazily(unsigned cpu)
     }
 }
 
+/* CPU 0 is the last user of an address space that the others have loaded, lazily. */
+static void setup_last(void)
+{
+    unsigned cpu;
+
+    start_anon();
+    expect(mmk_mm_create(&it.other) == 0);
+    expect(mmk_mmap(it.other, page_at(0), 2 * PAGE, RW, ANON | MMK_MAP_FIXED, NULL, 0) ==
+           (int64_t)page_at(0));
+    for (cpu = 1; cpu < world.cpus; cpu++) {
+        fibers_be_cpu(cpu);
+        machine_switch_mm(it.other);
+        store(cpu - 1, 7);
+        machine_switch_lazy();
+    }
+    fibers_be_cpu(0);
+}
+
+/* What was its memory is given out again at once; whoever is lazy may still walk its tables. */
+static void last_put_beside_leave(unsigned cpu)
+{
+    if (cpu == 0) {
+        mmk_mm_put(it.other);
+        store(6, 6);
+    } else {
+        machine_speculate(page_at(cpu - 1));
+        machine_switch_mm(world.mm);
+        expect(look(cpu - 1) == 0);
+    }
+}
+
 /* The reaper leaves shared memory alone, and with it the table. */
 static void setup_reaped(void)
 {
@@ -851,6 +882,11 @@ const struct scenario scenarios_rules[] = {
      .cpus = 2,
      .setup = setup_lazy,
      .body = speculate_lazily},
+    {.name = "P17.last",
+     .what = "lazy CPUs leave an address space while its last user puts it",
+     .cpus = 3,
+     .setup = setup_last,
+     .body = last_put_beside_leave},
     {.name = "notifier.registered",
      .what = "a mirror comes to be while pages go",
      .cpus = 2,

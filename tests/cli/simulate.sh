@@ -67,6 +67,24 @@ cp "$work/out" "$work/alone"
 good 0 --scenario 'P1.*' --runs 11000 --jobs 3 --hash
 cmp -s "$work/out" "$work/alone" || fail "--jobs 3 and --jobs 1 differ"
 
+# Failures are told in the round that finds them, before what has come of the others.
+for jobs in 1 3; do
+    good 1 --scenario 'P[12].*' --runs 6000 --plant others-unflushed --jobs $jobs
+    sed -n '/^FAILED/,$p; /FAILED$/p' "$work/out" | grep -v ' schedules a second' >"$work/told$jobs"
+done
+cmp -s "$work/told1" "$work/told3" || fail "--jobs 3 and --jobs 1 tell differently"
+sed -n 2p "$work/out" | grep -q '^P2.*FAILED$' || fail "a failure is not told first"
+tail -n 2 "$work/out" | grep -q '^P2\|^P1' || fail "scenarios that do not fail are not told of"
+
+# Of all scenarios, short ones run with weak memory as well.
+good 0 --part 0/200 --runs 2
+grep -q '^kernel.* tiny ' "$work/out" || fail "no kernel runs"
+grep -q '^kernel.* tiny/weak ' "$work/out" || fail "no kernel runs with weak memory"
+good 0 --part 0/200 --runs 2 --memory sc
+if grep -q 'weak' "$work/out"; then
+    fail "--memory sc is weak"
+fi
+
 # One run alone is the run that it is among others.
 good 0 --scenario fault.fault --runs 1 --seed 7 --strategy pct:3 --hash
 cp "$work/out" "$work/alone"
