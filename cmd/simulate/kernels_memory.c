@@ -289,16 +289,19 @@ static int read_numbers(struct mmk_object *object, uint64_t index, void *page)
     return 0;
 }
 
-static int write_nothing(struct mmk_object *object, uint64_t index, const void *page)
+/* It may be called when the kernel is over, and its frames are freed. */
+static int write_nowhere(struct mmk_object *object, uint64_t index, const void *page)
 {
+    static unsigned char nowhere[FIBERS_CPUS][MMK_PAGE_SIZE];
+
     (void)object;
     (void)index;
-    mmk_copy_page(mmk_page_address(kernel.scratch[mmk_cpu_id()]), page);
+    mmk_copy_page(nowhere[mmk_cpu_id()], page);
     return 0;
 }
 
 static const struct mmk_object_ops file_ops = {.read_page = read_numbers,
-                                               .write_page = write_nothing};
+                                               .write_page = write_nowhere};
 
 enum { FAR = 100 }; /* a page that shares no node of the index with page 0 */
 

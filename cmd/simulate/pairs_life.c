@@ -213,7 +213,7 @@ static bool install(struct mirror *mirror, uint64_t seq, struct act *act)
     again = mmk_notifier_read_retry(&mirror->notifier, seq);
     if (!again) {
         mirror->valid = true;
-        memcpy(&act->word, mmk_phys_to_virt(mirror->phys), sizeof(act->word));
+        act->word = __atomic_load_n((uint64_t *)mmk_phys_to_virt(mirror->phys), __ATOMIC_RELAXED);
     }
     mmk_spin_unlock(&mirror->lock, MMK_LOCK_MM);
     return !again;

@@ -169,7 +169,7 @@ static int read_kept(struct mmk_object *object, uint64_t index, void *page)
 static int write_kept(struct mmk_object *object, uint64_t index, const void *page)
 {
     (void)object;
-    memcpy(&pair_run.kept[index], page, sizeof(pair_run.kept[index]));
+    pair_run.kept[index] = __atomic_load_n((const uint32_t *)page, __ATOMIC_RELAXED);
     return 0;
 }
 

@@ -57,6 +57,7 @@ struct machine_asid {
 
 struct machine_mmu {
     struct machine_asid *asid;     /* o: the one that accesses use; NULL: there are none */
+    uint64_t context;              /* o: mmk_mm_id() of the one that was loaded last */
     struct machine_tlb_entry *tlb; /* o: tlb_mask + 1 of them */
     uint64_t tlb_mask;             /* c */
     struct mmk_mm *mm;             /* o: NULL: none loaded */

@@ -177,6 +177,7 @@ static void load_asid(struct machine_mmu *mmu, uint64_t context)
 {
     bool stale;
 
+    mmu->context = context;
     mmu->asid = &mmu->asids[mmk_asid_load(&mmu->numbers, context, &stale)];
     if (stale)
         flush_asid(mmu, mmu->asid);
@@ -510,7 +511,7 @@ void machine_speculate_on(struct machine_cpu *cpu, mmk_vaddr_t addr)
 {
     struct machine_asid *used = cpu->mmu.asid;
 
-    load_asid(&cpu->mmu, mmk_mm_id(cpu->mmu.mm));
+    load_asid(&cpu->mmu, cpu->mmu.context);
     if (format_reaches(addr))
         (void)walk_tables(cpu, addr, MMK_ACCESS_READ);
     cpu->mmu.asid = used;

@@ -187,18 +187,6 @@ static void visit_cache(struct visit *visit, const struct machine_tlb_entry *cac
     }
 }
 
-/* Looked at from outside of the machine: that is no access of the CPU that runs. */
-static uint64_t loaded_id(const struct machine_mmu *mmu)
-{
-    bool weak = fibers_weak;
-    uint64_t id;
-
-    fibers_weak = false;
-    id = mmk_mm_id(mmu->mm);
-    fibers_weak = weak;
-    return id;
-}
-
 /* All that CPU `cpu` has cached of the address space that it has loaded; lazily: of its tables. */
 static void visit_loaded(unsigned cpu, const void *argument, visitor function)
 {
@@ -207,7 +195,7 @@ static void visit_loaded(unsigned cpu, const void *argument, visitor function)
     const struct machine_asid *asid;
     unsigned number, level;
 
-    number = mmu->mm ? mmk_asid_find(&mmu->numbers, loaded_id(mmu)) : MMK_ASID_NONE;
+    number = mmu->mm ? mmk_asid_find(&mmu->numbers, mmu->context) : MMK_ASID_NONE;
     if (number == MMK_ASID_NONE)
         return;
     asid = &mmu->asids[number];
@@ -246,8 +234,7 @@ static void check_entered(const struct visit *visit)
     unsigned i;
 
     for (i = 0; i < FLUSHES; i++)
-        if (flushes[i].begun && flushes[i].context == loaded_id(mmu) &&
-            is_older(visit, &flushes[i]))
+        if (flushes[i].begun && flushes[i].context == mmu->context && is_older(visit, &flushes[i]))
             fail_cached("P17 a CPU has entered with what is older than a flush", visit->cpu,
                         cache_name(visit), visit->addr);
 }
@@ -320,7 +307,7 @@ void mmk_note_flush_ends(uint64_t begun, uint64_t context, mmk_vaddr_t start, mm
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
         const struct machine_mmu *mmu = &machine_cpus[cpu].mmu;
 
-        if (mmu->mm && loaded_id(mmu) == context && (!mmu->lazy || tables))
+        if (mmu->mm && mmu->context == context && (!mmu->lazy || tables))
             visit_loaded(cpu, flush, check_flushed);
     }
 }
