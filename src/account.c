@@ -31,7 +31,9 @@ void mmk_account_module_init(void)
 
 uint64_t mmk_committed(void)
 {
-    return mmk_a64_load(&exact.count, MMK_RELAXED) + mmk_percpu_count_sum(&shares);
+    uint64_t count = mmk_a64_load(&exact.count, MMK_RELAXED);
+
+    return count + mmk_percpu_count_sum(&shares);
 }
 
 /* Divided first: a percentage of all frames does not wrap. */

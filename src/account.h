@@ -96,8 +96,7 @@ MMK_ALWAYS_INLINE void mmk_account_free(struct mmk_mm *mm, struct mmk_vma *vma)
 
     if (!(flags & MMK_VM_ACCOUNT))
         return;
-    mmk_account_turn(mm, flags, flags & ~(uint64_t)MMK_VM_ACCOUNT,
-                     mmk_vma_end(vma) - mmk_vma_start(vma));
+    mmk_account_turn(mm, flags, flags & ~(uint64_t)MMK_VM_ACCOUNT, mmk_vma_size(vma));
     mmk_a64_store(&vma->flags, flags & ~(uint64_t)MMK_VM_ACCOUNT, MMK_RELAXED);
 }
 

@@ -52,7 +52,8 @@ static bool is_referenced(const struct mmk_page *page, uint32_t more)
     unsigned looks;
 
     for (looks = 0; looks < LOOKS; looks++) {
-        held = mmk_page_mapcount(page) + mmk_a32_load(&page->user.pins, MMK_RELAXED) + more;
+        held = more + mmk_page_mapcount(page);
+        held += mmk_a32_load(&page->user.pins, MMK_RELAXED);
         if (mmk_page_refs(page) >= held)
             return true;
         mmk_cpu_relax();
@@ -213,12 +214,13 @@ static void check_vmas(struct mmk_mm *mm) MMK_REQUIRES_SHARED(mm->mmap_lock)
     const struct mmk_vma *vma = find_vma(mm, 0);
     const struct mmk_usage *said = mmk_mm_usage(mm);
     struct mmk_usage usage = {0};
-    uint64_t count = 0;
+    uint64_t flags, count = 0;
 
     mmk_vma_tree_check(&mm->vmas);
     while (vma) {
         check_vma(mm, vma);
-        mmk_usage_add(&usage, mmk_vma_flags(vma), (int64_t)(mmk_vma_end(vma) - mmk_vma_start(vma)));
+        flags = mmk_vma_flags(vma);
+        mmk_usage_add(&usage, flags, (int64_t)mmk_vma_size(vma));
         count++;
         vma = find_vma(mm, mmk_vma_end(vma));
     }

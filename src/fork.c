@@ -246,6 +246,7 @@ static int copy_entries(struct copy *copy, const struct mmk_vma *vma)
 static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma) MMK_REQUIRES(child->mmap_lock)
 {
     uint64_t flags = mmk_vma_flags(vma) & ~(uint64_t)MMK_VM_LOCK; /* mlock(2): not inherited */
+    mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
     struct mmk_vma_tree_reserve reserve;
     struct mmk_vma *new;
 
@@ -253,12 +254,10 @@ static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma) MMK_REQUIRE
         return 0;
     if (flags & MMK_VM_WIPEONFORK)
         flags &= ~(uint64_t)MMK_VM_GUARDED;
-    new = mmk_vma_alloc(child, mmk_vma_start(vma), mmk_vma_end(vma), flags, vma->object,
-                        mmk_vma_origin(vma));
-
+    new = mmk_vma_alloc(child, start, end, flags, vma->object, mmk_vma_origin(vma));
     if (!new)
         return MMK_ENOMEM;
-    if (mmk_account_ask_copy(child, mmk_vma_flags(new), mmk_vma_end(new) - mmk_vma_start(new)) ||
+    if (mmk_account_ask_copy(child, flags, end - start) ||
         mmk_vma_tree_reserve(mmk_mm_vmas(child), 1, &reserve)) {
         mmk_vma_free(new);
         return MMK_ENOMEM;
@@ -266,7 +265,7 @@ static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma) MMK_REQUIRE
     mmk_vma_link_object(new);
     mmk_vma_tree_insert(mmk_mm_vmas(child), new, &reserve);
     mmk_vma_tree_unreserve(&reserve);
-    mmk_account_come(child, mmk_vma_flags(new), mmk_vma_end(new) - mmk_vma_start(new));
+    mmk_account_come(child, flags, end - start);
     return 0;
 }
 

@@ -62,12 +62,14 @@ static uint64_t locked_in(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
     MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     const struct mmk_vma *vma = mmk_mm_find_vma(mm, start);
+    mmk_vaddr_t vma_start, vma_end;
     uint64_t bytes = 0;
 
-    while (vma && mmk_vma_start(vma) < end) {
+    while (vma && (vma_start = mmk_vma_start(vma)) < end) {
+        vma_end = mmk_vma_end(vma);
         if (mmk_vma_flags(vma) & MMK_VM_LOCKED)
-            bytes += mmk_min(end, mmk_vma_end(vma)) - mmk_max(start, mmk_vma_start(vma));
-        vma = mmk_mm_find_vma(mm, mmk_vma_end(vma));
+            bytes += mmk_min(end, vma_end) - mmk_max(start, vma_start);
+        vma = mmk_mm_find_vma(mm, vma_end);
     }
     return bytes;
 }

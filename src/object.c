@@ -569,6 +569,7 @@ void mmk_object_put(struct mmk_object *object)
 void mmk_object_check(struct mmk_object *object)
 {
     struct mmk_page *page;
+    uint32_t held;
     uint64_t i;
 
     mmk_page_index_check(&object->pages);
@@ -579,9 +580,9 @@ void mmk_object_check(struct mmk_object *object)
         mmk_assert(mmk_page_test(page, MMK_PF_UPTODATE), "O1 a page in the index is filled");
         mmk_assert(!mmk_page_test(page, MMK_PF_LOCKED), "O1 nobody holds the page lock");
         mmk_assert(i < pages_of(mmk_object_size(object)), "O3 no page beyond the size");
-        mmk_assert(mmk_page_refs(page) >=
-                       2 + mmk_page_mapcount(page) + mmk_a32_load(&page->user.pins, MMK_RELAXED),
-                   "F1 references");
+        held = 2 + mmk_page_mapcount(page);
+        held += mmk_a32_load(&page->user.pins, MMK_RELAXED);
+        mmk_assert(mmk_page_refs(page) >= held, "F1 references");
         mmk_page_put(page);
     }
     mmk_rw_read_lock(&object->interval_lock, MMK_LOCK_INTERVAL);

@@ -63,8 +63,9 @@ static void protect_vma(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_gathe
     MMK_REQUIRES(mm->mmap_lock)
 {
     struct protect protect = {gather, mmk_vma_flags(vma), false};
+    mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
 
-    mmk_range_for_each_leaf(gather, mmk_vma_start(vma), mmk_vma_end(vma), protect_leaf, &protect);
+    mmk_range_for_each_leaf(gather, start, end, protect_leaf, &protect);
     /* Anonymous memory that was never written, and now cannot be, is no longer committed. */
     if (!(protect.flags & MMK_VM_WRITE) && !vma->object && !protect.has_memory)
         mmk_account_free(mm, vma);
@@ -78,10 +79,11 @@ static void protect_and_populate(struct mmk_mm *mm, struct mmk_vma *vma, uint64_
                                  struct mmk_gather *gather) MMK_REQUIRES(mm->mmap_lock)
 {
     const uint64_t kind = MMK_VM_LOCKED | MMK_VM_SHARED | MMK_VM_WRITE;
+    mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
 
     protect_vma(mm, vma, gather);
     if ((old_flags & kind) == MMK_VM_LOCKED && (mmk_vma_flags(vma) & MMK_VM_WRITE))
-        mmk_populate_try_locked(mm, mmk_vma_start(vma), mmk_vma_end(vma));
+        mmk_populate_try_locked(mm, start, end);
 }
 
 /* => the range has no holes */

@@ -135,9 +135,10 @@ static int check_vma(struct remap *r) MMK_REQUIRES_SHARED(r->mm->mmap_lock)
 static bool prepare_vma(const struct remap *r, struct relocation *go) MMK_REQUIRES(r->mm->mmap_lock)
 {
     const struct mmk_vma *vma = at(r, r->addr);
+    uint64_t flags = mmk_vma_flags(vma), shift = r->new_addr - r->addr;
 
-    go->vma = mmk_vma_alloc(r->mm, r->new_addr, r->new_addr + r->new_len, mmk_vma_flags(vma),
-                            vma->object, mmk_vma_origin(vma) + (r->new_addr - r->addr));
+    go->vma = mmk_vma_alloc(r->mm, r->new_addr, r->new_addr + r->new_len, flags, vma->object,
+                            mmk_vma_origin(vma) + shift);
     return go->vma != NULL;
 }
 
@@ -270,7 +271,7 @@ static void keep_source(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
     mmk_gather_policy(&r->gather, MMK_GATHER_OTHER, 0, 0);
     if (flags == unlocked)
         return;
-    mmk_account_turn(r->mm, flags, unlocked, mmk_vma_end(vma) - mmk_vma_start(vma));
+    mmk_account_turn(r->mm, flags, unlocked, mmk_vma_size(vma));
     mmk_a64_store(&vma->flags, unlocked, MMK_RELAXED);
 }
 

@@ -30,10 +30,12 @@ mmk_vaddr_t mmk_vma_first_hole(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t
 static struct mmk_vma *needs_cut(const struct mmk_reshape *reshape, struct mmk_vma *vma,
                                  mmk_vaddr_t addr)
 {
-    if (!vma || mmk_vma_start(vma) >= addr || mmk_vma_end(vma) <= addr ||
-        mmk_reshape_flags(reshape, vma) == mmk_vma_flags(vma))
+    uint64_t flags;
+
+    if (!vma || mmk_vma_start(vma) >= addr || mmk_vma_end(vma) <= addr)
         return NULL;
-    return vma;
+    flags = mmk_vma_flags(vma);
+    return mmk_reshape_flags(reshape, vma) == flags ? NULL : vma;
 }
 
 static void find_cuts(struct mmk_mm *mm, struct mmk_reshape *reshape)
@@ -48,13 +50,22 @@ static void find_cuts(struct mmk_mm *mm, struct mmk_reshape *reshape)
     reshape->first = first;
 }
 
-/* `lower` and `upper` touch; could they be one with these flags? */
-static bool alike(const struct mmk_vma *lower, uint64_t lower_flags, const struct mmk_vma *upper,
-                  uint64_t upper_flags)
+/* Could the two be one, had they the same flags? */
+static bool continues(const struct mmk_vma *lower, const struct mmk_vma *upper)
 {
-    return lower && upper && mmk_vma_end(lower) == mmk_vma_start(upper) &&
-           lower_flags == upper_flags &&
-           mmk_vma_compatible(lower, mmk_vma_flags(lower), upper->object, mmk_vma_origin(upper));
+    mmk_vaddr_t end = mmk_vma_end(lower);
+    uint64_t origin = mmk_vma_origin(lower);
+
+    return end == mmk_vma_start(upper) && lower->object == upper->object &&
+           origin == mmk_vma_origin(upper);
+}
+
+/* Those that the VMA below a cut will have. */
+static uint64_t flags_after(const struct mmk_reshape *reshape, const struct mmk_vma *vma)
+{
+    bool inside = mmk_vma_end(vma) > reshape->start;
+
+    return inside ? mmk_reshape_flags(reshape, vma) : mmk_vma_flags(vma);
 }
 
 /*
@@ -69,17 +80,15 @@ static unsigned moved_borders(struct mmk_mm *mm, const struct mmk_reshape *resha
 
     if (first && mmk_vma_end(first) <= reshape->end) {
         const struct mmk_vma *above = at(mm, mmk_vma_end(first));
+        uint64_t flags = mmk_reshape_flags(reshape, first);
 
-        moved +=
-            above && alike(first, mmk_reshape_flags(reshape, first), above, mmk_vma_flags(above));
+        moved += above && flags == mmk_vma_flags(above) && continues(first, above);
     }
     if (last && mmk_vma_start(last) >= reshape->start) {
         const struct mmk_vma *below = mmk_mm_prev_vma(mm, mmk_vma_start(last));
-        bool inside = below && mmk_vma_end(below) > reshape->start;
+        uint64_t flags = mmk_reshape_flags(reshape, last);
 
-        moved +=
-            below && alike(below, inside ? mmk_reshape_flags(reshape, below) : mmk_vma_flags(below),
-                           last, mmk_reshape_flags(reshape, last));
+        moved += below && flags == flags_after(reshape, below) && continues(below, last);
     }
     return moved;
 }

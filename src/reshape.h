@@ -54,7 +54,7 @@ MMK_ALWAYS_INLINE bool mmk_reshape_set(struct mmk_mm *mm, const struct mmk_resha
 
     if (flags == old_flags)
         return false;
-    mmk_account_turn(mm, old_flags, flags, mmk_vma_end(vma) - mmk_vma_start(vma));
+    mmk_account_turn(mm, old_flags, flags, mmk_vma_size(vma));
     mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
     return true;
 }

@@ -389,7 +389,8 @@ void mmk_slab_check(void)
     for (cache = all_caches; cache; cache = cache->next) {
         used = 0;
         in_magazines = 0;
-        frames = check_list(cache, &cache->partial, &used) + check_list(cache, &cache->full, &used);
+        frames = check_list(cache, &cache->partial, &used);
+        frames += check_list(cache, &cache->full, &used);
         mmk_assert(frames == mmk_a32_load(&cache->frames, MMK_RELAXED), "frames are counted");
         for (i = 0; i < MMK_MAX_CPUS; i++) {
             mmk_assert(cache->cpu[i].count <= MMK_SLAB_MAGAZINE, "a magazine has a size");

@@ -240,8 +240,9 @@ void mmk_tlb_catch_up(struct mmk_mm *mm)
 {
     unsigned long state = mmk_percpu_enter();
     struct mmk_mm_cpu *own = &mm->cpu[mmk_cpu_id()];
+    uint64_t gen = mmk_a64_load(&mm->tlb_gen, MMK_RELAXED);
 
-    if (mmk_a64_load(&own->tlb_gen, MMK_RELAXED) != mmk_a64_load(&mm->tlb_gen, MMK_RELAXED))
+    if (mmk_a64_load(&own->tlb_gen, MMK_RELAXED) != gen)
         flush_all_here(mm, own);
     mmk_percpu_leave(state);
 }

@@ -67,6 +67,14 @@ MMK_ALWAYS_INLINE mmk_vaddr_t mmk_vma_end(const struct mmk_vma *vma)
     return mmk_a64_load(&vma->end, MMK_RELAXED);
 }
 
+/* Bytes. One after the other: what C does not sequence, compilers order as they like. */
+MMK_ALWAYS_INLINE uint64_t mmk_vma_size(const struct mmk_vma *vma)
+{
+    mmk_vaddr_t start = mmk_vma_start(vma);
+
+    return mmk_vma_end(vma) - start;
+}
+
 MMK_ALWAYS_INLINE uint64_t mmk_vma_flags(const struct mmk_vma *vma)
 {
     return mmk_a64_load(&vma->flags, MMK_RELAXED);

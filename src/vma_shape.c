@@ -11,8 +11,9 @@
 
 struct mmk_vma *mmk_vma_alloc_upper(const struct mmk_vma *vma, mmk_vaddr_t addr)
 {
-    return mmk_vma_alloc(vma->mm, addr, mmk_vma_end(vma), mmk_vma_flags(vma), vma->object,
-                         mmk_vma_origin(vma));
+    uint64_t end = mmk_vma_end(vma), flags = mmk_vma_flags(vma);
+
+    return mmk_vma_alloc(vma->mm, addr, end, flags, vma->object, mmk_vma_origin(vma));
 }
 
 void mmk_vma_split(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, struct mmk_vma *upper,
@@ -49,7 +50,9 @@ static void absorb(struct mmk_mm *mm, struct mmk_vma *lower, struct mmk_vma *upp
 
 static bool same_kind(const struct mmk_vma *vma, const struct mmk_vma *other)
 {
-    return mmk_vma_compatible(vma, mmk_vma_flags(other), other->object, mmk_vma_origin(other));
+    uint64_t flags = mmk_vma_flags(other);
+
+    return mmk_vma_compatible(vma, flags, other->object, mmk_vma_origin(other));
 }
 
 /* The VMA that ends at addr, and the one that starts there; NULL: none. */
@@ -115,7 +118,9 @@ void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_r
 
 void mmk_vma_grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t end)
 {
-    mmk_account_come(mm, mmk_vma_flags(vma), end - mmk_vma_end(vma));
+    uint64_t flags = mmk_vma_flags(vma);
+
+    mmk_account_come(mm, flags, end - mmk_vma_end(vma));
     mmk_vma_tree_resize(mmk_mm_vmas(mm), vma, mmk_vma_start(vma), end, NULL);
     mmk_vma_relink_object(vma);
     mmk_vma_merge_at(mm, end);

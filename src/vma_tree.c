@@ -209,18 +209,19 @@ static void check_leaf(const struct mmk_vma_node *leaf, mmk_vaddr_t low, mmk_vad
                        struct walk *walk)
 {
     const struct mmk_vma *vma;
+    mmk_vaddr_t start, end;
     unsigned i;
 
     for (i = 0; i < leaf->count; i++) {
         vma = mmk_vma_node_vma(leaf, i);
-        mmk_assert(mmk_vma_start(vma) < mmk_vma_end(vma), "VT1 a VMA is not empty");
-        mmk_assert(mmk_vma_start(vma) >= walk->end, "VT1 VMAs are in order");
-        mmk_assert(mmk_vma_end(vma) == mmk_vma_node_key(leaf, i),
-                   "VT1 a leaf's key is its VMA's end");
-        mmk_assert(mmk_vma_start(vma) >= low && mmk_vma_end(vma) <= high,
-                   "VT2 separators lie around the VMAs");
-        mmk_assert(leaf->gap[i] == mmk_vma_start(vma) - walk->end, "VT3 a leaf's gap");
-        walk->end = mmk_vma_end(vma);
+        start = mmk_vma_start(vma);
+        end = mmk_vma_end(vma);
+        mmk_assert(start < end, "VT1 a VMA is not empty");
+        mmk_assert(start >= walk->end, "VT1 VMAs are in order");
+        mmk_assert(end == mmk_vma_node_key(leaf, i), "VT1 a leaf's key is its VMA's end");
+        mmk_assert(start >= low && end <= high, "VT2 separators lie around the VMAs");
+        mmk_assert(leaf->gap[i] == start - walk->end, "VT3 a leaf's gap");
+        walk->end = end;
         walk->count++;
     }
 }

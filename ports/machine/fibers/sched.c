@@ -250,12 +250,20 @@ void sim_yield(void)
     interrupt_here();
 }
 
+/* Where in RAM: what lies elsewhere is at other addresses in other builds. */
+static uint64_t place_of(uintptr_t word)
+{
+    uint64_t offset = word - machine_ram_base;
+
+    return offset < machine_ram_end ? offset : 0;
+}
+
 static void point(uintptr_t word, enum fibers_access access)
 {
     struct task *self = sim_current();
 
     count_step();
-    mix((uint64_t)sim.current << 1 | access);
+    mix(place_of(word) << 8 | (uint64_t)sim.current << 1 | access);
     if (!sim.chooser->shared_only) {
         preempt();
     } else {
