@@ -8,9 +8,6 @@
 
 #include <argp.h>
 #include <limits.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -76,30 +73,6 @@ static const struct argp_option option_list[] = {
     {"worker", KEY_WORKER, "FD", OPTION_HIDDEN, NULL, 0},
     {0},
 };
-
-void bad_usage(const char *format, ...)
-{
-    va_list arguments;
-
-    fprintf(stderr, "%s: ", program_invocation_name);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    putc('\n', stderr);
-    exit(STATUS_BAD_USAGE);
-}
-
-static uint64_t parse_number(const char *option, const char *text, uint64_t low, uint64_t high)
-{
-    uint64_t number = 0;
-
-    if (option_number(text, &number) && number >= low && number <= high)
-        return number;
-    if (high < UINT64_MAX)
-        bad_usage("--%s %s: expected a number from %lu to %lu", option, text, (unsigned long)low,
-                  (unsigned long)high);
-    bad_usage("--%s %s: expected a number from %lu", option, text, (unsigned long)low);
-}
 
 static void parse_strategy(struct arguments *arguments, const char *text)
 {
@@ -176,16 +149,16 @@ static bool parse_count(int key, const char *text, struct arguments *arguments)
 {
     switch (key) {
     case KEY_SEED:
-        arguments->seed = parse_number("seed", text, 0, UINT64_MAX);
+        arguments->seed = usage_number("seed", text, 0, UINT64_MAX);
         return true;
     case KEY_RUNS:
-        arguments->runs = parse_number("runs", text, 1, UINT64_MAX);
+        arguments->runs = usage_number("runs", text, 1, UINT64_MAX);
         return true;
     case KEY_JOBS:
-        arguments->jobs = (unsigned)parse_number("jobs", text, 1, JOBS_MAX);
+        arguments->jobs = (unsigned)usage_number("jobs", text, 1, JOBS_MAX);
         return true;
     case KEY_WORKER:
-        arguments->worker = (int)parse_number("worker", text, 0, INT_MAX);
+        arguments->worker = (int)usage_number("worker", text, 0, INT_MAX);
         return true;
     default:
         return false;

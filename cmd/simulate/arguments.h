@@ -4,13 +4,12 @@
 #define SIMULATE_ARGUMENTS_H
 
 #include "strategy.h"
+#include "usage.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct mistake;
-
-enum { STATUS_FAULT = 1, STATUS_BAD_USAGE = 2 };
 
 struct arguments {
     const char *scenario; /* a name, a pattern, or "all" */
@@ -30,8 +29,5 @@ struct arguments {
 
 /* Exits, after a message, when they are not good. */
 void arguments_parse(struct arguments *arguments, int argc, char **argv);
-
-/* What is wrong with the work that is asked for: exits after a message. */
-__attribute__((noreturn, format(printf, 1, 2))) void bad_usage(const char *format, ...);
 
 #endif

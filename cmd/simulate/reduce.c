@@ -2,14 +2,14 @@
 /*
  * reduce.c - see reduce.h.
  *
- * Zeller's ddmin over the list of deviations: leave out a part of them, half, then a quarter, and
- * so on; keep what still fails; until no single one can be left out. Each try is a child's. Steps
- * shift when something is left out, so that later deviations may come at another moment: what
- * counts is whether the run fails. Of a run that does, the deviations that took effect are kept.
+ * By ddmin over the list of deviations (ddmin.h). Each try is a child's. Steps shift when something
+ * is left out, so that later deviations may come at another moment: what counts is whether the run
+ * fails. Of a run that does, the deviations that took effect are kept.
  */
 #include "reduce.h"
 
 #include "child.h"
+#include "ddmin.h"
 #include "run.h"
 #include "story.h"
 
@@ -68,69 +68,41 @@ static void try(const struct scenario *scenario, uint64_t seed, const struct dev
         attempt->failed = true;
 }
 
-/* But for numbers, which may be addresses, a process's, a CPU's. */
-static bool same_failure(const char *a, const char *b)
-{
-    static const char ignored[] = "0123456789abcdefx";
+struct reduction {
+    struct ddmin list;
+    struct work *work;
+    const struct scenario *scenario;
+};
 
-    for (;;) {
-        a += strspn(a, ignored);
-        b += strspn(b, ignored);
-        if (*a != *b)
-            return false;
-        if (*a == '\0')
-            return true;
-        a++;
-        b++;
-    }
-}
-
-/* The list without `length` from `start`: does it fail still? => true: that is the list now */
-static bool try_without(struct work *work, const struct scenario *scenario, size_t start,
-                        size_t length)
+static bool try_without(struct ddmin *ddmin, size_t start, size_t length)
 {
+    const struct reduction *reduction = (const struct reduction *)ddmin;
     static struct deviation rest[WORK_DEVIATIONS];
+    struct work *work = reduction->work;
     struct deviations list = {rest, work->deviations - length, WORK_DEVIATIONS};
 
     memcpy(rest, work->list, start * sizeof(*rest));
     memcpy(rest + start, work->list + start + length, (list.count - start) * sizeof(*rest));
-    work->tries++;
-    try(scenario, work->seed, &list, false);
-    if (!attempt->failed || !same_failure(attempt->failure, work->failure))
+    try(reduction->scenario, work->seed, &list, false);
+    if (!attempt->failed || !child_same_failure(attempt->failure, work->failure))
         return false;
     work->deviations = attempt->strategy.run.count;
     memcpy(work->list, attempt->list, work->deviations * sizeof(*rest));
+    ddmin->count = work->deviations;
     return true;
 }
 
-/* One part after the other, of `length` deviations. => whether any could go */
-static bool leave_out_parts(struct work *work, const struct scenario *scenario, size_t length)
-{
-    bool any = false;
-    size_t start = 0;
-
-    while (start < work->deviations && work->tries < MOST_TRIES) {
-        size_t part = length < work->deviations - start ? length : work->deviations - start;
-
-        if (try_without(work, scenario, start, part))
-            any = true;
-        else
-            start += part;
-    }
-    return any;
-}
-
+/* When the list as it is fails at all. */
 static void leave_out(struct work *work, const struct scenario *scenario)
 {
-    size_t length = work->deviations;
-    bool any;
+    struct reduction reduction = {
+        .list = {.count = work->deviations, .tries = 1, .most = MOST_TRIES, .without = try_without},
+        .work = work,
+        .scenario = scenario};
 
-    while (length > 0 && work->tries < MOST_TRIES) {
-        any = leave_out_parts(work, scenario, length);
-        if (length == 1 && !any)
-            return;
-        length = length > 1 ? length / 2 : 1;
-    }
+    if (try_without(&reduction.list, 0, 0))
+        ddmin(&reduction.list);
+    work->tries = reduction.list.tries;
 }
 
 static void retell(struct work *work, const struct scenario *scenario)
@@ -152,8 +124,7 @@ void reduce(struct work *work, const struct scenario *scenario)
     attempt = child_shared_memory(sizeof(*attempt));
     attempt->weak = work->strategy.weak;
     work->tries = 0;
-    if (work->kind == WORK_REDUCE && strcmp(work->failure, CHILD_HANGS) != 0 &&
-        try_without(work, scenario, 0, 0))
+    if (work->kind == WORK_REDUCE && strcmp(work->failure, CHILD_HANGS) != 0)
         leave_out(work, scenario);
     retell(work, scenario);
 }

@@ -3,8 +3,8 @@
  * child.h - processes for what may end badly: what they print to stderr is kept, and told only of
  * one that fails.
  */
-#ifndef SIMULATE_CHILD_H
-#define SIMULATE_CHILD_H
+#ifndef CHILD_H
+#define CHILD_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +28,9 @@ bool child_ended_well(const struct child *child, int status, char *text, size_t 
 
 /* What the last one has printed, if that is more than the line that is in the text. */
 void child_show_messages(const struct child *child);
+
+/* Two texts say the same, but for numbers, which may be addresses, or a process's. */
+bool child_same_failure(const char *a, const char *b);
 
 /* Memory that a child writes and the parent reads. => zeros; never NULL */
 void *child_shared_memory(size_t size);
