@@ -151,6 +151,22 @@ int mmk_account_ask_turn(struct mmk_mm *mm, struct mmk_usage *next, uint64_t old
     return 0;
 }
 
+int mmk_account_ask_without(struct mmk_mm *mm, uint64_t flags, uint64_t bytes,
+                            const struct mmk_usage *gone)
+{
+    struct mmk_usage usage = mm->usage;
+
+    mmk_usage_sub(&usage, gone);
+    if (!fits(mm, &usage, flags, bytes))
+        return MMK_ENOMEM;
+    return flags & MMK_VM_ACCOUNT ? charge(mm, bytes - gone->committed) : 0;
+}
+
+bool mmk_account_fits(const struct mmk_mm *mm, uint64_t flags, uint64_t bytes)
+{
+    return fits(mm, &mm->usage, flags, bytes);
+}
+
 int mmk_account_ask_copy(struct mmk_mm *child, uint64_t flags, uint64_t bytes)
 {
     return flags & MMK_VM_ACCOUNT ? charge(child, bytes) : 0;

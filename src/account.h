@@ -120,6 +120,15 @@ MMK_MUST_CHECK int mmk_account_ask_turn(struct mmk_mm *mm, struct mmk_usage *nex
                                         uint64_t old_flags, uint64_t flags, uint64_t bytes)
     MMK_REQUIRES(mm->mmap_lock);
 
+/* As _ask, when what counts for `gone` will have gone. */
+MMK_MUST_CHECK int mmk_account_ask_without(struct mmk_mm *mm, uint64_t flags, uint64_t bytes,
+                                           const struct mmk_usage *gone)
+    MMK_REQUIRES(mm->mmap_lock);
+
+/* Only whether the limits of the address space allow it; what is committed is not asked for. */
+bool mmk_account_fits(const struct mmk_mm *mm, uint64_t flags, uint64_t bytes)
+    MMK_REQUIRES_SHARED(mm->mmap_lock);
+
 /* The commit limit alone: for a child's copy of a mapping that the parent has. => as _ask */
 MMK_MUST_CHECK int mmk_account_ask_copy(struct mmk_mm *child, uint64_t flags, uint64_t bytes)
     MMK_REQUIRES(child->mmap_lock);

@@ -126,6 +126,8 @@ static int check_vma(struct remap *r) MMK_REQUIRES_SHARED(r->mm->mmap_lock)
     if ((mmk_vma_flags(vma) & MMK_VM_LOCKED) &&
         !mmk_account_ask_lock(r->mm, r->new_len - r->old_len))
         return MMK_EAGAIN;
+    if (!mmk_account_fits(r->mm, mmk_vma_flags(vma), r->new_len - r->old_len))
+        return MMK_ENOMEM;
     r->populate = (mmk_vma_flags(vma) & MMK_VM_LOCKED) != 0;
     return 0;
 }
@@ -159,14 +161,14 @@ static int prepare_unmaps(const struct remap *r, struct relocation *go)
     return error;
 }
 
-/* Linux asks before the target is unmapped for the size, after it for what is committed. */
+/* What is left to ask for: of what grows, check_vma() has asked for the size. */
 static bool ask(const struct remap *r, const struct relocation *go) MMK_REQUIRES(r->mm->mmap_lock)
 {
     uint64_t flags = mmk_vma_flags(go->vma), growth = r->new_len - r->old_len;
     struct mmk_usage gone = go->target.gone;
 
     if (r->flags & MMK_MREMAP_DONTUNMAP)
-        return mmk_account_ask_replace(r->mm, flags, r->new_len, &gone) == 0;
+        return mmk_account_ask_without(r->mm, flags, r->new_len, &gone) == 0;
     if (r->new_len <= r->old_len)
         return true;
     gone = (struct mmk_usage){.committed = mmk_min(gone.committed, growth)};
@@ -206,7 +208,7 @@ static int prepare(const struct remap *r, struct relocation *go) MMK_REQUIRES(r-
     if (!prepare_vma(r, go))
         return MMK_ENOMEM;
     error = prepare_unmaps(r, go);
-    if (!error && prepare_rest(r, go) && ask(r, go))
+    if (!error && prepare_rest(r, go))
         return 0;
     cancel(go);
     return error ? error : MMK_ENOMEM;
@@ -297,6 +299,14 @@ static void place(struct remap *r, struct relocation *go) MMK_REQUIRES(r->mm->mm
     mmk_vma_tree_unreserve(&go->reserve);
 }
 
+/* For what is refused when Linux has unmapped the target already. => why that was not possible */
+static int unmap_target(const struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
+{
+    if (r->flags & MMK_MREMAP_FIXED)
+        return mmk_unmap_locked(r->mm, r->new_addr, r->new_addr + r->new_len);
+    return 0;
+}
+
 /* => mmap lock held for writing; what is new at the new address: the address */
 static int64_t relocate(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
 {
@@ -307,6 +317,11 @@ static int64_t relocate(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
     error = mmk_account_ask_maps(r->mm, 4) ? prepare(r, &go) : MMK_ENOMEM;
     if (error)
         return error;
+    if (!ask(r, &go)) {
+        cancel(&go);
+        error = unmap_target(r);
+        return error ? error : MMK_ENOMEM;
+    }
     object = go.vma->object;
     if (go.replaces)
         replace(r, &go.target);
@@ -343,7 +358,7 @@ static int refused_late(const struct remap *r) MMK_REQUIRES_SHARED(r->mm->mmap_l
 
 static int64_t refuse(const struct remap *r, int refused) MMK_REQUIRES(r->mm->mmap_lock)
 {
-    int error = mmk_unmap_locked(r->mm, r->new_addr, r->new_addr + r->new_len);
+    int error = unmap_target(r);
 
     if (!error && refused == MMK_EPERM && r->old_len > r->new_len)
         error = mmk_unmap_locked(r->mm, r->addr + r->new_len, r->addr + r->old_len);

@@ -657,6 +657,49 @@ static void test_limits(void **state)
     EXPECT_VMAS({40, 2}, {60, 8});
 }
 
+/* What is refused when the target is unmapped already leaves it so, as on Linux. */
+static void test_refused_beyond_limit(void **state)
+{
+    (void)state;
+    map_at(0, 5, RW, ANON);
+    map_at(40, 5, RO, ANON);
+    assert_int_equal(mmk_set_limit(mm, MMK_LIMIT_AS, 9 * PAGE), 0);
+    expect_error(0, 5, 5, FIXED | DONTUNMAP, 40, MMK_ENOMEM);
+    EXPECT_VMAS({0, 5});
+    assert_int_equal(mmk_set_limit(mm, MMK_LIMIT_AS, 10 * PAGE), 0);
+    map_at(40, 5, RO, ANON);
+    expect_remap(0, 5, 5, FIXED | DONTUNMAP, 40, 40); /* what goes makes room */
+    EXPECT_VMAS({0, 5}, {40, 5});
+}
+
+/* What is no data makes no room for data. */
+static void test_refused_data(void **state)
+{
+    (void)state;
+    map_at(0, 5, RW, ANON);
+    map_at(40, 5, RO, ANON);
+    assert_int_equal(mmk_set_limit(mm, MMK_LIMIT_DATA, 9 * PAGE), 0);
+    expect_error(0, 5, 5, FIXED | DONTUNMAP, 40, MMK_ENOMEM);
+    EXPECT_VMAS({0, 5});
+    assert_int_equal(mmk_set_limit(mm, MMK_LIMIT_DATA, 10 * PAGE), 0);
+    map_at(40, 5, RW, ANON);
+    expect_remap(0, 5, 5, FIXED | DONTUNMAP, 40, 40);
+    EXPECT_VMAS({0, 5}, {40, 5});
+}
+
+/* The size of what grows is asked for before the target is looked at. */
+static void test_refused_early(void **state)
+{
+    (void)state;
+    map_at(0, 2, RW, ANON);
+    map_at(40, 2, RW, ANON);
+    assert_int_equal(mmk_mseal(mm, AT(40), 2 * PAGE, 0), 0);
+    assert_int_equal(mmk_set_limit(mm, MMK_LIMIT_AS, 8 * PAGE), 0);
+    expect_error(0, 2, 7, FIXED, 40, MMK_ENOMEM);
+    expect_error(0, 2, 6, FIXED, 40, MMK_EPERM);
+    EXPECT_VMAS({0, 2}, {40, 2});
+}
+
 /* On Linux what has a given place wants room for six more mappings, what moves for four. */
 static void test_map_count(void **state)
 {
@@ -727,6 +770,9 @@ int main(void)
         TEST(test_index_overflow),
         TEST(test_physical),
         TEST(test_limits),
+        TEST(test_refused_beyond_limit),
+        TEST(test_refused_data),
+        TEST(test_refused_early),
         cmocka_unit_test(test_map_count),
         TEST(test_killed),
     };
