@@ -38,11 +38,12 @@ struct mapping {
     uint64_t length;  /* whole pages */
     uint64_t vm_flags;
     struct mmk_object *object;
-    uint64_t offset; /* bytes, in the object */
-    unsigned flags;  /* MMK_MAP_* */
-    unsigned mode;   /* MMK_OPEN_* */
-    bool at_once;    /* entries are made now: mmk_map_frames() */
-    int refused;     /* an error that comes after those of the place, as on Linux; 0: none */
+    uint64_t offset;  /* bytes, in the object */
+    uint64_t commits; /* bytes, of an object that was made for this mapping */
+    unsigned flags;   /* MMK_MAP_* */
+    unsigned mode;    /* MMK_OPEN_* */
+    bool at_once;     /* entries are made now: mmk_map_frames() */
+    int refused;      /* an error that comes after those of the place, as on Linux; 0: none */
 };
 
 /* --- decoding the arguments ------------------------------------------------------------------ */
@@ -269,6 +270,19 @@ static struct mmk_vma *alloc_vma(struct mmk_mm *mm, const struct mapping *map)
                          map->object ? map->addr - map->offset : 0);
 }
 
+/* An object of its own: it, not its mappings, counts as committed, until it goes. */
+static int commit_own(const struct mapping *map)
+{
+    int error;
+
+    if (map->commits == 0)
+        return 0;
+    error = mmk_commit_take(map->commits);
+    if (!error)
+        map->object->committed = map->commits;
+    return error;
+}
+
 /* Maps where map->addr says, in place of what is there. => mmap lock held for writing */
 static int map_locked(struct mmk_mm *mm, const struct mapping *map) MMK_REQUIRES(mm->mmap_lock)
 {
@@ -286,7 +300,7 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map) MMK_REQUIRES
         mmk_vma_free(vma);
         return error;
     }
-    if (mmk_account_ask_replace(mm, map->vm_flags, map->length, &unmap.gone) ||
+    if (mmk_account_ask_replace(mm, map->vm_flags, map->length, &unmap.gone) || commit_own(map) ||
         mmk_vma_tree_reserve(mmk_mm_vmas(mm), 2, &reserve)) {
         if (replaces)
             mmk_unmap_cancel(&unmap);
@@ -361,22 +375,6 @@ static int map_anywhere(struct mmk_mm *mm, struct mapping *map)
     return 0;
 }
 
-/* Shared anonymous memory's object; it, not its mappings, counts as committed. */
-static int create_shared(const struct mapping *map, struct mmk_object **own)
-{
-    uint64_t bytes = map->vm_flags & MMK_VM_NORESERVE ? 0 : map->length;
-    int error = mmk_object_create(NULL, map->length, NULL, own);
-
-    if (error)
-        return error;
-    error = mmk_commit_take(bytes);
-    if (error)
-        mmk_object_put(*own);
-    else
-        (*own)->committed = bytes;
-    return error;
-}
-
 int64_t mmk_mmap_file(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned prot,
                       unsigned flags, struct mmk_object *object, uint64_t offset, unsigned mode)
 {
@@ -392,10 +390,11 @@ int64_t mmk_mmap_file(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsi
     if (error)
         return error;
     if (!map.refused && !map.object && (map.vm_flags & MMK_VM_SHARED)) {
-        error = create_shared(&map, &own);
+        error = mmk_object_create(NULL, map.length, NULL, &own);
         if (error)
             return error;
         map.object = own;
+        map.commits = map.vm_flags & MMK_VM_NORESERVE ? 0 : map.length;
     }
     error = map_anywhere(mm, &map);
     if (own)

@@ -371,6 +371,21 @@ static void test_never_race(void **state)
     }
 #define EACH(test) MODE(test, heuristic), MODE(test, always), MODE(test, never)
 
+/* Shared memory is asked for last: what is sealed, or beyond a limit of locking, comes first. */
+static void test_never_shared_last(void **state)
+{
+    (void)state;
+    assert_true(try_at(0, 1, RW, ANON) > 0);
+    assert_int_equal(mmk_mseal(mm, BASE, PAGE, 0), 0);
+    assert_int_equal(try_at(0, LIMIT + 1, RW, SHARED_ANON), MMK_EPERM);
+    assert_int_equal(mmk_set_limit(mm, MMK_LIMIT_MEMLOCK, PAGE), 0);
+    assert_int_equal(try_at(8, LIMIT + 1, RW, SHARED_ANON | MMK_MAP_LOCKED), MMK_EAGAIN);
+    assert_int_equal(try_at(8, LIMIT, RW, SHARED_ANON), MMK_ENOMEM);
+    expect_committed(1);
+    assert_true(try_at(8, LIMIT - 1, RW, SHARED_ANON) > 0);
+    expect_committed(LIMIT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +400,7 @@ int main(void)
         MODE(test_always, always),
         MODE(test_never_mmap, never),
         MODE(test_never_others, never),
+        MODE(test_never_shared_last, never),
         MODE(test_never_protect_partly, never),
         MODE(test_never_fork, never),
         MODE(test_ratio, ratio),
