@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * agent_look.c - a process looks at its own window: /proc/self/maps or smaps, pagemap, mincore(2),
+ * and the words of pages that have an entry, so that no page comes by being looked at.
+ */
+#include "agent.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { TEXT = 1 << 18, REGIONS = 1024 };
+
+/* PAGEMAP_SCAN of <linux/fs.h>, which is younger than many an installed one. */
+struct scan_region {
+    uint64_t start, end, categories;
+};
+
+struct scan {
+    uint64_t size, flags, start, end, walk_end, regions, regions_count, max_pages;
+    uint64_t inverted, mask, any_of, answer;
+};
+
+#define SCAN _IOWR('f', 16, struct scan)
+
+enum { SCAN_FILE = 4, SCAN_PRESENT = 8, SCAN_ZERO = 32 };
+
+static int maps = -1, smaps = -1, pagemap = -1;
+static char text[TEXT];
+
+static bool open_eye(struct board *board, int *eye, const char *path)
+{
+    if (*eye >= 0)
+        close(*eye);
+    *eye = open(path, O_RDONLY | O_CLOEXEC);
+    if (*eye < 0)
+        board->trouble = path;
+    return *eye >= 0;
+}
+
+/* ---- entries --------------------------------------------------------------------------------- */
+
+static void note_region(struct observation *seen, const struct scan_region *region)
+{
+    uint64_t pages = (region->end - region->start) / PAGE;
+    unsigned i;
+
+    if ((region->categories & (SCAN_FILE | SCAN_ZERO)) == 0)
+        seen->anonymous += pages;
+    for (i = 0; i < ISLANDS_PAGES; i++) {
+        if (island_page(i) < region->start || island_page(i) >= region->end)
+            continue;
+        seen->page[i] |= PAGE_READABLE;
+        if (region->categories & SCAN_ZERO)
+            seen->page[i] |= PAGE_ZERO;
+    }
+}
+
+static void look_at_entries(struct observation *seen)
+{
+    static struct scan_region regions[REGIONS];
+    uint64_t all = SCAN_PRESENT | SCAN_FILE | SCAN_ZERO;
+    struct scan scan = {.size = sizeof(scan),
+                        .start = WINDOW_START,
+                        .end = WINDOW_END,
+                        .regions = (uint64_t)(uintptr_t)regions,
+                        .regions_count = REGIONS,
+                        .any_of = SCAN_PRESENT,
+                        .answer = all};
+    int count, i;
+
+    seen->anonymous = 0;
+    do {
+        count = ioctl(pagemap, SCAN, &scan);
+        for (i = 0; i < count; i++)
+            note_region(seen, &regions[i]);
+        scan.start = scan.walk_end;
+    } while (count > 0 && scan.start < scan.end);
+}
+
+/* ---- mappings -------------------------------------------------------------------------------- */
+
+static uint64_t parse_hex(const char **at)
+{
+    uint64_t number = 0;
+
+    for (;; (*at)++) {
+        if (**at >= '0' && **at <= '9')
+            number = number << 4 | (uint64_t)(**at - '0');
+        else if (**at >= 'a' && **at <= 'f')
+            number = number << 4 | (uint64_t)(**at - 'a' + 10);
+        else
+            return number;
+    }
+}
+
+static uint64_t parse_decimal(const char **at)
+{
+    uint64_t number = 0;
+
+    for (; **at >= '0' && **at <= '9'; (*at)++)
+        number = number * 10 + (uint64_t)(**at - '0');
+    return number;
+}
+
+/* "START-END rwxs OFFSET MAJOR:MINOR INODE ..." */
+static void parse_mapping(const char *at, struct mapping *mapping)
+{
+    memset(mapping, 0, sizeof(*mapping));
+    mapping->start = parse_hex(&at);
+    at++;
+    mapping->end = parse_hex(&at);
+    at++;
+    mapping->prot = (at[0] == 'r' ? PROT_READ : 0u) | (at[1] == 'w' ? PROT_WRITE : 0u) |
+                    (at[2] == 'x' ? PROT_EXEC : 0u);
+    mapping->flags = at[3] == 's' ? MAPPING_SHARED : 0;
+    at += 5;
+    mapping->offset = parse_hex(&at);
+    at++;
+    parse_hex(&at);
+    at++;
+    parse_hex(&at);
+    at++;
+    mapping->object = parse_decimal(&at);
+}
+
+/* "VmFlags: rd wr mr ..." */
+static void parse_flags(const char *at, const char *end, struct mapping *mapping)
+{
+    static const struct {
+        char name[3];
+        enum mapping_flag flag;
+    } names[] = {
+        {"lo", MAPPING_LOCKED},     {"lf", MAPPING_ONFAULT}, {"gd", MAPPING_GROWSDOWN},
+        {"nr", MAPPING_NORESERVE},  {"sl", MAPPING_SEALED},  {"dc", MAPPING_DONTFORK},
+        {"wf", MAPPING_WIPEONFORK},
+    };
+    unsigned i;
+
+    for (at += sizeof("VmFlags:"); at + 2 <= end; at += 3)
+        for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+            if (memcmp(at, names[i].name, 2) == 0)
+                mapping->flags |= names[i].flag;
+}
+
+/* => false: the window is behind us */
+static bool parse_line(struct observation *seen, const char *line, const char *end)
+{
+    struct mapping mapping;
+
+    if ((*line < '0' || *line > '9') && (*line < 'a' || *line > 'f')) {
+        if (seen->mappings > 0 && strncmp(line, "VmFlags:", 8) == 0)
+            parse_flags(line, end, &seen->mapping[seen->mappings - 1]);
+        return true;
+    }
+    parse_mapping(line, &mapping);
+    if (mapping.start >= WINDOW_END)
+        return false;
+    if (mapping.start >= WINDOW_START && seen->mappings < MAPPINGS_MAX)
+        seen->mapping[seen->mappings++] = mapping;
+    return true;
+}
+
+/* Whole lines of the text. => how many bytes that were; *more: the window may go on */
+static size_t parse_text(struct observation *seen, size_t length, bool *more)
+{
+    const char *line = text, *end;
+
+    while (*more && (end = memchr(line, '\n', length - (size_t)(line - text))) != NULL) {
+        *more = parse_line(seen, line, end);
+        line = end + 1;
+    }
+    return (size_t)(line - text);
+}
+
+static void look_at_mappings(struct observation *seen)
+{
+    int from = seen->full ? smaps : maps;
+    size_t length = 0, parsed;
+    bool more = true;
+    ssize_t got;
+
+    seen->mappings = 0;
+    lseek(from, 0, SEEK_SET);
+    while (more && (got = read(from, text + length, sizeof(text) - length)) > 0) {
+        length += (size_t)got;
+        parsed = parse_text(seen, length, &more);
+        length -= parsed;
+        memmove(text, text + parsed, length);
+    }
+}
+
+/* ---- pages ----------------------------------------------------------------------------------- */
+
+static void look_at_words(struct observation *seen, unsigned page)
+{
+    unsigned i;
+
+    for (i = 0; i < WORDS; i++)
+        if (agent_read(island_page(page) + word_offsets[i], &seen->words[page][i]) != ACCESS_DONE)
+            seen->page[page] &= (uint8_t)~PAGE_READABLE;
+}
+
+/* `pages` of one mapping, in one island, from number `first` on. */
+static void look_at_part(struct observation *seen, const struct mapping *mapping, unsigned first,
+                         unsigned pages)
+{
+    unsigned char in_core[ISLAND_PAGES];
+    unsigned i;
+
+    if (mincore((void *)island_page(first), pages * PAGE, in_core) != 0)
+        return;
+    for (i = 0; i < pages; i++) {
+        uint8_t *page = &seen->page[first + i];
+
+        *page |= (uint8_t)(PAGE_KNOWN | (in_core[i] & 1 ? PAGE_IN_CORE : 0));
+        if (mapping->prot == 0)
+            *page &= (uint8_t)~PAGE_READABLE;
+        if (*page & PAGE_READABLE)
+            look_at_words(seen, first + i);
+    }
+}
+
+static void look_at_island(struct observation *seen, unsigned island)
+{
+    uint64_t start = islands[island], end = start + ISLAND_PAGES * PAGE;
+    unsigned i;
+
+    for (i = 0; i < seen->mappings; i++) {
+        const struct mapping *mapping = &seen->mapping[i];
+        uint64_t from = mapping->start > start ? mapping->start : start;
+        uint64_t to = mapping->end < end ? mapping->end : end;
+
+        if (from < to)
+            look_at_part(seen, mapping, island * ISLAND_PAGES + (unsigned)((from - start) / PAGE),
+                         (unsigned)((to - from) / PAGE));
+    }
+}
+
+static void look_at_pages(struct observation *seen)
+{
+    unsigned i;
+
+    for (i = 0; i < ISLANDS; i++)
+        look_at_island(seen, i);
+}
+
+void agent_look(struct observation *seen, bool full)
+{
+    seen->full = full;
+    memset(seen->page, 0, sizeof(seen->page));
+    look_at_mappings(seen);
+    look_at_entries(seen);
+    look_at_pages(seen);
+}
+
+bool agent_open_eyes(struct board *board)
+{
+    struct scan scan = {.size = sizeof(scan)};
+
+    if (!open_eye(board, &maps, "/proc/self/maps") ||
+        !open_eye(board, &smaps, "/proc/self/smaps") ||
+        !open_eye(board, &pagemap, "/proc/self/pagemap"))
+        return false;
+    if (ioctl(pagemap, SCAN, &scan) >= 0)
+        return true;
+    board->trouble = "PAGEMAP_SCAN, which Linux has from 6.7 on";
+    return false;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* arguments.c - see arguments.h. */
+#include "arguments.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    KEY_HELP = 'h',
+    KEY_SEED = 0x100,
+    KEY_OPS,
+    KEY_PROCESSES,
+    KEY_ONLY,
+    KEY_SHRINK,
+    KEY_CHECK,
+    KEY_THOROUGH,
+    KEY_FAILURES,
+    KEY_REPLAY,
+    KEY_SCRIPT,
+    KEY_JSON,
+};
+
+static const struct argp_option option_list[] = {
+    {"seed", KEY_SEED, "N", 0, "Where all that is random comes from (default: the time)", 0},
+    {"ops", KEY_OPS, "N", 0, "Operations in all (default 100000)", 0},
+    {"processes", KEY_PROCESSES, "N", 0, "At most, at a time, forked from each other (default 3)",
+     0},
+    {"only", KEY_ONLY, "CALLS", 0, "Of these calls only: names, with commas between", 0},
+    {"shrink", KEY_SHRINK, NULL, 0,
+     "Reduce a sequence that diverges to as few operations as it takes, and print it as a program "
+     "in C as well",
+     0},
+    {"failures", KEY_FAILURES, "N", 0, "Stop after so many (default 1)", 0},
+    {"check", KEY_CHECK, NULL, 0, "Check mmkit's invariants after each operation", 0},
+    {"thorough", KEY_THOROUGH, NULL, 0, "Compare everything after each operation", 0},
+    {"replay", KEY_REPLAY, "OPS", 0,
+     "One sequence: these operations, with semicolons between, as printed", 0},
+    {"script", KEY_SCRIPT, "FILE", 0, "One sequence: the operations in FILE, a line for each", 0},
+    {"json", KEY_JSON, "FILE", 0,
+     "Write the results as one JSON object to FILE; - is standard output, and the summary then "
+     "goes to standard error",
+     0},
+    {NULL, KEY_HELP, NULL, OPTION_HIDDEN, NULL, 0},
+    {0},
+};
+
+static uint32_t parse_calls(const char *text)
+{
+    uint32_t calls = 0;
+    size_t length;
+    unsigned call;
+
+    for (;; text += length + 1) {
+        length = strcspn(text, ",");
+        call = call_find(text, length);
+        if (call == CALLS)
+            bad_usage("--only: there is no '%.*s'", (int)length, text);
+        calls |= (uint32_t)1 << call;
+        if (text[length] == '\0')
+            return calls;
+    }
+}
+
+static void parse_sequence(struct arguments *arguments, const char *option, const char *text)
+{
+    const char *wrong;
+
+    if (!ops_parse(text, &arguments->sequence, &wrong))
+        bad_usage("%s: no operation: '%.*s'", option, (int)strcspn(wrong, ";\n"), wrong);
+    if (arguments->sequence.count == 0)
+        bad_usage("%s: no operations", option);
+    arguments->replay = true;
+}
+
+static void read_sequence(struct arguments *arguments, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char *text = NULL;
+    size_t size = 0;
+
+    if (!file || (getdelim(&text, &size, '\0', file) < 0 && ferror(file)))
+        bad_usage("%s: %s", path, strerror(errno));
+    parse_sequence(arguments, path, text ? text : "");
+    fclose(file);
+    free(text);
+}
+
+/* => false: not of these */
+static bool parse_flag(int key, struct arguments *arguments)
+{
+    switch (key) {
+    case KEY_SHRINK:
+        arguments->shrink = true;
+        return true;
+    case KEY_CHECK:
+        arguments->check = true;
+        return true;
+    case KEY_THOROUGH:
+        arguments->thorough = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* => false: not of these */
+static bool parse_count(int key, const char *text, struct arguments *arguments)
+{
+    switch (key) {
+    case KEY_SEED:
+        arguments->seed = usage_number("seed", text, 0, UINT64_MAX);
+        return true;
+    case KEY_OPS:
+        arguments->ops = usage_number("ops", text, 1, UINT64_MAX);
+        return true;
+    case KEY_PROCESSES:
+        arguments->processes = (unsigned)usage_number("processes", text, 1, PROCESSES);
+        return true;
+    case KEY_FAILURES:
+        arguments->failures = usage_number("failures", text, 1, UINT64_MAX);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+
+    switch (key) {
+    case KEY_ONLY:
+        arguments->calls = parse_calls(text);
+        return 0;
+    case KEY_REPLAY:
+        parse_sequence(arguments, "--replay", text);
+        return 0;
+    case KEY_SCRIPT:
+        read_sequence(arguments, text);
+        return 0;
+    case KEY_JSON:
+        if (*text == '\0')
+            bad_usage("--json: expected a file, or -");
+        arguments->json = text;
+        return 0;
+    case KEY_HELP:
+        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+        return 0;
+    case ARGP_KEY_ARG:
+        bad_usage("'%s': expected options only", text);
+    default:
+        return parse_flag(key, arguments) || parse_count(key, text, arguments) ? 0
+                                                                               : ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp parser = {
+    .options = option_list,
+    .parser = parse_option,
+    .doc = "Make the same calls on the running Linux, in processes of its own, and on mmkit, and "
+           "compare after each what a program can see: what the call answers, what can be read, "
+           "written and executed, what is mapped and what is in memory.\v"
+           "Exit status: 0 no difference; 1 a divergence, or mmkit failed; 2 bad usage, too "
+           "little memory, no Linux to compare with, or results that could not be written.\n\n"
+           "docs/TESTING.md says what is compared; docs/SEMANTICS.md, where mmkit differs on "
+           "purpose.",
+};
+
+void arguments_parse(struct arguments *arguments, int argc, char **argv)
+{
+    *arguments = (struct arguments){
+        .seed = (uint64_t)time(NULL),
+        .ops = 100000,
+        .failures = 1,
+        .processes = 3,
+        .calls = UINT32_MAX,
+    };
+    argp_err_exit_status = STATUS_BAD_USAGE;
+    argp_parse(&parser, argc, argv, 0, NULL, arguments);
+    if (arguments->processes == 1)
+        arguments->calls &= ~((uint32_t)1 << CALL_FORK | (uint32_t)1 << CALL_EXIT);
+    arguments->calls &= ((uint32_t)1 << CALLS) - 1;
+    if (arguments->calls == 0)
+        bad_usage("--only: nothing is left that one process could do");
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* arguments.h - the options of `mmkit oracle', read and found good. */
+#ifndef ORACLE_ARGUMENTS_H
+#define ORACLE_ARGUMENTS_H
+
+#include "op.h"
+#include "usage.h"
+
+struct arguments {
+    uint64_t seed, ops, failures;
+    unsigned processes;
+    uint32_t calls; /* by bit */
+    bool shrink, check, thorough, list;
+    const char *json;
+    bool replay; /* these operations, once */
+    struct ops sequence;
+};
+
+/* Exits, after a message, when they are not good. */
+void arguments_parse(struct arguments *arguments, int argc, char **argv);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * files.h - the files that sequences map: what both sides start with.
+ *
+ * The same file may have several numbers, opened otherwise: then what it may be mapped for differs.
+ */
+#ifndef ORACLE_FILES_H
+#define ORACLE_FILES_H
+
+#include "op.h"
+
+#include <mmkit/mm.h>
+
+struct file_description {
+    unsigned same_as; /* the number of the file that it is */
+    unsigned mode;    /* MMK_OPEN_* */
+    uint64_t size;    /* at first; of one that is another's, ignored */
+};
+
+/* Limits, in bytes: so few may be locked that sequences meet it. */
+#define FIRST_MEMLOCK ((uint64_t)40 * 4096)
+#define FIRST_STACK   ((uint64_t)8 << 20)
+
+static const struct file_description files[FILES] = {
+    {0, MMK_OPEN_READ | MMK_OPEN_WRITE | MMK_OPEN_EXEC, 20 * 4096 + 2044},
+    {1, MMK_OPEN_READ | MMK_OPEN_WRITE | MMK_OPEN_EXEC, 0},
+    {0, MMK_OPEN_READ | MMK_OPEN_EXEC, 0},
+    {0, MMK_OPEN_WRITE | MMK_OPEN_EXEC, 0},
+};
+
+#endif

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * generate.c - see generate.h.
+ *
+ * Operations do not depend on what those before have answered: one can be left out, and the rest
+ * is still the same. Ranges meet because there are few pages (window.h), and because each range is
+ * likely to begin or end where another one did.
+ *
+ * Left out, as docs/SEMANTICS.md says that they differ: protections other than READ, WRITE, EXEC;
+ * MAP_HUGETLB, MAP_DROPPABLE; advice about huge pages, KSM and poison, which a Linux may or may not
+ * be built with; in one sequence, MADV_FREE and MADV_PAGEOUT, which takes what was freed so.
+ */
+#include "generate.h"
+
+#include "possible.h"
+#include "window.h"
+
+#include <mmkit/limit.h>
+#include <string.h>
+
+#define EACH(array) (sizeof(array) / sizeof((array)[0]))
+
+static uint64_t next(struct generator *generator)
+{
+    uint64_t z = generator->state += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+static uint64_t below(struct generator *generator, uint64_t limit)
+{
+    return next(generator) % limit;
+}
+
+static bool one_in(struct generator *generator, unsigned n)
+{
+    return below(generator, n) == 0;
+}
+
+uint64_t generate_seed(uint64_t seed, uint64_t number)
+{
+    struct generator generator = {.state = seed};
+
+    generator.state = next(&generator) ^ number * 0xd6e8feb86659fd93u;
+    return next(&generator);
+}
+
+/* ---- arguments ------------------------------------------------------------------------------- */
+
+/* A page of an island. Some are favoured: there ranges begin and end. */
+static uint64_t page(struct generator *generator)
+{
+    static const uint8_t favoured[] = {0, 4, 8, 12, 15, 16, 17, 20, 24, 31};
+    uint64_t island = islands[below(generator, 8) % ISLANDS];
+
+    if (one_in(generator, 2))
+        return island + favoured[below(generator, EACH(favoured))] * PAGE;
+    return island + below(generator, ISLAND_PAGES) * PAGE;
+}
+
+static uint64_t edge_address(struct generator *generator)
+{
+    static const uint64_t edges[] = {
+        0,
+        PAGE,
+        0x8000,
+        WINDOW_START,
+        WINDOW_END - PAGE,
+        WINDOW_END,
+        ADDRESS_END - PAGE,
+        ADDRESS_END,
+        (uint64_t)1 << 47,
+        (uint64_t)1 << 63,
+        0 - PAGE,
+    };
+
+    return edges[below(generator, EACH(edges))];
+}
+
+static uint64_t address(struct generator *generator)
+{
+    if (one_in(generator, 50))
+        return edge_address(generator);
+    if (one_in(generator, 50))
+        return page(generator) + below(generator, PAGE);
+    return page(generator);
+}
+
+static uint64_t length(struct generator *generator)
+{
+    static const uint64_t odd[] = {
+        0,
+        1,
+        PAGE - 1,
+        PAGE + 1,
+        2 * MIB,
+        2 * MIB + 4 * PAGE,
+        GIB,
+        GIB + 2 * MIB,
+        8 * MIB,
+        (uint64_t)1 << 46,
+        1ul << 47,
+        1ul << 63,
+        0 - PAGE,
+        UINT64_MAX,
+        0 - WINDOW_MIDDLE,
+        ADDRESS_END - WINDOW_MIDDLE,
+    };
+
+    if (one_in(generator, 25))
+        return odd[below(generator, EACH(odd))];
+    if (one_in(generator, 25))
+        return below(generator, 8) * PAGE + below(generator, PAGE);
+    if (one_in(generator, 4))
+        return (1 + below(generator, ISLAND_PAGES)) * PAGE;
+    return (1 + below(generator, 6)) * PAGE;
+}
+
+static uint64_t protection(struct generator *generator)
+{
+    static const uint8_t usual[] = {
+        MMK_PROT_READ | MMK_PROT_WRITE,
+        MMK_PROT_READ | MMK_PROT_WRITE,
+        MMK_PROT_READ,
+        MMK_PROT_NONE,
+    };
+
+    if (one_in(generator, 3))
+        return below(generator, 8);
+    return usual[below(generator, EACH(usual))];
+}
+
+static uint64_t file_offset(struct generator *generator)
+{
+    if (one_in(generator, 60))
+        return next(generator) << (below(generator, 2) * 12);
+    if (one_in(generator, 30))
+        return below(generator, 64) * PAGE + below(generator, PAGE);
+    return below(generator, 24) * PAGE;
+}
+
+/* Its first byte is an instruction that is safe to run, and so is the one in the middle. */
+static uint64_t word(struct generator *generator)
+{
+    return (next(generator) & 0xffffff00ffffff00) | 0xc3000000c3;
+}
+
+static uint64_t word_offset(struct generator *generator)
+{
+    static const uint16_t offsets[] = {0, 2040, 2048, 4088, 0, 4088, 4092, 16};
+
+    return offsets[below(generator, EACH(offsets))];
+}
+
+static uint64_t word_address(struct generator *generator)
+{
+    if (one_in(generator, 100))
+        return edge_address(generator);
+    return page(generator) + word_offset(generator);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+static uint64_t map_flags(struct generator *generator)
+{
+    static const unsigned rare[] = {
+        MMK_MAP_32BIT,      MMK_MAP_ABOVE4G,   MMK_MAP_GROWSDOWN, MMK_MAP_DENYWRITE,
+        MMK_MAP_EXECUTABLE, MMK_MAP_LOCKED,    MMK_MAP_NORESERVE, MMK_MAP_POPULATE,
+        MMK_MAP_NONBLOCK,   MMK_MAP_STACK,     MMK_MAP_SYNC,      MMK_MAP_FIXED_NOREPLACE,
+        MMK_MAP_POPULATE,   MMK_MAP_GROWSDOWN, MMK_MAP_LOCKED,
+    };
+    static const unsigned types[] = {MMK_MAP_PRIVATE, MMK_MAP_PRIVATE, MMK_MAP_SHARED};
+    uint64_t flags = types[below(generator, EACH(types))];
+
+    if (one_in(generator, 40))
+        flags = below(generator, 8); /* DROPPABLE is not: 8 */
+    if (!one_in(generator, 3))
+        flags |= MMK_MAP_ANONYMOUS;
+    if (!one_in(generator, 5))
+        flags |= MMK_MAP_FIXED;
+    while (one_in(generator, 4))
+        flags |= rare[below(generator, EACH(rare))];
+    return flags;
+}
+
+static void fill_mmap(struct generator *generator, uint64_t *args)
+{
+    args[2] = protection(generator);
+    args[3] = map_flags(generator);
+    args[4] = FILE_NONE;
+    if ((args[3] & MMK_MAP_ANONYMOUS) == 0 || one_in(generator, 20)) {
+        args[4] = below(generator, one_in(generator, 3) ? FILES : 2);
+        args[5] = file_offset(generator);
+    }
+    if ((args[3] & MMK_MAP_FIXED) == 0 && one_in(generator, 2))
+        args[0] = 0;
+}
+
+static void fill_mremap(struct generator *generator, uint64_t *args)
+{
+    args[2] = one_in(generator, 3) ? args[1] : length(generator);
+    args[3] = MMK_MREMAP_MAYMOVE;
+    if (one_in(generator, 2))
+        args[3] |= MMK_MREMAP_FIXED;
+    if (one_in(generator, 5))
+        args[3] |= MMK_MREMAP_DONTUNMAP;
+    if (args[3] & MMK_MREMAP_DONTUNMAP && !one_in(generator, 10))
+        args[2] = args[1];
+    if (one_in(generator, 5))
+        args[3] = below(generator, 16);
+    args[4] = address(generator);
+}
+
+static uint64_t advice(struct generator *generator)
+{
+    static const uint8_t often[] = {
+        MMK_MADV_DONTNEED,       MMK_MADV_REMOVE,          MMK_MADV_FREE,
+        MMK_MADV_DONTFORK,       MMK_MADV_WIPEONFORK,      MMK_MADV_POPULATE_READ,
+        MMK_MADV_POPULATE_WRITE, MMK_MADV_DONTNEED_LOCKED, MMK_MADV_GUARD_INSTALL,
+        MMK_MADV_GUARD_REMOVE,   MMK_MADV_DOFORK,          MMK_MADV_KEEPONFORK,
+    };
+    const struct flag_name *all = argument_names(ARG_ADVICE);
+    unsigned count;
+    uint64_t value;
+
+    for (count = 0; all[count].name; count++)
+        ;
+    value = one_in(generator, 3) ? all[below(generator, count)].value
+                                 : often[below(generator, EACH(often))];
+    if (one_in(generator, 60))
+        value = 200 + below(generator, 100); /* no advice at all */
+    if (value == MMK_MADV_FREE && generator->reclaims)
+        return MMK_MADV_PAGEOUT;
+    if (value == MMK_MADV_PAGEOUT && !generator->reclaims)
+        return MMK_MADV_FREE;
+    return value;
+}
+
+static void fill_limit(struct generator *generator, uint64_t *args)
+{
+    args[0] = below(generator, MMK_LIMITS);
+    args[1] = below(generator, 64) * PAGE;
+    if (args[0] != MMK_LIMIT_MEMLOCK && !one_in(generator, 3))
+        args[1] = 4 * GIB; /* as good as none */
+}
+
+static void fill_file(struct generator *generator, struct op *op)
+{
+    op->args[0] = below(generator, one_in(generator, 10) ? FILES : 2);
+    op->args[1] = below(generator, 24) * PAGE;
+    if (op->call == CALL_TRUNCATE && one_in(generator, 2))
+        op->args[1] += 2044;
+    if (op->call == CALL_PWRITE) {
+        op->args[1] += word_offset(generator);
+        op->args[2] = word(generator);
+    }
+    if (op->call == CALL_PUNCH) {
+        op->args[2] = length(generator);
+        if (one_in(generator, 4))
+            op->args[1] += below(generator, PAGE);
+    }
+}
+
+static uint64_t brk_address(struct generator *generator)
+{
+    if (one_in(generator, 8))
+        return address(generator);
+    return HEAP_START + below(generator, 20 * PAGE);
+}
+
+/* Another process, if there may be one more. => false: there may not */
+static bool fill_fork(struct generator *generator, struct op *op)
+{
+    unsigned child;
+
+    for (child = 1; child < generator->processes; child++)
+        if (!generator->alive[child])
+            break;
+    if (child >= generator->processes)
+        return false;
+    op->args[0] = child;
+    generator->alive[child] = true;
+    return true;
+}
+
+static bool fill_exit(struct generator *generator, struct op *op)
+{
+    generator->alive[op->process] = op->process == 0;
+    return op->process > 0;
+}
+
+static uint64_t some_bits(struct generator *generator, unsigned known)
+{
+    return below(generator, one_in(generator, 10) ? 4 * known : known);
+}
+
+/* => false: not now */
+static bool fill(struct generator *generator, struct op *op)
+{
+    uint64_t *args = op->args;
+
+    args[0] = address(generator);
+    args[1] = length(generator);
+    switch (op->call) {
+    case CALL_MMAP:
+        fill_mmap(generator, args);
+        return true;
+    case CALL_MPROTECT:
+        args[2] = protection(generator);
+        return true;
+    case CALL_MREMAP:
+        fill_mremap(generator, args);
+        return true;
+    case CALL_MADVISE:
+        args[2] = advice(generator);
+        return true;
+    case CALL_MLOCK2:
+        args[2] = some_bits(generator, 2);
+        return true;
+    case CALL_MLOCKALL:
+        args[0] = some_bits(generator, 8);
+        return true;
+    case CALL_MSYNC:
+        args[2] = some_bits(generator, 8);
+        return true;
+    case CALL_MSEAL:
+        args[2] = one_in(generator, 20);
+        return true;
+    case CALL_BRK:
+        args[0] = brk_address(generator);
+        return true;
+    case CALL_FORK:
+        return fill_fork(generator, op);
+    case CALL_EXIT:
+        return fill_exit(generator, op);
+    case CALL_WRITE:
+        args[1] = word(generator);
+        args[0] = word_address(generator);
+        return true;
+    case CALL_READ:
+        args[0] = word_address(generator);
+        return true;
+    case CALL_EXEC:
+        args[0] = page(generator);
+        return true;
+    case CALL_SWEEP:
+        args[0] = page(generator);
+        args[1] = (1 + below(generator, ISLAND_PAGES)) * PAGE;
+        return true;
+    case CALL_TRUNCATE:
+    case CALL_PUNCH:
+    case CALL_PWRITE:
+        fill_file(generator, op);
+        return true;
+    case CALL_LIMIT:
+        fill_limit(generator, args);
+        return true;
+    default:
+        return true;
+    }
+}
+
+/* ---- which call ------------------------------------------------------------------------------ */
+
+static const uint8_t weights[CALLS] = {
+    [CALL_MMAP] = 90,     [CALL_MUNMAP] = 30,    [CALL_MPROTECT] = 60, [CALL_MREMAP] = 60,
+    [CALL_MADVISE] = 80,  [CALL_MLOCK] = 8,      [CALL_MLOCK2] = 8,    [CALL_MUNLOCK] = 15,
+    [CALL_MLOCKALL] = 2,  [CALL_MUNLOCKALL] = 4, [CALL_MINCORE] = 10,  [CALL_MSYNC] = 8,
+    [CALL_MSEAL] = 1,     [CALL_BRK] = 15,       [CALL_FORK] = 10,     [CALL_EXIT] = 5,
+    [CALL_READ] = 50,     [CALL_WRITE] = 90,     [CALL_EXEC] = 20,     [CALL_SWEEP] = 15,
+    [CALL_TRUNCATE] = 12, [CALL_PUNCH] = 8,      [CALL_PWRITE] = 12,   [CALL_LIMIT] = 6,
+};
+
+static uint8_t pick_call(struct generator *generator)
+{
+    unsigned total = 0, call;
+    uint64_t at;
+
+    for (call = 0; call < CALLS; call++)
+        if (generator->allowed & 1u << call)
+            total += weights[call];
+    at = below(generator, total);
+    for (call = 0;; call++) {
+        if ((generator->allowed & 1u << call) == 0)
+            continue;
+        if (at < weights[call])
+            return (uint8_t)call;
+        at -= weights[call];
+    }
+}
+
+static uint8_t pick_process(struct generator *generator)
+{
+    unsigned process;
+
+    do {
+        process = (unsigned)below(generator, generator->processes);
+    } while (!generator->alive[process]);
+    return (uint8_t)process;
+}
+
+void generate_begin(struct generator *generator, uint64_t seed, uint32_t allowed,
+                    unsigned processes)
+{
+    *generator = (struct generator){
+        .state = seed, .allowed = allowed, .processes = processes, .alive = {true}};
+    generator->reclaims = one_in(generator, 4);
+}
+
+void generate(struct generator *generator, struct op *op)
+{
+    do {
+        memset(op, 0, sizeof(*op));
+        op->call = pick_call(generator);
+        op->process = pick_process(generator);
+    } while (!fill(generator, op) || !op_is_possible(op));
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* generate.h - sequences at random, weighted to be nasty. */
+#ifndef ORACLE_GENERATE_H
+#define ORACLE_GENERATE_H
+
+#include "op.h"
+
+struct generator {
+    uint64_t state;
+    uint32_t allowed;   /* calls, by bit */
+    unsigned processes; /* how many there may be */
+    bool alive[PROCESSES];
+    bool reclaims; /* this sequence has MADV_PAGEOUT, else MADV_FREE: see generate.c */
+};
+
+void generate_begin(struct generator *generator, uint64_t seed, uint32_t allowed,
+                    unsigned processes);
+void generate(struct generator *generator, struct op *op);
+
+/* The seed of a sequence among others. */
+uint64_t generate_seed(uint64_t seed, uint64_t number);
+
+#endif

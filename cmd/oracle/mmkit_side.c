@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/* mmkit_side.c - see mmkit_side.h: the life of address spaces, and the calls. */
+#include "mmkit_side.h"
+
+#include "files.h"
+
+#include <error.h>
+#include <machine.h>
+#include <string.h>
+
+/* More than the window: what Linux refuses of it is not for want of memory. */
+#define MEMORY (GIB + 512 * MIB)
+
+static struct mmk_mm *spaces[PROCESSES], *loaded;
+static struct mmk_mm *kernel; /* the files, for those who write without mapping */
+static struct mmk_object *objects[FILES], *beyond;
+static uint64_t base_virt; /* mapped beyond the window */
+static uint64_t free_at_start, lowest;
+
+#define KERNEL_FILE(file) (WINDOW_START + (file)*64 * MIB)
+
+/* ---- the machine ----------------------------------------------------------------------------- */
+
+bool mmkit_side_create(const struct linux_constants *constants, uint64_t base_count)
+{
+    struct machine_config config = {.memory = MEMORY, .cpus = 1, .mmkit = MMK_CONFIG_DEFAULT};
+
+    lowest = constants->mmap_min_addr;
+    config.mmkit.mmap_min_addr = lowest;
+    config.mmkit.max_map_count = (unsigned)(constants->max_map_count - base_count + 2);
+    config.mmkit.overcommit = (enum mmk_overcommit)constants->overcommit;
+    if (mmk_map_window() != ADDRESS_END || mmk_address_end() != ADDRESS_END) {
+        error(0, 0, "this page-table format has other addresses than Linux here");
+        return false;
+    }
+    if (machine_create(&config) != 0) {
+        error(0, 0, "no memory for the machine");
+        return false;
+    }
+    machine_cpu_attach(0);
+    return true;
+}
+
+static uint64_t free_frames(void)
+{
+    struct mmk_stats stats;
+
+    mmk_drain();
+    mmk_stats_read(&stats);
+    return stats.frames_free;
+}
+
+static void load(struct mmk_mm *mm)
+{
+    if (loaded != mm)
+        machine_switch_mm(mm);
+    loaded = mm;
+}
+
+/* ---- episodes -------------------------------------------------------------------------------- */
+
+static bool take_beyond(struct mmk_mm *mm)
+{
+    const struct {
+        uint64_t start, end;
+    } parts[] = {{lowest, WINDOW_START}, {WINDOW_END, ADDRESS_END}};
+    struct mmk_mm_stats stats;
+    unsigned i;
+
+    for (i = 0; i < 2; i++) {
+        uint64_t start = parts[i].start;
+        uint64_t length = parts[i].end - start;
+
+        if (mmk_mmap(mm, start, length, MMK_PROT_NONE, MMK_MAP_SHARED | MMK_MAP_FIXED, beyond, 0) !=
+                (int64_t)start ||
+            mmk_mseal(mm, start, length, 0) != 0)
+            return false;
+    }
+    mmk_mm_stats(mm, &stats);
+    base_virt = stats.virt_bytes;
+    return true;
+}
+
+static bool create_files(void)
+{
+    unsigned i;
+
+    if (mmk_object_create(NULL, 0, NULL, &beyond) != 0 || mmk_mm_create(&kernel) != 0)
+        return false;
+    for (i = 0; i < FILES; i++) {
+        if (files[i].same_as != i) {
+            objects[i] = objects[files[i].same_as];
+            continue;
+        }
+        if (mmk_object_create(NULL, files[i].size, NULL, &objects[i]) != 0 ||
+            mmk_mmap(kernel, KERNEL_FILE(i), 64 * MIB, MMK_PROT_READ | MMK_PROT_WRITE,
+                     MMK_MAP_SHARED | MMK_MAP_FIXED, objects[i], 0) < 0)
+            return false;
+    }
+    return true;
+}
+
+bool mmkit_side_start(void)
+{
+    free_at_start = free_frames();
+    return create_files() && mmk_mm_create(&spaces[0]) == 0 && take_beyond(spaces[0]) &&
+           mmk_set_limit(spaces[0], MMK_LIMIT_MEMLOCK, FIRST_MEMLOCK) == 0 &&
+           mmk_set_limit(spaces[0], MMK_LIMIT_STACK, FIRST_STACK) == 0 &&
+           mmk_set_brk(spaces[0], HEAP_START) == 0;
+}
+
+static void end(unsigned process)
+{
+    if (!spaces[process])
+        return;
+    load(NULL);
+    mmk_mm_put(spaces[process]);
+    spaces[process] = NULL;
+}
+
+bool mmkit_side_stop(void)
+{
+    unsigned i;
+
+    for (i = 0; i < PROCESSES; i++)
+        end(i);
+    load(NULL);
+    mmk_mm_put(kernel);
+    mmk_object_put(beyond);
+    for (i = 0; i < FILES; i++)
+        if (files[i].same_as == i)
+            mmk_object_put(objects[i]);
+    return free_frames() == free_at_start;
+}
+
+void mmkit_side_check(unsigned process)
+{
+    mmk_check(spaces[process]);
+}
+
+/* ---- accesses -------------------------------------------------------------------------------- */
+
+static enum access tell(enum mmk_fault_result result)
+{
+    switch (result) {
+    case MMK_FAULT_DONE:
+        return ACCESS_DONE;
+    case MMK_FAULT_SEGV_MAPERR:
+        return ACCESS_MAPERR;
+    case MMK_FAULT_SEGV_ACCERR:
+        return ACCESS_ACCERR;
+    case MMK_FAULT_BUS:
+        return ACCESS_BUS;
+    default:
+        return ACCESS_OTHER;
+    }
+}
+
+static void do_sweep(const struct op *op, struct outcome *outcome)
+{
+    unsigned i;
+
+    outcome->pages = (unsigned)((op->args[1] + PAGE - 1) / PAGE);
+    for (i = 0; i < outcome->pages; i++) {
+        outcome->words[i] = 0;
+        outcome->page[i] =
+            (uint8_t)tell(machine_load(op->args[0] + i * PAGE, &outcome->words[i], 8));
+    }
+}
+
+/* All of it or nothing, as on hardware: what is across two pages must be possible on both. */
+static enum access store(struct mmk_mm *mm, uint64_t addr, const uint64_t *word)
+{
+    enum mmk_fault_result result = MMK_FAULT_DONE;
+
+    if ((addr ^ (addr + 7)) & MMK_PAGE_MASK) {
+        do {
+            result = mmk_fault(mm, addr, MMK_ACCESS_WRITE);
+            if (result == MMK_FAULT_DONE)
+                result = mmk_fault(mm, addr + 7, MMK_ACCESS_WRITE);
+        } while (result == MMK_FAULT_RETRY);
+    }
+    return tell(result == MMK_FAULT_DONE ? machine_store(addr, word, 8) : result);
+}
+
+static void do_access(const struct op *op, struct outcome *outcome)
+{
+    uint64_t addr = op->args[0];
+
+    load(spaces[op->process]);
+    if (op->call == CALL_SWEEP)
+        do_sweep(op, outcome);
+    else if (op->call == CALL_READ)
+        outcome->access = tell(machine_load(addr, &outcome->word, 8));
+    else if (op->call == CALL_WRITE)
+        outcome->access = store(spaces[op->process], addr, &op->args[1]);
+    else
+        outcome->access = tell(machine_fetch(addr));
+    if (outcome->access != ACCESS_DONE)
+        outcome->word = 0; /* a part of it may have come */
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+static int64_t do_mmap(struct mmk_mm *mm, const struct op *op, uint64_t chosen)
+{
+    const uint64_t *args = op->args;
+    unsigned file = args[4] < FILES ? (unsigned)args[4] : 0;
+    bool anonymous = (args[3] & MMK_MAP_ANONYMOUS) != 0;
+
+    return mmk_mmap_file(mm, chosen ? chosen : args[0], args[1], (unsigned)args[2],
+                         (unsigned)args[3], anonymous ? NULL : objects[file], args[5],
+                         anonymous ? MMK_OPEN_ALL : files[file].mode);
+}
+
+/* Linux has moved it: then it cannot have been possible in its place, nor is it here. */
+static int64_t do_mremap(struct mmk_mm *mm, const struct op *op, uint64_t chosen)
+{
+    const uint64_t *args = op->args;
+    unsigned flags = (unsigned)args[3];
+    int64_t in_place;
+
+    if (!chosen)
+        return mmk_mremap(mm, args[0], args[1], args[2], flags, args[4]);
+    if ((flags & MMK_MREMAP_DONTUNMAP) == 0) {
+        in_place = mmk_mremap(mm, args[0], args[1], args[2], flags & ~MMK_MREMAP_MAYMOVE, 0);
+        if (in_place >= 0)
+            return in_place;
+    }
+    return mmk_mremap(mm, args[0], args[1], args[2], flags | MMK_MREMAP_FIXED, chosen);
+}
+
+static int64_t do_mincore(struct mmk_mm *mm, const struct op *op, struct outcome *outcome)
+{
+    static uint8_t vector[(WINDOW_END - WINDOW_START) / PAGE + 1];
+    uint64_t pages = (op->args[1] + PAGE - 1) / PAGE;
+
+    outcome->pages = (unsigned)(pages < sizeof(outcome->page) ? pages : sizeof(outcome->page));
+    memset(vector, 2, outcome->pages);
+    outcome->result = mmk_mincore(mm, op->args[0], op->args[1], vector);
+    memcpy(outcome->page, vector, outcome->pages);
+    return outcome->result;
+}
+
+static int64_t do_limit(struct mmk_mm *mm, const struct op *op)
+{
+    uint64_t base = op->args[0] == MMK_LIMIT_AS ? base_virt : 0;
+
+    return mmk_set_limit(mm, (enum mmk_limit)op->args[0], base + op->args[1]);
+}
+
+/* pwrite(2): beyond the end the file grows first. */
+static int64_t do_pwrite(const struct op *op)
+{
+    struct mmk_object *object = objects[op->args[0]];
+    unsigned file = files[op->args[0]].same_as;
+    uint64_t end = op->args[1] + 8;
+    int64_t error;
+
+    if (end > mmk_object_size(object)) {
+        error = mmk_object_resize(object, end);
+        if (error)
+            return error;
+    }
+    return (int64_t)mmk_mm_write(kernel, KERNEL_FILE(file) + op->args[1], &op->args[2], 8,
+                                 MMK_MM_ALLOWED);
+}
+
+static int64_t do_file(const struct op *op)
+{
+    unsigned mode = files[op->args[0]].mode;
+    struct mmk_object *object = objects[op->args[0]];
+
+    if (op->call == CALL_TRUNCATE)
+        return mode & MMK_OPEN_WRITE ? mmk_object_resize(object, op->args[1]) : MMK_EINVAL;
+    if (op->call == CALL_PUNCH && (op->args[2] == 0 || (int64_t)op->args[2] < 0))
+        return MMK_EINVAL;
+    if ((mode & MMK_OPEN_WRITE) == 0)
+        return -9; /* EBADF, which is not mmkit's to say */
+    if (op->call == CALL_PWRITE)
+        return do_pwrite(op);
+    return mmk_object_punch_hole(object, op->args[1], op->args[2]);
+}
+
+static int64_t do_lock(struct mmk_mm *mm, const struct op *op)
+{
+    const uint64_t *args = op->args;
+
+    switch (op->call) {
+    case CALL_MLOCK:
+        return mmk_mlock(mm, args[0], args[1]);
+    case CALL_MLOCK2:
+        return mmk_mlock2(mm, args[0], args[1], (unsigned)args[2]);
+    case CALL_MUNLOCK:
+        return mmk_munlock(mm, args[0], args[1]);
+    case CALL_MLOCKALL:
+        return mmk_mlockall(mm, (unsigned)args[0]);
+    default:
+        return mmk_munlockall(mm);
+    }
+}
+
+static int64_t do_call(struct mmk_mm *mm, const struct op *op, uint64_t chosen)
+{
+    const uint64_t *args = op->args;
+
+    switch (op->call) {
+    case CALL_MMAP:
+        return do_mmap(mm, op, chosen);
+    case CALL_MUNMAP:
+        return mmk_munmap(mm, args[0], args[1]);
+    case CALL_MPROTECT:
+        return mmk_mprotect(mm, args[0], args[1], (unsigned)args[2]);
+    case CALL_MREMAP:
+        return do_mremap(mm, op, chosen);
+    case CALL_MADVISE:
+        return mmk_madvise(mm, args[0], args[1], (int)args[2]);
+    case CALL_MSYNC:
+        return mmk_msync(mm, args[0], args[1], (unsigned)args[2]);
+    case CALL_MSEAL:
+        return mmk_mseal(mm, args[0], args[1], (unsigned)args[2]);
+    case CALL_BRK:
+        return (int64_t)mmk_brk(mm, args[0]);
+    case CALL_FORK:
+        return mmk_fork(mm, &spaces[args[0]]);
+    case CALL_EXIT:
+        end(op->process);
+        return 0;
+    case CALL_LIMIT:
+        return do_limit(mm, op);
+    case CALL_TRUNCATE:
+    case CALL_PUNCH:
+    case CALL_PWRITE:
+        return do_file(op);
+    default:
+        return do_lock(mm, op);
+    }
+}
+
+void mmkit_side_do(const struct op *op, uint64_t chosen, struct outcome *outcome)
+{
+    struct mmk_mm *mm = spaces[op->process];
+
+    outcome->result = 0;
+    outcome->pages = 0;
+    outcome->word = 0;
+    outcome->access = ACCESS_DONE;
+    if (op->call >= CALL_READ && op->call <= CALL_SWEEP)
+        do_access(op, outcome);
+    else if (op->call == CALL_MINCORE)
+        do_mincore(mm, op, outcome);
+    else
+        outcome->result = do_call(mm, op, chosen);
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+static int note_mapping(const struct mmk_mapping *mapping, void *argument)
+{
+    static const struct {
+        unsigned from, to;
+    } flags[] = {
+        {MMK_MAPPING_SHARED, MAPPING_SHARED},       {MMK_MAPPING_LOCKED, MAPPING_LOCKED},
+        {MMK_MAPPING_ONFAULT, MAPPING_ONFAULT},     {MMK_MAPPING_GROWSDOWN, MAPPING_GROWSDOWN},
+        {MMK_MAPPING_NORESERVE, MAPPING_NORESERVE}, {MMK_MAPPING_SEALED, MAPPING_SEALED},
+        {MMK_MAPPING_DONTFORK, MAPPING_DONTFORK},   {MMK_MAPPING_WIPEONFORK, MAPPING_WIPEONFORK},
+    };
+    struct observation *seen = argument;
+    struct mapping *to = &seen->mapping[seen->mappings];
+    unsigned i;
+
+    if (seen->mappings == MAPPINGS_MAX)
+        return 1;
+    seen->mappings++;
+    *to = (struct mapping){.start = mapping->start,
+                           .end = mapping->end,
+                           .object = (uint64_t)(uintptr_t)mapping->object,
+                           .offset = mapping->offset,
+                           .prot = mapping->prot};
+    for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+        if (mapping->flags & flags[i].from)
+            to->flags |= flags[i].to;
+    return 0;
+}
+
+static void look_at_page(struct mmk_mm *mm, struct observation *seen, unsigned page)
+{
+    uint8_t in_core;
+    unsigned i;
+
+    seen->page[page] = 0;
+    if (mmk_mincore(mm, island_page(page), PAGE, &in_core) != 0)
+        return;
+    seen->page[page] = (uint8_t)(PAGE_KNOWN | (in_core ? PAGE_IN_CORE : 0) | PAGE_READABLE);
+    for (i = 0; i < WORDS; i++)
+        if (mmk_copy_from_user_nofault(mm, &seen->words[page][i],
+                                       island_page(page) + word_offsets[i], 8) != 0)
+            seen->page[page] &= (uint8_t)~PAGE_READABLE;
+}
+
+void mmkit_side_look(unsigned process, struct observation *seen)
+{
+    struct mmk_mm *mm = spaces[process];
+    struct mmk_mm_stats stats;
+    unsigned i;
+
+    load(mm);
+    seen->full = true;
+    seen->mappings = 0;
+    if (mmk_for_each_mapping(mm, WINDOW_START, WINDOW_END, note_mapping, seen) != 0)
+        seen->mappings = MAPPINGS_MAX;
+    for (i = 0; i < ISLANDS_PAGES; i++)
+        look_at_page(mm, seen, i);
+    mmk_mm_stats(mm, &stats);
+    seen->anonymous = stats.rss_anon;
+}
+
+unsigned mmkit_side_file(uint64_t object)
+{
+    unsigned i;
+
+    for (i = 0; i < FILES; i++)
+        if ((uint64_t)(uintptr_t)objects[i] == object)
+            break;
+    return i;
+}
+
+static int note_protection(const struct mmk_mapping *mapping, void *prot)
+{
+    *(unsigned *)prot = mapping->prot;
+    return 1;
+}
+
+unsigned mmkit_side_protection(unsigned process, uint64_t addr)
+{
+    unsigned prot = 0;
+
+    if (mmk_for_each_mapping(spaces[process], addr, addr + 1, note_protection, &prot) < 0)
+        return 0;
+    return prot;
+}

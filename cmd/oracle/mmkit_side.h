@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mmkit_side.h - operations on mmkit: address spaces on the software machine, and what can be seen
+ * of them through the library's public interface.
+ */
+#ifndef ORACLE_MMKIT_SIDE_H
+#define ORACLE_MMKIT_SIDE_H
+
+#include "linux_side.h"
+#include "observation.h"
+
+/* Builds the machine. => false: after a message */
+bool mmkit_side_create(const struct linux_constants *constants, uint64_t base_count);
+
+/* An episode: process 0 with nothing but what lies beyond the window; files. => false: no memory */
+bool mmkit_side_start(void);
+
+/* Ends all processes. => false: frames have not come back */
+bool mmkit_side_stop(void);
+
+/*
+ * Does op. `chosen` is where Linux put what it could have put anywhere: there it has to be possible
+ * here, too; 0: no choice was left.
+ */
+void mmkit_side_do(const struct op *op, uint64_t chosen, struct outcome *outcome);
+
+void mmkit_side_look(unsigned process, struct observation *seen);
+
+/* The number of the file that is mapped as that object. => FILES: none */
+unsigned mmkit_side_file(uint64_t object);
+
+/* Every invariant. */
+void mmkit_side_check(unsigned process);
+
+/* What the mapping at addr may be used for. => MMK_PROT_*; 0 also where none is */
+unsigned mmkit_side_protection(unsigned process, uint64_t addr);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * op.h - one operation of a sequence, as plain data, and as text.
+ *
+ * The text is what sequences are kept as: a line for each, or all in one with semicolons between:
+ * the process, the call, its arguments.
+ *
+ *     0 mmap 0x200000000000 0x3000 rw- private|anonymous|fixed - 0x0
+ */
+#ifndef ORACLE_OP_H
+#define ORACLE_OP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum call {
+    CALL_MMAP, /* address, length, protection, flags, file, offset */
+    CALL_MUNMAP,
+    CALL_MPROTECT,
+    CALL_MREMAP, /* address, length, new length, flags, new address */
+    CALL_MADVISE,
+    CALL_MLOCK,
+    CALL_MLOCK2,
+    CALL_MUNLOCK,
+    CALL_MLOCKALL,
+    CALL_MUNLOCKALL,
+    CALL_MINCORE,
+    CALL_MSYNC,
+    CALL_MSEAL,
+    CALL_BRK,
+    CALL_FORK, /* the child's number */
+    CALL_EXIT,
+    CALL_READ,  /* address: a word */
+    CALL_WRITE, /* address, word */
+    CALL_EXEC,  /* address: an instruction */
+    CALL_SWEEP, /* address, length: reads a word of each page */
+    CALL_TRUNCATE,
+    CALL_PUNCH,  /* file, offset, length: fallocate(2) */
+    CALL_PWRITE, /* file, offset, word */
+    CALL_LIMIT,  /* which, bytes: setrlimit(2) */
+    CALLS
+};
+
+enum { OP_ARGS = 6, PROCESSES = 6, FILES = 4, SWEEP_MAX = 2 * 32 };
+
+#define FILE_NONE UINT64_MAX /* an argument: no file */
+
+struct op {
+    uint8_t call, process;
+    uint64_t args[OP_ARGS];
+};
+
+struct ops {
+    struct op *list;
+    size_t count;
+};
+
+const char *call_name(unsigned call);
+
+/* => CALLS: none has that name */
+unsigned call_find(const char *name, size_t length);
+
+/* One line, without its end. */
+void op_print(FILE *stream, const struct op *op);
+
+/*
+ * Reads operations, separated by semicolons or ends of lines; # begins a comment.
+ * => false: *wrong is the first that is none, in `text`. The caller frees ops->list
+ */
+bool ops_parse(const char *text, struct ops *ops, const char **wrong);
+
+/* What the arguments of a call are: for those who print them otherwise. */
+enum argument {
+    ARG_NUMBER,
+    ARG_PROT,
+    ARG_MAP,
+    ARG_REMAP,
+    ARG_ADVICE,
+    ARG_FILE,
+    ARG_MSYNC,
+    ARG_MLOCK,
+    ARG_MLOCKALL,
+    ARG_LIMIT,
+};
+
+/* => how many, kinds[] says what each is */
+unsigned call_arguments(unsigned call, const enum argument **kinds);
+
+struct flag_name {
+    const char *name;  /* in the text */
+    const char *macro; /* in <sys/mman.h> */
+    uint64_t value;
+};
+
+/* The names of a kind's bits, or values, up to one without name; NULL: it has none. */
+const struct flag_name *argument_names(enum argument kind);
+
+/* Whether the names are of bits, which are or'ed. */
+bool argument_is_bits(enum argument kind);
+
+#endif

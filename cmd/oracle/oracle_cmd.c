@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* oracle_cmd.c - `mmkit oracle': which sequences, and what came of them. */
+#include "oracle_cmd.h"
+
+#include "arguments.h"
+#include "clock.h"
+#include "json.h"
+#include "print_c.h"
+#include "results.h"
+#include "run.h"
+#include "shrink.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { OPS_SHOWN = 12 };
+
+static FILE *out; /* for people */
+
+static void print_replay(const struct failure *failure)
+{
+    const struct ops *ops = &failure->ops;
+    size_t i;
+
+    fprintf(out, "  again: mmkit oracle%s --replay '", failure->thorough ? " --thorough" : "");
+    for (i = 0; i < ops->count; i++) {
+        if (i > 0)
+            fputs("; ", out);
+        op_print(out, &ops->list[i]);
+    }
+    fputs("'\n", out);
+}
+
+static void print_ops(const struct ops *ops)
+{
+    size_t i = ops->count > OPS_SHOWN ? ops->count - OPS_SHOWN : 0;
+
+    if (i > 0)
+        fprintf(out, "    ... %zu operations\n", i);
+    for (; i < ops->count; i++) {
+        fputs("    ", out);
+        op_print(out, &ops->list[i]);
+        putc('\n', out);
+    }
+}
+
+static void tell_failure(const struct arguments *arguments, struct failure *failure)
+{
+    unsigned tries;
+
+    fprintf(out, "DIVERGES, seed %" PRIu64 ", sequence %" PRIu64 ", operation %zu: %s\n",
+            arguments->seed, failure->number, failure->ops.count, failure->text);
+    if (arguments->shrink) {
+        tries = shrink(failure);
+        if (tries == 0)
+            fputs("  IT DOES NOT DIVERGE AGAIN: something is left to chance\n", out);
+        else
+            fprintf(out, "  smallest, found in %u tries: %s\n", tries, failure->text);
+    }
+    print_ops(&failure->ops);
+    print_replay(failure);
+    if (arguments->shrink && failure->ops.count <= 2 * OPS_SHOWN) {
+        fputs("  as a program:\n\n", out);
+        print_c(out, &failure->ops);
+        putc('\n', out);
+    }
+    fflush(out);
+}
+
+static void write_json(FILE *stream, const struct arguments *arguments, const struct totals *totals,
+                       double seconds)
+{
+    struct json json;
+    unsigned i;
+
+    json_begin(&json, stream);
+    json_object(&json, NULL);
+    json_unsigned(&json, "seed", arguments->seed);
+    json_unsigned(&json, "ops", totals->ops);
+    json_real(&json, "seconds", seconds);
+    json_unsigned(&json, "divergences", totals->divergences);
+    json_unsigned(&json, "sequences", totals->sequences);
+    json_unsigned(&json, "avoided", totals->avoided);
+    json_object(&json, "by_call");
+    for (i = 0; i < CALLS; i++)
+        json_unsigned(&json, call_name(i), totals->by_call[i]);
+    json_close(&json, '}');
+    json_close(&json, '}');
+    json_end(&json);
+}
+
+/* => STATUS_BAD_USAGE: something is missing here */
+static int search(const struct arguments *arguments, struct totals *totals)
+{
+    struct failure failure;
+    uint64_t next = 0;
+
+    while (totals->divergences < arguments->failures) {
+        switch (run_search(arguments, &next, totals, &failure)) {
+        case RESULT_WELL:
+            return totals->divergences ? STATUS_FAULT : 0;
+        case RESULT_BROKEN:
+            return STATUS_BAD_USAGE;
+        case RESULT_FAILURE:
+            tell_failure(arguments, &failure);
+            free(failure.ops.list);
+        }
+    }
+    return STATUS_FAULT;
+}
+
+static int replay(const struct arguments *arguments, struct totals *totals)
+{
+    const struct sequence_options options = {.thorough = arguments->thorough,
+                                             .check = arguments->check};
+    char text[FAILURE_TEXT];
+
+    totals->sequences = 1;
+    switch (run_one(&arguments->sequence, &options, totals, text)) {
+    case RESULT_WELL:
+        return 0;
+    case RESULT_FAILURE:
+        totals->divergences = 1;
+        fprintf(out, "DIVERGES: %s\n", text);
+        return STATUS_FAULT;
+    default:
+        return STATUS_BAD_USAGE;
+    }
+}
+
+int oracle_cmd(int argc, char **argv)
+{
+    struct arguments arguments;
+    struct totals totals = {0};
+    double start = clock_seconds(), seconds;
+    FILE *json;
+    int status;
+
+    arguments_parse(&arguments, argc, argv);
+    if (!results_open_json(arguments.json, &json))
+        return STATUS_BAD_USAGE;
+    out = json == stdout ? stderr : stdout;
+    status = arguments.replay ? replay(&arguments, &totals) : search(&arguments, &totals);
+    if (status == STATUS_BAD_USAGE)
+        return status;
+    seconds = clock_seconds() - start;
+    fprintf(out,
+            "%" PRIu64 " operations in %" PRIu64 " sequences, seed %" PRIu64 ", in %.1f s; %" PRIu64
+            " left out; %" PRIu64 " divergences\n",
+            totals.ops, totals.sequences, arguments.seed, seconds, totals.avoided,
+            totals.divergences);
+    if (json)
+        write_json(json, &arguments, &totals, seconds);
+    return results_close_json(arguments.json, json) ? status : STATUS_BAD_USAGE;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* possible.c - see possible.h. */
+#include "possible.h"
+
+#include "window.h"
+
+#include <mmkit/limit.h>
+
+#define LOW_END       ((uint64_t)0x10000) /* below, Linux has mapped nothing, or what is sealed */
+#define MOST_POPULATE (8 * MIB)
+#define FILE_MAX      (16 * MIB)
+
+static bool wraps(uint64_t addr, uint64_t length)
+{
+    uint64_t rounded = (length + PAGE - 1) & ~(PAGE - 1);
+
+    return rounded < length || addr + rounded < addr;
+}
+
+/* Nothing of the executor's own can be in the range. */
+static bool is_harmless(uint64_t addr, uint64_t length)
+{
+    if (length == 0 || wraps(addr, length) || addr >= ADDRESS_END)
+        return true;
+    if (addr < LOW_END)
+        return length <= LOW_END - addr;
+    return addr >= WINDOW_START && addr < WINDOW_END && length <= WINDOW_END - addr;
+}
+
+static bool is_reachable(uint64_t addr)
+{
+    return addr < LOW_END || addr >= ADDRESS_END || (addr >= WINDOW_START && addr < WINDOW_END);
+}
+
+/* Each process may have as much as a few of these in memory. */
+static bool is_bounded(const struct op *op)
+{
+    switch (op->call) {
+    case CALL_MMAP:
+        return (op->args[3] & MMK_MAP_POPULATE) == 0 || op->args[1] <= MOST_POPULATE ||
+               wraps(0, op->args[1]);
+    case CALL_MADVISE:
+        return (op->args[2] != MMK_MADV_POPULATE_READ && op->args[2] != MMK_MADV_POPULATE_WRITE &&
+                op->args[2] != MMK_MADV_GUARD_INSTALL) ||
+               op->args[1] <= MOST_POPULATE || wraps(op->args[0], op->args[1]);
+    default:
+        return true;
+    }
+}
+
+bool op_is_possible(const struct op *op)
+{
+    const uint64_t *args = op->args;
+
+    switch (op->call) {
+    case CALL_MMAP:
+        return is_bounded(op) && ((args[3] & MMK_MAP_ANONYMOUS) || args[4] < FILES);
+    case CALL_MADVISE:
+    case CALL_MREMAP:
+    case CALL_MLOCK:
+    case CALL_MLOCK2:
+    case CALL_MUNLOCK:
+    case CALL_MINCORE:
+    case CALL_MSYNC:
+    case CALL_MSEAL:
+        return is_harmless(args[0], args[1]) && is_bounded(op);
+    case CALL_FORK:
+        return args[0] > 0 && args[0] < PROCESSES;
+    case CALL_READ:
+    case CALL_WRITE:
+    case CALL_EXEC:
+        return is_reachable(args[0]);
+    case CALL_SWEEP:
+        return is_harmless(args[0], args[1]) && args[1] <= SWEEP_MAX * PAGE;
+    case CALL_TRUNCATE:
+        return args[0] < FILES && args[1] <= FILE_MAX;
+    case CALL_PUNCH:
+        return args[0] < FILES;
+    case CALL_PWRITE:
+        return args[0] < FILES && args[1] <= FILE_MAX;
+    case CALL_LIMIT:
+        return args[0] < MMK_LIMITS && (args[0] != MMK_LIMIT_MEMLOCK || args[1] <= MOST_POPULATE);
+    default:
+        return true;
+    }
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * print_c.c - see print_c.h.
+ *
+ * Processes take turns by a counter that they share: each goes through all steps, and does its own.
+ */
+#include "print_c.h"
+
+#include "files.h"
+#include "window.h"
+
+#include <inttypes.h>
+
+static const char head[] =
+    "#define _GNU_SOURCE\n"
+    "#include <errno.h>\n"
+    "#include <fcntl.h>\n"
+    "#include <linux/falloc.h>\n"
+    "#include <setjmp.h>\n"
+    "#include <signal.h>\n"
+    "#include <stdio.h>\n"
+    "#include <stdlib.h>\n"
+    "#include <string.h>\n"
+    "#include <sys/mman.h>\n"
+    "#include <sys/resource.h>\n"
+    "#include <sys/syscall.h>\n"
+    "#include <unistd.h>\n"
+    "\n"
+    "static int me, file[4];\n"
+    "static volatile int *turn;\n"
+    "static sigjmp_buf way_out;\n"
+    "\n"
+    "/* Each process goes through all steps, and does its own. */\n"
+    "#define STEP(process, number, text, call)                            \\\n"
+    "    while (me == (process) && *turn != (number))                     \\\n"
+    "        usleep(100);                                                 \\\n"
+    "    do {                                                             \\\n"
+    "        if (me != (process))                                         \\\n"
+    "            break;                                                   \\\n"
+    "        errno = 0;                                                   \\\n"
+    "        long result = (long)(call);                                  \\\n"
+    "        if (me != (process))                                         \\\n"
+    "            break; /* the child of this step */                       \\\n"
+    "        printf(\"%d %s = %#lx %s\\n\", number, text, result,            \\\n"
+    "               errno ? strerror(errno) : \"\");                        \\\n"
+    "        fflush(stdout);                                              \\\n"
+    "        *turn = (number) + 1;                                        \\\n"
+    "    } while (0)\n"
+    "\n"
+    "static void on_signal(int number, siginfo_t *info, void *context)\n"
+    "{\n"
+    "    (void)context;\n"
+    "    printf(\"signal %d, code %d: \", number, info->si_code);\n"
+    "    siglongjmp(way_out, 1);\n"
+    "}\n"
+    "\n"
+    "static long load(unsigned long address)\n"
+    "{\n"
+    "    return sigsetjmp(way_out, 0) ? -1 : *(volatile long *)address;\n"
+    "}\n"
+    "\n"
+    "static long store(unsigned long address, long word)\n"
+    "{\n"
+    "    return sigsetjmp(way_out, 0) ? -1 : (*(volatile long *)address = word);\n"
+    "}\n"
+    "\n"
+    "static long run(unsigned long address) /* where a return instruction is */\n"
+    "{\n"
+    "    return sigsetjmp(way_out, 0) ? -1 : (((void (*)(void))address)(), 0);\n"
+    "}\n"
+    "\n"
+    "static long sweep(unsigned long address, unsigned long length)\n"
+    "{\n"
+    "    for (unsigned long at = address; at < address + length; at += 4096)\n"
+    "        printf(\"%#lx: %#lx; \", at, load(at));\n"
+    "    return 0;\n"
+    "}\n"
+    "\n"
+    "static long in_core(unsigned long address, unsigned long length)\n"
+    "{\n"
+    "    static unsigned char vector[1 << 20];\n"
+    "    return syscall(SYS_mincore, address, length, vector);\n"
+    "}\n"
+    "\n"
+    "static long limit(int which, unsigned long bytes) /* of the whole process */\n"
+    "{\n"
+    "    struct rlimit both;\n"
+    "    getrlimit(which, &both);\n"
+    "    both.rlim_cur = bytes;\n"
+    "    return setrlimit(which, &both);\n"
+    "}\n"
+    "\n"
+    "static long fork_as(int child)\n"
+    "{\n"
+    "    int pid = fork();\n"
+    "    if (pid == 0)\n"
+    "        me = child;\n"
+    "    return pid < 0 ? -1 : 0;\n"
+    "}\n"
+    "\n";
+
+/* ---- arguments ------------------------------------------------------------------------------- */
+
+static void print_bits(FILE *stream, const struct flag_name *name, uint64_t value)
+{
+    const char *between = "";
+
+    for (; name->name; name++) {
+        if ((value & name->value) == 0)
+            continue;
+        fprintf(stream, "%s%s", between, name->macro);
+        value &= ~name->value;
+        between = " | ";
+    }
+    if (value || *between == '\0')
+        fprintf(stream, "%s0x%" PRIx64, between, value);
+}
+
+/* By number where the header may be too old to know the name. */
+static void print_value(FILE *stream, const struct flag_name *name, uint64_t value)
+{
+    while (name->name && name->value != value)
+        name++;
+    fprintf(stream, "0x%" PRIx64, value);
+    if (name->name)
+        fprintf(stream, " /* %s */", name->macro);
+}
+
+static void print_argument(FILE *stream, enum argument kind, uint64_t value)
+{
+    static const struct flag_name prot[] = {{"r", "PROT_READ", MMK_PROT_READ},
+                                            {"w", "PROT_WRITE", MMK_PROT_WRITE},
+                                            {"x", "PROT_EXEC", MMK_PROT_EXEC},
+                                            {NULL, NULL, 0}};
+
+    if (kind == ARG_PROT)
+        print_bits(stream, prot, value);
+    else if (argument_is_bits(kind))
+        print_bits(stream, argument_names(kind), value);
+    else if (kind == ARG_LIMIT)
+        fputs(argument_names(kind)[value].macro, stream);
+    else if (argument_names(kind))
+        print_value(stream, argument_names(kind), value);
+    else if (kind == ARG_FILE && value == FILE_NONE)
+        fputs("-1", stream);
+    else if (kind == ARG_FILE)
+        fprintf(stream, "file[%" PRIu64 "]", value);
+    else
+        fprintf(stream, "0x%" PRIx64 "ul", value);
+}
+
+static void print_arguments(FILE *stream, const struct op *op, const char *between)
+{
+    const enum argument *kinds;
+    unsigned count = call_arguments(op->call, &kinds), i;
+
+    for (i = 0; i < count; i++) {
+        fputs(i == 0 ? between : ", ", stream);
+        print_argument(stream, kinds[i], op->args[i]);
+    }
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+static void print_call(FILE *stream, const struct op *op)
+{
+    static const char *const own[CALLS] = {
+        [CALL_READ] = "load",    [CALL_WRITE] = "store", [CALL_EXEC] = "run",
+        [CALL_SWEEP] = "sweep",  [CALL_LIMIT] = "limit", [CALL_MINCORE] = "in_core",
+        [CALL_FORK] = "fork_as", [CALL_EXIT] = "exit",   [CALL_TRUNCATE] = "ftruncate",
+    };
+
+    if (op->call == CALL_PWRITE) {
+        fprintf(stream, "pwrite(file[%" PRIu64 "], &(long){0x%" PRIx64 "}, 8, 0x%" PRIx64 ")",
+                op->args[0], op->args[2], op->args[1]);
+        return;
+    }
+    if (op->call == CALL_PUNCH) {
+        fprintf(stream,
+                "fallocate(file[%" PRIu64
+                "], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0x%" PRIx64 ", 0x%" PRIx64 ")",
+                op->args[0], op->args[1], op->args[2]);
+        return;
+    }
+    if (own[op->call])
+        fprintf(stream, "%s(", own[op->call]);
+    else if (op->call == CALL_MSEAL)
+        fputs("syscall(462 /* mseal */", stream);
+    else
+        fprintf(stream, "syscall(SYS_%s", call_name(op->call));
+    print_arguments(stream, op, own[op->call] ? "" : ", ");
+    putc(')', stream);
+}
+
+static void print_step(FILE *stream, const struct op *op, size_t number)
+{
+    if (op->call == CALL_EXIT) {
+        fprintf(stream,
+                "    if (me == %u) {\n        while (*turn != %zu)\n            usleep(100);\n"
+                "        *turn = %zu;\n        _exit(0);\n    }\n",
+                op->process, number, number + 1);
+        return;
+    }
+    fprintf(stream, "    STEP(%u, %zu, \"", op->process, number);
+    op_print(stream, op);
+    fputs("\",\n         ", stream);
+    print_call(stream, op);
+    fputs(");\n", stream);
+}
+
+static void print_setup(FILE *stream)
+{
+    unsigned i;
+
+    fputs(
+        "int main(void)\n{\n"
+        "    struct sigaction action = {.sa_sigaction = on_signal,\n"
+        "                               .sa_flags = SA_SIGINFO | SA_NODEFER};\n"
+        "    char path[64];\n\n"
+        "    sigaction(SIGSEGV, &action, NULL);\n"
+        "    sigaction(SIGBUS, &action, NULL);\n"
+        "    turn = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);\n",
+        stream);
+    for (i = 0; i < FILES; i++) {
+        if (files[i].same_as == i) {
+            fprintf(stream,
+                    "    file[%u] = memfd_create(\"f%u\", 0);\n    ftruncate(file[%u], %" PRIu64
+                    ");\n",
+                    i, i, i, files[i].size);
+            continue;
+        }
+        fprintf(stream,
+                "    snprintf(path, sizeof(path), \"/proc/self/fd/%%d\", file[%u]);\n"
+                "    file[%u] = open(path, %s);\n",
+                files[i].same_as, i, files[i].mode & MMK_OPEN_WRITE ? "O_WRONLY" : "O_RDONLY");
+    }
+}
+
+void print_c(FILE *stream, const struct ops *ops)
+{
+    size_t i;
+
+    fputs(head, stream);
+    print_setup(stream);
+    for (i = 0; i < ops->count; i++)
+        print_step(stream, &ops->list[i], i);
+    fputs("    return 0;\n}\n", stream);
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sequence.c - see sequence.h.
+ *
+ * Each operation runs on Linux first: where that has chosen an address, mmkit is told. After it
+ * the process that ran it is looked at; now and then, and at the end, all are, and closer.
+ */
+#include "sequence.h"
+
+#include "linux_side.h"
+#include "mmkit_side.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { BETWEEN_FULL = 16, CHECK_EVERY = 64 }; /* operations */
+
+struct run {
+    const struct sequence_options *options;
+    struct progress_of_sequence *progress;
+    bool alive[PROCESSES];
+    struct past past[PROCESSES];
+    bool limited; /* by setrlimit, any process */
+    /* as last seen */
+    struct observation on_linux[PROCESSES], here[PROCESSES];
+};
+
+static bool fail(struct run *run, const char *text)
+{
+    run->progress->diverged = true;
+    snprintf(run->progress->text, sizeof(run->progress->text), "%s", text);
+    return false;
+}
+
+/* ---- what is left out ------------------------------------------------------------------------ */
+
+static bool has_boundary(const struct observation *seen, uint64_t addr)
+{
+    unsigned i;
+
+    for (i = 0; i < seen->mappings; i++)
+        if (seen->mapping[i].start == addr || seen->mapping[i].end == addr)
+            return true;
+    return false;
+}
+
+static bool boundaries_differ(const struct observation *a, const struct observation *b,
+                              uint64_t start, uint64_t end)
+{
+    unsigned i;
+
+    for (i = 0; i < a->mappings; i++) {
+        uint64_t at = a->mapping[i].start;
+
+        if (at > start && at < end && !has_boundary(b, at))
+            return true;
+    }
+    return false;
+}
+
+/* What Linux keeps in two mappings is one here ("Merging"): mremap tells them apart. */
+static bool merging_shows(const struct run *run, const struct op *op)
+{
+    const struct observation *left = &run->on_linux[op->process];
+    const struct observation *right = &run->here[op->process];
+    uint64_t end = op->args[0] + op->args[1] + PAGE;
+
+    return boundaries_differ(left, right, op->args[0], end) ||
+           boundaries_differ(right, left, op->args[0], end);
+}
+
+/* Linux on x86-64 brings a page in before it sees that it may not be executed ("fault"). */
+static bool brings_page_in(const struct op *op)
+{
+    return (mmkit_side_protection(op->process, op->args[0]) & PROT_EXEC) == 0;
+}
+
+/* Linux goes on counting as locked what it has unlocked ("mremap"). */
+static bool locks_are_miscounted(const struct run *run, const struct op *op)
+{
+    const struct observation *seen = &run->here[op->process];
+    unsigned i;
+
+    for (i = 0; i < seen->mappings && (op->args[3] & MREMAP_DONTUNMAP); i++)
+        if ((seen->mapping[i].flags & MAPPING_LOCKED) && seen->mapping[i].end > op->args[0] &&
+            seen->mapping[i].start < op->args[0] + op->args[1])
+            return true;
+    return false;
+}
+
+/* Of mappings as they were seen, unmerged. */
+static bool is_left_out(const struct run *run, const struct op *op)
+{
+    if (!run->alive[op->process])
+        return true;
+    switch (op->call) {
+    case CALL_FORK:
+        return run->alive[op->args[0]];
+    case CALL_EXIT:
+        return op->process == 0;
+    case CALL_MREMAP:
+        return merging_shows(run, op) || locks_are_miscounted(run, op);
+    case CALL_MPROTECT: /* what lies before the mapping that goes beyond a limit is changed */
+        return run->limited && merging_shows(run, op);
+    case CALL_EXEC:
+        return brings_page_in(op);
+    default:
+        return false;
+    }
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+static bool compare_seen(struct run *run, unsigned process, const struct observation *on_linux)
+{
+    static struct observation left, right;
+    char text[COMPARE_TEXT];
+
+    observation_copy(&run->on_linux[process], on_linux);
+    mmkit_side_look(process, &run->here[process]);
+    observation_copy(&left, on_linux);
+    observation_copy(&right, &run->here[process]);
+    if (compare_observations(&left, &right, &run->past[process], text))
+        return true;
+    snprintf(run->progress->text, sizeof(run->progress->text), "process %u: %s", process, text);
+    run->progress->diverged = true;
+    return false;
+}
+
+static bool look_at_all(struct run *run)
+{
+    const struct slot *slot;
+    const char *text;
+    unsigned i;
+
+    for (i = 0; i < PROCESSES; i++) {
+        if (!run->alive[i])
+            continue;
+        slot = linux_side_look(i, LOOK_FULL, &text);
+        if (!slot)
+            return fail(run, text);
+        if (!compare_seen(run, i, &slot->seen))
+            return false;
+    }
+    return true;
+}
+
+static void check_all(const struct run *run)
+{
+    unsigned i;
+
+    for (i = 0; i < PROCESSES; i++)
+        if (run->alive[i])
+            mmkit_side_check(i);
+}
+
+/* ---- one operation --------------------------------------------------------------------------- */
+
+/* Where Linux put what it could have put elsewhere; 0: it had no choice. */
+static uint64_t choice(const struct op *op, int64_t result)
+{
+    if (result < 0)
+        return 0;
+    if (op->call == CALL_MMAP && (op->args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == 0)
+        return (uint64_t)result;
+    if (op->call == CALL_MREMAP && (op->args[3] & MREMAP_FIXED) == 0 &&
+        (uint64_t)result != op->args[0])
+        return (uint64_t)result;
+    return 0;
+}
+
+static void note_life(struct run *run, const struct op *op, const struct outcome *outcome)
+{
+    if (op->call == CALL_EXIT)
+        run->alive[op->process] = false;
+    if (op->call == CALL_FORK && outcome->result == 0) {
+        run->alive[op->args[0]] = true;
+        run->past[op->args[0]].is_child = true;
+    }
+}
+
+static void note_past(struct run *run, const struct op *op)
+{
+    unsigned i;
+
+    if (op->call == CALL_LIMIT)
+        run->limited = true;
+    for (i = 0; i < PROCESSES; i++)
+        if (op->call == CALL_MADVISE && op->args[2] == MADV_PAGEOUT)
+            run->past[i].reclaimed = true;
+}
+
+static bool do_op(struct run *run, const struct op *op)
+{
+    enum look look = run->options->thorough ? LOOK_FULL : LOOK_SHORT;
+    static struct outcome here;
+    const struct slot *slot;
+    const char *text = "";
+    char difference[COMPARE_TEXT];
+
+    slot = linux_side_do(op, look, &text);
+    if (!slot)
+        return fail(run, text);
+    note_past(run, op);
+    mmkit_side_do(op, choice(op, slot->outcome.result), &here);
+    run->progress->by_call[op->call]++;
+    if (!compare_outcomes(op, &slot->outcome, &here, &run->past[op->process], difference))
+        return fail(run, difference);
+    note_life(run, op, &here);
+    return !run->alive[op->process] || compare_seen(run, op->process, &slot->seen);
+}
+
+static bool do_all(struct run *run, const struct ops *ops)
+{
+    struct progress_of_sequence *progress = run->progress;
+    bool last, thorough = run->options->thorough;
+
+    for (; progress->done < ops->count; progress->done++) {
+        const struct op *op = &ops->list[progress->done];
+
+        last = progress->done + 1 == ops->count;
+        if (is_left_out(run, op)) {
+            progress->avoided++;
+            if (!last)
+                continue;
+        } else if (!do_op(run, op)) {
+            return false;
+        }
+        if ((thorough || last || progress->done % BETWEEN_FULL == 0) && !look_at_all(run))
+            return false;
+        if (run->options->check || last || progress->done % CHECK_EVERY == 0)
+            check_all(run);
+    }
+    return true;
+}
+
+bool sequence_run(const struct ops *ops, const struct sequence_options *options, uint64_t lowest,
+                  struct progress_of_sequence *progress)
+{
+    static struct run run;
+    bool well;
+
+    memset(&run, 0, sizeof(run));
+    run.options = options;
+    run.progress = progress;
+    run.alive[0] = true;
+    progress->done = 0;
+    progress->diverged = false;
+    progress->broken = !linux_side_start(lowest);
+    if (progress->broken)
+        return false;
+    if (!mmkit_side_start()) {
+        progress->broken = true;
+        return false;
+    }
+    well = do_all(&run, ops);
+    linux_side_stop();
+    if (!mmkit_side_stop() && well)
+        return fail(&run, "frames have not come back");
+    return well;
+}

@@ -1,0 +1,106 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Usage: oracle.sh MMKIT PLANTED
+#
+# `mmkit oracle`: options and their mistakes, the JSON object, what was found once, and mistakes
+# that are planted in the library (PLANTED is the oracle with those): each is found, shrunk, and
+# printed as a command that repeats it and as a program in C.
+. "$(dirname "$0")/common.sh"
+planted=$2
+
+# bad PATTERN ARGUMENT...: status 2, one line on stderr that matches PATTERN
+bad() {
+    pattern=$1
+    shift
+    "$mmkit" oracle "$@" >"$work/out" 2>"$work/err" </dev/null
+    status=$?
+    [ $status -eq 2 ] || fail "$*: status $status, expected 2"
+    [ "$(wc -l <"$work/err")" -eq 1 ] || fail "$*: $(wc -l <"$work/err") lines, expected one"
+    grep -q -- "$pattern" "$work/err" || fail "$*: '$(cat "$work/err")', expected '$pattern'"
+    [ ! -s "$work/out" ] || fail "$*: printed results"
+}
+
+bad '^mmkit oracle: --seed x: expected a number from 0$' --seed x
+bad '--ops 0: expected a number from 1$' --ops 0
+bad '--processes 0: expected a number from 1 to' --processes 0
+bad '--processes 99: expected a number from 1 to' --processes 99
+bad '--failures 0: expected a number from 1$' --failures 0
+bad "--only: there is no 'mmapp'" --only munmap,mmapp
+bad '--only: nothing is left' --only fork --processes 1
+bad "'more': expected options only" more
+bad "--replay: no operation: '0 munmap 0x200000000000'" --replay '0 brk 0x0;0 munmap 0x200000000000'
+bad "--replay: no operation: ' 9 brk 0x0'" --replay '0 brk 0x0; 9 brk 0x0'
+bad '--replay: no operation: .0 mmap' --replay '0 mmap 0x0 0x1000 rwy private - 0x0'
+bad '--replay: no operation: .0 madvise' --replay '0 madvise 0x1000 0x700000000000 dontneed'
+bad '--replay: no operations' --replay ' # nothing'
+bad 'No such file' --script "$work/none"
+bad 'cannot\|No such file' --ops 10 --json "$work/no/such/folder"
+
+# good STATUS ARGUMENT...: to $work/out and $work/err
+good() {
+    expected=$1
+    shift
+    "$mmkit" oracle "$@" >"$work/out" 2>"$work/err" </dev/null
+    status=$?
+    [ $status -eq "$expected" ] || fail "$*: status $status, expected $expected: \
+$(cat "$work/out" "$work/err")"
+}
+
+good 0 --help
+grep -q -- --processes "$work/out" || fail "--help says nothing of --processes"
+
+"$mmkit" oracle --replay '0 brk 0x0' >/dev/null 2>"$work/err"
+if [ $? -eq 2 ] && grep -q 'no Linux to compare with\|page-table format' "$work/err"; then
+    cat "$work/err"
+    [ $failures -eq 0 ] && exit 77
+    exit 1
+fi
+
+# JSON: the keys that scripts rely on; numbers that must be
+good 0 --seed 5 --ops 1000 --json -
+grep -q ' operations in 3 sequences' "$work/err" || fail "--json -: the summary is not on stderr"
+for key in '"seed": 5,' '"ops": [1-9]' '"seconds": ' '"divergences": 0,' '"by_call": {' \
+    '  "mmap": [1-9]' '  "fork": [1-9]'; do
+    grep -q "^  $key" "$work/out" || fail "no $key in: $(cat "$work/out")"
+done
+good 0 --seed 5 --ops 400 --only munmap,mmap --json "$work/json"
+[ "$(value mmap)" -gt 100 ] || fail "--only: $(value mmap) times mmap"
+[ "$(value fork)" -eq 0 ] || fail "--only: forked"
+good 0 --seed 5 --ops 400 --check --thorough --processes 6
+
+# What was found once.
+for script in "$here"/../oracle/*.txt; do
+    good 0 --script "$script" --thorough --check
+done
+
+# finds MISTAKE ARGUMENT...
+finds() {
+    mistake=$1
+    shift
+    "$planted" "$mistake" --seed 1 --ops 100000 --shrink "$@" >"$work/out" 2>&1 </dev/null
+    status=$?
+    [ $status -eq 1 ] || fail "$mistake: status $status, expected 1: $(cat "$work/out")"
+    grep -q '^DIVERGES, seed 1, sequence [0-9]*, operation [0-9]*: ' "$work/out" ||
+        fail "$mistake: $(cat "$work/out")"
+    again=$(sed -n "s/^  again: mmkit oracle .*--replay '\(.*\)'\$/\1/p" "$work/out")
+    thorough=$(sed -n "s/^  again: mmkit oracle \(.*\)--replay '.*'\$/\1/p" "$work/out")
+    [ "$(echo "$again" | tr ';' '\n' | wc -l)" -le 8 ] || fail "$mistake is not reduced: $again"
+    "$planted" "$mistake" $thorough --replay "$again" >"$work/again" 2>&1
+    status=$?
+    [ $status -eq 1 ] || fail "$mistake: --replay $again: status $status, expected 1"
+    grep -q '^DIVERGES: ' "$work/again" || fail "$mistake: $(cat "$work/again")"
+    sed -n '/^#define _GNU_SOURCE/,/^[0-9]/p' "$work/out" | sed '$d' >"$work/program.c"
+    good 0 $thorough --replay "$again"
+    ${CC:-cc} -std=gnu11 -o "$work/program" "$work/program.c" 2>"$work/err" ||
+        fail "$mistake: the program does not compile: $(cat "$work/err")"
+    "$work/program" >"$work/printed" || fail "$mistake: the program fails"
+    [ "$(grep -c ' = ' "$work/printed")" -eq "$(echo "$again" | tr ';' '\n' | wc -l)" ] ||
+        fail "$mistake: the program has not done all: $(cat "$work/printed")"
+}
+
+finds flush-one-short --processes 1
+finds move-unflushed --processes 1
+finds fork-unflushed
+
+[ $failures -eq 0 ]
