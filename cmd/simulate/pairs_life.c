@@ -124,6 +124,7 @@ void act_run_write_pinned(const struct act *act)
 
     if (!*pinned)
         return;
+    fibers_touch(mmk_page_address(*pinned), FIBERS_WRITE);
     __atomic_store_n((uint64_t *)mmk_page_address(*pinned), WORD_PINNED(act->cpu),
                      __ATOMIC_RELAXED);
     mmk_unpin_pages(pinned, 1, true);
@@ -213,6 +214,7 @@ static bool install(struct mirror *mirror, uint64_t seq, struct act *act)
     again = mmk_notifier_read_retry(&mirror->notifier, seq);
     if (!again) {
         mirror->valid = true;
+        fibers_touch(mmk_phys_to_virt(mirror->phys), FIBERS_READ);
         act->word = __atomic_load_n((uint64_t *)mmk_phys_to_virt(mirror->phys), __ATOMIC_RELAXED);
     }
     mmk_spin_unlock(&mirror->lock, MMK_LOCK_MM);

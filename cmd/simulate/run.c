@@ -23,6 +23,7 @@ struct fibers_outcome run_once(const struct scenario *scenario, uint64_t seed,
     };
     struct fibers_outcome outcome;
 
+    strategy->independent = scenario->independent;
     strategy_begin(strategy, seed);
     if (!world_start(scenario, seed)) {
         fputs("no memory for a machine\n", stderr);

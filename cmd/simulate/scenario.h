@@ -31,6 +31,7 @@ struct scenario {
     enum scenario_formats formats;
     uint64_t most_steps; /* more is a livelock; 0: 100,000 */
     bool weak_programs;  /* with weak memory, programs' own data are weak, too */
+    bool independent;    /* CPUs share nothing but what the machine sees: library, fibers_touch() */
     bool hidden;         /* runs only when it is named: it fails, to test the simulator */
 };
 

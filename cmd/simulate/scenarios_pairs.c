@@ -161,6 +161,7 @@ bool act_next_page(struct act *act, unsigned *page)
 static int read_kept(struct mmk_object *object, uint64_t index, void *page)
 {
     (void)object;
+    fibers_touch(&pair_run.kept[index], FIBERS_READ);
     memset(page, 0, PAGE);
     memcpy(page, &pair_run.kept[index], sizeof(pair_run.kept[index]));
     return 0;
@@ -169,6 +170,8 @@ static int read_kept(struct mmk_object *object, uint64_t index, void *page)
 static int write_kept(struct mmk_object *object, uint64_t index, const void *page)
 {
     (void)object;
+    fibers_touch(&pair_run.kept[index], FIBERS_WRITE);
+    fibers_touch(page, FIBERS_READ);
     pair_run.kept[index] = __atomic_load_n((const uint32_t *)page, __ATOMIC_RELAXED);
     return 0;
 }
@@ -781,6 +784,7 @@ static void add_pair(const struct op *a, const struct op *b, const struct ground
         (struct scenario){.what = "what comes out comes out of one of their orders",
                           .exact_faults = needs_exact_faults(a, b),
                           .cpus = 2,
+                          .independent = true,
                           .setup = setup,
                           .body = body,
                           .check = check};

@@ -10,7 +10,7 @@
  * The exhaustive search goes through the tree of choices depth first. It looks at who runs, and at
  * the values that weak memory may return, at most `bound` of each; at what hardware does of its own
  * accord, at most `hardware` times; not at injected failures. It leaves interrupts to where CPUs
- * poll.
+ * poll. paths.c has the tree.
  */
 #include "strategy.h"
 
@@ -18,7 +18,6 @@
 
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define BOUND_MAX 1000
@@ -101,16 +100,6 @@ static unsigned below(struct strategy *strategy, uint64_t n)
     return (unsigned)(next_random(strategy) % n);
 }
 
-static void *grown(void *list, size_t size)
-{
-    list = realloc(list, size);
-    if (!list) {
-        fputs("mmkit simulate: no memory\n", stderr);
-        exit(3);
-    }
-    return list;
-}
-
 static void note(struct deviations *run, uint64_t step, uint32_t answer)
 {
     if (run->count < run->size)
@@ -182,24 +171,14 @@ static unsigned *budget(struct strategy *strategy, enum fibers_choice choice, un
     }
 }
 
-static unsigned choose_next_path(struct strategy *strategy, enum fibers_choice choice, unsigned n)
+static unsigned choose_next_path(struct strategy *strategy, enum fibers_choice choice, unsigned n,
+                                 const uint8_t *tasks)
 {
     unsigned answer = 0, most, *used = budget(strategy, choice, &most);
 
     if (most == 0 || (used && *used == most))
         return 0;
-    if (strategy->choices < strategy->depth_now) {
-        answer = strategy->answers[strategy->choices];
-    } else {
-        if (strategy->depth_now == strategy->depth_size) {
-            strategy->depth_size = strategy->depth_size ? strategy->depth_size * 2 : 256;
-            strategy->answers = grown(strategy->answers, strategy->depth_size * sizeof(uint32_t));
-            strategy->options = grown(strategy->options, strategy->depth_size * sizeof(uint32_t));
-        }
-        strategy->answers[strategy->depth_now] = 0;
-        strategy->options[strategy->depth_now++] = n;
-    }
-    strategy->choices++;
+    answer = paths_choose(&strategy->paths, choice, n, tasks);
     if (used && answer)
         ++*used;
     return answer;
@@ -241,7 +220,7 @@ static unsigned choose_by_kind(struct strategy *strategy, enum fibers_choice cho
     case STRATEGY_PCT:
         return choose_pct(strategy, choice, n, tasks);
     case STRATEGY_EXHAUSTIVE:
-        return choose_next_path(strategy, choice, n);
+        return choose_next_path(strategy, choice, n, tasks);
     case STRATEGY_REPLAY:
         return choose_again(strategy, n, tasks);
     }
@@ -287,6 +266,17 @@ static void begin_pct(struct strategy *strategy)
     strategy->points = 0;
 }
 
+/* What weak memory and hardware do by themselves is touched by nobody. */
+static void begin_exhaustive(struct strategy *strategy)
+{
+    struct paths *paths = &strategy->paths;
+
+    paths->reduced = strategy->independent && !strategy->weak && strategy->hardware == 0 &&
+                     strategy->bound <= PATHS_STOPPED;
+    strategy->chooser.touches = paths->reduced ? &paths->touches : NULL;
+    paths_begin(paths);
+}
+
 void strategy_begin(struct strategy *strategy, uint64_t seed)
 {
     strategy->chooser.choose = choose;
@@ -296,7 +286,6 @@ void strategy_begin(struct strategy *strategy, uint64_t seed)
     strategy->random = seed * 0xd1342543de82ef95u + 1;
     strategy->run.count = 0;
     strategy->replayed = 0;
-    strategy->choices = 0;
     strategy->used = 0;
     strategy->stale = 0;
     strategy->walked = 0;
@@ -304,27 +293,21 @@ void strategy_begin(struct strategy *strategy, uint64_t seed)
         strategy->rarity = 1u << below(strategy, 7);
     if (strategy->kind == STRATEGY_PCT)
         begin_pct(strategy);
+    if (strategy->kind == STRATEGY_EXHAUSTIVE)
+        begin_exhaustive(strategy);
 }
 
 bool strategy_next(struct strategy *strategy)
 {
-    size_t *depth = &strategy->depth_now;
-
-    while (*depth > 0 && strategy->answers[*depth - 1] + 1 == strategy->options[*depth - 1])
-        --*depth;
-    if (*depth == 0)
-        return false;
-    strategy->answers[*depth - 1]++;
-    return true;
+    return paths_next(&strategy->paths);
 }
 
 void strategy_restart(struct strategy *strategy)
 {
-    strategy->depth_now = 0;
+    paths_restart(&strategy->paths);
 }
 
 void strategy_free(struct strategy *strategy)
 {
-    free(strategy->answers);
-    free(strategy->options);
+    paths_free(&strategy->paths);
 }

@@ -10,6 +10,7 @@
 #define SIMULATE_STRATEGY_H
 
 #include "fibers.h"
+#include "paths.h"
 
 enum strategy_kind { STRATEGY_RANDOM, STRATEGY_PCT, STRATEGY_EXHAUSTIVE, STRATEGY_REPLAY };
 
@@ -48,15 +49,14 @@ struct strategy {
     int priority[FIBERS_CPUS + 1];
     int lowest;
 
-    /* EXHAUSTIVE: the path through the tree of choices */
+    /* EXHAUSTIVE */
     unsigned bound; /* preemptions in a run */
     unsigned used;
     unsigned stale;    /* loads that returned an older value; `bound`, too */
     unsigned hardware; /* steps of hardware's own in a run */
     unsigned walked;
-    uint32_t *answers, *options;
-    size_t choices; /* in this run, so far */
-    size_t depth_now, depth_size;
+    bool independent; /* nothing is shared but what the machine sees: runs may be left out */
+    struct paths paths;
 };
 
 /* "random", "pct:DEPTH", "exhaustive:BOUND", "exhaustive:BOUND:HARDWARE". => false: anything else,

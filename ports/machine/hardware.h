@@ -72,6 +72,11 @@ MMK_ALWAYS_INLINE void hardware_entered(struct machine_cpu *cpu)
 {
     (void)cpu;
 }
+
+/* The CPU is about to flush something, or to leave an address space. */
+MMK_ALWAYS_INLINE void hardware_forgets(void)
+{
+}
 #endif
 
 #endif

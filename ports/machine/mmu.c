@@ -144,6 +144,7 @@ void machine_tlb_flush_page(uint64_t context, mmk_vaddr_t addr)
     struct machine_mmu *mmu = &machine_this_cpu()->mmu;
     struct machine_asid *asid = find_asid(mmu, context);
 
+    hardware_forgets();
     if (!asid)
         return;
     if (asid->large) {
@@ -160,6 +161,7 @@ void machine_tlb_spurious(uint64_t context, mmk_vaddr_t addr)
     struct machine_mmu *mmu = &machine_this_cpu()->mmu;
     struct machine_asid *asid = find_asid(mmu, context);
 
+    hardware_forgets();
     if (asid)
         drop_page(mmu, asid, addr);
 }
@@ -169,6 +171,7 @@ void machine_tlb_flush_all(uint64_t context)
     struct machine_mmu *mmu = &machine_this_cpu()->mmu;
     struct machine_asid *asid = find_asid(mmu, context);
 
+    hardware_forgets();
     if (asid)
         flush_asid(mmu, asid);
 }
@@ -191,6 +194,7 @@ void machine_switch_mm(struct mmk_mm *mm)
 
     if (mm && old == mm && !back)
         return;
+    hardware_forgets();
     mmu->mm = NULL;
     mmu->asid = NULL;
     mmu->lazy = false;
@@ -209,6 +213,7 @@ void machine_switch_lazy(void)
     struct machine_mmu *mmu = &machine_this_cpu()->mmu;
 
     mmk_assert(mmu->mm && !mmu->lazy, "machine: lazy without an address space");
+    hardware_forgets();
     mmk_mm_leave_lazy(mmu->mm);
     mmu->asid = NULL;
     mmu->lazy = true;

@@ -28,13 +28,31 @@ enum fibers_choice {
 };
 
 /* tasks: for PREEMPT and NEXT, who answer i would be (a CPU's number); else NULL. => below n */
+/*
+ * What a step has touched. Two steps of two CPUs may change places when nothing is touched by both,
+ * by one of them with `alone`: nobody can tell which came first.
+ */
+struct fibers_touch {
+    uint8_t task;
+    bool alone;
+    uint16_t what; /* < FIBERS_TOUCHED; different things may share a number */
+};
+
+enum { FIBERS_TOUCHED = 4608 };
+
+struct fibers_touches {
+    struct fibers_touch *list; /* malloc()ed */
+    size_t count, size;
+};
+
 struct fibers_chooser {
     unsigned (*choose)(struct fibers_chooser *self, enum fibers_choice choice, unsigned n,
                        const uint8_t *tasks);
     void (*relaxed)(struct fibers_chooser *self, unsigned task); /* it waits by spinning; or NULL */
     void (*switched)(struct fibers_chooser *self, unsigned from, unsigned to); /* soon; or NULL */
     bool shared_only; /* preemption only before words that two CPUs use, as far as is known */
-    uint64_t step;    /* kept by the scheduler: numbers choices alike, whatever the strategy sees */
+    struct fibers_touches *touches; /* with shared_only: filled from each run's start; or NULL */
+    uint64_t step; /* kept by the scheduler: numbers choices alike, whatever the strategy sees */
 };
 
 /*
@@ -80,6 +98,9 @@ void fibers_check_translations(void);
 
 /* In a body: something that should hold does not. Does not return. */
 __attribute__((noreturn)) void fibers_fail(const char *what);
+
+/* In a body, in one step with what comes before: a word of the scenario's own is used. */
+void fibers_touch(const void *word, enum fibers_access access);
 
 /* An order that the library names, and one step weaker. */
 struct fibers_mutant {

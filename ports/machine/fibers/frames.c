@@ -175,10 +175,14 @@ static void check_change(const struct frame *frame, mmk_paddr_t phys, enum mmk_f
 {
     bool was_dead = frame->use == MMK_FRAME_UNLINKED || frame->use == MMK_FRAME_WAITING;
 
-    if (frame->cached && use >= MMK_FRAME_WAITING)
+    if (frame->cached && use >= MMK_FRAME_WAITING) {
+        sim_touch(TOUCH_TRANSLATIONS, false);
         translations_check_frame(phys, use);
-    if (was_dead && use != MMK_FRAME_WAITING)
+    }
+    if (was_dead && use != MMK_FRAME_WAITING) {
+        sim_touch_sections();
         check_readers(phys);
+    }
 }
 
 static void overwrite(void *at)
@@ -191,9 +195,12 @@ static void become(struct frame *frame, mmk_paddr_t phys, enum mmk_frame_use use
 {
     void *at = mmk_phys_to_virt(phys);
 
+    sim_touch_frame(phys);
     check_change(frame, phys, use);
-    if (use == MMK_FRAME_UNLINKED)
+    if (use == MMK_FRAME_UNLINKED) {
+        sim_touch_sections();
         note_readers(phys);
+    }
     frame->use = (uint8_t)use;
     frame->objects = false;
     frame->watched = use != MMK_FRAME_USED;
@@ -203,6 +210,7 @@ static void become(struct frame *frame, mmk_paddr_t phys, enum mmk_frame_use use
         __asan_unpoison_memory_region(at, MMK_PAGE_SIZE);
         return;
     }
+    sim_touch(TOUCH_FREED, true);
     frame->generation++;
     frame->cached = frame->stored = false;
     if (fibers_weak)
@@ -249,6 +257,9 @@ void mmk_note_object(void *object, size_t size, bool freed)
     struct freed *marks = &freed_objects[phys >> MMK_PAGE_SHIFT];
     unsigned unit = (unsigned)(phys & (MMK_PAGE_SIZE - 1)) / UNIT;
 
+    sim_touch_object((uintptr_t)object, size);
+    if (freed)
+        sim_touch(TOUCH_FREED, true);
     if (!frame->objects)
         *marks = (struct freed){{0}};
     frame->objects = frame->watched = true;
@@ -265,6 +276,7 @@ void mmk_note_object(void *object, size_t size, bool freed)
 
 void mmk_note_written(mmk_paddr_t phys)
 {
+    sim_touch_contents(phys);
     frame_at(phys)->stored = false;
 }
 
@@ -276,6 +288,7 @@ static uint32_t value_of(const void *word)
 void mmk_note_clean(mmk_paddr_t phys, const void *refs, uint32_t own, const void *flags,
                     uint32_t dirty)
 {
+    sim_touch_contents(phys);
     if (frame_at(phys)->stored && value_of(refs) == own && !(value_of(flags) & dirty))
         frames_fail("P5 a page is taken for clean that was stored to", phys);
 }

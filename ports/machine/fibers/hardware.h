@@ -18,5 +18,6 @@ bool hardware_faults(struct machine_cpu *cpu);
 bool hardware_begin(struct machine_cpu *cpu);
 void hardware_end(struct machine_cpu *cpu, bool state);
 void hardware_entered(struct machine_cpu *cpu);
+void hardware_forgets(void);
 
 #endif

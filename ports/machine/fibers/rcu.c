@@ -36,6 +36,7 @@ void fibers_rcu_read_lock(void)
     if (self->rcu_depth++ > 0)
         return;
     self->rcu_sections++;
+    sim_touch(TOUCH_SECTIONS + sim.current, true);
     weak_take(&begun);
 }
 
@@ -48,6 +49,8 @@ void fibers_rcu_read_unlock(void)
     weak_give(&ended);
     if (sim.task[sim.rcu].grace[sim.current] == self->rcu_sections)
         weak_give(&awaited_ended);
+    if (self->rcu_depth == 1)
+        sim_touch(TOUCH_SECTIONS + sim.current, true);
     if (--self->rcu_depth == 0 && first)
         sim_yield(); /* what it has read may go at once */
 }
@@ -62,6 +65,7 @@ void mmk_host_call_rcu(struct mmk_rcu_head *head, void (*function)(struct mmk_rc
     struct callback *callback = (struct callback *)head;
 
     fibers_point((uintptr_t)&first, FIBERS_WRITE);
+    sim_touch(TOUCH_CALLBACKS, true);
     __tsan_release(head);
     weak_give(&calls);
     *callback = (struct callback){NULL, function};
@@ -80,6 +84,7 @@ static void run_all(struct callback *list)
         __tsan_acquire(callback);
         callback->function((struct mmk_rcu_head *)callback);
         weak_give(&finished);
+        sim_touch(TOUCH_CALLBACKS, true);
         done++;
     }
 }
@@ -88,6 +93,7 @@ static struct callback *take_all(void)
 {
     struct callback *list = first;
 
+    sim_touch(TOUCH_CALLBACKS, true);
     first = NULL;
     last = &first;
     return list;
@@ -127,8 +133,11 @@ static void grace_period(void)
     awaited_ended = ended;
     for (i = 0; i < sim.rcu; i++)
         self->grace[i] = sim.task[i].rcu_depth ? sim.task[i].rcu_sections : 0;
-    while (any_reads_still(self))
+    sim_touch_sections();
+    while (any_reads_still(self)) {
         sim_wait_and_serve(TASK_GRACE);
+        sim_touch_sections();
+    }
     __tsan_acquire(&ends);
     weak_take(&begun);
     weak_take(&awaited_ended);
@@ -173,8 +182,11 @@ void mmk_host_rcu_barrier(void)
         return;
     }
     sim_yield();
-    for (self->seen = queued; done < self->seen;)
+    sim_touch(TOUCH_CALLBACKS, true);
+    for (self->seen = queued; done < self->seen;) {
         sim_wait_and_serve(TASK_BATCH);
+        sim_touch(TOUCH_CALLBACKS, true);
+    }
     weak_take(&finished);
 }
 

@@ -261,15 +261,16 @@ static uint64_t place_of(uintptr_t word)
 static void point(uintptr_t word, enum fibers_access access)
 {
     struct task *self = sim_current();
+    uint16_t number;
 
     count_step();
     mix(place_of(word) << 8 | (uint64_t)sim.current << 1 | access);
     if (!sim.chooser->shared_only) {
         preempt();
     } else {
-        sim_note_access(word, access, sim.current);
-        if (sim_is_shared(word))
+        if (sim_note_access(word, access, &number))
             preempt();
+        sim_touch_word(word, number, access);
     }
     interrupt_here();
     if (!self->looks)
@@ -298,7 +299,9 @@ void fibers_point(uintptr_t word, enum fibers_access access)
 
 void machine_take_interrupts(struct machine_cpu *cpu)
 {
+    fibers_touch(&cpu->vcpu.pending, FIBERS_READ);
     while (interrupted(cpu->vcpu.number)) {
+        fibers_touch(&cpu->vcpu.pending, FIBERS_WRITE);
         cpu->vcpu.pending.v = 0;
         cpu->vcpu.interrupts_off = sim.task[cpu->vcpu.number].interrupted = true;
         mmk_tlb_interrupt();
@@ -397,6 +400,8 @@ struct fibers_outcome fibers_run(const struct fibers_program *program,
     __tsan_release(&sim);
     sim.running = true;
     chooser->step = 0;
+    if (chooser->touches)
+        chooser->touches->count = 0;
     sim.current = task_count() - 1;
     first = candidates(false, numbers);
     first = chooser->choose(chooser, FIBERS_NEXT, first, numbers);

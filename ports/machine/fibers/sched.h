@@ -85,10 +85,34 @@ void sim_rcu_body(void);
 bool sim_rcu_may_go_on(const struct task *task); /* GRACE, BATCH, or the server's IDLE */
 void sim_rcu_begin_run(void);                    /* of weak memory */
 
-/* shared.c: words that two CPUs use, one of them writing, with no lock that keeps them apart. */
-void sim_note_access(uintptr_t word, enum fibers_access access, unsigned task);
-bool sim_is_shared(uintptr_t word);
+/*
+ * shared.c: words that two CPUs use, one of them writing, with no lock that keeps them apart.
+ * sim_note_access(): *number is the word's, 0 for what has none. => it is one
+ */
+bool sim_note_access(uintptr_t word, enum fibers_access access, uint16_t *number);
+uint16_t sim_word_number(uintptr_t word);
 bool sim_shared_grew(void); /* since it was last asked */
 void sim_forget_run(void);  /* a run is over: who used what starts anew */
+
+/*
+ * touch.c: what steps touch, beside words. Of each frame what it is, and whether its contents are
+ * taken as a whole (stores are not `alone` there, but what may not come between two of them is).
+ */
+enum sim_thing {
+    TOUCH_STACKS,       /* words that have no number */
+    TOUCH_CALLBACKS,    /* RCU's queue */
+    TOUCH_TRANSLATIONS, /* caches, and the order of flushes and walks */
+    TOUCH_FREED,        /* memory that is given back: whoever is at work may be using it */
+    TOUCH_SECTIONS = MMK_MAX_CPUS, /* of read-side sections, one for each CPU */
+    TOUCH_THINGS = 2 * MMK_MAX_CPUS
+};
+
+void sim_touch(enum sim_thing thing, bool alone);
+void sim_touch_sections(void); /* looks at those of all CPUs */
+void sim_touch_word(uintptr_t word, uint16_t number, enum fibers_access access);
+void sim_touch_object(uintptr_t at, size_t size);
+void sim_touch_frame(mmk_paddr_t phys);    /* it becomes something else */
+void sim_touch_use(mmk_paddr_t phys);      /* it is used as what it is */
+void sim_touch_contents(mmk_paddr_t phys); /* as a whole */
 
 #endif

@@ -32,6 +32,7 @@ struct place {
     uint8_t users, writers;
     uint8_t locks; /* in `lock`: held by each access so far */
     bool shared;   /* in any run */
+    uint16_t number;
     const void *lock[LOCKS];
 };
 
@@ -95,7 +96,7 @@ static void begin(struct place *place, const struct task *task, enum fibers_acce
 {
     unsigned i;
 
-    *place = (struct place){.word = place->word, .run = run};
+    *place = (struct place){.word = place->word, .number = place->number, .run = run};
     for (i = 0; i < task->locks.count && place->locks < LOCKS; i++)
         if (is_held(task, task->locks.held[i].lock, place->word, access))
             place->lock[place->locks++] = task->locks.held[i].lock;
@@ -112,21 +113,11 @@ static void keep_common(struct place *place, const struct task *task, enum fiber
     place->locks = (uint8_t)kept;
 }
 
-void sim_note_access(uintptr_t word, enum fibers_access access, unsigned number)
+static void note(struct place *place, enum fibers_access access, const struct task *task,
+                 unsigned number)
 {
-    const struct task *task = &sim.task[number];
     uint8_t bit = (uint8_t)(1u << number);
-    struct place *place;
 
-    if (!stays(word))
-        return;
-    place = find(word);
-    if (place->shared)
-        return;
-    if (!place->word) {
-        mmk_assert(++used < PLACES * 3 / 4, "fibers: too many words for a search");
-        place->word = word;
-    }
     if (place->run != run)
         begin(place, task, access);
     else
@@ -138,9 +129,37 @@ void sim_note_access(uintptr_t word, enum fibers_access access, unsigned number)
         grew = place->shared = true;
 }
 
-bool sim_is_shared(uintptr_t word)
+/* => NULL: words there are not known by their addresses */
+static struct place *place_of(uintptr_t word)
 {
-    return !stays(word) || find(word)->shared;
+    struct place *place;
+
+    if (!stays(word))
+        return NULL;
+    place = find(word);
+    if (!place->word) {
+        mmk_assert(++used < PLACES * 3 / 4, "fibers: too many words for a search");
+        place->word = word;
+        place->number = (uint16_t)used;
+    }
+    return place;
+}
+
+bool sim_note_access(uintptr_t word, enum fibers_access access, uint16_t *number)
+{
+    struct place *place = place_of(word);
+
+    *number = place ? place->number : 0;
+    if (place && !place->shared)
+        note(place, access, sim_current(), sim.current);
+    return !place || place->shared;
+}
+
+uint16_t sim_word_number(uintptr_t word)
+{
+    const struct place *place = place_of(word);
+
+    return place ? place->number : 0;
 }
 
 bool sim_shared_grew(void)

@@ -87,6 +87,7 @@ void hardware_filled(struct machine_tlb_entry *entry, mmk_paddr_t phys)
     entry->since = sim_current()->walk_since;
     if (phys >= machine_ram_end)
         return;
+    sim_touch_use(phys);
     frame = frame_at(phys);
     frame->cached = true;
     entry->generation = frame->generation;
@@ -104,6 +105,7 @@ bool hardware_begin(struct machine_cpu *cpu)
 
     cpu->vcpu.interrupts_off = true;
     sim_current()->hardware = true;
+    sim_touch(TOUCH_TRANSLATIONS, false);
     sim_current()->walk_since = frames_tick();
     return state;
 }
@@ -143,6 +145,7 @@ void hardware_uses(struct machine_cpu *cpu, const struct machine_tlb_entry *entr
     cpu->vcpu.interrupts_off = true;
     speculate_near(addr);
     sim_point(word, write ? FIBERS_WRITE : FIBERS_READ);
+    sim_touch_use(phys);
     cpu->vcpu.interrupts_off = state;
     if (frame_at(phys)->generation != generation)
         frames_fail("L1 an access by a cached translation to a frame that was freed", phys);
@@ -280,8 +283,14 @@ void translations_check_frame(mmk_paddr_t phys, enum mmk_frame_use becomes)
     visit_all(&becoming, check_frame);
 }
 
+void hardware_forgets(void)
+{
+    sim_touch(TOUCH_TRANSLATIONS, true);
+}
+
 void hardware_entered(struct machine_cpu *cpu)
 {
+    sim_touch(TOUCH_TRANSLATIONS, true);
     visit_loaded(cpu->vcpu.number, NULL, check_entered);
 }
 
@@ -294,6 +303,7 @@ void fibers_check_translations(void)
 
 uint64_t mmk_note_flush_begins(void)
 {
+    sim_touch(TOUCH_TRANSLATIONS, true);
     return frames_tick();
 }
 
@@ -303,6 +313,7 @@ void mmk_note_flush_ends(uint64_t begun, uint64_t context, mmk_vaddr_t start, mm
     struct flush *flush = &flushes[flush_count++ % FLUSHES];
     unsigned cpu;
 
+    sim_touch(TOUCH_TRANSLATIONS, true);
     *flush = (struct flush){begun, context, start, end};
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
         const struct machine_mmu *mmu = &machine_cpus[cpu].mmu;

@@ -8,6 +8,7 @@
 
 #include <mmkit/port/atomic.h>
 
+void fibers_touch_page(const void *page);
 void fibers_clear_page(void *page);
 void fibers_copy_page(void *to, const void *from);
 
@@ -21,6 +22,7 @@ MMK_ALWAYS_INLINE void mmk_clear_page(void *page)
 
 MMK_ALWAYS_INLINE void mmk_copy_page(void *to, const void *from)
 {
+    fibers_touch_page(from);
     if (FIBERS_OUT_OF_LINE)
         fibers_copy_page(to, from);
     else
