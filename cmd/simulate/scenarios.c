@@ -18,10 +18,12 @@ const struct scenario *scenario_list(unsigned number)
     case 4:
         return scenarios_rules;
     case 5:
-        return scenarios_large;
+        return scenarios_files;
     case 6:
-        return scenarios_pairs();
+        return scenarios_large;
     case 7:
+        return scenarios_pairs();
+    case 8:
         return scenarios_selftest;
     default:
         return NULL;

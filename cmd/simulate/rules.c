@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* rules.c - see rules.h. */
+#include "rules.h"
+
+#include <string.h>
+
+struct it it;
+
+void say(struct mmk_a32 *word)
+{
+    mmk_a32_store(word, 1, MMK_RELEASE);
+}
+
+bool heard(struct mmk_a32 *word)
+{
+    return mmk_a32_load(word, MMK_ACQUIRE) != 0;
+}
+
+void dontneed(unsigned page, unsigned count)
+{
+    expect(mmk_madvise(world.mm, page_at(page), count * PAGE, MMK_MADV_DONTNEED) == 0);
+}
+
+void unmap(unsigned page, unsigned count)
+{
+    expect(mmk_munmap(world.mm, page_at(page), count * PAGE) == 0);
+}
+
+void move_pages(unsigned from, unsigned to, unsigned count)
+{
+    expect(mmk_mremap(world.mm, page_at(from), count * PAGE, count * PAGE,
+                      MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED, page_at(to)) == (int64_t)page_at(to));
+}
+
+uint64_t look(unsigned page)
+{
+    uint64_t word = 0;
+    enum mmk_fault_result result = get_word(page, &word);
+
+    expect(result == MMK_FAULT_DONE || result == MMK_FAULT_SEGV_MAPERR || result == MMK_FAULT_BUS);
+    return result == MMK_FAULT_DONE ? word : ~(uint64_t)0;
+}
+
+void store(unsigned page, uint64_t word)
+{
+    expect(put_word(page, word) == MMK_FAULT_DONE);
+}
+
+void touch_by(unsigned except, unsigned page, unsigned count)
+{
+    unsigned cpu, i;
+
+    for (cpu = 0; cpu < world.cpus && cpu < except; cpu++) {
+        fibers_be_cpu(cpu);
+        for (i = page; i < page + count; i++)
+            store(i, 1);
+    }
+    fibers_be_cpu(0);
+}
+
+void start_anon(void)
+{
+    memset(&it, 0, sizeof(it));
+    map_pages(0, 8, RW, ANON);
+}
+
+void start_touched(void)
+{
+    start_anon();
+    touch_by(3, 0, 2);
+}
+
+void put_other(void)
+{
+    if (it.other)
+        mmk_mm_put(it.other);
+}
+
+uint64_t word_of(struct mmk_mm *mm, unsigned page)
+{
+    uint64_t word = ~(uint64_t)0;
+
+    (void)!mmk_mm_read(mm, page_at(page), &word, sizeof(word), 0);
+    return word;
+}
