@@ -37,8 +37,9 @@ static const struct argp_option option_list[] = {
     {"scenario", KEY_SCENARIO, "NAME", 0,
      "Which one: a name, a pattern with * and ?, or all (the default)", 0},
     {"strategy", KEY_STRATEGY, "NAME", 0,
-     "How schedules are chosen: random (the default); pct:D, priorities with D - 1 changes; "
-     "exhaustive:B, all with at most B preemptions, or exhaustive:B:H, where hardware walks or "
+     "How schedules are chosen: random; pct:D, priorities with D - 1 changes (default: random and "
+     "pct:5 in turn); exhaustive:B, all with at most B preemptions, or exhaustive:B:H, where "
+     "hardware walks or "
      "forgets at most H times on its own account",
      0},
     {"memory", KEY_MEMORY, "MODEL", 0,
@@ -175,6 +176,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         return 0;
     case KEY_STRATEGY:
         parse_strategy(arguments, text);
+        arguments->strategy_given = true;
         return 0;
     case KEY_MEMORY:
         parse_memory(arguments, text);

@@ -15,6 +15,7 @@ struct arguments {
     const char *scenario; /* a name, a pattern, or "all" */
     const char *format;   /* NULL: each that a scenario is for */
     struct strategy strategy;
+    bool strategy_given;
     bool sc, weak;       /* memory; neither: not said */
     uint64_t seed, runs; /* runs 0: as many as is usual */
     unsigned jobs;

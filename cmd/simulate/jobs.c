@@ -210,6 +210,12 @@ static void cut(const struct plan *plan, struct subject *subject)
     subject->part = allocate(subject->parts, sizeof(*subject->part));
 }
 
+/*
+ * What takes long stops in the wrong places is rare at random; who has priorities makes them, but
+ * has fewer of them.
+ */
+static const struct strategy mixed_in = {.kind = STRATEGY_PCT, .depth = 5};
+
 static void describe(const struct plan *plan, const struct subject *subject, size_t part,
                      struct work *work)
 {
@@ -224,7 +230,7 @@ static void describe(const struct plan *plan, const struct subject *subject, siz
     if (part + 1 < subject->parts)
         end = part_end(subject, part);
     work->runs = end - before;
-    work->strategy = plan->strategy;
+    work->strategy = plan->mixed && part % 2 ? mixed_in : plan->strategy;
     work->strategy.weak = subject->weak;
 }
 

@@ -49,6 +49,7 @@ struct plan {
     size_t count;
     struct strategy strategy; /* kind, depth, bound */
     enum memory memory;
+    bool mixed;          /* every other part has priorities instead (jobs.c) */
     uint64_t seed, runs; /* the first; of each scenario */
     unsigned jobs;
     bool progress; /* a bar on stderr */

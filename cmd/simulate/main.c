@@ -143,6 +143,7 @@ static void make_plan(struct plan *plan, const struct arguments *arguments)
         check_format(arguments->format);
     *plan = (struct plan){.strategy = arguments->strategy,
                           .memory = choose_memory(arguments),
+                          .mixed = !arguments->strategy_given,
                           .seed = arguments->seed,
                           .runs = arguments->runs,
                           .jobs = arguments->jobs,

@@ -238,7 +238,7 @@ void report_json(FILE *stream, const struct plan *plan, double seconds)
 
     json_begin(&json, stream);
     json_object(&json, NULL);
-    json_string(&json, "strategy", strategy_name(&plan->strategy, name));
+    json_string(&json, "strategy", plan->mixed ? "mixed" : strategy_name(&plan->strategy, name));
     json_string(&json, "memory", memories[plan->memory]);
     json_unsigned(&json, "seed", plan->seed);
     json_unsigned(&json, "scenarios", totals.scenarios);
