@@ -51,14 +51,14 @@ static const struct argp_option option_list[] = {
      "Schedules of each scenario (default 10000; exhaustive: all there are)", 0},
     {"jobs", KEY_JOBS, "N", 0, "Processes at once (default: as many as there are processors)", 0},
     {"format", KEY_FORMAT, "NAME", 0, "Only in this page-table format", 0},
-    {"part", KEY_PART, "I/N", 0, "Only every Nth scenario, from number I, below N", 0},
+    {"part", KEY_PART, "I/N", 0, "Only every Nth scenario, or order, from number I, below N", 0},
     {"corpus", KEY_CORPUS, NULL, 0,
      "Search for mistakes that are planted in the library, each in turn, in the scenario that "
      "should find it (default 200000 schedules each)",
      0},
     {"plant", KEY_PLANT, "NAME", 0, "Plant this mistake; the names are those of --corpus", 0},
     {"mutate-orders", KEY_MUTATE_ORDERS, NULL, 0,
-     "Weaken the memory orders of the library, each in turn", 0},
+     "Weaken the memory orders of the library, each in turn, until a schedule fails", 0},
     {"replay", KEY_REPLAY, "STEP:CPU,...", 0,
      "One run: the plain one, but at these steps other CPUs go on; `plain' for no such steps. As "
      "printed when a run fails, with its seed",
@@ -217,7 +217,8 @@ static const struct argp parser = {
         "call of the port another virtual CPU may go on. What happens follows from the seed. "
         "A schedule that fails is printed with what repeats it, and reduced to the switches that "
         "it needs.\v"
-        "Exit status: 0 all is well; 1 a schedule failed; 2 bad usage, too little memory, or "
+        "Exit status: 0 all is well; 1 a schedule failed, or none did where a mistake was "
+        "planted; 2 bad usage, too little memory, or "
         "results that could not be written.\n\n"
         "docs/TESTING.md says what a schedule that passes proves, and what it does not.",
 };

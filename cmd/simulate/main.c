@@ -258,7 +258,7 @@ static int replay(const struct arguments *arguments, const struct plan *plan)
 static int mutate_orders(const struct arguments *arguments, FILE *json)
 {
     double start = clock_seconds();
-    struct orders orders = orders_run(out, arguments->jobs);
+    struct orders orders = orders_run(out, arguments);
 
     if (json)
         report_orders(json, &orders, clock_seconds() - start);

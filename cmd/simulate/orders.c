@@ -4,8 +4,9 @@
  *
  * A mutant is one place that names an order, and a weaker one in its stead. Each has a process of
  * its own, which searches in rounds: few runs of everything, then more. It is killed by the first
- * run that fails, or by ending the process otherwise. What kills it follows from the sources and
- * the compiler alone: nothing here looks at a clock.
+ * run that fails, or by ending the process otherwise, when another process has seen the same runs
+ * without the mutant pass. What kills it follows from the sources and the compiler alone: nothing
+ * here looks at a clock.
  *
  * One that nothing kills is either justified (orders_justified.c), or an order too strong, or the
  * kernel that needs it is missing.
@@ -16,6 +17,7 @@
 #include "litmus.h"
 #include "run.h"
 
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -35,56 +37,79 @@ static const struct round rounds[] = {
     {KERNELS, 40}, {RULES, 40}, {KERNELS, 400}, {RULES, 100}, {KERNELS, 1500},
 };
 
-/* Shared with the process that searches. */
+/* Shared with the process that searches, which has the same scenarios at the same addresses. */
 struct verdict {
     bool killed;
-    char scenario[64];
-    char strategy[STRATEGY_TEXT];
     uint64_t schedules;
     char failure[TEXT];
+
+    /* the last of them */
+    const struct scenario *scenario;
+    struct strategy strategy;
+    uint64_t runs;
 };
 
 struct search {
     const struct fibers_mutant *mutant;
     struct verdict *verdict;
+    struct verdict *without; /* the same runs without the mutant; NULL: not yet */
     struct child child;
     bool over;
 };
 
+static const char *wanted; /* scenarios; as --scenario says it */
+
 /* ---- one mutant, in its process -------------------------------------------------------------- */
 
-static void run_one(struct verdict *verdict, const struct scenario *scenario, uint64_t seed,
-                    struct strategy *strategy, struct fibers_outcome *outcome)
+static struct fibers_outcome run_one(struct verdict *verdict, const struct scenario *scenario,
+                                     uint64_t seed, struct strategy *strategy)
 {
+    struct fibers_outcome outcome;
+
     verdict->schedules++;
-    *outcome = run_once(scenario, seed, strategy);
-    if (!outcome->failure)
-        return;
-    snprintf(verdict->failure, sizeof(verdict->failure), "%s", outcome->failure);
+    verdict->runs++;
+    outcome = run_once(scenario, seed, strategy);
+    if (!outcome.failure)
+        return outcome;
+    snprintf(verdict->failure, sizeof(verdict->failure), "%s", outcome.failure);
     verdict->killed = true;
     _exit(0);
+}
+
+static void run_seeds(struct verdict *verdict, const struct scenario *scenario,
+                      struct strategy *strategy, uint64_t runs)
+{
+    uint64_t seed;
+
+    for (seed = 1; seed <= runs; seed++)
+        run_one(verdict, scenario, seed, strategy);
+}
+
+/* Of one seed: another would make another tree of choices. */
+static void run_paths(struct verdict *verdict, const struct scenario *scenario,
+                      struct strategy *strategy, uint64_t runs)
+{
+    bool more = true;
+
+    for (; runs > 0 && more; runs--) {
+        if (run_one(verdict, scenario, 1, strategy).more_shared)
+            strategy_restart(strategy);
+        else
+            more = strategy_next(strategy);
+    }
 }
 
 static void run_some(struct verdict *verdict, const struct scenario *scenario,
                      struct strategy strategy, uint64_t runs)
 {
-    struct fibers_outcome outcome;
-    char name[STRATEGY_TEXT];
-    bool more = true;
-    uint64_t seed;
-
-    snprintf(verdict->scenario, sizeof(verdict->scenario), "%s", scenario->name);
-    snprintf(verdict->strategy, sizeof(verdict->strategy), "%s", strategy_name(&strategy, name));
+    verdict->scenario = scenario;
+    verdict->strategy = strategy;
+    verdict->runs = 0;
     fibers_forget_shared();
-    for (seed = 1; seed <= runs && more; seed++) {
-        run_one(verdict, scenario, seed, &strategy, &outcome);
-        if (strategy.kind != STRATEGY_EXHAUSTIVE)
-            continue;
-        if (outcome.more_shared)
-            strategy_restart(&strategy);
-        else
-            more = strategy_next(&strategy);
-    }
+    if (strategy.kind == STRATEGY_EXHAUSTIVE)
+        run_paths(verdict, scenario, &strategy, runs);
+    else
+        run_seeds(verdict, scenario, &strategy, runs);
     strategy_free(&strategy);
 }
 
@@ -112,6 +137,14 @@ static enum group group_of(const struct scenario *scenario)
     return begins(scenario->name, "pair.") || begins(scenario->name, "large.") ? REST : RULES;
 }
 
+static bool is_wanted(const struct scenario *scenario)
+{
+    if (strcmp(wanted, "all") == 0)
+        return !scenario->hidden;
+    return strcmp(wanted, scenario->name) == 0 ||
+           (!scenario->hidden && fnmatch(wanted, scenario->name, 0) == 0);
+}
+
 static void search_group(struct verdict *verdict, const struct round *round)
 {
     const struct scenario *scenario;
@@ -119,7 +152,7 @@ static void search_group(struct verdict *verdict, const struct round *round)
 
     for (i = 0; (scenario = scenario_list(i)) != NULL; i++)
         for (; scenario->name; scenario++)
-            if (!scenario->hidden && scenario->formats != ON_FULL &&
+            if (is_wanted(scenario) && scenario->formats != ON_FULL &&
                 group_of(scenario) == round->group)
                 run_each_way(verdict, scenario, round->runs);
 }
@@ -131,6 +164,14 @@ static void search_all(const struct search *search)
     fibers_plant(search->mutant);
     for (i = 0; i < sizeof(rounds) / sizeof(rounds[0]); i++)
         search_group(search->verdict, &rounds[i]);
+    _exit(0);
+}
+
+static void run_without(const struct search *search)
+{
+    const struct verdict *with = search->verdict;
+
+    run_some(search->without, with->scenario, with->strategy, with->runs);
     _exit(0);
 }
 
@@ -174,22 +215,34 @@ static void print_mutant(FILE *out, const struct fibers_mutant *mutant)
             mutant->word, order_name(mutant->order), order_name(mutant->weaker));
 }
 
+static void tell_kill(FILE *out, const struct verdict *verdict)
+{
+    char name[STRATEGY_TEXT];
+
+    fprintf(out, "killed by %s, %s, schedule %lu: %s\n", verdict->scenario->name,
+            strategy_name(&verdict->strategy, name), (unsigned long)verdict->schedules,
+            verdict->failure);
+}
+
 static void tell(FILE *out, const struct search *search, struct orders *sum)
 {
     const struct verdict *verdict = search->verdict;
     const struct justified *just = justification(search->mutant);
+    bool fails_anyhow = search->without && search->without->killed;
 
     print_mutant(out, search->mutant);
-    if (verdict->killed)
-        fprintf(out, "killed by %s, %s, schedule %lu: %s\n", verdict->scenario, verdict->strategy,
-                (unsigned long)verdict->schedules, verdict->failure);
+    if (fails_anyhow)
+        fprintf(out, "WITHOUT IT, TOO, %s fails: %s\n", verdict->scenario->name,
+                search->without->failure);
+    else if (verdict->killed)
+        tell_kill(out, verdict);
     else if (just)
         fprintf(out, "justified by \"%s\": %s\n", just->litmus, just->why);
     else
         fprintf(out, "SURVIVES %lu schedules\n", (unsigned long)verdict->schedules);
     fflush(out);
     sum->mutants++;
-    sum->killed += verdict->killed;
+    sum->killed += verdict->killed && !fails_anyhow;
     sum->justified += !verdict->killed && just;
 }
 
@@ -202,17 +255,29 @@ static void start(struct search *search)
         search_all(search);
 }
 
+static void start_without(struct search *search)
+{
+    search->without = child_shared_memory(sizeof(*search->without));
+    if (child_fork(&search->child) == 0)
+        run_without(search);
+}
+
 static void end(struct search *search, int status)
 {
-    struct verdict *verdict = search->verdict;
+    struct verdict *verdict = search->without ? search->without : search->verdict;
 
     if (!child_ended_well(&search->child, status, verdict->failure, sizeof(verdict->failure)))
         verdict->killed = true;
+    if (verdict == search->verdict && verdict->killed) {
+        start_without(search);
+        return;
+    }
     close(search->child.messages);
     search->over = true;
 }
 
-static void wait_for_one(struct search *searches, unsigned count)
+/* => how many are over: one, or none when it goes on without its mutant */
+static unsigned wait_for_one(struct search *searches, unsigned count)
 {
     unsigned i = 0;
     int status;
@@ -220,36 +285,42 @@ static void wait_for_one(struct search *searches, unsigned count)
 
     while (i < count && (searches[i].over || searches[i].child.pid != pid))
         i++;
-    if (i < count)
-        end(&searches[i], status);
+    if (i == count)
+        return 0;
+    end(&searches[i], status);
+    return searches[i].over;
 }
 
-struct orders orders_run(FILE *out, unsigned jobs)
+/* => how many of them; the caller frees the list */
+static unsigned select_mutants(struct search **searches_out, unsigned part, unsigned parts)
 {
     const struct fibers_mutant *list;
-    struct orders sum = {0, 0, 0};
-    unsigned count = fibers_mutants(&list), started = 0, running = 0, told = 0;
-    struct search *searches = calloc(count, sizeof(*searches)), plain = {.mutant = NULL};
+    unsigned all = fibers_mutants(&list), count = 0, i;
+    struct search *searches = calloc(all, sizeof(*searches));
 
     if (!searches)
         abort();
-    start(&plain); /* what fails without a mutant would count as killing them all */
-    wait_for_one(&plain, 1);
-    if (plain.verdict->killed) {
-        fprintf(out, "without a mutant %s fails: %s\n", plain.verdict->scenario,
-                plain.verdict->failure);
-        sum.mutants = count;
-        count = 0;
-    }
+    for (i = part; i < all; i += parts)
+        searches[count++].mutant = &list[i];
+    *searches_out = searches;
+    return count;
+}
+
+struct orders orders_run(FILE *out, const struct arguments *arguments)
+{
+    struct search *searches;
+    struct orders sum = {0, 0, 0};
+    unsigned count = select_mutants(&searches, arguments->part, arguments->parts);
+    unsigned started = 0, running = 0, told = 0;
+
+    wanted = arguments->scenario;
     while (told < count) {
-        if (started < count && running < jobs) {
-            searches[started].mutant = &list[started];
+        if (started < count && running < arguments->jobs) {
             start(&searches[started++]);
             running++;
             continue;
         }
-        wait_for_one(searches, started);
-        running--;
+        running -= wait_for_one(searches, started);
         for (; told < started && searches[told].over; told++)
             tell(out, &searches[told], &sum);
     }

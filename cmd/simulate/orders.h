@@ -6,6 +6,7 @@
 #ifndef SIMULATE_ORDERS_H
 #define SIMULATE_ORDERS_H
 
+#include "arguments.h"
 #include "fibers.h"
 
 #include <stdio.h>
@@ -27,9 +28,10 @@ struct orders {
 };
 
 /*
- * Runs kernels, then scenarios, with each mutant in turn, until one fails; by `jobs` processes. A
- * line for each to `out`. => in the program for weak memory, which has run nothing before
+ * Runs kernels, then scenarios, of those that are asked for, with each mutant of the part in turn,
+ * until one fails. A line for each to `out`.
+ * => in the program for weak memory, which has run nothing before
  */
-struct orders orders_run(FILE *out, unsigned jobs);
+struct orders orders_run(FILE *out, const struct arguments *arguments);
 
 #endif

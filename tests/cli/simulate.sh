@@ -116,4 +116,20 @@ for strategy in random pct:2 exhaustive:1; do
 done
 good 0 --scenario selftest.publish --format tiny --replay plain
 
+# orders STATUS KILLED PATTERN ARGUMENT...: a spin lock that does not release
+orders() {
+    expected=$1 killed=$2 pattern=$3
+    shift 3
+    good "$expected" --mutate-orders --part 0/999 --json "$work/json" "$@"
+    grep -q "^include/mmkit/port/lock.h:[0-9]*: store(&lock->held), release to relaxed: $pattern" \
+        "$work/out" || fail "--mutate-orders $*: $(cat "$work/out")"
+    for key in '"mutants": 1,' "\"killed\": $killed," '"justified": 0$'; do
+        grep -q "^    $key" "$work/json" || fail "no $key in: $(cat "$work/json")"
+    done
+}
+
+orders 0 1 'killed by kernel\.spin'
+orders 1 0 'SURVIVES [1-9]' --scenario kernel.rw.tried
+orders 1 0 'WITHOUT IT, TOO, selftest.publish fails' --scenario selftest.publish
+
 [ $failures -eq 0 ]

@@ -3,9 +3,10 @@
 #
 # Usage: explore.sh MMKIT short|long|all
 #
-# Schedules of all scenarios: a few of some, for seconds; a million and more, and some of the pairs
-# exhausted, for minutes; all pairs exhausted, for the better part of an hour. Which some and which
-# schedules follows from the seed: $SEED, or the time.
+# Schedules of all scenarios: a few of some, for seconds; a million and more, some of the pairs
+# exhausted and some memory orders weakened, for minutes; all pairs exhausted and all orders
+# weakened, for the better part of an hour. Which some and which schedules follows from the seed:
+# $SEED, or the time.
 set -e
 mmkit=$1
 seed=${SEED:-$(date +%s)}
@@ -26,6 +27,15 @@ exhaust() {
     grep -q '^\([0-9]*\) of \1 pairs exhausted$' "$work/out"
 }
 
+orders() {
+    echo "mmkit simulate --mutate-orders $*"
+    "$mmkit" simulate --mutate-orders "$@" >"$work/out" || {
+        grep -v ': \(killed\|justified\) by ' "$work/out"
+        return 1
+    }
+    tail -n 1 "$work/out"
+}
+
 # part N: one of N, by the seed
 part() {
     echo "--part $((seed % $1))/$1"
@@ -44,11 +54,13 @@ long)
     explore --runs $runs
     explore --runs $runs --strategy pct:3
     exhaust $(part 200)
+    orders $(part 40)
     ;;
 all)
     exhaust
     # and each of them small enough for that to mean something
     awk '$1 ~ /^pair\./ && $5 > 120 { print; large = 1 } END { exit large }' "$work/out"
+    orders
     ;;
 *)
     exit 2
