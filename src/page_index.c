@@ -192,10 +192,7 @@ static struct node *new_node(struct mmk_page_index_reserve *reserve, uint64_t i,
     return node;
 }
 
-/*
- * Puts something into an empty slot. Relaxed: a node that is filled is not published yet, but for a
- * leaf, where it is a page, whose finders take its reference and its lock before they look at it.
- */
+/* Puts something into an empty slot of a node that is not published yet. */
 static void fill_slot(struct node *node, uint64_t i, void *child)
 {
     node->count++;
@@ -241,7 +238,9 @@ struct mmk_page *mmk_page_index_insert_locked(struct mmk_page_index *index, uint
     if (node && covers(node, i)) {
         if (slot_load(node, slot_of(node, i)))
             return slot_load(node, slot_of(node, i));
-        fill_slot(node, i, page);
+        node->count++;
+        /* Release: a finder's lock comes after the stores that have set the page's flags up. */
+        mmk_aptr_store(&node->slots[slot_of(node, i)], page, MMK_RELEASE);
     } else {
         leaf = new_leaf(reserve, i, page);
         if (node)

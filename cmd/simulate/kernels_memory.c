@@ -398,6 +398,19 @@ static void index_grown(unsigned cpu)
         mmk_object_resident(kernel.object, 2 * FAR, 1, resident);
 }
 
+static void setup_first(void)
+{
+    setup_file();
+    get_page(0);
+}
+
+/* A page comes into a leaf that others know: found, it is locked before it is looked at. */
+static void index_joined(unsigned cpu)
+{
+    (void)cpu;
+    get_page(1);
+}
+
 static void setup_cached(void)
 {
     setup_file();
@@ -769,6 +782,8 @@ const struct scenario kernels_memory[] = {
            end_file),
     KERNEL("index.found", "two fill an index and find each other's pages", 2, setup_file,
            index_found, end_file),
+    KERNEL("index.joined", "two want a page of an index that has its neighbour", 2, setup_first,
+           index_joined, end_file),
     KERNEL("index.grown", "a leaf of an index comes beside others", 2, setup_branch, index_grown,
            end_file),
     KERNEL("index.collapsed", "a node of an index goes", 2, setup_file, index_collapsed, end_file),

@@ -16,6 +16,9 @@
  * W4 Full barriers are in one order: each knows what those before it knew.
  * W5 A task that waits by looking again (mmk_cpu_relax()) has then seen the newest of what it last
  *    looked at: stores become visible in the end.
+ * W6 In the library, a read-modify-write knows of the last store to the word, which may have been
+ *    changed since; if not before, then by reading it. Else it might as well come first, and be
+ *    overwritten (S), which is not generated: the run fails at once.
  *
  * Memory itself always has the newest value. Where it does not, a plain write has come in between:
  * the history starts anew with it. That such a write is ordered, cells.c checks.
@@ -29,6 +32,8 @@
 #include "tsan.h"
 #include "weak.h"
 
+#include <stdio.h>
+
 #define HISTORY 8
 #define WORDS   ((size_t)1 << 17)
 #define STALE   8 /* words */
@@ -39,12 +44,20 @@ struct message {
     struct clock carries; /* W2 */
 };
 
+/* Who stored to a word last, with no regard to what was there; read-modify-writes came since. */
+struct stored {
+    const struct fibers_site *site; /* NULL: nobody has */
+    unsigned task;
+    uint32_t when; /* its time */
+};
+
 struct word {
     struct cell *cell;
     void *at;
     unsigned size;
     unsigned newest, count;
     struct message history[HISTORY]; /* a ring */
+    struct stored stored;
 };
 
 bool fibers_weak;
@@ -126,6 +139,7 @@ static void start_history(struct word *word)
     word->cell->plain = false;
     word->newest = 0;
     word->count = 1;
+    word->stored = (struct stored){NULL, 0, 0};
     word->history[0] = (struct message){.value = memory(word->at, word->size)};
 }
 
@@ -228,8 +242,7 @@ bool weak_catch_up(void)
     return newer;
 }
 
-/* ---- accesses: alone, of memory alone
- * -------------------------------------------------------------------------------- */
+/* ---- accesses: alone, of memory alone -------------------------------------------------------- */
 
 uint64_t fibers_weak_load(const void *at, unsigned size, const struct fibers_site *site)
 {
@@ -273,15 +286,32 @@ void fibers_weak_store(void *at, unsigned size, uint64_t value, const struct fib
     word = word_of(cell_change((uintptr_t)at, size, site), at, size);
     __tsan_release(word->at);
     add(word, value, carried(sites_order(site)));
+    word->stored = (struct stored){site, sim.current, weak_view()->now.of[sim.current]};
     weak_tick();
 }
 
+/* W6: `site` has changed it. */
+static void check_stored(const struct stored *stored, const struct fibers_site *site)
+{
+    char text[320];
+
+    if (!stored->site || stored->when <= weak_view()->now.of[stored->task] ||
+        !sites_in_library(stored->site) || !sites_in_library(site))
+        return;
+    snprintf(text, sizeof(text),
+             "race: changes (%s:%u) what CPU %u has stored (%s:%u), and nothing orders the two",
+             site->file, site->line, stored->task, stored->site->file, stored->site->line);
+    fibers_fail(text);
+}
+
 /* W3 */
-static void change(struct word *word, uint64_t value, int order)
+static void change(struct word *word, uint64_t value, const struct fibers_site *site)
 {
     struct clock carries = message(word, 0)->carries;
+    int order = sites_order(site);
 
     read_message(message(word, 0), order);
+    check_stored(&word->stored, site);
     clock_join(&carries, carried(order));
     __tsan_acquire(word->at);
     __tsan_release(word->at);
@@ -325,7 +355,7 @@ uint64_t fibers_weak_change(void *at, unsigned size, uint64_t value, const struc
     weak_tick();
     word = word_of(cell_change((uintptr_t)at, size, site), at, size);
     old = message(word, 0)->value;
-    change(word, result(site, size, old, value), sites_order(site));
+    change(word, result(site, size, old, value), site);
     return old;
 }
 
@@ -371,7 +401,7 @@ bool fibers_weak_cmpxchg(void *at, unsigned size, uint64_t *expected, uint64_t d
     seen = message(word, age);
     if (seen->value == *expected) {
         cell_change((uintptr_t)at, size, site);
-        change(word, desired, sites_order(site));
+        change(word, desired, site);
         return true;
     }
     read_message(seen, MMK_RELAXED);

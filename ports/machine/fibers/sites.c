@@ -97,6 +97,11 @@ void fibers_plant(const struct fibers_mutant *mutant)
     planted_number = mutant ? mutant->number : 0;
 }
 
+bool sites_in_library(const struct fibers_site *site)
+{
+    return path_of(site->file) != NULL;
+}
+
 int sites_order(const struct fibers_site *site)
 {
     return mmk_unlikely(site->number != 0 && site->number == planted_number)

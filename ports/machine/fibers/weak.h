@@ -59,6 +59,7 @@ bool weak_catch_up(void); /* the task waits by looking: true: there was newer to
 
 /* sites.c: what is asked for there, or weaker */
 int sites_order(const struct fibers_site *site);
+bool sites_in_library(const struct fibers_site *site);
 
 /* cells.c. Each fails the run when the access is in a race. */
 void cells_begin(void);
