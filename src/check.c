@@ -248,7 +248,7 @@ void mmk_check(struct mmk_mm *mm)
     for (level = 0; level < MMK_PT_LEVELS; level++)
         mmk_assert(census.tables[level] == mmk_a64_load(&mm->tables[level], MMK_RELAXED),
                    "C1 tables equal those linked");
-    mmk_assert(mmk_a32_load(&mm->flush_pending, MMK_RELAXED) == 0, "P2 no flush is pending");
+    mmk_assert(mmk_mm_flush_pending(mm) == 0, "P2 no flush is pending");
 }
 
 /* The leaf table that holds addr, without those above it. */

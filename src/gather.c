@@ -137,7 +137,7 @@ static void flush(struct mmk_gather *gather)
 {
     struct mmk_mm *mm = gather->mm;
 
-    if (mmk_a32_load(&mm->flush_pending, MMK_ACQUIRE) > 1 && !MMK_MISTAKE(OTHERS_UNFLUSHED))
+    if (mmk_mm_flush_pending(mm) > 1 && !MMK_MISTAKE(OTHERS_UNFLUSHED))
         mmk_gather_range(gather, 0, MMK_USER_END);
     if (gather->dead)
         mmk_tlb_flush_tables(mm, gather->start, gather->end);

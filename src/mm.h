@@ -115,6 +115,15 @@ MMK_ALWAYS_INLINE void mmk_mm_count_fault(struct mmk_mm *mm, enum mmk_counter rs
 }
 
 /*
+ * P2: operations with entries cleared and not flushed; the table's lock shows the share of whoever
+ * has cleared an entry there. Acquire: those that are no longer counted have flushed.
+ */
+MMK_ALWAYS_INLINE uint32_t mmk_mm_flush_pending(const struct mmk_mm *mm)
+{
+    return mmk_a32_load(&mm->flush_pending, MMK_ACQUIRE);
+}
+
+/*
  * Killed: no user code goes on in it. Whoever makes an entry that was none present asks under the
  * table's lock, and does not (fault.c).
  */

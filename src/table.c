@@ -366,7 +366,13 @@ bool mmk_table_fork_copies_empty(void)
     return mmk_config.table_policy != MMK_TABLES_MMKIT;
 }
 
-/* The parent's lock could not be had at once: both, in order. false: no longer to be freed. */
+/*
+ * The parent's lock could not be had at once: both, in order. false: no longer to be freed.
+ *
+ * `parent` is read without a lock, relaxed: nobody links the table elsewhere just now, as a mover
+ * keeps those away who take entries out of what moves (MV1). So it is what was read under the lock,
+ * and RCU keeps it.
+ */
 static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_out) MMK_NO_TSA
 {
     struct mmk_a64 *entry;

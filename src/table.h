@@ -107,7 +107,7 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
 MMK_ALWAYS_INLINE void mmk_walk_break_first(const struct mmk_walk *walk, uint32_t own_shares)
     MMK_REQUIRES(walk->table->table.lock)
 {
-    if (MMK_PT_BREAK_FIRST && mmk_a32_load(&walk->mm->flush_pending, MMK_ACQUIRE) > own_shares)
+    if (MMK_PT_BREAK_FIRST && mmk_mm_flush_pending(walk->mm) > own_shares)
         mmk_tlb_flush(walk->mm, walk->addr, walk->addr + MMK_PAGE_SIZE);
 }
 

@@ -22,7 +22,7 @@ const struct justified orders_justified[] = {
     {"src/gather.c", "&mm->flush_pending", FIBERS_SUB, MMK_RELEASE, MMK_RELAXED, "LB",
      "CPUs that have answered the flush have read by the old translations before it was counted "
      "out; what others do once it is, comes after that"},
-    {"src/gather.c", "&mm->flush_pending", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, "LB",
+    {"src/mm.h", "&mm->flush_pending", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, "LB",
      "the other side: whoever finds no other's flush left goes on without one"},
     {NULL, NULL, FIBERS_LOAD, 0, 0, NULL, NULL},
 };
