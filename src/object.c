@@ -474,7 +474,7 @@ int mmk_object_resize(struct mmk_object *object, uint64_t size)
     if (size > SIZE_MAX_BYTES)
         return MMK_EFBIG;
     mmk_rw_write_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
-    if (size < mmk_object_size(object))
+    if (size <= mmk_object_size(object)) /* what was stored beyond the same end goes, too */
         error = shrink_locked(object, size);
     else
         mmk_a64_store(&object->size, size, MMK_RELAXED);

@@ -81,9 +81,9 @@ uint64_t mmk_object_size(const struct mmk_object *object); /* bytes; may change 
 /*
  * Sets the size, as ftruncate(2). Growing gives zeros: of what was cut off read_page must answer
  * zeros from then on; and bytes that a mapping stored in the last page, beyond the end, come to
- * light, as on Linux's tmpfs. Shrinking unmaps every page beyond the new end from every address
- * space (private copies of such pages too, as Linux does), frees them, and zeros the rest of the
- * last page; an access beyond is MMK_FAULT_BUS from then on.
+ * light, as on Linux's tmpfs; setting the same size zeros them. Shrinking unmaps every page beyond
+ * the new end from every address space (private copies of such pages too, as Linux does), frees
+ * them, and zeros the rest of the last page; an access beyond is MMK_FAULT_BUS from then on.
  * => 0; MMK_EFBIG; MMK_ENOMEM: the last page could not be read in to be cut; nothing changed; or
  *    the error of read_page for it
  * => may sleep; no locks held

@@ -115,6 +115,28 @@ static void test_shrink_unmaps(void **context)
 }
 
 /* Two address spaces, one of which maps the object twice. */
+/* What was stored beyond the end comes to light when the object grows, unless it was cut there. */
+static void test_same_size(void **context)
+{
+    struct mmk_object *object = open_object(NULL);
+    struct mmk_mm *mm = new_mm();
+    mmk_vaddr_t addr = map(mm, object, MMK_MAP_SHARED);
+
+    (void)context;
+    machine_switch_mm(mm);
+    assert_int_equal(mmk_object_resize(object, 3 * PAGE + 200), 0);
+    store_byte(addr + 3 * PAGE + 199, 9);
+    store_byte(addr + 3 * PAGE + 200, 9);
+    assert_int_equal(mmk_object_resize(object, 3 * PAGE + 201), 0);
+    expect_byte(addr + 3 * PAGE + 200, 9);
+    store_byte(addr + 3 * PAGE + 201, 9);
+    assert_int_equal(mmk_object_resize(object, 3 * PAGE + 201), 0);
+    expect_byte(addr + 3 * PAGE + 200, 9);
+    expect_byte(addr + 3 * PAGE + 201, 0);
+    drop_mm(mm);
+    mmk_object_put(object);
+}
+
 static void test_every_mapping(void **context)
 {
     struct mmk_object *object = open_object(&sevens);
@@ -332,6 +354,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_shrink_unmaps), TEST(test_every_mapping),         TEST(test_private_copies),
+        TEST(test_same_size),     TEST(test_every_mapping),         TEST(test_private_copies),
         TEST(test_hole),          TEST(test_access_against_resize), TEST(test_no_memory),
     };
 
