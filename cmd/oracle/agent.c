@@ -14,10 +14,14 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #ifndef SYS_mseal
 #define SYS_mseal 462
+#endif
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
 #endif
 
 enum { UNTOUCHED = 2, VECTOR = (WINDOW_END - WINDOW_START) / PAGE + 1 };
@@ -123,6 +127,17 @@ static int64_t do_file(const struct op *op)
     }
 }
 
+static int64_t do_process_madvise(const struct op *op)
+{
+    const struct iovec ranges[] = {{(void *)op->args[0], op->args[1]},
+                                   {(void *)op->args[2], op->args[3]}};
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    int64_t result = answer(syscall(SYS_process_madvise, self, ranges, 2, op->args[4], 0));
+
+    close(self);
+    return result;
+}
+
 static int64_t do_plain_call(const struct op *op)
 {
     static const long numbers[CALLS] = {
@@ -168,6 +183,12 @@ static void do_op(const struct op *op, struct outcome *outcome)
         break;
     case CALL_LIMIT:
         outcome->result = do_limit(op);
+        break;
+    case CALL_MDWE:
+        outcome->result = answer(prctl(PR_SET_MDWE, op->args[0], 0, 0, 0));
+        break;
+    case CALL_PROCESS_MADVISE:
+        outcome->result = do_process_madvise(op);
         break;
     case CALL_TRUNCATE:
     case CALL_PUNCH:

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { TEXT = 1 << 18, REGIONS = 1024 };
+enum { PIECE = 4096, TEXT = 2 * PIECE, REGIONS = 1024 };
 
 /* PAGEMAP_SCAN of <linux/fs.h>, which is younger than many an installed one. */
 struct scan_region {
@@ -184,7 +184,8 @@ static void look_at_mappings(struct observation *seen)
 
     seen->mappings = 0;
     lseek(from, 0, SEEK_SET);
-    while (more && (got = read(from, text + length, sizeof(text) - length)) > 0) {
+    /* in pieces: what lies beyond the window is long, and nobody wants it */
+    while (more && (got = read(from, text + length, PIECE)) > 0) {
         length += (size_t)got;
         parsed = parse_text(seen, length, &more);
         length -= parsed;
@@ -203,40 +204,43 @@ static void look_at_words(struct observation *seen, unsigned page)
             seen->page[page] &= (uint8_t)~PAGE_READABLE;
 }
 
-/* `pages` of one mapping, in one island, from number `first` on. */
-static void look_at_part(struct observation *seen, const struct mapping *mapping, unsigned first,
-                         unsigned pages)
+/* What mincore says of pages without a hole between, from number `first` on. */
+static void ask_core(struct observation *seen, unsigned first, unsigned pages)
 {
     unsigned char in_core[ISLAND_PAGES];
     unsigned i;
 
-    if (mincore((void *)island_page(first), pages * PAGE, in_core) != 0)
+    if (pages == 0 || mincore((void *)island_page(first), pages * PAGE, in_core) != 0)
         return;
-    for (i = 0; i < pages; i++) {
-        uint8_t *page = &seen->page[first + i];
+    for (i = 0; i < pages; i++)
+        seen->page[first + i] |= (uint8_t)(PAGE_KNOWN | (in_core[i] & 1 ? PAGE_IN_CORE : 0));
+}
 
-        *page |= (uint8_t)(PAGE_KNOWN | (in_core[i] & 1 ? PAGE_IN_CORE : 0));
-        if (mapping->prot == 0)
-            *page &= (uint8_t)~PAGE_READABLE;
-        if (*page & PAGE_READABLE)
-            look_at_words(seen, first + i);
-    }
+/* A page of a mapping. */
+static void look_at_page(struct observation *seen, const struct mapping *mapping, unsigned page)
+{
+    if (mapping->prot == 0)
+        seen->page[page] &= (uint8_t)~PAGE_READABLE;
+    if (seen->page[page] & PAGE_READABLE)
+        look_at_words(seen, page);
 }
 
 static void look_at_island(struct observation *seen, unsigned island)
 {
-    uint64_t start = islands[island], end = start + ISLAND_PAGES * PAGE;
-    unsigned i;
+    const struct mapping *mapping = seen->mapping, *end = mapping + seen->mappings;
+    unsigned page = island * ISLAND_PAGES, behind = page + ISLAND_PAGES, run = page;
 
-    for (i = 0; i < seen->mappings; i++) {
-        const struct mapping *mapping = &seen->mapping[i];
-        uint64_t from = mapping->start > start ? mapping->start : start;
-        uint64_t to = mapping->end < end ? mapping->end : end;
-
-        if (from < to)
-            look_at_part(seen, mapping, island * ISLAND_PAGES + (unsigned)((from - start) / PAGE),
-                         (unsigned)((to - from) / PAGE));
+    for (; page < behind; page++) {
+        while (mapping < end && mapping->end <= island_page(page))
+            mapping++;
+        if (mapping < end && mapping->start <= island_page(page)) {
+            look_at_page(seen, mapping, page);
+            continue;
+        }
+        ask_core(seen, run, page - run);
+        run = page + 1;
     }
+    ask_core(seen, run, page - run);
 }
 
 static void look_at_pages(struct observation *seen)

@@ -21,6 +21,7 @@ enum {
     KEY_FAILURES,
     KEY_REPLAY,
     KEY_SCRIPT,
+    KEY_PRINT,
     KEY_JSON,
 };
 
@@ -40,6 +41,8 @@ static const struct argp_option option_list[] = {
     {"replay", KEY_REPLAY, "OPS", 0,
      "One sequence: these operations, with semicolons between, as printed", 0},
     {"script", KEY_SCRIPT, "FILE", 0, "One sequence: the operations in FILE, a line for each", 0},
+    {"print", KEY_PRINT, NULL, 0,
+     "Print the sequence that --replay or --script gives as a program in C, and do not run it", 0},
     {"json", KEY_JSON, "FILE", 0,
      "Write the results as one JSON object to FILE; - is standard output, and the summary then "
      "goes to standard error",
@@ -98,6 +101,9 @@ static bool parse_flag(int key, struct arguments *arguments)
         return true;
     case KEY_CHECK:
         arguments->check = true;
+        return true;
+    case KEY_PRINT:
+        arguments->print = true;
         return true;
     case KEY_THOROUGH:
         arguments->thorough = true;
@@ -184,6 +190,8 @@ void arguments_parse(struct arguments *arguments, int argc, char **argv)
     if (arguments->processes == 1)
         arguments->calls &= ~((uint32_t)1 << CALL_FORK | (uint32_t)1 << CALL_EXIT);
     arguments->calls &= ((uint32_t)1 << CALLS) - 1;
+    if (arguments->print && !arguments->replay)
+        bad_usage("--print: expected --replay or --script");
     if (arguments->calls == 0)
         bad_usage("--only: nothing is left that one process could do");
 }

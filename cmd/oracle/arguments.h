@@ -10,7 +10,8 @@ struct arguments {
     uint64_t seed, ops, failures;
     unsigned processes;
     uint32_t calls; /* by bit */
-    bool shrink, check, thorough, list;
+    bool shrink, check, thorough;
+    bool print; /* the sequence as a C program; nothing is run */
     const char *json;
     bool replay; /* these operations, once */
     struct ops sequence;

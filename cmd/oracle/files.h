@@ -21,11 +21,15 @@ struct file_description {
 #define FIRST_MEMLOCK ((uint64_t)40 * 4096)
 #define FIRST_STACK   ((uint64_t)8 << 20)
 
+/* This one mmkit reads from a store, and writes back to it; the others live in memory. */
+#define FILE_STORED 4
+
 static const struct file_description files[FILES] = {
     {0, MMK_OPEN_READ | MMK_OPEN_WRITE | MMK_OPEN_EXEC, 20 * 4096 + 2044},
     {1, MMK_OPEN_READ | MMK_OPEN_WRITE | MMK_OPEN_EXEC, 0},
     {0, MMK_OPEN_READ | MMK_OPEN_EXEC, 0},
     {0, MMK_OPEN_WRITE | MMK_OPEN_EXEC, 0},
+    {FILE_STORED, MMK_OPEN_READ | MMK_OPEN_WRITE | MMK_OPEN_EXEC, 7 * 4096 + 12},
 };
 
 #endif

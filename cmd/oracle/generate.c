@@ -12,6 +12,7 @@
  */
 #include "generate.h"
 
+#include "files.h"
 #include "possible.h"
 #include "window.h"
 
@@ -132,6 +133,15 @@ static uint64_t protection(struct generator *generator)
     return usual[below(generator, EACH(usual))];
 }
 
+/* One in so many is opened for less than everything. */
+static uint64_t some_file(struct generator *generator, unsigned restricted)
+{
+    static const uint8_t usual[] = {0, 1, 4};
+
+    return one_in(generator, restricted) ? below(generator, FILES)
+                                         : usual[below(generator, EACH(usual))];
+}
+
 static uint64_t file_offset(struct generator *generator)
 {
     if (one_in(generator, 60))
@@ -191,9 +201,11 @@ static void fill_mmap(struct generator *generator, uint64_t *args)
     args[3] = map_flags(generator);
     args[4] = FILE_NONE;
     if ((args[3] & MMK_MAP_ANONYMOUS) == 0 || one_in(generator, 20)) {
-        args[4] = below(generator, one_in(generator, 3) ? FILES : 2);
+        args[4] = some_file(generator, 3);
         args[5] = file_offset(generator);
     }
+    if (args[4] == FILE_STORED)
+        args[3] &= ~(uint64_t)MMK_MAP_SYNC; /* which a disk's file system would refuse */
     if ((args[3] & MMK_MAP_FIXED) == 0 && one_in(generator, 2))
         args[0] = 0;
 }
@@ -246,11 +258,17 @@ static void fill_limit(struct generator *generator, uint64_t *args)
         args[1] = 4 * GIB; /* as good as none */
 }
 
+/*
+ * Of the stored file whole pages only go: to zero a part of one mmkit reads it in, as file systems
+ * on disks do, and the file on Linux is none of these.
+ */
 static void fill_file(struct generator *generator, struct op *op)
 {
-    op->args[0] = below(generator, one_in(generator, 10) ? FILES : 2);
+    bool in_parts = (op->args[0] = some_file(generator, 10)) != FILE_STORED;
+
     op->args[1] = below(generator, 24) * PAGE;
-    if (op->call == CALL_TRUNCATE && one_in(generator, 2))
+    op->args[2] = 0;
+    if (op->call == CALL_TRUNCATE && in_parts && one_in(generator, 2))
         op->args[1] += 2044;
     if (op->call == CALL_PWRITE) {
         op->args[1] += word_offset(generator);
@@ -258,7 +276,9 @@ static void fill_file(struct generator *generator, struct op *op)
     }
     if (op->call == CALL_PUNCH) {
         op->args[2] = length(generator);
-        if (one_in(generator, 4))
+        if (!in_parts)
+            op->args[2] &= ~(PAGE - 1);
+        else if (one_in(generator, 4))
             op->args[1] += below(generator, PAGE);
     }
 }
@@ -296,6 +316,33 @@ static uint64_t some_bits(struct generator *generator, unsigned known)
     return below(generator, one_in(generator, 10) ? 4 * known : known);
 }
 
+/* Calls with a range and something else, or nothing. */
+static void fill_third(struct generator *generator, struct op *op)
+{
+    switch (op->call) {
+    case CALL_MPROTECT:
+        op->args[2] = protection(generator);
+        break;
+    case CALL_MADVISE:
+        op->args[2] = advice(generator);
+        break;
+    case CALL_MLOCK2:
+        op->args[2] = some_bits(generator, 2);
+        break;
+    case CALL_MLOCKALL:
+        op->args[0] = some_bits(generator, 8);
+        break;
+    case CALL_MSYNC:
+        op->args[2] = some_bits(generator, 8);
+        break;
+    case CALL_MSEAL:
+        op->args[2] = one_in(generator, 20);
+        break;
+    default:
+        break;
+    }
+}
+
 /* => false: not now */
 static bool fill(struct generator *generator, struct op *op)
 {
@@ -307,26 +354,8 @@ static bool fill(struct generator *generator, struct op *op)
     case CALL_MMAP:
         fill_mmap(generator, args);
         return true;
-    case CALL_MPROTECT:
-        args[2] = protection(generator);
-        return true;
     case CALL_MREMAP:
         fill_mremap(generator, args);
-        return true;
-    case CALL_MADVISE:
-        args[2] = advice(generator);
-        return true;
-    case CALL_MLOCK2:
-        args[2] = some_bits(generator, 2);
-        return true;
-    case CALL_MLOCKALL:
-        args[0] = some_bits(generator, 8);
-        return true;
-    case CALL_MSYNC:
-        args[2] = some_bits(generator, 8);
-        return true;
-    case CALL_MSEAL:
-        args[2] = one_in(generator, 20);
         return true;
     case CALL_BRK:
         args[0] = brk_address(generator);
@@ -357,7 +386,16 @@ static bool fill(struct generator *generator, struct op *op)
     case CALL_LIMIT:
         fill_limit(generator, args);
         return true;
+    case CALL_MDWE:
+        args[0] = some_bits(generator, 4);
+        return generator->is_strict;
+    case CALL_PROCESS_MADVISE:
+        args[2] = address(generator);
+        args[3] = length(generator);
+        args[4] = advice(generator);
+        return true;
     default:
+        fill_third(generator, op);
         return true;
     }
 }
@@ -365,12 +403,32 @@ static bool fill(struct generator *generator, struct op *op)
 /* ---- which call ------------------------------------------------------------------------------ */
 
 static const uint8_t weights[CALLS] = {
-    [CALL_MMAP] = 90,     [CALL_MUNMAP] = 30,    [CALL_MPROTECT] = 60, [CALL_MREMAP] = 60,
-    [CALL_MADVISE] = 80,  [CALL_MLOCK] = 8,      [CALL_MLOCK2] = 8,    [CALL_MUNLOCK] = 15,
-    [CALL_MLOCKALL] = 2,  [CALL_MUNLOCKALL] = 4, [CALL_MINCORE] = 10,  [CALL_MSYNC] = 8,
-    [CALL_MSEAL] = 1,     [CALL_BRK] = 15,       [CALL_FORK] = 10,     [CALL_EXIT] = 5,
-    [CALL_READ] = 50,     [CALL_WRITE] = 90,     [CALL_EXEC] = 20,     [CALL_SWEEP] = 15,
-    [CALL_TRUNCATE] = 12, [CALL_PUNCH] = 8,      [CALL_PWRITE] = 12,   [CALL_LIMIT] = 6,
+    [CALL_MMAP] = 90,
+    [CALL_MUNMAP] = 30,
+    [CALL_MPROTECT] = 60,
+    [CALL_MREMAP] = 60,
+    [CALL_MADVISE] = 80,
+    [CALL_MLOCK] = 8,
+    [CALL_MLOCK2] = 8,
+    [CALL_MUNLOCK] = 15,
+    [CALL_MLOCKALL] = 2,
+    [CALL_MUNLOCKALL] = 4,
+    [CALL_MINCORE] = 10,
+    [CALL_MSYNC] = 8,
+    [CALL_MSEAL] = 1,
+    [CALL_BRK] = 15,
+    [CALL_FORK] = 10,
+    [CALL_EXIT] = 5,
+    [CALL_READ] = 50,
+    [CALL_WRITE] = 90,
+    [CALL_EXEC] = 20,
+    [CALL_SWEEP] = 15,
+    [CALL_TRUNCATE] = 12,
+    [CALL_PUNCH] = 8,
+    [CALL_PWRITE] = 12,
+    [CALL_MDWE] = 3,
+    [CALL_PROCESS_MADVISE] = 15,
+    [CALL_LIMIT] = 6,
 };
 
 static uint8_t pick_call(struct generator *generator)
@@ -407,6 +465,7 @@ void generate_begin(struct generator *generator, uint64_t seed, uint32_t allowed
     *generator = (struct generator){
         .state = seed, .allowed = allowed, .processes = processes, .alive = {true}};
     generator->reclaims = one_in(generator, 4);
+    generator->is_strict = one_in(generator, 6);
 }
 
 void generate(struct generator *generator, struct op *op)

@@ -10,7 +10,8 @@ struct generator {
     uint32_t allowed;   /* calls, by bit */
     unsigned processes; /* how many there may be */
     bool alive[PROCESSES];
-    bool reclaims; /* this sequence has MADV_PAGEOUT, else MADV_FREE: see generate.c */
+    bool reclaims;  /* this sequence has MADV_PAGEOUT, else MADV_FREE: see generate.c */
+    bool is_strict; /* it has PR_SET_MDWE, which cannot be taken back */
 };
 
 void generate_begin(struct generator *generator, uint64_t seed, uint32_t allowed,

@@ -3,6 +3,8 @@
 #include "mmkit_side.h"
 
 #include "files.h"
+#include "possible.h"
+#include "store.h"
 
 #include <error.h>
 #include <machine.h>
@@ -92,7 +94,8 @@ static bool create_files(void)
             objects[i] = objects[files[i].same_as];
             continue;
         }
-        if (mmk_object_create(NULL, files[i].size, NULL, &objects[i]) != 0 ||
+        if (mmk_object_create(i == FILE_STORED ? &store_ops : NULL, files[i].size, NULL,
+                              &objects[i]) != 0 ||
             mmk_mmap(kernel, KERNEL_FILE(i), 64 * MIB, MMK_PROT_READ | MMK_PROT_WRITE,
                      MMK_MAP_SHARED | MMK_MAP_FIXED, objects[i], 0) < 0)
             return false;
@@ -102,6 +105,7 @@ static bool create_files(void)
 
 bool mmkit_side_start(void)
 {
+    store_clear();
     free_at_start = free_frames();
     return create_files() && mmk_mm_create(&spaces[0]) == 0 && take_beyond(spaces[0]) &&
            mmk_set_limit(spaces[0], MMK_LIMIT_MEMLOCK, FIRST_MEMLOCK) == 0 &&
@@ -266,20 +270,40 @@ static int64_t do_pwrite(const struct op *op)
                                  MMK_MM_ALLOWED);
 }
 
+/* The store forgets, too: before the object does, which may read the last page in again. */
+static int64_t do_truncate(const struct op *op)
+{
+    struct mmk_object *object = objects[op->args[0]];
+    int64_t error = mmk_object_resize(object, op->args[1]);
+
+    if (!error && op->args[0] == FILE_STORED)
+        store_zero(op->args[1], FILE_MAX);
+    return error;
+}
+
+static int64_t do_punch(const struct op *op)
+{
+    struct mmk_object *object = objects[op->args[0]];
+    int64_t error = mmk_object_punch_hole(object, op->args[1], op->args[2]);
+
+    if (!error && op->args[0] == FILE_STORED)
+        store_zero(op->args[1], op->args[2]);
+    return error;
+}
+
 static int64_t do_file(const struct op *op)
 {
     unsigned mode = files[op->args[0]].mode;
-    struct mmk_object *object = objects[op->args[0]];
 
     if (op->call == CALL_TRUNCATE)
-        return mode & MMK_OPEN_WRITE ? mmk_object_resize(object, op->args[1]) : MMK_EINVAL;
+        return mode & MMK_OPEN_WRITE ? do_truncate(op) : MMK_EINVAL;
     if (op->call == CALL_PUNCH && (op->args[2] == 0 || (int64_t)op->args[2] < 0))
         return MMK_EINVAL;
     if ((mode & MMK_OPEN_WRITE) == 0)
         return -9; /* EBADF, which is not mmkit's to say */
     if (op->call == CALL_PWRITE)
         return do_pwrite(op);
-    return mmk_object_punch_hole(object, op->args[1], op->args[2]);
+    return do_punch(op);
 }
 
 static int64_t do_lock(struct mmk_mm *mm, const struct op *op)
@@ -298,6 +322,13 @@ static int64_t do_lock(struct mmk_mm *mm, const struct op *op)
     default:
         return mmk_munlockall(mm);
     }
+}
+
+static int64_t do_process_madvise(struct mmk_mm *mm, const struct op *op)
+{
+    const struct mmk_iovec ranges[] = {{op->args[0], op->args[1]}, {op->args[2], op->args[3]}};
+
+    return mmk_madvise_vector(mm, ranges, 2, (int)op->args[4], false);
 }
 
 static int64_t do_call(struct mmk_mm *mm, const struct op *op, uint64_t chosen)
@@ -328,6 +359,10 @@ static int64_t do_call(struct mmk_mm *mm, const struct op *op, uint64_t chosen)
         return 0;
     case CALL_LIMIT:
         return do_limit(mm, op);
+    case CALL_MDWE:
+        return mmk_set_mdwe(mm, (unsigned)args[0]);
+    case CALL_PROCESS_MADVISE:
+        return do_process_madvise(mm, op);
     case CALL_TRUNCATE:
     case CALL_PUNCH:
     case CALL_PWRITE:
@@ -423,19 +458,4 @@ unsigned mmkit_side_file(uint64_t object)
         if ((uint64_t)(uintptr_t)objects[i] == object)
             break;
     return i;
-}
-
-static int note_protection(const struct mmk_mapping *mapping, void *prot)
-{
-    *(unsigned *)prot = mapping->prot;
-    return 1;
-}
-
-unsigned mmkit_side_protection(unsigned process, uint64_t addr)
-{
-    unsigned prot = 0;
-
-    if (mmk_for_each_mapping(spaces[process], addr, addr + 1, note_protection, &prot) < 0)
-        return 0;
-    return prot;
 }

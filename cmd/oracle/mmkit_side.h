@@ -32,7 +32,4 @@ unsigned mmkit_side_file(uint64_t object);
 /* Every invariant. */
 void mmkit_side_check(unsigned process);
 
-/* What the mapping at addr may be used for. => MMK_PROT_*; 0 also where none is */
-unsigned mmkit_side_protection(unsigned process, uint64_t addr);
-
 #endif

@@ -39,6 +39,10 @@ static const struct description {
     [CALL_PUNCH] = {"punch", 3, {ARG_FILE, ARG_NUMBER, ARG_NUMBER}},
     [CALL_PWRITE] = {"pwrite", 3, {ARG_FILE, ARG_NUMBER, ARG_NUMBER}},
     [CALL_LIMIT] = {"limit", 2, {ARG_LIMIT, ARG_NUMBER}},
+    [CALL_MDWE] = {"mdwe", 1, {ARG_MDWE}},
+    [CALL_PROCESS_MADVISE] = {"process_madvise",
+                              5,
+                              {ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_ADVICE}},
 };
 
 /* ---- what the bits are called ---------------------------------------------------------------- */
@@ -126,6 +130,12 @@ static const struct flag_name limit_names[] = {
     {NULL, NULL, 0},
 };
 
+static const struct flag_name mdwe_names[] = {
+    {"refuse-exec-gain", "PR_MDWE_REFUSE_EXEC_GAIN", MMK_MDWE_REFUSE_EXEC_GAIN},
+    {"no-inherit", "PR_MDWE_NO_INHERIT", MMK_MDWE_NO_INHERIT},
+    {NULL, NULL, 0},
+};
+
 static const struct {
     const struct flag_name *names;
     bool bits;
@@ -140,6 +150,7 @@ static const struct {
     [ARG_MLOCK] = {mlock_names, true},
     [ARG_MLOCKALL] = {mlockall_names, true},
     [ARG_LIMIT] = {limit_names, false},
+    [ARG_MDWE] = {mdwe_names, true},
 };
 
 const struct flag_name *argument_names(enum argument kind)

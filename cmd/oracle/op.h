@@ -37,13 +37,15 @@ enum call {
     CALL_EXEC,  /* address: an instruction */
     CALL_SWEEP, /* address, length: reads a word of each page */
     CALL_TRUNCATE,
-    CALL_PUNCH,  /* file, offset, length: fallocate(2) */
-    CALL_PWRITE, /* file, offset, word */
-    CALL_LIMIT,  /* which, bytes: setrlimit(2) */
+    CALL_PUNCH,           /* file, offset, length: fallocate(2) */
+    CALL_PWRITE,          /* file, offset, word */
+    CALL_LIMIT,           /* which, bytes: setrlimit(2) */
+    CALL_MDWE,            /* bits: PR_SET_MDWE of prctl(2) */
+    CALL_PROCESS_MADVISE, /* address, length, and again; advice: process_madvise(2), of itself */
     CALLS
 };
 
-enum { OP_ARGS = 6, PROCESSES = 6, FILES = 4, SWEEP_MAX = 2 * 32 };
+enum { OP_ARGS = 6, PROCESSES = 6, FILES = 5, SWEEP_MAX = 2 * 32 };
 
 #define FILE_NONE UINT64_MAX /* an argument: no file */
 
@@ -83,6 +85,7 @@ enum argument {
     ARG_MLOCK,
     ARG_MLOCKALL,
     ARG_LIMIT,
+    ARG_MDWE,
 };
 
 /* => how many, kinds[] says what each is */

@@ -137,6 +137,10 @@ int oracle_cmd(int argc, char **argv)
     int status;
 
     arguments_parse(&arguments, argc, argv);
+    if (arguments.print) {
+        print_c(stdout, &arguments.sequence);
+        return 0;
+    }
     if (!results_open_json(arguments.json, &json))
         return STATUS_BAD_USAGE;
     out = json == stdout ? stderr : stdout;

@@ -8,7 +8,6 @@
 
 #define LOW_END       ((uint64_t)0x10000) /* below, Linux has mapped nothing, or what is sealed */
 #define MOST_POPULATE (8 * MIB)
-#define FILE_MAX      (16 * MIB)
 
 static bool wraps(uint64_t addr, uint64_t length)
 {
@@ -48,11 +47,22 @@ static bool is_bounded(const struct op *op)
     }
 }
 
+/* Ranges beyond user memory are the embedder's to refuse. */
+static bool is_advisable(uint64_t addr, uint64_t length, uint64_t advice)
+{
+    const struct op madvise = {.call = CALL_MADVISE, .args = {addr, length, advice}};
+
+    return is_harmless(addr, length) && is_bounded(&madvise) && addr < ADDRESS_END &&
+           length <= ADDRESS_END - addr;
+}
+
 bool op_is_possible(const struct op *op)
 {
     const uint64_t *args = op->args;
 
     switch (op->call) {
+    case CALL_PROCESS_MADVISE:
+        return is_advisable(args[0], args[1], args[4]) && is_advisable(args[2], args[3], args[4]);
     case CALL_MMAP:
         return is_bounded(op) && ((args[3] & MMK_MAP_ANONYMOUS) || args[4] < FILES);
     case CALL_MADVISE:

@@ -10,6 +10,9 @@
 #define ORACLE_POSSIBLE_H
 
 #include "op.h"
+#include "window.h"
+
+#define FILE_MAX (16 * MIB) /* of a file's size */
 
 bool op_is_possible(const struct op *op);
 

@@ -23,10 +23,12 @@ static const char head[] =
     "#include <string.h>\n"
     "#include <sys/mman.h>\n"
     "#include <sys/resource.h>\n"
+    "#include <sys/prctl.h>\n"
     "#include <sys/syscall.h>\n"
+    "#include <sys/uio.h>\n"
     "#include <unistd.h>\n"
     "\n"
-    "static int me, file[4];\n"
+    "static int me, file[5];\n"
     "static volatile int *turn;\n"
     "static sigjmp_buf way_out;\n"
     "\n"
@@ -90,6 +92,16 @@ static const char head[] =
     "    return setrlimit(which, &both);\n"
     "}\n"
     "\n"
+    "static long advise(unsigned long a, unsigned long m, unsigned long b, unsigned long n,\n"
+    "                   int advice) /* itself, of two ranges */\n"
+    "{\n"
+    "    struct iovec ranges[] = {{(void *)a, m}, {(void *)b, n}};\n"
+    "    int self = syscall(SYS_pidfd_open, getpid(), 0);\n"
+    "    long result = syscall(SYS_process_madvise, self, ranges, 2, advice, 0);\n"
+    "    close(self);\n"
+    "    return result;\n"
+    "}\n"
+    "\n"
     "static long fork_as(int child)\n"
     "{\n"
     "    int pid = fork();\n"
@@ -135,6 +147,8 @@ static void print_argument(FILE *stream, enum argument kind, uint64_t value)
 
     if (kind == ARG_PROT)
         print_bits(stream, prot, value);
+    else if (kind == ARG_MDWE)
+        fprintf(stream, "0x%" PRIx64 "ul", value);
     else if (argument_is_bits(kind))
         print_bits(stream, argument_names(kind), value);
     else if (kind == ARG_LIMIT)
@@ -165,9 +179,16 @@ static void print_arguments(FILE *stream, const struct op *op, const char *betwe
 static void print_call(FILE *stream, const struct op *op)
 {
     static const char *const own[CALLS] = {
-        [CALL_READ] = "load",    [CALL_WRITE] = "store", [CALL_EXEC] = "run",
-        [CALL_SWEEP] = "sweep",  [CALL_LIMIT] = "limit", [CALL_MINCORE] = "in_core",
-        [CALL_FORK] = "fork_as", [CALL_EXIT] = "exit",   [CALL_TRUNCATE] = "ftruncate",
+        [CALL_READ] = "load",
+        [CALL_WRITE] = "store",
+        [CALL_EXEC] = "run",
+        [CALL_SWEEP] = "sweep",
+        [CALL_LIMIT] = "limit",
+        [CALL_MINCORE] = "in_core",
+        [CALL_PROCESS_MADVISE] = "advise",
+        [CALL_FORK] = "fork_as",
+        [CALL_EXIT] = "exit",
+        [CALL_TRUNCATE] = "ftruncate",
     };
 
     if (op->call == CALL_PWRITE) {
@@ -186,10 +207,12 @@ static void print_call(FILE *stream, const struct op *op)
         fprintf(stream, "%s(", own[op->call]);
     else if (op->call == CALL_MSEAL)
         fputs("syscall(462 /* mseal */", stream);
+    else if (op->call == CALL_MDWE)
+        fputs("prctl(65 /* PR_SET_MDWE */", stream);
     else
         fprintf(stream, "syscall(SYS_%s", call_name(op->call));
     print_arguments(stream, op, own[op->call] ? "" : ", ");
-    putc(')', stream);
+    fputs(op->call == CALL_MDWE ? ", 0, 0, 0)" : ")", stream);
 }
 
 static void print_step(FILE *stream, const struct op *op, size_t number)

@@ -7,6 +7,7 @@
  */
 #include "sequence.h"
 
+#include "leave_out.h"
 #include "linux_side.h"
 #include "mmkit_side.h"
 
@@ -33,81 +34,16 @@ static bool fail(struct run *run, const char *text)
     return false;
 }
 
-/* ---- what is left out ------------------------------------------------------------------------ */
-
-static bool has_boundary(const struct observation *seen, uint64_t addr)
+/* => false: not possible, or not to be compared */
+static bool is_to_be_made(const struct run *run, const struct op *op)
 {
-    unsigned i;
+    const struct situation now = {&run->on_linux[op->process], &run->here[op->process],
+                                  run->limited};
 
-    for (i = 0; i < seen->mappings; i++)
-        if (seen->mapping[i].start == addr || seen->mapping[i].end == addr)
-            return true;
-    return false;
-}
-
-static bool boundaries_differ(const struct observation *a, const struct observation *b,
-                              uint64_t start, uint64_t end)
-{
-    unsigned i;
-
-    for (i = 0; i < a->mappings; i++) {
-        uint64_t at = a->mapping[i].start;
-
-        if (at > start && at < end && !has_boundary(b, at))
-            return true;
-    }
-    return false;
-}
-
-/* What Linux keeps in two mappings is one here ("Merging"): mremap tells them apart. */
-static bool merging_shows(const struct run *run, const struct op *op)
-{
-    const struct observation *left = &run->on_linux[op->process];
-    const struct observation *right = &run->here[op->process];
-    uint64_t end = op->args[0] + op->args[1] + PAGE;
-
-    return boundaries_differ(left, right, op->args[0], end) ||
-           boundaries_differ(right, left, op->args[0], end);
-}
-
-/* Linux on x86-64 brings a page in before it sees that it may not be executed ("fault"). */
-static bool brings_page_in(const struct op *op)
-{
-    return (mmkit_side_protection(op->process, op->args[0]) & PROT_EXEC) == 0;
-}
-
-/* Linux goes on counting as locked what it has unlocked ("mremap"). */
-static bool locks_are_miscounted(const struct run *run, const struct op *op)
-{
-    const struct observation *seen = &run->here[op->process];
-    unsigned i;
-
-    for (i = 0; i < seen->mappings && (op->args[3] & MREMAP_DONTUNMAP); i++)
-        if ((seen->mapping[i].flags & MAPPING_LOCKED) && seen->mapping[i].end > op->args[0] &&
-            seen->mapping[i].start < op->args[0] + op->args[1])
-            return true;
-    return false;
-}
-
-/* Of mappings as they were seen, unmerged. */
-static bool is_left_out(const struct run *run, const struct op *op)
-{
-    if (!run->alive[op->process])
-        return true;
-    switch (op->call) {
-    case CALL_FORK:
-        return run->alive[op->args[0]];
-    case CALL_EXIT:
-        return op->process == 0;
-    case CALL_MREMAP:
-        return merging_shows(run, op) || locks_are_miscounted(run, op);
-    case CALL_MPROTECT: /* what lies before the mapping that goes beyond a limit is changed */
-        return run->limited && merging_shows(run, op);
-    case CALL_EXEC:
-        return brings_page_in(op);
-    default:
+    if (!run->alive[op->process] || (op->call == CALL_FORK && run->alive[op->args[0]]) ||
+        (op->call == CALL_EXIT && op->process == 0))
         return false;
-    }
+    return !is_left_out(op, &now);
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -128,21 +64,23 @@ static bool compare_seen(struct run *run, unsigned process, const struct observa
     return false;
 }
 
+static bool look_at(struct run *run, unsigned process, enum look look)
+{
+    const char *text = "";
+    const struct slot *slot = linux_side_look(process, look, &text);
+
+    if (!slot)
+        return fail(run, text);
+    return compare_seen(run, process, &slot->seen);
+}
+
 static bool look_at_all(struct run *run)
 {
-    const struct slot *slot;
-    const char *text;
     unsigned i;
 
-    for (i = 0; i < PROCESSES; i++) {
-        if (!run->alive[i])
-            continue;
-        slot = linux_side_look(i, LOOK_FULL, &text);
-        if (!slot)
-            return fail(run, text);
-        if (!compare_seen(run, i, &slot->seen))
+    for (i = 0; i < PROCESSES; i++)
+        if (run->alive[i] && !look_at(run, i, LOOK_FULL))
             return false;
-    }
     return true;
 }
 
@@ -187,7 +125,8 @@ static void note_past(struct run *run, const struct op *op)
     if (op->call == CALL_LIMIT)
         run->limited = true;
     for (i = 0; i < PROCESSES; i++)
-        if (op->call == CALL_MADVISE && op->args[2] == MADV_PAGEOUT)
+        if ((op->call == CALL_MADVISE && op->args[2] == MADV_PAGEOUT) ||
+            (op->call == CALL_PROCESS_MADVISE && op->args[4] == MADV_PAGEOUT))
             run->past[i].reclaimed = true;
 }
 
@@ -208,7 +147,10 @@ static bool do_op(struct run *run, const struct op *op)
     if (!compare_outcomes(op, &slot->outcome, &here, &run->past[op->process], difference))
         return fail(run, difference);
     note_life(run, op, &here);
-    return !run->alive[op->process] || compare_seen(run, op->process, &slot->seen);
+    if (run->alive[op->process] && !compare_seen(run, op->process, &slot->seen))
+        return false;
+    return op->call != CALL_FORK || !run->alive[op->args[0]] ||
+           look_at(run, (unsigned)op->args[0], look);
 }
 
 static bool do_all(struct run *run, const struct ops *ops)
@@ -220,7 +162,7 @@ static bool do_all(struct run *run, const struct ops *ops)
         const struct op *op = &ops->list[progress->done];
 
         last = progress->done + 1 == ops->count;
-        if (is_left_out(run, op)) {
+        if (!is_to_be_made(run, op)) {
             progress->avoided++;
             if (!last)
                 continue;

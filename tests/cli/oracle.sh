@@ -29,6 +29,7 @@ bad '--failures 0: expected a number from 1$' --failures 0
 bad "--only: there is no 'mmapp'" --only munmap,mmapp
 bad '--only: nothing is left' --only fork --processes 1
 bad "'more': expected options only" more
+bad '--print: expected --replay or --script' --print
 bad "--replay: no operation: '0 munmap 0x200000000000'" --replay '0 brk 0x0;0 munmap 0x200000000000'
 bad "--replay: no operation: ' 9 brk 0x0'" --replay '0 brk 0x0; 9 brk 0x0'
 bad '--replay: no operation: .0 mmap' --replay '0 mmap 0x0 0x1000 rwy private - 0x0'
@@ -73,6 +74,13 @@ good 0 --seed 5 --ops 400 --check --thorough --processes 6
 for script in "$here"/../oracle/*.txt; do
     good 0 --script "$script" --thorough --check
 done
+
+good 0 --script "$here/../oracle/every_call.txt" --print
+${CC:-cc} -std=gnu11 -o "$work/program" -x c "$work/out" 2>"$work/err" ||
+    fail "the program of every call does not compile: $(cat "$work/err")"
+"$work/program" >"$work/printed" || fail "the program of every call fails"
+[ "$(grep -c ' = ' "$work/printed")" -eq 41 ] ||
+    fail "the program of every call has not made all: $(cat "$work/printed")"
 
 # finds MISTAKE ARGUMENT...
 finds() {

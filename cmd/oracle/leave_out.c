@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* leave_out.c - see leave_out.h. */
+#include "leave_out.h"
+
+#include "files.h"
+#include "mmkit_side.h"
+
+#include <sys/mman.h>
+
+/* ---- "Merging": where Linux has two mappings and mmkit one, or the other way round ------------
+ */
+
+static bool has_boundary(const struct observation *seen, uint64_t addr)
+{
+    unsigned i;
+
+    for (i = 0; i < seen->mappings; i++)
+        if (seen->mapping[i].start == addr || seen->mapping[i].end == addr)
+            return true;
+    return false;
+}
+
+static bool has_others(const struct observation *a, const struct observation *b, uint64_t start,
+                       uint64_t end)
+{
+    unsigned i;
+
+    for (i = 0; i < a->mappings; i++) {
+        uint64_t at = a->mapping[i].start;
+
+        if (at > start && at < end && !has_boundary(b, at))
+            return true;
+    }
+    return false;
+}
+
+static bool boundaries_differ(const struct situation *now, uint64_t start, uint64_t end)
+{
+    return has_others(now->on_linux, now->here, start, end) ||
+           has_others(now->here, now->on_linux, start, end);
+}
+
+/* In the range of an operation, and a page behind it. */
+static bool merging_shows(const struct op *op, const struct situation *now)
+{
+    uint64_t start = op->args[0], room = WINDOW_END - start, longest = op->args[1] + PAGE;
+
+    if (op->call == CALL_MREMAP && op->args[2] > op->args[1])
+        longest = op->args[2] + PAGE;
+    return boundaries_differ(now, start,
+                             longest < PAGE || longest > room ? WINDOW_END : start + longest);
+}
+
+/* How far a stack grows depends on how long its mapping is. */
+static bool stack_limit_shows(const struct situation *now)
+{
+    unsigned i;
+
+    for (i = 0; i < now->here->mappings && now->limited; i++)
+        if (now->here->mapping[i].flags & MAPPING_GROWSDOWN)
+            return boundaries_differ(now, 0, WINDOW_END);
+    return false;
+}
+
+/* ---- the others ------------------------------------------------------------------------------ */
+
+static const struct mapping *next_in(const struct observation *seen, const struct mapping *from,
+                                     uint64_t start, uint64_t length)
+{
+    uint64_t end = length < WINDOW_END - start ? start + length : WINDOW_END;
+
+    for (; from < seen->mapping + seen->mappings; from++)
+        if (from->end > start && from->start < end)
+            return from;
+    return NULL;
+}
+
+/* "mremap": Linux goes on counting as locked what it has unlocked. */
+static bool locks_are_miscounted(const struct op *op, const struct situation *now)
+{
+    const struct mapping *mapping = now->here->mapping;
+
+    if ((op->args[3] & MREMAP_DONTUNMAP) == 0)
+        return false;
+    for (; (mapping = next_in(now->here, mapping, op->args[0], op->args[1])); mapping++)
+        if (mapping->flags & MAPPING_LOCKED)
+            return true;
+    return false;
+}
+
+/* "madvise": WILLNEED reads in at once; Linux some time, or, what lives in memory, never. */
+static bool reads_in(uint64_t start, uint64_t length, uint64_t advice, const struct situation *now)
+{
+    const struct mapping *mapping = now->here->mapping;
+
+    if (advice != MADV_WILLNEED)
+        return false;
+    for (; (mapping = next_in(now->here, mapping, start, length)); mapping++)
+        if (mapping->object && mmkit_side_file(mapping->object) == FILE_STORED)
+            return true;
+    return false;
+}
+
+/* "fault": Linux on x86-64 brings a page in before it sees that it may not be executed. */
+static bool brings_page_in(const struct op *op, const struct situation *now)
+{
+    const struct mapping *mapping = next_in(now->here, now->here->mapping, op->args[0], 1);
+
+    return !mapping || (mapping->prot & PROT_EXEC) == 0;
+}
+
+bool is_left_out(const struct op *op, const struct situation *now)
+{
+    const uint64_t *args = op->args;
+
+    switch (op->call) {
+    case CALL_MREMAP:
+        return merging_shows(op, now) || locks_are_miscounted(op, now);
+    case CALL_MPROTECT: /* what lies before the mapping that goes beyond a limit is changed */
+        return now->limited && merging_shows(op, now);
+    case CALL_MADVISE:
+        return reads_in(args[0], args[1], args[2], now);
+    case CALL_PROCESS_MADVISE:
+        return reads_in(args[0], args[1], args[4], now) || reads_in(args[2], args[3], args[4], now);
+    case CALL_EXEC:
+        return brings_page_in(op, now);
+    case CALL_READ:
+    case CALL_WRITE:
+    case CALL_SWEEP:
+        return stack_limit_shows(now);
+    default:
+        return false;
+    }
+}
