@@ -27,6 +27,7 @@
 #include "fault.h"
 
 #include "map.h"
+#include "planted.h"
 #include "zap.h"
 
 /* Whether `flags` allow the access; on x86-64 what can be accessed at all can be read. */
@@ -190,7 +191,7 @@ static bool was_between(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_l
     struct mmk_walk walk;
     bool none;
 
-    if (!mmk_pte_none(vmf->pte))
+    if (!mmk_pte_none(vmf->pte) || MMK_MISTAKE(FAILS_BETWEEN))
         return false;
     mmk_rcu_read_lock();
     mmk_walk_lock(vmf->mm, vmf->addr, &walk);

@@ -28,8 +28,10 @@
  */
 static bool is_own(const struct mmk_page *page)
 {
+    const struct mmk_a32 *users = MMK_MISTAKE(OWN_BY_MAPCOUNT) ? &page->user.mapcount : &page->refs;
+
     return mmk_page_type(page) == MMK_PAGE_ANON &&
-           (mmk_page_test(page, MMK_PF_EXCLUSIVE) || mmk_a32_load(&page->refs, MMK_ACQUIRE) == 1);
+           (mmk_page_test(page, MMK_PF_EXCLUSIVE) || mmk_a32_load(users, MMK_ACQUIRE) == 1);
 }
 
 /* The entry becomes writable; this CPU's stale translation is the spurious fault's business. */

@@ -244,6 +244,45 @@ static void fork_ordered(void)
     put_other();
 }
 
+/* CPUs 1 and 2 run the child, and have seen what it shares with its parent. */
+static void setup_child_runs(void)
+{
+    unsigned cpu;
+
+    start_anon();
+    store(0, 1);
+    expect(mmk_fork(world.mm, &it.other) == 0);
+    for (cpu = 1; cpu < world.cpus; cpu++) {
+        fibers_be_cpu(cpu);
+        machine_switch_mm(it.other);
+        expect(look(0) == 1);
+    }
+    fibers_be_cpu(0);
+}
+
+/* Given back by the child, but not flushed, the page is not the parent's alone. */
+static void store_beside_child(unsigned cpu)
+{
+    if (cpu == 0)
+        store(0, 2);
+    else if (cpu == 1)
+        expect(look(0) != 2);
+    else
+        expect(mmk_madvise(it.other, page_at(0), PAGE, MMK_MADV_DONTNEED) == 0);
+}
+
+static void child_ends(void)
+{
+    unsigned cpu;
+
+    for (cpu = 1; cpu < world.cpus; cpu++) {
+        fibers_be_cpu(cpu);
+        machine_switch_mm(world.mm);
+    }
+    fibers_be_cpu(0);
+    put_other();
+}
+
 static uint64_t pinned_word(void)
 {
     return *(const uint64_t *)mmk_page_address(it.pinned);
@@ -504,6 +543,12 @@ const struct scenario scenarios_rules[] = {
      .setup = setup_one,
      .body = fork_beside_map,
      .check = fork_ordered},
+    {.name = "P9.alone",
+     .what = "the last of two owners stores into the page that the other has given back",
+     .cpus = 3,
+     .setup = setup_child_runs,
+     .body = store_beside_child,
+     .check = child_ends},
     {.name = "P9.pinned",
      .what = "a pinned page stays the parent's",
      .cpus = 2,
