@@ -27,6 +27,11 @@ exhaust() {
     grep -q '^\([0-9]*\) of \1 pairs exhausted$' "$work/out"
 }
 
+# kernels N: in weak memory, N of the schedules and values, which for most of them is all.
+kernels() {
+    explore --memory weak --strategy exhaustive:2 --runs "$1" --scenario 'kernel.*'
+}
+
 orders() {
     echo "mmkit simulate --mutate-orders $*"
     "$mmkit" simulate --mutate-orders "$@" >"$work/out" || {
@@ -54,12 +59,14 @@ long)
     explore --runs $runs
     explore --runs $runs --strategy pct:3
     exhaust $(part 200)
+    kernels 5000
     orders $(part 40)
     ;;
 all)
     exhaust
     # and each of them small enough for that to mean something
     awk '$1 ~ /^pair\./ && $5 > 120 { print; large = 1 } END { exit large }' "$work/out"
+    kernels 100000
     orders
     ;;
 *)
