@@ -11,6 +11,8 @@
  * all that could follow; and as nothing can get later for ever, one of those that it is like is
  * tried (after Coons et al., Bounded Partial-Order Reduction, OOPSLA 2013).
  *
+ * A stretch counts as using all memory that its task has used before (O3 there).
+ *
  * R1 The search tries what follows no preemption first: it knows the stretch when it tries those.
  * R2 Who was preempted is not preferred to another, at the cost of a preemption, before that one
  *    has done something that is not independent of its stretch.
@@ -204,12 +206,27 @@ static void add_others(struct paths *paths, const struct stopped *stopped)
         add(print, &touches->list[i]);
 }
 
+/* Memory that the task has used before, and could use in any way now. */
+static void add_held(const struct paths *paths, struct path_node *node)
+{
+    size_t i;
+
+    for (i = 0; i < node->begun; i++) {
+        struct fibers_touch touch = paths->touches.list[i];
+
+        touch.alone = false;
+        if (touch.task == node->tasks[0] && touch.what >= FIBERS_MEMORY)
+            add(&node->touched->own, &touch);
+    }
+}
+
 /* => the next node begins where it ends: with nobody else in between */
 static bool add_stretch(struct paths *paths, struct path_node *node, bool followed)
 {
     size_t end = followed ? node[1].begun : paths->touches.count, i;
 
     memset(&node->touched->own, 0, sizeof(node->touched->own));
+    add_held(paths, node);
     for (i = node->begun; i < end && paths->touches.list[i].task == node->tasks[0]; i++)
         add(&node->touched->own, &paths->touches.list[i]);
     return i == end && followed && node[1].preempts && node[1].tasks[0] == node->tasks[0];

@@ -38,7 +38,8 @@ struct fibers_touch {
     uint16_t what; /* < FIBERS_TOUCHED; different things may share a number */
 };
 
-enum { FIBERS_TOUCHED = 4608 };
+/* From FIBERS_MEMORY on: memory as what it is given out for; alone: it is given out, or back. */
+enum { FIBERS_MEMORY = 2048, FIBERS_TOUCHED = 4608 };
 
 struct fibers_touches {
     struct fibers_touch *list; /* malloc()ed */

@@ -210,7 +210,6 @@ static void become(struct frame *frame, mmk_paddr_t phys, enum mmk_frame_use use
         __asan_unpoison_memory_region(at, MMK_PAGE_SIZE);
         return;
     }
-    sim_touch(TOUCH_FREED, true);
     frame->generation++;
     frame->cached = frame->stored = false;
     if (fibers_weak)
@@ -258,8 +257,6 @@ void mmk_note_object(void *object, size_t size, bool freed)
     unsigned unit = (unsigned)(phys & (MMK_PAGE_SIZE - 1)) / UNIT;
 
     sim_touch_object((uintptr_t)object, size);
-    if (freed)
-        sim_touch(TOUCH_FREED, true);
     if (!frame->objects)
         *marks = (struct freed){{0}};
     frame->objects = frame->watched = true;

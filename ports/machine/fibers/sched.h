@@ -99,10 +99,9 @@ void sim_forget_run(void);  /* a run is over: who used what starts anew */
  * taken as a whole (stores are not `alone` there, but what may not come between two of them is).
  */
 enum sim_thing {
-    TOUCH_STACKS,       /* words that have no number */
-    TOUCH_CALLBACKS,    /* RCU's queue */
-    TOUCH_TRANSLATIONS, /* caches, and the order of flushes and walks */
-    TOUCH_FREED,        /* memory that is given back: whoever is at work may be using it */
+    TOUCH_STACKS,                  /* words that have no number */
+    TOUCH_CALLBACKS,               /* RCU's queue */
+    TOUCH_TRANSLATIONS,            /* caches, and the order of flushes and walks */
     TOUCH_SECTIONS = MMK_MAX_CPUS, /* of read-side sections, one for each CPU */
     TOUCH_THINGS = 2 * MMK_MAX_CPUS
 };

@@ -9,8 +9,9 @@
  *    queued or run, an interrupt is sent or looked for, something is flushed, walked, cached.
  * O2 Data that are no shared words are left out: who uses them holds a lock, or is alone with them,
  *    and has used a shared word to be so (TSan, and weak memory, look for who has not).
- * O3 But they may be read when they were freed. So to give memory back is not independent of
- *    anything that another CPU does; to give it out is of the use of other memory.
+ * O3 Whoever uses a word uses the frame and the object (16 bytes of it) that it is in as what they
+ *    are: to give them back is not independent of that. Nor, in case that they are then read as in
+ *    O2, of whatever else a CPU does that has ever used them in the run: who searches sees to that.
  *
  * Numbers are folded: what is independent may seem not to be, never the other way.
  */
@@ -21,15 +22,15 @@
 
 enum {
     UNIT = 16,
-    WORDS = 2048 - TOUCH_THINGS,
-    FIRST_UNIT = TOUCH_THINGS + WORDS,
+    WORDS = (int)FIBERS_MEMORY - (int)TOUCH_THINGS,
+    FIRST_UNIT = FIBERS_MEMORY,
     UNITS = 2048,
     FIRST_FRAME = FIRST_UNIT + UNITS,
     FRAMES = 256,
     FIRST_CONTENTS = FIRST_FRAME + FRAMES,
 };
 
-_Static_assert(FIRST_CONTENTS + FRAMES == FIBERS_TOUCHED, "all numbers, and no more");
+_Static_assert(FIRST_CONTENTS + FRAMES == (int)FIBERS_TOUCHED, "all numbers, and no more");
 
 static bool is_asked_for(void)
 {
@@ -86,7 +87,6 @@ void sim_touch_word(uintptr_t word, uint16_t number, enum fibers_access access)
         add(TOUCH_STACKS, true);
     else
         add(TOUCH_THINGS + number % WORDS, access == FIBERS_WRITE);
-    add(TOUCH_FREED, false);
     if (phys >= machine_ram_end)
         return;
     add(unit(word), false);
