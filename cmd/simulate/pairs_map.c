@@ -37,6 +37,27 @@ static bool model_map(struct flat *flat, struct act *act)
     return true;
 }
 
+/* The object's own page, shared, in each place. */
+static void run_map_file(struct act *act)
+{
+    act->code = mmk_mmap(act_mm(act), act_addr(act), act_length(act), RW,
+                         MMK_MAP_SHARED | MMK_MAP_FIXED, pair_run.object, act->page * PAGE);
+}
+
+static bool model_map_file(struct flat *flat, struct act *act)
+{
+    unsigned i;
+
+    (void)model_map(flat, act);
+    for (i = 0; i < act->count && act->code >= 0; i++) {
+        struct flat_page *p = act_page(flat, act, i);
+
+        p->object = p->shared = true;
+        p->index = (uint8_t)(act->page + i);
+    }
+    return true;
+}
+
 /* And what has come is used: whatever was there is over then. */
 static void run_map_store(struct act *act)
 {
@@ -239,6 +260,7 @@ static bool model_unheap(struct flat *flat, struct act *act)
 
 const struct op pair_ops_map[] = {
     {"map", OP_LARGE | OP_WRITER, run_map, model_map},
+    {"map-file", OP_LARGE | OP_WRITER | OP_OBJECT | OP_RARE, run_map_file, model_map_file},
     {"map-store", OP_LARGE | OP_WRITER | OP_RARE, run_map_store, model_map_store},
     {"unmap", OP_WRITER, run_unmap, model_unmap},
     {"protect", OP_LARGE | OP_WRITER, run_protect, model_protect},

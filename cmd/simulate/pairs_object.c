@@ -92,7 +92,8 @@ static bool model_msync(struct flat *flat, struct act *act)
 }
 
 const struct op pair_ops_object[] = {
-    {"truncate", OP_LARGE | OP_ACCESS | OP_OBJECT | OP_ONE_PAGE, run_truncate, model_truncate},
+    {"truncate", OP_LARGE | OP_CUTS | OP_ACCESS | OP_OBJECT | OP_ONE_PAGE, run_truncate,
+     model_truncate},
     {"extend", OP_ACCESS | OP_OBJECT | OP_ONE_PAGE | OP_RARE, run_extend, model_extend},
     {"punch", OP_LARGE | OP_ACCESS | OP_OBJECT, run_punch, model_punch},
     {"remove", OP_LARGE | OP_SHARED | OP_RARE, run_remove, model_remove},

@@ -271,6 +271,20 @@ static bool next_answer(const struct paths *paths, struct path_node *node)
     return true;
 }
 
+/* Is the node at the end of the path of the first run, and did it come to a preemption there? */
+static bool is_point(const struct paths *paths)
+{
+    const struct path_node *last = &paths->nodes[paths->depth - 1];
+    size_t i;
+
+    if (!last->preempts || last->left_out == (1u << last->options) - 2)
+        return false;
+    for (i = 0; i + 1 < paths->depth; i++)
+        if (paths->nodes[i].answer)
+            return false;
+    return true;
+}
+
 bool paths_next(struct paths *paths)
 {
     bool followed = false;
@@ -285,6 +299,7 @@ bool paths_next(struct paths *paths)
             leave_out(paths, node, followed);
         if (next_answer(paths, node))
             return true;
+        paths->points += is_point(paths);
         followed = true;
     }
     return false;
@@ -293,6 +308,7 @@ bool paths_next(struct paths *paths)
 void paths_restart(struct paths *paths)
 {
     paths->depth = 0;
+    paths->points = 0;
 }
 
 void paths_free(struct paths *paths)

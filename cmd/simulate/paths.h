@@ -29,7 +29,8 @@ struct paths {
     size_t at;          /* choices of this run so far */
     struct stopped stopped[PATHS_STOPPED];
     unsigned stops;
-    bool repeats; /* from here on this run is as another */
+    bool repeats;    /* from here on this run is as another */
+    uint64_t points; /* of the first run: where it was tried to preempt somebody, so far */
 };
 
 /* Before each run. */

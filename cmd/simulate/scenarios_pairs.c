@@ -196,12 +196,15 @@ static void init_act(struct act *act, const struct pair *pair, unsigned cpu)
 }
 
 /* The pages that are used at first, as bits. */
-static unsigned used_pages(const struct act *act, unsigned cpus)
+static unsigned used_pages(const struct act *act, unsigned cpus, const struct ground *ground)
 {
     unsigned pages = 0, cpu;
 
-    for (cpu = 0; cpu < cpus; cpu++)
+    for (cpu = 0; cpu < cpus; cpu++) {
         pages |= ((1u << act[cpu].count) - 1) << act[cpu].page;
+        if ((act[cpu].op->traits & OP_WHOLE) && ground->object)
+            pages |= (1u << PAIR_END) - (1u << PAIR_FIRST);
+    }
     return pages;
 }
 
@@ -302,7 +305,7 @@ static void setup(void)
     pair_run.mm[SPACE_MAIN] = world.mm;
     for (cpu = 0; cpu < cpus(); cpu++)
         init_act(&pair_run.act[cpu], pair, cpu);
-    pages = used_pages(pair_run.act, cpus());
+    pages = used_pages(pair_run.act, cpus(), pair->ground);
     map_ground(pair->ground);
     if (pair->ground->synced)
         store_and_sync(pages);
@@ -648,7 +651,7 @@ static void know_outcomes(const struct pair *pair)
     memset(act, 0, sizeof(act));
     for (cpu = 0; cpu < cpus(); cpu++)
         init_act(&act[cpu], pair, cpu);
-    flat_start(&flat, pair->ground, used_pages(act, cpus()));
+    flat_start(&flat, pair->ground, used_pages(act, cpus(), pair->ground));
     explore(&flat, act);
 }
 
@@ -734,6 +737,9 @@ static bool fits_ground(unsigned traits, const struct ground *ground)
     if ((traits & (OP_CHILD | OP_PARENT)) && !ground->forked)
         return false;
     if ((traits & OP_CLOSED) && !ground->closed)
+        return false;
+    if ((traits & OP_BRINGS) && (traits & OP_CUTS) &&
+        (ground->forked || !(ground->loaded || ground->stored)))
         return false;
     return !(traits & OP_RARE) || ground->all;
 }

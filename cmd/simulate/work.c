@@ -118,6 +118,8 @@ static void run_all_paths(struct work *work, const struct scenario *scenario)
         else
             work->exhausted = !strategy_next(&work->strategy);
     }
+    if (work->exhausted && work->strategy.paths.reduced && work->strategy.bound > 0)
+        work->points = work->strategy.paths.points;
 }
 
 void work_perform(struct work *work)

@@ -61,6 +61,16 @@ done
 good 0 --scenario fault.fault --strategy exhaustive:1 --json "$work/json"
 grep -q '"exhausted": 1' "$work/json" || fail "fault.fault is not exhausted: $(cat "$work/json")"
 
+# Of pairs: how many there were, and of how many all schedules were tried.
+pairs=$("$mmkit" simulate --list | grep -c '^pair\.load\.stats\.')
+for runs in 1 1000000; do
+    good 0 --scenario 'pair.load.stats.*' --strategy exhaustive:2 --runs $runs --json "$work/json"
+    grep -q "^  \"pairs_total\": $pairs,$" "$work/json" || fail "not $pairs pairs: $(cat "$work/json")"
+    exhausted=$([ $runs -eq 1 ] && echo 0 || echo "$pairs")
+    grep -q "^  \"pairs_exhausted\": $exhausted,$" "$work/json" ||
+        fail "not $exhausted exhausted in $runs: $(cat "$work/json")"
+done
+
 # The work is cut in the same way, whoever does it.
 good 0 --scenario 'P1.*' --runs 11000 --jobs 1 --hash
 cp "$work/out" "$work/alone"
