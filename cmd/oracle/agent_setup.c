@@ -76,8 +76,9 @@ static bool set_limits(struct board *board)
 {
     struct rlimit limit;
 
+    errno = 0;
     if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_max < FIRST_MEMLOCK)
-        return trouble(board, "RLIMIT_MEMLOCK");
+        return trouble(board, "RLIMIT_MEMLOCK is less than 160 KiB");
     limit.rlim_cur = FIRST_MEMLOCK;
     if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
         return trouble(board, "RLIMIT_MEMLOCK");

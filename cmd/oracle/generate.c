@@ -21,7 +21,7 @@
 
 #define EACH(array) (sizeof(array) / sizeof((array)[0]))
 
-static uint64_t next(struct generator *generator)
+static uint64_t next_random(struct generator *generator)
 {
     uint64_t z = generator->state += 0x9e3779b97f4a7c15u;
 
@@ -30,9 +30,31 @@ static uint64_t next(struct generator *generator)
     return z ^ z >> 31;
 }
 
+/* Choices of a fuzzer are small, so that each of its bytes matters. => `size` of them, or random */
+static uint64_t next_bytes(struct generator *generator, size_t size)
+{
+    uint64_t value = 0;
+
+    if (generator->left < size) {
+        generator->left = 0;
+        return next_random(generator);
+    }
+    generator->left -= size;
+    while (size-- > 0)
+        value = value << 8 | *generator->bytes++;
+    return value;
+}
+
+static uint64_t next(struct generator *generator)
+{
+    return generator->left > 0 ? next_bytes(generator, 2) * 0x100010001u : next_random(generator);
+}
+
 static uint64_t below(struct generator *generator, uint64_t limit)
 {
-    return next(generator) % limit;
+    if (generator->left > 0)
+        return next_bytes(generator, limit <= 256 ? 1 : 2) % limit;
+    return next_random(generator) % limit;
 }
 
 static bool one_in(struct generator *generator, unsigned n)
@@ -44,8 +66,8 @@ uint64_t generate_seed(uint64_t seed, uint64_t number)
 {
     struct generator generator = {.state = seed};
 
-    generator.state = next(&generator) ^ number * 0xd6e8feb86659fd93u;
-    return next(&generator);
+    generator.state = next_random(&generator) ^ number * 0xd6e8feb86659fd93u;
+    return next_random(&generator);
 }
 
 /* ---- arguments ------------------------------------------------------------------------------- */

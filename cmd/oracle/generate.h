@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* generate.h - sequences at random, weighted to be nasty. */
+/* generate.h - sequences, weighted to be nasty: at random, or as a fuzzer's bytes choose. */
 #ifndef ORACLE_GENERATE_H
 #define ORACLE_GENERATE_H
 
 #include "op.h"
 
 struct generator {
+    const uint8_t *bytes; /* what is chosen comes from these; then, or without any, from state */
+    size_t left;          /* bytes */
     uint64_t state;
     uint32_t allowed;   /* calls, by bit */
     unsigned processes; /* how many there may be */

@@ -137,6 +137,11 @@ bool mmkit_side_stop(void)
     return free_frames() == free_at_start;
 }
 
+bool mmkit_side_has(unsigned process)
+{
+    return spaces[process] != NULL;
+}
+
 void mmkit_side_check(unsigned process)
 {
     mmk_check(spaces[process]);

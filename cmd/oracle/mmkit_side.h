@@ -24,6 +24,9 @@ bool mmkit_side_stop(void);
  */
 void mmkit_side_do(const struct op *op, uint64_t chosen, struct outcome *outcome);
 
+/* => false: there is no such process, nor can it do anything */
+bool mmkit_side_has(unsigned process);
+
 void mmkit_side_look(unsigned process, struct observation *seen);
 
 /* The number of the file that is mapped as that object. => FILES: none */

@@ -51,12 +51,18 @@ static bool measure(void)
     return true;
 }
 
+/* What there is to say, if anything, is on stderr, which run_*() show when it is broken. */
+__attribute__((noreturn)) static void end_child(void)
+{
+    _exit(shared->now.broken ? STATUS_BAD_USAGE : 0);
+}
+
 static void begin_child(void)
 {
     if (!linux_constants(&constants) || !measure() ||
         !mmkit_side_create(&constants, shared->base_count)) {
         shared->now.broken = true;
-        _exit(0);
+        end_child();
     }
 }
 
@@ -73,7 +79,7 @@ static void search_here(const struct arguments *arguments, uint64_t number, uint
         generate_all(arguments, number, &ops);
         alarm(CHILD_SILENCE);
         if (!sequence_run(&ops, &options, constants.mmap_min_addr, &shared->now))
-            _exit(0);
+            end_child();
         left -= ops.count;
         number++;
         shared->ops += ops.count;
@@ -115,6 +121,12 @@ static void add_up(struct totals *totals)
     }
 }
 
+static enum result broken(void)
+{
+    fprintf(stderr, "%s\n", shared->now.text);
+    return RESULT_BROKEN;
+}
+
 static void note_failure(const struct arguments *arguments, uint64_t number,
                          struct failure *failure)
 {
@@ -149,7 +161,7 @@ enum result run_search(const struct arguments *arguments, uint64_t *next, struct
     progress_end(&progress);
     add_up(totals);
     if (shared->now.broken)
-        return RESULT_BROKEN;
+        return broken();
     *next += shared->sequences;
     if (well)
         return RESULT_WELL;
@@ -168,13 +180,13 @@ enum result run_one(const struct ops *ops, const struct sequence_options *option
         alarm(CHILD_SILENCE);
         begin_child();
         sequence_run(ops, options, constants.mmap_min_addr, &shared->now);
-        _exit(0);
+        end_child();
     }
     well = await(NULL);
     if (totals)
         add_up(totals);
     if (shared->now.broken)
-        return RESULT_BROKEN;
+        return broken();
     memcpy(text, shared->now.text, FAILURE_TEXT);
     return well ? RESULT_WELL : RESULT_FAILURE;
 }

@@ -11,6 +11,7 @@
 #include "linux_side.h"
 #include "mmkit_side.h"
 
+#include <error.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -193,6 +194,7 @@ bool sequence_run(const struct ops *ops, const struct sequence_options *options,
     if (progress->broken)
         return false;
     if (!mmkit_side_start()) {
+        error(0, 0, "too little memory for a sequence");
         progress->broken = true;
         return false;
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 static uint8_t bytes[FILE_MAX + MMK_PAGE_SIZE];
+static size_t used; /* beyond, all are zero */
 
 /* => the page; NULL: no file is so large */
 static uint8_t *find(uint64_t index)
@@ -33,6 +34,7 @@ static int write_page(struct mmk_object *object, uint64_t index, const void *pag
     if (!to)
         return MMK_EIO;
     memcpy(to, page, MMK_PAGE_SIZE);
+    used = mmk_max(used, (index + 1) * MMK_PAGE_SIZE);
     return 0;
 }
 
@@ -40,11 +42,12 @@ const struct mmk_object_ops store_ops = {.read_page = read_page, .write_page = w
 
 void store_clear(void)
 {
-    memset(bytes, 0, sizeof(bytes));
+    memset(bytes, 0, used);
+    used = 0;
 }
 
 void store_zero(uint64_t offset, uint64_t length)
 {
-    if (offset < sizeof(bytes))
-        memset(bytes + offset, 0, mmk_min(length, sizeof(bytes) - offset));
+    if (offset < used)
+        memset(bytes + offset, 0, mmk_min(length, used - offset));
 }

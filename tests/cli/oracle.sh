@@ -58,6 +58,14 @@ if [ $? -eq 2 ] && grep -q 'no Linux to compare with\|page-table format' "$work/
     exit 1
 fi
 
+# What it cannot do without: status 2, and which it is, on one line.
+(ulimit -l 16 && "$mmkit" oracle --ops 10) >"$work/out" 2>"$work/err"
+status=$?
+[ $status -eq 2 ] || fail "without RLIMIT_MEMLOCK: status $status, expected 2"
+grep -q '^mmkit oracle: no Linux to compare with: RLIMIT_MEMLOCK' "$work/err" ||
+    fail "without RLIMIT_MEMLOCK: $(cat "$work/err")"
+[ "$(wc -l <"$work/err")" -eq 1 ] || fail "without RLIMIT_MEMLOCK: more than a line"
+
 # JSON: the keys that scripts rely on; numbers that must be
 good 0 --seed 5 --ops 1000 --json -
 grep -q ' operations in 3 sequences' "$work/err" || fail "--json -: the summary is not on stderr"
