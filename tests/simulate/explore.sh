@@ -58,7 +58,7 @@ long)
     runs=$((500000 / scenarios + 1))
     explore --runs $runs
     explore --runs $runs --strategy pct:3
-    exhaust $(part 200)
+    exhaust $(part 100)
     kernels 5000
     orders $(part 40)
     ;;
