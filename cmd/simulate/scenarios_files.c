@@ -59,6 +59,23 @@ static void setup_file_private(void)
     map_file(0, MMK_MAP_PRIVATE);
 }
 
+/* Mapped to be read: what is stored comes into a copy. */
+static void setup_file_read(void)
+{
+    setup_file_private();
+    expect(look(0) == 0);
+}
+
+/* Another address space has a page of the file, too; nobody runs it. */
+static void setup_file_twice(void)
+{
+    setup_file();
+    expect(mmk_mm_create(&it.other) == 0);
+    expect(mmk_mmap(it.other, page_at(0), PAGE, RW, MMK_MAP_SHARED | MMK_MAP_FIXED, it.object, 0) ==
+           (int64_t)page_at(0));
+    expect(word_of(it.other, 0) == 0);
+}
+
 /* A private copy, which a child shares, of what can no longer be read. */
 static void setup_copy_only(void)
 {
@@ -102,6 +119,14 @@ static void truncate_beside_store(unsigned cpu)
     }
     result = put_word(0, 2);
     expect(result == MMK_FAULT_DONE || result == MMK_FAULT_BUS);
+}
+
+static void truncate_beside_exit(unsigned cpu)
+{
+    if (cpu == 0)
+        expect(mmk_object_resize(it.object, 0) == 0);
+    else
+        put_other();
 }
 
 static void truncated_end(void)
@@ -311,6 +336,18 @@ const struct scenario scenarios_files[] = {
      .cpus = 2,
      .setup = setup_file_private,
      .body = truncate_beside_store,
+     .check = truncated_end},
+    {.name = "P4.copied",
+     .what = "a page that was mapped to be read is copied while the file shrinks",
+     .cpus = 2,
+     .setup = setup_file_read,
+     .body = truncate_beside_store,
+     .check = truncated_end},
+    {.name = "P16.exits",
+     .what = "an address space ends while the file shrinks",
+     .cpus = 2,
+     .setup = setup_file_twice,
+     .body = truncate_beside_exit,
      .check = truncated_end},
     {.name = "P4.read",
      .what = "two read the same page in",
