@@ -112,6 +112,21 @@ static void do_sweep(const struct op *op, struct outcome *outcome)
     }
 }
 
+/* By way of a file: in and out again, which says what was copied. */
+static void do_copy_in(const struct op *op, struct outcome *outcome)
+{
+    static uint8_t bytes[COPY_MAX];
+
+    outcome->result = answer(pwrite(agent_scratch, (void *)op->args[0], op->args[1], 0));
+    if (outcome->result <= 0)
+        return;
+    if (pread(agent_scratch, bytes, (size_t)outcome->result, 0) == outcome->result)
+        outcome->word = hash_bytes(bytes, (uint64_t)outcome->result);
+    memset(bytes, COPY_BYTE, (size_t)outcome->result);
+    if (pwrite(agent_scratch, bytes, (size_t)outcome->result, 0) != outcome->result)
+        outcome->word = 0;
+}
+
 static int64_t do_file(const struct op *op)
 {
     int file = agent_files[op->args[0]];
@@ -183,6 +198,12 @@ static void do_op(const struct op *op, struct outcome *outcome)
         break;
     case CALL_LIMIT:
         outcome->result = do_limit(op);
+        break;
+    case CALL_COPY_IN:
+        do_copy_in(op, outcome);
+        break;
+    case CALL_COPY_OUT:
+        outcome->result = answer(pread(agent_scratch, (void *)op->args[0], op->args[1], 0));
         break;
     case CALL_MDWE:
         outcome->result = answer(prctl(PR_SET_MDWE, op->args[0], 0, 0, 0));

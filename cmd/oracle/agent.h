@@ -18,6 +18,9 @@ __attribute__((noreturn)) void agent_run(struct board *board);
 /* The files that sequences map, by number. */
 extern int agent_files[FILES];
 
+/* A file of COPY_MAX bytes, each COPY_BYTE, for those who copy. */
+extern int agent_scratch;
+
 /* Everything but the window is taken and sealed; files; limits. => false: board->trouble says why
  */
 bool agent_prepare(struct board *board);

@@ -29,7 +29,7 @@
 
 enum { NOBODY = 65534, STACK_ROOM = 1 << 18, TEXT = 1 << 17, HOLES = 512 };
 
-int agent_files[FILES];
+int agent_files[FILES], agent_scratch;
 
 static bool trouble(struct board *board, const char *what)
 {
@@ -69,6 +69,17 @@ static bool open_files(struct board *board)
             return trouble(board, "a file in memory");
         board->file_inode[i] = status.st_ino;
     }
+    return true;
+}
+
+static bool open_scratch(struct board *board)
+{
+    static uint8_t bytes[COPY_MAX];
+
+    memset(bytes, COPY_BYTE, sizeof(bytes));
+    agent_scratch = memfd_create("scratch", MFD_CLOEXEC);
+    if (agent_scratch < 0 || write(agent_scratch, bytes, sizeof(bytes)) != (ssize_t)sizeof(bytes))
+        return trouble(board, "a file in memory");
     return true;
 }
 
@@ -253,7 +264,7 @@ bool agent_prepare(struct board *board)
     static struct holes holes;
 
     grow_stack();
-    if (!become_nobody(board) || !set_limits(board) || !open_files(board) ||
+    if (!become_nobody(board) || !set_limits(board) || !open_files(board) || !open_scratch(board) ||
         !agent_open_eyes(board))
         return false;
     if (!find_holes(&holes, board->lowest))

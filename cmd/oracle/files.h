@@ -29,7 +29,7 @@ static const struct file_description files[FILES] = {
     {1, MMK_OPEN_READ | MMK_OPEN_WRITE | MMK_OPEN_EXEC, 0},
     {0, MMK_OPEN_READ | MMK_OPEN_EXEC, 0},
     {0, MMK_OPEN_WRITE | MMK_OPEN_EXEC, 0},
-    {FILE_STORED, MMK_OPEN_READ | MMK_OPEN_WRITE | MMK_OPEN_EXEC, 7 * 4096 + 12},
+    {FILE_STORED, MMK_OPEN_READ | MMK_OPEN_WRITE | MMK_OPEN_EXEC, 7 * 4096},
 };
 
 #endif

@@ -148,6 +148,7 @@ static uint64_t protection(struct generator *generator)
         MMK_PROT_READ | MMK_PROT_WRITE,
         MMK_PROT_READ,
         MMK_PROT_NONE,
+        MMK_PROT_READ | MMK_PROT_WRITE | MMK_PROT_EXEC,
     };
 
     if (one_in(generator, 3))
@@ -281,8 +282,9 @@ static void fill_limit(struct generator *generator, uint64_t *args)
 }
 
 /*
- * Of the stored file whole pages only go: to zero a part of one mmkit reads it in, as file systems
- * on disks do, and the file on Linux is none of these.
+ * The stored file ends with a page, always: to zero a part of one mmkit reads it in, and to write
+ * one back it zeros what is beyond the end, as file systems on disks do; the file on Linux is none
+ * of these.
  */
 static void fill_file(struct generator *generator, struct op *op)
 {
@@ -293,7 +295,7 @@ static void fill_file(struct generator *generator, struct op *op)
     if (op->call == CALL_TRUNCATE && in_parts && one_in(generator, 2))
         op->args[1] += 2044;
     if (op->call == CALL_PWRITE) {
-        op->args[1] += word_offset(generator);
+        op->args[1] += in_parts ? word_offset(generator) : PAGE - sizeof(uint64_t);
         op->args[2] = word(generator);
     }
     if (op->call == CALL_PUNCH) {
@@ -396,6 +398,11 @@ static bool fill(struct generator *generator, struct op *op)
     case CALL_EXEC:
         args[0] = page(generator);
         return true;
+    case CALL_COPY_IN:
+    case CALL_COPY_OUT:
+        args[0] = word_address(generator);
+        args[1] = one_in(generator, 4) ? length(generator) : below(generator, 3 * PAGE);
+        return true;
     case CALL_SWEEP:
         args[0] = page(generator);
         args[1] = (1 + below(generator, ISLAND_PAGES)) * PAGE;
@@ -450,6 +457,8 @@ static const uint8_t weights[CALLS] = {
     [CALL_PWRITE] = 12,
     [CALL_MDWE] = 3,
     [CALL_PROCESS_MADVISE] = 15,
+    [CALL_COPY_IN] = 15,
+    [CALL_COPY_OUT] = 15,
     [CALL_LIMIT] = 6,
 };
 

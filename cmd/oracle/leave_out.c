@@ -51,15 +51,20 @@ static bool merging_shows(const struct op *op, const struct situation *now)
                              longest < PAGE || longest > room ? WINDOW_END : start + longest);
 }
 
-/* How far a stack grows depends on how long its mapping is. */
-static bool stack_limit_shows(const struct situation *now)
+static bool has_stack(const struct observation *seen)
 {
     unsigned i;
 
-    for (i = 0; i < now->here->mappings && now->limited; i++)
-        if (now->here->mapping[i].flags & MAPPING_GROWSDOWN)
-            return boundaries_differ(now, 0, WINDOW_END);
+    for (i = 0; i < seen->mappings; i++)
+        if (seen->mapping[i].flags & MAPPING_GROWSDOWN)
+            return true;
     return false;
+}
+
+/* How far a stack grows depends on how long its mapping is. */
+static bool stack_limit_shows(const struct situation *now)
+{
+    return now->limited && has_stack(now->here) && boundaries_differ(now, 0, WINDOW_END);
 }
 
 /* ---- the others ------------------------------------------------------------------------------ */
@@ -101,12 +106,15 @@ static bool reads_in(uint64_t start, uint64_t length, uint64_t advice, const str
     return false;
 }
 
-/* "fault": Linux on x86-64 brings a page in before it sees that it may not be executed. */
+/* "fault": Linux on x86-64 brings a page in, of a stack that grows, too, before it sees that it may
+   not be executed. */
 static bool brings_page_in(const struct op *op, const struct situation *now)
 {
     const struct mapping *mapping = next_in(now->here, now->here->mapping, op->args[0], 1);
 
-    return !mapping || (mapping->prot & PROT_EXEC) == 0;
+    if (!mapping)
+        return has_stack(now->here);
+    return mapping->prot != 0 && (mapping->prot & PROT_EXEC) == 0;
 }
 
 bool is_left_out(const struct op *op, const struct situation *now)
@@ -127,6 +135,8 @@ bool is_left_out(const struct op *op, const struct situation *now)
     case CALL_READ:
     case CALL_WRITE:
     case CALL_SWEEP:
+    case CALL_COPY_IN:
+    case CALL_COPY_OUT:
         return stack_limit_shows(now);
     default:
         return false;

@@ -336,6 +336,21 @@ static int64_t do_process_madvise(struct mmk_mm *mm, const struct op *op)
     return mmk_madvise_vector(mm, ranges, 2, (int)op->args[4], false);
 }
 
+/* As system calls do: the bytes before one that cannot be copied, or the error. */
+static void do_copy(struct mmk_mm *mm, const struct op *op, struct outcome *outcome)
+{
+    static uint8_t bytes[COPY_MAX];
+    uint64_t length = op->args[1], left;
+
+    load(mm);
+    memset(bytes, COPY_BYTE, length);
+    left = op->call == CALL_COPY_IN ? mmk_copy_from_user(mm, bytes, op->args[0], length)
+                                    : mmk_copy_to_user(mm, op->args[0], bytes, length);
+    outcome->result = length > 0 && left == length ? MMK_EFAULT : (int64_t)(length - left);
+    if (op->call == CALL_COPY_IN && outcome->result > 0)
+        outcome->word = hash_bytes(bytes, length - left);
+}
+
 static int64_t do_call(struct mmk_mm *mm, const struct op *op, uint64_t chosen)
 {
     const uint64_t *args = op->args;
@@ -387,6 +402,8 @@ void mmkit_side_do(const struct op *op, uint64_t chosen, struct outcome *outcome
     outcome->access = ACCESS_DONE;
     if (op->call >= CALL_READ && op->call <= CALL_SWEEP)
         do_access(op, outcome);
+    else if (op->call == CALL_COPY_IN || op->call == CALL_COPY_OUT)
+        do_copy(mm, op, outcome);
     else if (op->call == CALL_MINCORE)
         do_mincore(mm, op, outcome);
     else

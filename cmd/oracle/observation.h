@@ -27,11 +27,21 @@ enum access {
     ACCESS_OTHER, /* a signal that there should not be */
 };
 
+/* What memory holds, in a number. */
+static inline uint64_t hash_bytes(const uint8_t *bytes, uint64_t size)
+{
+    uint64_t hash = 0xcbf29ce484222325u, i;
+
+    for (i = 0; i < size; i++)
+        hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    return hash;
+}
+
 /* What one operation answered. */
 struct outcome {
     int64_t result;                  /* of a call: -errno, or the value */
     enum access access;              /* READ, WRITE, EXEC */
-    uint64_t word;                   /* READ */
+    uint64_t word;                   /* READ; COPY_IN: hash_bytes() */
     unsigned pages;                  /* MINCORE, SWEEP: of `page` */
     uint8_t page[2 * ISLANDS_PAGES]; /* MINCORE: 0, 1, or 2: not written; SWEEP: enum access */
     uint64_t words[SWEEP_MAX];       /* SWEEP */

@@ -40,6 +40,8 @@ static const struct description {
     [CALL_PWRITE] = {"pwrite", 3, {ARG_FILE, ARG_NUMBER, ARG_NUMBER}},
     [CALL_LIMIT] = {"limit", 2, {ARG_LIMIT, ARG_NUMBER}},
     [CALL_MDWE] = {"mdwe", 1, {ARG_MDWE}},
+    [CALL_COPY_IN] = {"copy_in", 2, {ARG_NUMBER, ARG_NUMBER}},
+    [CALL_COPY_OUT] = {"copy_out", 2, {ARG_NUMBER, ARG_NUMBER}},
     [CALL_PROCESS_MADVISE] = {"process_madvise",
                               5,
                               {ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_ADVICE}},

@@ -41,11 +41,17 @@ enum call {
     CALL_PWRITE,          /* file, offset, word */
     CALL_LIMIT,           /* which, bytes: setrlimit(2) */
     CALL_MDWE,            /* bits: PR_SET_MDWE of prctl(2) */
+    CALL_COPY_IN,         /* address, length: the kernel reads, as for write(2) */
+    CALL_COPY_OUT,        /* the kernel writes, as for read(2) */
     CALL_PROCESS_MADVISE, /* address, length, and again; advice: process_madvise(2), of itself */
     CALLS
 };
 
 enum { OP_ARGS = 6, PROCESSES = 6, FILES = 5, SWEEP_MAX = 2 * 32 };
+
+/* What a kernel copies at most, and what it writes: safe instructions. */
+#define COPY_MAX  ((uint64_t)16 * 4096)
+#define COPY_BYTE 0xc3
 
 #define FILE_NONE UINT64_MAX /* an argument: no file */
 

@@ -28,7 +28,7 @@ static const char head[] =
     "#include <sys/uio.h>\n"
     "#include <unistd.h>\n"
     "\n"
-    "static int me, file[5];\n"
+    "static int me, scratch, file[5];\n"
     "static volatile int *turn;\n"
     "static sigjmp_buf way_out;\n"
     "\n"
@@ -100,6 +100,20 @@ static const char head[] =
     "    long result = syscall(SYS_process_madvise, self, ranges, 2, advice, 0);\n"
     "    close(self);\n"
     "    return result;\n"
+    "}\n"
+    "\n"
+    "static char bytes[1 << 20];\n"
+    "\n"
+    "static long copy_in(unsigned long address, unsigned long length)\n"
+    "{\n"
+    "    return pwrite(scratch, (void *)address, length, 0);\n"
+    "}\n"
+    "\n"
+    "static long copy_out(unsigned long address, unsigned long length)\n"
+    "{\n"
+    "    memset(bytes, 0xc3, length);\n"
+    "    pwrite(scratch, bytes, length, 0);\n"
+    "    return pread(scratch, (void *)address, length, 0);\n"
     "}\n"
     "\n"
     "static long fork_as(int child)\n"
@@ -186,6 +200,8 @@ static void print_call(FILE *stream, const struct op *op)
         [CALL_LIMIT] = "limit",
         [CALL_MINCORE] = "in_core",
         [CALL_PROCESS_MADVISE] = "advise",
+        [CALL_COPY_IN] = "copy_in",
+        [CALL_COPY_OUT] = "copy_out",
         [CALL_FORK] = "fork_as",
         [CALL_EXIT] = "exit",
         [CALL_TRUNCATE] = "ftruncate",
@@ -244,6 +260,7 @@ static void print_setup(FILE *stream)
         "    sigaction(SIGBUS, &action, NULL);\n"
         "    turn = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);\n",
         stream);
+    fputs("    scratch = memfd_create(\"scratch\", 0);\n", stream);
     for (i = 0; i < FILES; i++) {
         if (files[i].same_as == i) {
             fprintf(stream,

@@ -166,7 +166,6 @@ enum result run_search(const struct arguments *arguments, uint64_t *next, struct
     if (well)
         return RESULT_WELL;
     note_failure(arguments, (*next)++, failure);
-    totals->divergences++;
     return RESULT_FAILURE;
 }
 

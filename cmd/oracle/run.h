@@ -14,6 +14,7 @@ enum { SEQUENCE_OPS = 400 };
 /* What came of a search, summed up. */
 struct totals {
     uint64_t ops, avoided, sequences, divergences;
+    uint64_t chances; /* differences that did not show again */
     uint64_t by_call[CALLS];
 };
 
