@@ -51,8 +51,11 @@ void fibers_rcu_read_unlock(void)
         weak_give(&awaited_ended);
     if (self->rcu_depth == 1)
         sim_touch(TOUCH_SECTIONS + sim.current, true);
-    if (--self->rcu_depth == 0 && first)
-        sim_yield(); /* what it has read may go at once */
+    if (--self->rcu_depth > 0 || !sim.running)
+        return;
+    /* What it has read may go at once; or somebody comes who makes it go. */
+    if (first || !sim.chooser->shared_only)
+        sim_yield();
 }
 
 bool machine_rcu_reads(void)

@@ -235,10 +235,13 @@ MMK_ALWAYS_INLINE void count_step(void)
         fibers_fail("livelock: too many steps");
 }
 
+/* What it answers lets others go on: it may be kept again, from the step that it was kept from. */
 MMK_ALWAYS_INLINE void interrupt_here(void)
 {
-    if (interrupted(sim.current) && sim_choose(FIBERS_INTERRUPT, 2))
+    if (interrupted(sim.current) && sim_choose(FIBERS_INTERRUPT, 2)) {
         machine_take_interrupts(&machine_cpus[sim.current]);
+        preempt();
+    }
 }
 
 void sim_yield(void)
