@@ -84,7 +84,8 @@ bool op_is_possible(const struct op *op)
         return is_harmless(args[0], args[1]) && args[1] <= SWEEP_MAX * PAGE;
     case CALL_COPY_IN:
     case CALL_COPY_OUT:
-        return is_harmless(args[0], args[1]) && args[1] <= COPY_MAX;
+        /* of nothing at an address that is no program's, the system call decides by itself */
+        return is_harmless(args[0], args[1]) && args[1] > 0 && args[1] <= COPY_MAX;
     case CALL_TRUNCATE:
         return args[0] < FILES && args[1] <= FILE_MAX;
     case CALL_PUNCH:
