@@ -21,14 +21,16 @@ enum { STATUS_NO_PROGRAM = 2 };
 
 static const char program[] = "mmkit-simulate-tiny";
 
-/* => comes back when it is not there */
+/* => comes back when it is not there; what is there must run */
 static void try(const char *folder, const char *between, char **argv)
 {
     char *path;
 
     if (asprintf(&path, "%s%s%s", folder, between, program) < 0)
-        return;
+        error(STATUS_NO_PROGRAM, 0, "no memory");
     execv(path, argv);
+    if (errno != ENOENT)
+        error(STATUS_NO_PROGRAM, errno, "%s", path);
     free(path);
 }
 
@@ -46,6 +48,6 @@ int simulate_cmd(int argc, char **argv)
     try(folder, "/", argv);
     try(folder, "/cmd/simulate/", argv); /* not installed, but built */
     try(tool_libexec, "/", argv);
-    error(0, ENOENT, "%s, beside this program or in %s", program, tool_libexec);
+    error(0, 0, "no %s beside this program, nor in %s: `make' builds it", program, tool_libexec);
     return STATUS_NO_PROGRAM;
 }
