@@ -95,6 +95,14 @@ bool child_ended_well(const struct child *child, int status, char *text, size_t 
     return false;
 }
 
+bool child_lacked_means(int status)
+{
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status) == STATUS_NO_MEANS;
+    return WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGXCPU ||
+           WTERMSIG(status) == SIGXFSZ || WTERMSIG(status) == SIGTERM;
+}
+
 void child_show_messages(const struct child *child)
 {
     static char messages[MESSAGES];

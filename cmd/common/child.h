@@ -26,6 +26,12 @@ pid_t child_fork(struct child *child);
 /* From waitpid(). => false: it ended badly; why is in `text` */
 bool child_ended_well(const struct child *child, int status, char *text, size_t size);
 
+/*
+ * It ended for want of memory or the like, or by somebody else's hand (the OOM killer's, a
+ * limit's): that tells nothing of what it did. A child without means says so by exit status 2.
+ */
+bool child_lacked_means(int status);
+
 /* What the last one has printed, if that is more than the line that is in the text. */
 void child_show_messages(const struct child *child);
 

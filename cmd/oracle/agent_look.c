@@ -5,6 +5,7 @@
  */
 #include "agent.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -35,8 +36,10 @@ static bool open_eye(struct board *board, int *eye, const char *path)
     if (*eye >= 0)
         close(*eye);
     *eye = open(path, O_RDONLY | O_CLOEXEC);
-    if (*eye < 0)
+    if (*eye < 0) {
         board->trouble = path;
+        board->trouble_errno = errno;
+    }
     return *eye >= 0;
 }
 
@@ -270,6 +273,7 @@ bool agent_open_eyes(struct board *board)
         return false;
     if (ioctl(pagemap, SCAN, &scan) >= 0)
         return true;
+    board->trouble_errno = errno;
     board->trouble = "PAGEMAP_SCAN, which Linux has from 6.7 on";
     return false;
 }

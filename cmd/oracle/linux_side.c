@@ -3,6 +3,8 @@
 #include "linux_side.h"
 
 #include "agent.h"
+#include "child.h"
+#include "usage.h"
 
 #include <errno.h>
 #include <error.h>
@@ -62,6 +64,8 @@ static bool await(struct slot *slot, const char **text)
         if (waitpid(slot->pid, &status, WNOHANG) != slot->pid)
             continue;
         slot->pid = 0;
+        if (child_lacked_means(status))
+            error(STATUS_BAD_USAGE, 0, "a process on Linux has been killed: too little memory?");
         *text = "its process on Linux has died";
         return false;
     }

@@ -8,6 +8,7 @@
 #include "mmkit_side.h"
 #include "progress.h"
 
+#include <errno.h>
 #include <error.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,8 +106,16 @@ static bool await(struct progress *progress)
         progress_update(progress, shared->ops + shared->now.done);
         usleep(50000);
     }
-    return child_ended_well(&child, status, shared->now.text, sizeof(shared->now.text)) &&
-           !shared->now.diverged;
+    if (child_ended_well(&child, status, shared->now.text, sizeof(shared->now.text)))
+        return !shared->now.diverged;
+    if (child_lacked_means(status)) {
+        if (WIFSIGNALED(status))
+            snprintf(shared->now.text, sizeof(shared->now.text),
+                     "%s: the process that runs mmkit: killed by signal %d",
+                     program_invocation_name, WTERMSIG(status));
+        shared->now.broken = true;
+    }
+    return false;
 }
 
 static void add_up(struct totals *totals)

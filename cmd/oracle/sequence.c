@@ -10,7 +10,9 @@
 #include "leave_out.h"
 #include "linux_side.h"
 #include "mmkit_side.h"
+#include "usage.h"
 
+#include <errno.h>
 #include <error.h>
 #include <stdio.h>
 #include <string.h>
@@ -142,6 +144,8 @@ static bool do_op(struct run *run, const struct op *op)
     slot = linux_side_do(op, look, &text);
     if (!slot)
         return fail(run, text);
+    if (op->call == CALL_FORK && slot->outcome.result == -EAGAIN)
+        error(STATUS_BAD_USAGE, EAGAIN, "no Linux to compare with: fork");
     note_past(run, op);
     mmkit_side_do(op, choice(op, slot->outcome.result), &here);
     run->progress->by_call[op->call]++;

@@ -66,6 +66,33 @@ grep -q '^mmkit oracle: no Linux to compare with: RLIMIT_MEMLOCK' "$work/err" ||
     fail "without RLIMIT_MEMLOCK: $(cat "$work/err")"
 [ "$(wc -l <"$work/err")" -eq 1 ] || fail "without RLIMIT_MEMLOCK: more than a line"
 
+# What is missing is said, and is no divergence.
+(ulimit -n 8 && exec "$mmkit" oracle --ops 10) >"$work/out" 2>"$work/err" </dev/null
+status=$?
+[ $status -eq 2 ] || fail "8 files: status $status, expected 2: $(cat "$work/out")"
+grep -q 'no Linux to compare with: .*: Too many open files' "$work/err" ||
+    fail "8 files: $(cat "$work/err")"
+
+# killed PATTERN GENERATION: a process that somebody kills says nothing of mmkit either. Those on
+# Linux come and go.
+killed() {
+    "$mmkit" oracle --ops 100000000 >"$work/out" 2>"$work/err" </dev/null &
+    main=$!
+    while sleep 0.1 && [ -d "/proc/$main" ] && ! grep -q '^State:.Z' "/proc/$main/status"; do
+        victim=$(cat "/proc/$main/task/$main/children")
+        [ "$2" -eq 1 ] || [ -z "$victim" ] ||
+            victim=$(cat "/proc/${victim% }/task/${victim% }/children")
+        [ -z "$victim" ] || kill -9 $victim
+    done 2>/dev/null
+    wait $main
+    status=$?
+    [ $status -eq 2 ] || fail "$1: status $status, expected 2: $(cat "$work/out")"
+    grep -q "$1" "$work/err" || fail "$1: $(cat "$work/err")"
+}
+
+killed 'the process that runs mmkit: killed by signal 9' 1
+killed 'a process on Linux has been killed' 2
+
 # JSON: the keys that scripts rely on; numbers that must be
 good 0 --seed 5 --ops 1000 --json -
 grep -q ' operations in 3 sequences' "$work/err" || fail "--json -: the summary is not on stderr"
