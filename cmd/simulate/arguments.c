@@ -223,6 +223,19 @@ static const struct argp parser = {
         "docs/TESTING.md says what a schedule that passes proves, and what it does not.",
 };
 
+/* What would be passed over in silence is a mistake, too. */
+static void check_together(const struct arguments *arguments)
+{
+    if (arguments->list + arguments->corpus + arguments->mutate_orders + arguments->replay > 1)
+        bad_usage("expected one of --list, --corpus, --mutate-orders and --replay");
+    if ((arguments->corpus || arguments->mutate_orders) && arguments->plant)
+        bad_usage("--plant: expected no --corpus and no --mutate-orders");
+    if (arguments->corpus && (strcmp(arguments->scenario, "all") != 0 || arguments->format))
+        bad_usage("--corpus: expected no --scenario and no --format; see --plant");
+    if ((arguments->replay || arguments->list) && arguments->json)
+        bad_usage("--json: expected no --replay and no --list");
+}
+
 static unsigned processors(void)
 {
     long count = sysconf(_SC_NPROCESSORS_ONLN);
@@ -242,4 +255,5 @@ void arguments_parse(struct arguments *arguments, int argc, char **argv)
     };
     argp_err_exit_status = STATUS_BAD_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, arguments);
+    check_together(arguments);
 }

@@ -266,8 +266,11 @@ static void end_part(struct slot *slot, int status)
     struct part *part = &subject->part[slot->part];
     char text[WORK_FAILURE];
 
-    if (!child_ended_well(&slot->child, status, text, sizeof(text)))
+    if (!child_ended_well(&slot->child, status, text, sizeof(text))) {
+        if (!work->failed && child_lacked_means(status))
+            error(STATUS_NO_MEANS, 0, "%s, a worker: %s", subject->scenario->name, text);
         work_died(slot->work, text);
+    }
     part->schedules = work->schedules;
     part->steps = work->steps;
     part->points = work->points;
@@ -331,7 +334,7 @@ static bool is_last(const struct crew *crew, size_t round)
 /* => NULL: none has a part left in this round, or in a later one */
 static struct subject *find_part(struct crew *crew)
 {
-    while (crew->round < crew->rounds) {
+    while (crew->plan->count > 0 && crew->round < crew->rounds) {
         struct subject *subject = &crew->plan->subjects[crew->subject];
 
         if (subject->next < subject->parts &&
@@ -461,7 +464,7 @@ void jobs_run(struct plan *plan, void (*over)(const struct plan *, const struct 
     sigaddset(&ends, SIGCHLD);
     sigprocmask(SIG_BLOCK, &ends, NULL);
     start_crew(&crew, plan);
-    while (crew.told_round < crew.rounds) {
+    while (plan->count > 0 && crew.told_round < crew.rounds) {
         hand_out(&crew);
         sigtimedwait(&ends, NULL, &look);
         for (i = 0; i < plan->jobs; i++)

@@ -10,11 +10,12 @@
 #include <errno.h>
 #include <error.h>
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { RUNS = 10000, CORPUS_RUNS = 200000 };
+enum { RUNS = 10000, CORPUS_RUNS = 200000, RUNS_MAX = 1000000000 };
 
 static FILE *out; /* for people */
 
@@ -134,6 +135,14 @@ static enum memory choose_memory(const struct arguments *arguments)
     return MEMORY_BOTH;
 }
 
+/* Random runs are cut into parts ahead; more would take years. */
+static void check_runs(const struct plan *plan)
+{
+    if (plan->strategy.kind != STRATEGY_EXHAUSTIVE && plan->runs > RUNS_MAX)
+        bad_usage("--runs %" PRIu64 ": expected at most %u, but for exhaustive:B", plan->runs,
+                  (unsigned)RUNS_MAX);
+}
+
 static void make_plan(struct plan *plan, const struct arguments *arguments)
 {
     bool exhaustive = arguments->strategy.kind == STRATEGY_EXHAUSTIVE;
@@ -151,6 +160,7 @@ static void make_plan(struct plan *plan, const struct arguments *arguments)
                           .corpus = arguments->corpus};
     if (plan->runs == 0)
         plan->runs = exhaustive ? UINT64_MAX : arguments->corpus ? CORPUS_RUNS : RUNS;
+    check_runs(plan);
     if (arguments->corpus)
         select_mistakes(plan);
     else
@@ -230,16 +240,20 @@ static int run_all(const struct arguments *arguments, struct plan *plan, FILE *j
     return status;
 }
 
+static void check_replay(const struct arguments *arguments, const struct plan *plan)
+{
+    if (plan->count != 1)
+        bad_usage("--replay: expected one --scenario, in one --format");
+    if (arguments->deviations.count > WORK_DEVIATIONS)
+        bad_usage("--replay: expected at most %d steps", WORK_DEVIATIONS);
+}
+
 static int replay(const struct arguments *arguments, const struct plan *plan)
 {
     const struct subject *subject = plan->subjects;
     struct work *work = jobs_new_work();
     int status;
 
-    if (plan->count != 1)
-        bad_usage("--replay: expected one --scenario, in one --format");
-    if (arguments->deviations.count > WORK_DEVIATIONS)
-        bad_usage("--replay: expected at most %d steps", WORK_DEVIATIONS);
     work->kind = WORK_RETELL;
     work->strategy.weak = subject->weak;
     strcpy(work->scenario, subject->scenario->name);
@@ -303,6 +317,8 @@ int main(int argc, char **argv)
         jobs_become_weak("tiny", argv);
     else
         make_plan(&plan, &arguments);
+    if (arguments.replay)
+        check_replay(&arguments, &plan);
     status = run(&arguments, &plan);
     jobs_free_plan(&plan);
     free(arguments.deviations.list);

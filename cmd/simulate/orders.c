@@ -17,6 +17,7 @@
 #include "litmus.h"
 #include "run.h"
 
+#include <error.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,18 @@ static bool is_wanted(const struct scenario *scenario)
         return !scenario->hidden;
     return strcmp(wanted, scenario->name) == 0 ||
            (!scenario->hidden && fnmatch(wanted, scenario->name, 0) == 0);
+}
+
+static bool is_any_wanted(void)
+{
+    const struct scenario *scenario;
+    unsigned i;
+
+    for (i = 0; (scenario = scenario_list(i)) != NULL; i++)
+        for (; scenario->name; scenario++)
+            if (is_wanted(scenario) && scenario->formats != ON_FULL && group_of(scenario) != REST)
+                return true;
+    return false;
 }
 
 static void search_group(struct verdict *verdict, const struct round *round)
@@ -299,7 +312,7 @@ static unsigned select_mutants(struct search **searches_out, unsigned part, unsi
     struct search *searches = calloc(all, sizeof(*searches));
 
     if (!searches)
-        abort();
+        error(STATUS_BAD_USAGE, 0, "no memory");
     for (i = part; i < all; i += parts)
         searches[count++].mutant = &list[i];
     *searches_out = searches;
@@ -310,10 +323,12 @@ struct orders orders_run(FILE *out, const struct arguments *arguments)
 {
     struct search *searches;
     struct orders sum = {0, 0, 0};
-    unsigned count = select_mutants(&searches, arguments->part, arguments->parts);
-    unsigned started = 0, running = 0, told = 0;
+    unsigned count, started = 0, running = 0, told = 0;
 
     wanted = arguments->scenario;
+    if (!is_any_wanted())
+        bad_usage("--scenario %s: no kernel and no rule in format tiny; see --list", wanted);
+    count = select_mutants(&searches, arguments->part, arguments->parts);
     while (told < count) {
         if (started < count && running < arguments->jobs) {
             start(&searches[started++]);

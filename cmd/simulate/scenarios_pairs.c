@@ -93,7 +93,7 @@ static void *grown(void *list, size_t size)
     list = realloc(list, size);
     if (!list) {
         fputs("mmkit simulate: no memory\n", stderr);
-        exit(3);
+        exit(2);
     }
     return list;
 }

@@ -34,6 +34,24 @@ bad '--replay: expected one --scenario' --replay 3:1
 bad "'more': expected options only" more
 bad 'cannot\|No such file' --scenario fault.fault --json "$work/no/such/folder"
 
+bad '--scenario nothing: no kernel' --mutate-orders --scenario nothing
+bad '--runs 10000000000: expected at most 1000000000' --runs 10000000000
+bad '--replay: expected one --scenario' --scenario 'P1.*' --replay plain
+bad 'expected one of --list, --corpus' --corpus --mutate-orders
+bad 'expected one of --list, --corpus' --corpus --replay plain
+bad '--corpus: expected no --scenario' --corpus --scenario fault.fault
+bad '--plant: expected no --corpus' --corpus --plant others-unflushed
+bad '--json: expected no --replay' --scenario fault.fault --replay plain --json -
+
+# Copied alone, it says what is missing; what is there and does not run, too.
+cp "$mmkit" "$work/mmkit"
+built=$mmkit
+mmkit=$work/mmkit
+bad 'no mmkit-simulate-tiny beside this program' --list
+echo nothing >"$work/mmkit-simulate-tiny"
+bad 'mmkit-simulate-tiny: Permission denied' --list
+mmkit=$built
+
 # good STATUS ARGUMENT...: to $work/out and $work/err
 good() {
     expected=$1
@@ -60,6 +78,29 @@ for key in '"scenarios": 1,' '"schedules": 300,' '"steps": [1-9]' '"seconds": ' 
 done
 good 0 --scenario fault.fault --strategy exhaustive:1 --json "$work/json"
 grep -q '"exhausted": 1' "$work/json" || fail "fault.fault is not exhausted: $(cat "$work/json")"
+
+# There may be less than N parts.
+good 0 --scenario fault.fault --format tiny --part 1/2
+grep -q '^0 scenarios, 0 schedules' "$work/out" || fail "--part 1/2 of one: $(cat "$work/out")"
+if grep -q '^fault' "$work/out"; then
+    fail "--part 1/2 of one tells of it"
+fi
+
+# A worker that somebody kills says nothing of mmkit.
+"$mmkit" simulate --scenario fault.fault --format tiny --runs 100000000 --jobs 1 \
+    >"$work/out" 2>"$work/err" </dev/null &
+main=$!
+worker=
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    worker=$(cat /proc/$main/task/$main/children 2>/dev/null)
+    [ -z "$worker" ] || break
+    sleep 1
+done
+kill -9 $worker
+wait $main
+status=$?
+[ $status -eq 2 ] || fail "a killed worker: status $status, expected 2: $(cat "$work/out")"
+grep -q 'fault.fault, a worker: killed by signal 9' "$work/err" || fail "$(cat "$work/err")"
 
 # Of pairs: how many there were, and of how many all schedules were tried.
 pairs=$("$mmkit" simulate --list | grep -c '^pair\.load\.stats\.')
