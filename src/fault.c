@@ -161,12 +161,23 @@ static bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
     return done;
 }
 
+/*
+ * Guards come before the flush, beside faults (guard.c). Who is told of one must not find the page
+ * afterwards, by whichever CPU (P2).
+ */
+static enum mmk_fault_result refuse_guarded(struct mmk_vmf *vmf)
+{
+    if (mmk_mm_flush_pending(vmf->mm) > 0 && !MMK_MISTAKE(GUARD_UNFLUSHED))
+        mmk_tlb_flush(vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE);
+    return MMK_FAULT_SEGV_MAPERR;
+}
+
 /* Of an entry that look() has seen, not none. */
 static enum mmk_fault_result handle_entry(struct mmk_vmf *vmf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     if (mmk_unlikely(mmk_pte_guard(vmf->pte)))
-        return MMK_FAULT_SEGV_MAPERR;
+        return refuse_guarded(vmf);
     if (vmf->access == MMK_ACCESS_WRITE && !mmk_pte_write(vmf->pte))
         return mmk_fault_write_protected(vmf);
     return spurious(vmf);

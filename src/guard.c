@@ -8,7 +8,8 @@
  *
  * Table by table: in a table that is there what is mapped is taken and guards are set, under one
  * hold of its lock, so that nobody can map a page in between. A table that is missing is filled
- * while nobody knows it, then linked by one store.
+ * while nobody knows it, then linked by one store. The flush comes after all of them: a fault that
+ * is refused for a guard flushes first if one is pending (fault.c).
  *
  * When there is no memory for a table, those below have their guards, as on Linux: a caller either
  * tries again or removes them. Rejected: allocating for the whole range first. Tables that others

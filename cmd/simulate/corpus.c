@@ -52,6 +52,8 @@ const struct mistake corpus[] = {
      "P9.alone"},
     {MMK_MISTAKE_FAILS_BETWEEN, "fails-between",
      "a fault fails that has looked while the page's entry was exchanged", "P12.between"},
+    {MMK_MISTAKE_GUARD_UNFLUSHED, "guard-unflushed",
+     "a fault is refused for a guard whose page other CPUs still have cached", "P2.guarded"},
     {MMK_MISTAKE_PIN_SHARED, "pin-shared",
      "a page is pinned that others share: one of them goes on with it (CVE-2020-29374)",
      "P9.reused"},

@@ -93,6 +93,15 @@ static void table_reused(unsigned cpu)
 
 /* ---- P2, P7, P8: flushes -------------------------------------------------------------------- */
 
+/* The fault is the kernel's own: the CPU that takes it may have the page in its TLB. */
+static void guard_and_look(unsigned cpu)
+{
+    if (cpu == 0)
+        expect(mmk_madvise(world.mm, page_at(0), PAGE, MMK_MADV_GUARD_INSTALL) == 0);
+    else if (mmk_fault(world.mm, page_at(0), MMK_ACCESS_READ) == MMK_FAULT_SEGV_MAPERR)
+        expect(look(0) == ~(uint64_t)0);
+}
+
 static void two_give_back(unsigned cpu)
 {
     dontneed(0, 1);
@@ -494,6 +503,11 @@ const struct scenario scenarios_rules[] = {
      .cpus = 2,
      .setup = start_touched,
      .body = two_give_back},
+    {.name = "P2.guarded",
+     .what = "who is told of a guard does not see the page any more",
+     .cpus = 2,
+     .setup = start_touched,
+     .body = guard_and_look},
     {.name = "P2.said",
      .what = "when pages are given back no CPU sees them",
      .cpus = 2,
