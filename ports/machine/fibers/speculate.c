@@ -11,6 +11,7 @@
 #include "frames.h"
 #include "sched.h"
 #include "speculate.h"
+#include "tsan.h"
 
 #define PAGES 4
 
@@ -49,6 +50,7 @@ void speculate_here(void)
 {
     struct machine_cpu *cpus[MMK_MAX_CPUS];
     unsigned each = count + 1, answer, what;
+    struct machine_cpu *cpu;
 
     if (!sim.running || fibers_weak || sim_current()->hardware)
         return;
@@ -56,10 +58,12 @@ void speculate_here(void)
     if (answer == 0)
         return;
     what = (answer - 1) % each;
+    cpu = cpus[(answer - 1) / each];
     sim.alone = true;
     if (what == count)
-        machine_evict(cpus[(answer - 1) / each]);
+        machine_evict(cpu);
     else
-        machine_speculate_on(cpus[(answer - 1) / each], pages[what]);
+        machine_speculate_on(cpu, pages[what]);
     sim.alone = false;
+    __tsan_release(cpu); /* the walk was that CPU's, and acquires for it */
 }

@@ -19,6 +19,7 @@
 #include "frames.h"
 #include "sched.h"
 #include "speculate.h"
+#include "tsan.h"
 
 #include "../mmu.h"
 #include <inttypes.h>
@@ -143,6 +144,7 @@ void hardware_uses(struct machine_cpu *cpu, const struct machine_tlb_entry *entr
     uintptr_t word = (uintptr_t)mmk_phys_to_virt(phys | (addr & (MMK_PAGE_SIZE - 8)));
 
     cpu->vcpu.interrupts_off = true;
+    __tsan_acquire(cpu); /* by the walk that has filled the entry: speculate.c */
     speculate_near(addr);
     sim_point(word, write ? FIBERS_WRITE : FIBERS_READ);
     sim_touch_use(phys);
