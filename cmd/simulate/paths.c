@@ -30,6 +30,7 @@
 #include <string.h>
 
 #define WORDS ((FIBERS_TOUCHED + 63) / 64)
+#define ROOM  16384
 
 /* What was touched, as bits; and of that, what `alone`. */
 struct footprint {
@@ -90,8 +91,18 @@ static bool are_independent(const struct footprint *a, const struct footprint *b
 
 /* ---- a run ----------------------------------------------------------------------------------- */
 
+static void make_room(struct paths *paths, size_t size)
+{
+    paths->nodes = grown(paths->nodes, size * sizeof(*paths->nodes));
+    for (; paths->size < size; paths->size++)
+        paths->nodes[paths->size].touched = NULL;
+}
+
+/* Room for all but the longest runs, since realloc() in a run would be the CPU's, too. */
 void paths_begin(struct paths *paths)
 {
+    if (paths->size < ROOM)
+        make_room(paths, ROOM);
     paths->at = 0;
     paths->stops = 0;
     paths->repeats = false;
@@ -134,14 +145,8 @@ static bool waits_unnoticed(const struct paths *paths, unsigned task)
 /* No memset() or memcpy() in a run: ThreadSanitizer would take them for the CPU's. */
 static struct path_node *new_node(struct paths *paths)
 {
-    size_t old = paths->size;
-
-    if (paths->depth == old) {
-        paths->size = old ? old * 2 : 256;
-        paths->nodes = grown(paths->nodes, paths->size * sizeof(*paths->nodes));
-        for (; old < paths->size; old++)
-            paths->nodes[old].touched = NULL;
-    }
+    if (paths->depth == paths->size)
+        make_room(paths, paths->size * 2);
     return &paths->nodes[paths->depth++];
 }
 
