@@ -25,6 +25,8 @@
  */
 #include "paths.h"
 
+#include "grown.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,16 +52,6 @@ struct path_node {
     size_t begun; /* touches made before it */
     struct footprints *touched;
 };
-
-static void *grown(void *list, size_t size)
-{
-    list = realloc(list, size);
-    if (!list) {
-        fputs("mmkit simulate: no memory\n", stderr);
-        exit(2);
-    }
-    return list;
-}
 
 /* ---- footprints ------------------------------------------------------------------------------ */
 

@@ -18,6 +18,8 @@
  */
 #include "pairs.h"
 
+#include "grown.h"
+
 #include <mmkit/check.h>
 #include <mmkit/stats.h>
 #include <stdio.h>
@@ -87,16 +89,6 @@ static struct {
     struct scenario *scenarios; /* likewise, and one without a name */
     size_t count, size;
 } all;
-
-static void *grown(void *list, size_t size)
-{
-    list = realloc(list, size);
-    if (!list) {
-        fputs("mmkit simulate: no memory\n", stderr);
-        exit(2);
-    }
-    return list;
-}
 
 static unsigned cpus(void)
 {
