@@ -14,8 +14,9 @@
  *    compare-exchange on the very entry the walk has used; if that changed, the walk starts anew.
  *    With MACHINE_SOFTWARE_BITS, where the format has that, an access that would set one faults.
  * H4 A right is there when no level takes it away. All accesses are user accesses.
- * H5 With FORMAT_FAULT_DROPS a fault drops the entries of the caches that it has used: what a stale
- *    entry has caused it does not cause again. Without, a cached translation that lacks the right
+ * H5 With FORMAT_FAULT_DROPS a fault drops the entries of the caches that it has used, and what the
+ *    TLB has for its page by then: what a stale entry has caused it does not cause again, nor does
+ *    the next access go through. Without, a cached translation that lacks the right
  *    stays, and the access faults, whatever the tables say by now, until the translation is flushed
  *    or mmk_tlb_local_spurious() drops it; with MACHINE_KEEPS_ABSENCE, where the format allows it,
  *    the same holds for an entry that a walk has found invalid.
@@ -422,23 +423,23 @@ MMK_ALWAYS_INLINE enum outcome walk_down(struct machine_cpu *cpu, struct walk *w
     return walk_leaf(&cpu->mmu, walk, entry, seen);
 }
 
-/* => true: the TLB holds a translation that allows the access; false: a fault (H5) */
+/*
+ * => true: the TLB holds a translation that allows the access; false: an access would fault, and
+ * `used` is the entry of the paging-structure cache that the walk has started from, or NULL
+ */
 MMK_ALWAYS_INLINE bool walk_tables(struct machine_cpu *cpu, mmk_vaddr_t addr,
-                                   enum mmk_access access)
+                                   enum mmk_access access, struct machine_tlb_entry **used)
 {
     struct walk walk = {.addr = addr, .access = access};
     bool state = hardware_begin(cpu);
-    struct machine_tlb_entry *cached;
     enum outcome outcome;
 
     do {
         machine_count(&cpu->counters.walks);
-        cached = walk_start(&cpu->mmu, &walk);
-        outcome = walk_down(cpu, &walk, cached);
+        *used = walk_start(&cpu->mmu, &walk);
+        outcome = walk_down(cpu, &walk, *used);
     } while (outcome == WALK_AGAIN);
     hardware_end(cpu, state);
-    if (FORMAT_FAULT_DROPS && outcome != WALK_DONE && cached)
-        cached->tag = 0;
     if (FORMAT_KEEPS_ABSENCE && outcome == WALK_ABSENT &&
         (machine_mmu_flags & MACHINE_KEEPS_ABSENCE))
         fill(&cpu->mmu, addr, 0);
@@ -501,6 +502,8 @@ static bool sticks(struct machine_mmu *mmu, mmk_vaddr_t addr, enum mmk_access ac
 /* => true: the TLB holds a translation that allows the access; false: a fault */
 MMK_ALWAYS_INLINE bool reach(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk_access access)
 {
+    struct machine_tlb_entry *used;
+
     if (mmk_unlikely(!format_reaches(addr)))
         return false;
     if (FORMAT_NEEDS_BREAK)
@@ -509,17 +512,26 @@ MMK_ALWAYS_INLINE bool reach(struct machine_cpu *cpu, mmk_vaddr_t addr, enum mmk
         drop_page(&cpu->mmu, cpu->mmu.asid, addr);
     else if (sticks(&cpu->mmu, addr, access))
         return false;
-    return walk_tables(cpu, addr, access);
+    if (walk_tables(cpu, addr, access, &used))
+        return true;
+    if (FORMAT_FAULT_DROPS) {
+        drop_page(&cpu->mmu, cpu->mmu.asid, addr); /* filled meanwhile, by speculation */
+        if (used)
+            used->tag = 0;
+    }
+    return false;
 }
 
+/* A walk that finds nothing is no fault: what is cached stays. */
 void machine_speculate_on(struct machine_cpu *cpu, mmk_vaddr_t addr)
 {
-    struct machine_asid *used = cpu->mmu.asid;
+    struct machine_asid *loaded = cpu->mmu.asid;
+    struct machine_tlb_entry *used;
 
     load_asid(&cpu->mmu, cpu->mmu.context);
     if (format_reaches(addr))
-        (void)walk_tables(cpu, addr, MMK_ACCESS_READ);
-    cpu->mmu.asid = used;
+        (void)walk_tables(cpu, addr, MMK_ACCESS_READ, &used);
+    cpu->mmu.asid = loaded;
 }
 
 void machine_speculate(mmk_vaddr_t addr)

@@ -391,6 +391,47 @@ static void test_forgetting(void **state)
     EXPECT(map_four, store_beside, 1, "forgotten");
 }
 
+/* The page is taken, and walked to by speculation before, while CPU 0 walks to it itself. */
+static void take_while_walking(unsigned cpu)
+{
+    enum mmk_fault_result first, second;
+    struct mmk_walk walk;
+
+    if (cpu == 1) {
+        wait_for(1);
+        find(0, &walk);
+        hardware = 1;
+        (void)mmk_pte_take(walk.entry);
+        return;
+    }
+    mmk_tlb_flush(world.mm, page_at(0), page_at(1));
+    machine_fail_nth(0, true); /* no fault brings another page */
+    reach(1);
+    first = put_word(0, 2);
+    second = put_word(0, 3);
+    if (first == MMK_FAULT_DONE)
+        fibers_fail("found");
+    fibers_fail(second == MMK_FAULT_DONE ? "left" : "dropped");
+}
+
+/* Wherever the CPUs change: a fault leaves no translation of its page behind. */
+static void test_fault_drops(void **state)
+{
+    struct scenario scenario = {.cpus = 2, .setup = map_four, .body = take_while_walking};
+    unsigned at, found = 0, dropped = 0;
+
+    (void)state;
+    hardware = 0;
+    for (at = 1; at <= 60; at++) {
+        switch_at = at;
+        found += expect_panic(run_scenario, &scenario, "CPU 0: found");
+        dropped += expect_panic(run_scenario, &scenario, "CPU 0: dropped");
+    }
+    switch_at = 0;
+    assert_true(found > 0 && dropped > 0);
+    assert_int_equal(found + dropped, 60);
+}
+
 /* ---- dirty pages ----------------------------------------------------------------------------- */
 
 static struct mmk_object *file;
@@ -461,7 +502,7 @@ int main(void)
         cmocka_unit_test(test_flush),        cmocka_unit_test(test_flush_of_others),
         cmocka_unit_test(test_enter),        cmocka_unit_test(test_end),
         cmocka_unit_test(test_speculation),  cmocka_unit_test(test_forgetting),
-        cmocka_unit_test(test_dirty),
+        cmocka_unit_test(test_fault_drops),  cmocka_unit_test(test_dirty),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
