@@ -7,6 +7,11 @@
 # counts is set by tools/coverage.py.
 export LLVM_PROFILE_FILE := /dev/null
 
+# What the tests choose by chance follows from the tree: each commit tries what none has tried, and
+# what fails once fails again. `make soak` goes by the time.
+SEED ?= $(shell printf %d 0x$$(git rev-parse --short=7 'HEAD^{tree}' 2>/dev/null || echo 1))
+test test-long: export SEED := $(SEED)
+
 # Page-table formats beside the default one, each with a folder of its own.
 FORMATS := x86_64-5 riscv64-sv39 riscv64-sv48 riscv64-sv57 aarch64-39 aarch64-48 tiny
 
