@@ -271,7 +271,7 @@ static void test_remove_last(void **state)
     assert_int_equal(stats_now().objects, 0);
 }
 
-#define RACES 2000
+#define RACES 500
 
 static mmk_vaddr_t race_base;
 static struct mmk_a32 race_over;

@@ -779,7 +779,7 @@ static void run_races(unsigned rounds, racer one, racer other)
 static void test_race_accesses(void **state)
 {
     (void)state;
-    run_races(2000, access_all_the_time, access_all_the_time);
+    run_races(500, access_all_the_time, access_all_the_time);
 }
 
 static void test_race_dontneed(void **state)
