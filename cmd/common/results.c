@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <error.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,8 +46,20 @@ static void check_stdout(void)
     _exit(status_when_lost);
 }
 
+/* Else the first files that are opened are taken for those that a program is started with. */
+static void keep_standard_files(int status)
+{
+    int file;
+
+    for (file = STDIN_FILENO; file <= STDERR_FILENO; file++)
+        if (fcntl(file, F_GETFD) < 0 &&
+            open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY) != file)
+            error(status, errno, "/dev/null");
+}
+
 void results_check_stdout(int status)
 {
+    keep_standard_files(status);
     status_when_lost = status;
     if (atexit(check_stdout) != 0)
         error(status, 0, "no memory");

@@ -17,7 +17,8 @@ bool results_close_json(const char *path, FILE *stream);
 
 /*
  * From now on the process exits with `status`, after a message, when what it printed did not reach
- * standard output.
+ * standard output. Before any file is opened: a standard output that is closed stays one that
+ * cannot be written.
  */
 void results_check_stdout(int status);
 

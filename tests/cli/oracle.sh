@@ -73,6 +73,27 @@ status=$?
 grep -q 'no Linux to compare with: .*: Too many open files' "$work/err" ||
     fail "8 files: $(cat "$work/err")"
 
+# lost ERROR: what the last command printed has not arrived, and it said so.
+lost() {
+    [ $status -eq 2 ] || fail "$1: status $status, expected 2"
+    grep -q "^mmkit oracle: $1\$" "$work/err" || fail "expected '$1': $(cat "$work/err")"
+}
+for arguments in '--ops 100' '--ops 100 --json -' --help \
+    "--print --script $here/../oracle/every_call.txt"; do
+    "$mmkit" oracle $arguments >&- 2>"$work/err"
+    status=$?
+    lost 'standard output: Bad file descriptor'
+    [ -c /dev/full ] || continue
+    "$mmkit" oracle $arguments >/dev/full 2>"$work/err"
+    status=$?
+    lost 'standard output: No space left on device'
+done
+if [ -c /dev/full ]; then
+    "$mmkit" oracle --ops 100 --json /dev/full >"$work/out" 2>"$work/err"
+    status=$?
+    lost '/dev/full: No space left on device'
+fi
+
 # killed PATTERN GENERATION: a process that somebody kills says nothing of mmkit either. Those on
 # Linux come and go.
 killed() {
