@@ -91,13 +91,17 @@ void mmk_commit_give(uint64_t bytes)
     add(0 - bytes);
 }
 
-/* Asks for `bytes` to be committed; NEVER keeps them, the other modes count when settling. */
-static int charge(struct mmk_mm *mm, uint64_t bytes) MMK_REQUIRES(mm->mmap_lock)
+/*
+ * Asks for `bytes` to be committed, for which `given` will be given back before; NEVER keeps them,
+ * the other modes count when settling.
+ */
+static int charge(struct mmk_mm *mm, uint64_t bytes, uint64_t given) MMK_REQUIRES(mm->mmap_lock)
 {
     int error;
 
     if (mmk_config.overcommit != MMK_OVERCOMMIT_NEVER)
         return obviously_too_much(bytes) ? MMK_ENOMEM : 0;
+    bytes -= mmk_min(given, bytes);
     error = take_exact(bytes);
     if (!error)
         mm->charged += bytes;
@@ -127,14 +131,14 @@ int mmk_account_ask_replace(struct mmk_mm *mm, uint64_t flags, uint64_t bytes,
 {
     if (!fits(mm, &mm->usage, flags, bytes - gone->virt))
         return MMK_ENOMEM;
-    return flags & MMK_VM_ACCOUNT ? charge(mm, bytes - gone->committed) : 0;
+    return flags & MMK_VM_ACCOUNT ? charge(mm, bytes - gone->committed, 0) : 0;
 }
 
 int mmk_account_ask(struct mmk_mm *mm, uint64_t flags, uint64_t bytes)
 {
     if (!fits(mm, &mm->usage, flags, bytes))
         return MMK_ENOMEM;
-    return flags & MMK_VM_ACCOUNT ? charge(mm, bytes) : 0;
+    return flags & MMK_VM_ACCOUNT ? charge(mm, bytes, 0) : 0;
 }
 
 /* Becoming data is refused unless as it is it would be too much as well: as on Linux. */
@@ -145,7 +149,7 @@ int mmk_account_ask_turn(struct mmk_mm *mm, struct mmk_usage *next, uint64_t old
         next->data + bytes > mm->limit[MMK_LIMIT_DATA] &&
         next->virt + bytes <= mm->limit[MMK_LIMIT_AS])
         return MMK_ENOMEM;
-    if ((flags & ~old_flags & MMK_VM_ACCOUNT) && charge(mm, bytes))
+    if ((flags & ~old_flags & MMK_VM_ACCOUNT) && charge(mm, bytes, 0))
         return MMK_ENOMEM;
     mmk_usage_turn(next, old_flags, flags, bytes);
     return 0;
@@ -159,7 +163,7 @@ int mmk_account_ask_without(struct mmk_mm *mm, uint64_t flags, uint64_t bytes,
     mmk_usage_sub(&usage, gone);
     if (!fits(mm, &usage, flags, bytes))
         return MMK_ENOMEM;
-    return flags & MMK_VM_ACCOUNT ? charge(mm, bytes - gone->committed) : 0;
+    return flags & MMK_VM_ACCOUNT ? charge(mm, bytes, gone->committed) : 0;
 }
 
 bool mmk_account_fits(const struct mmk_mm *mm, uint64_t flags, uint64_t bytes)
@@ -169,7 +173,7 @@ bool mmk_account_fits(const struct mmk_mm *mm, uint64_t flags, uint64_t bytes)
 
 int mmk_account_ask_copy(struct mmk_mm *child, uint64_t flags, uint64_t bytes)
 {
-    return flags & MMK_VM_ACCOUNT ? charge(child, bytes) : 0;
+    return flags & MMK_VM_ACCOUNT ? charge(child, bytes, 0) : 0;
 }
 
 bool mmk_account_ask_lock(const struct mmk_mm *mm, uint64_t bytes)

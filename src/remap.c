@@ -161,18 +161,17 @@ static int prepare_unmaps(const struct remap *r, struct relocation *go)
     return error;
 }
 
-/* What is left to ask for: of what grows, check_vma() has asked for the size. */
+/* What is left to ask for, when the target will be gone; of what grows, check_vma() has asked for
+   the size. */
 static bool ask(const struct remap *r, const struct relocation *go) MMK_REQUIRES(r->mm->mmap_lock)
 {
     uint64_t flags = mmk_vma_flags(go->vma), growth = r->new_len - r->old_len;
-    struct mmk_usage gone = go->target.gone;
 
     if (r->flags & MMK_MREMAP_DONTUNMAP)
-        return mmk_account_ask_without(r->mm, flags, r->new_len, &gone) == 0;
-    if (r->new_len <= r->old_len)
+        growth = r->new_len;
+    else if (r->new_len <= r->old_len)
         return true;
-    gone = (struct mmk_usage){.committed = mmk_min(gone.committed, growth)};
-    return mmk_account_ask_replace(r->mm, flags, growth, &gone) == 0;
+    return mmk_account_ask_without(r->mm, flags, growth, &go->target.gone) == 0;
 }
 
 static bool prepare_rest(const struct remap *r, struct relocation *go)

@@ -210,6 +210,24 @@ static void test_heuristic_replace(void **state)
     expect_committed(all + 10);
 }
 
+/* What mremap moves to is unmapped before, but what moves there is not set off against it. */
+static void test_heuristic_move(void **state)
+{
+    uint64_t all = stats_now().frames_total;
+    mmk_vaddr_t from = map_at(2 * all, 1, RW, ANON), to;
+
+    (void)state;
+    to = map_at(0, all, RW, ANON);
+    assert_int_equal(
+        mmk_mremap(mm, from, PAGE, (all + 2) * PAGE, MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED, to),
+        MMK_ENOMEM);
+    expect_committed(1);
+    assert_int_equal(
+        mmk_mremap(mm, from, PAGE, (all + 1) * PAGE, MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED, to),
+        to);
+    expect_committed(all + 1);
+}
+
 static void test_always(void **state)
 {
     uint64_t all = stats_now().frames_total;
@@ -397,6 +415,7 @@ int main(void)
         EACH(test_fork),
         MODE(test_heuristic, heuristic),
         MODE(test_heuristic_replace, heuristic),
+        MODE(test_heuristic_move, heuristic),
         MODE(test_always, always),
         MODE(test_never_mmap, never),
         MODE(test_never_others, never),
