@@ -11,6 +11,7 @@
 
 #include "frame.h"
 #include <mmkit/port/atomic.h>
+#include "planted.h"
 #include "pt_shape.h"
 #include "pte_shape.h"
 
@@ -46,6 +47,10 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_take(struct mmk_a64 *entry)
 MMK_ALWAYS_INLINE bool mmk_pte_change(struct mmk_a64 *entry, mmk_pte_t *old, mmk_pte_t pte)
 {
     mmk_assert(!mmk_pte_grouped(*old), "no entry of a group changes alone");
+    if (MMK_MISTAKE(CHANGE_BY_STORE)) {
+        mmk_pte_set(entry, pte);
+        return true;
+    }
     return mmk_a64_cmpxchg(entry, &old->v, pte.v, MMK_RELEASE);
 }
 

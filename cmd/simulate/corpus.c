@@ -59,6 +59,8 @@ const struct mistake corpus[] = {
      "P9.reused"},
     {MMK_MISTAKE_FORK_SHARES_PINNED, "fork-shares-pinned",
      "fork shares a page that a device writes to: the parent is copied away from it", "P9.pinned"},
+    {MMK_MISTAKE_CHANGE_BY_STORE, "change-by-store",
+     "an entry is loaded, then stored: what hardware sets in between is lost", "P13.cleaned"},
     {MMK_MISTAKE_CLEAN_UNFLUSHED, "clean-unflushed",
      "an entry is cleaned, but not flushed: who stores by what it has cached leaves no mark",
      "P13.cleaned"},

@@ -6,6 +6,7 @@
 #include "planted.h"
 
 #include "slab.h"
+#include "tlb.h"
 
 /* ---- the library's own accesses -------------------------------------------------------------- */
 
@@ -148,6 +149,59 @@ static void test_dead_table(void **state)
     EXPECT(map_four, set_in_dead_table, 2, "P6 an entry of a dead table is changed");
 }
 
+/* What no hardware looks at may be stored over. */
+static void store_over_absent(unsigned cpu)
+{
+    struct mmk_walk walk;
+
+    (void)cpu;
+    find(0, &walk);
+    expect(mmk_pte_none(mmk_pte_read(walk.entry + 1)));
+    mmk_pte_set(walk.entry + 1, mmk_pte_mkguard());
+    mmk_pte_set(walk.entry + 1, mmk_pte_mkspecial(mmk_pte_leaf(1, false, false)));
+    mmk_pte_take(walk.entry + 1);
+}
+
+static void store_over_entry(unsigned cpu)
+{
+    struct mmk_walk walk;
+
+    (void)cpu;
+    find(0, &walk);
+    mmk_pte_set(walk.entry, mmk_pte_wrprotect(mmk_pte_read(walk.entry)));
+}
+
+/* Unmapped by a store. */
+static void clear_entry(unsigned cpu)
+{
+    struct mmk_walk walk;
+
+    (void)cpu;
+    find(0, &walk);
+    mmk_a64_store(walk.entry, 0, MMK_RELAXED);
+}
+
+static void exchange_entry(unsigned cpu)
+{
+    struct mmk_walk walk;
+    mmk_pte_t pte;
+
+    (void)cpu;
+    find(0, &walk);
+    pte = mmk_pte_read(walk.entry);
+    expect(mmk_pte_change(walk.entry, &pte, mmk_pte_wrprotect(pte)));
+    mmk_tlb_flush(world.mm, page_at(0), page_at(1));
+}
+
+static void test_stored_entry(void **state)
+{
+    EXPECT(map_four, store_over_entry, 1, "P13 a present entry is changed by a plain store");
+    EXPECT(map_unseen, store_over_entry, 1, "P13 a present entry is changed by a plain store");
+    EXPECT(map_four, clear_entry, 1, "P13 a present entry is changed by a plain store");
+    EXPECT(map_four, exchange_entry, 1, NULL);
+    EXPECT(map_four, store_over_absent, 1, NULL);
+}
+
 /* The same without a read section: the grace period does not wait. */
 static void read_without_section(unsigned cpu)
 {
@@ -244,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_freed_object),    cmocka_unit_test(test_object_again),
         cmocka_unit_test(test_dead_table),      cmocka_unit_test(test_read_without_section),
         cmocka_unit_test(test_no_grace_period), cmocka_unit_test(test_hurried_table),
+        cmocka_unit_test(test_stored_entry),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

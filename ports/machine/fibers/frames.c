@@ -10,6 +10,10 @@
  * A generation is raised when a frame is given back. A cached translation, or paging-structure
  * entry, remembers that of what it leads to: if it is another by the time of use, the frame has
  * been given back meanwhile, whether or not it has been given out again.
+ *
+ * Hardware sets bits in entries that are present, so those change by exchanges alone (P13). A run
+ * in which it does so exactly between a load and a store that follows is rare; so the store itself
+ * is the failure, in any table, also in one that no CPU can reach.
  */
 #include "frames.h"
 #include "sched.h"
@@ -135,6 +139,17 @@ void frames_watch(mmk_paddr_t phys, bool write)
         if (object_is_freed(phys))
             frames_fail("a freed object is used", phys);
     }
+}
+
+/* A store takes away what hardware has set, or will have by the time that the store is there. */
+void fibers_overwrites(uintptr_t word)
+{
+    mmk_paddr_t phys = (mmk_paddr_t)(word - machine_ram_base);
+
+    if (phys >= machine_ram_end || frame_at(phys)->use != MMK_FRAME_TABLE)
+        return;
+    if (format_valid(((const struct mmk_a64 *)word)->v))
+        frames_fail("P13 a present entry is changed by a plain store", phys);
 }
 
 /* ---- notes ----------------------------------------------------------------------------------- */

@@ -56,6 +56,9 @@ struct fibers_site {
 /* Another CPU may run before the access to `word` that follows. */
 void fibers_point(uintptr_t word, enum fibers_access access);
 
+/* A plain store follows: what is there is lost. */
+void fibers_overwrites(uintptr_t word);
+
 /*
  * memory.c: the access that follows the point, when memory is weak; of 4 or 8 bytes. So is any,
  * where the compiler notes plain accesses (plain.c): it would note these.
@@ -113,6 +116,8 @@ MMK_ALWAYS_INLINE void fibers_tell_after(const void *word, int order)
                                                  const struct fibers_site *site)                   \
     {                                                                                              \
         fibers_point((uintptr_t)p, FIBERS_WRITE);                                                  \
+        if (sizeof(*p) == sizeof(uint64_t))                                                        \
+            fibers_overwrites((uintptr_t)p);                                                       \
         fibers_tell_before(p, order);                                                              \
         if (FIBERS_OUT_OF_LINE)                                                                    \
             fibers_weak_store(p, sizeof(*p), (uintptr_t)value, site);                              \
