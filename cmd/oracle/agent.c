@@ -142,14 +142,30 @@ static int64_t do_file(const struct op *op)
     }
 }
 
+/* => a file descriptor of the process, or what is as good as one that is no more */
+static int open_whom(uint64_t whom)
+{
+    pid_t pid = getpid();
+
+    if (whom == WHOM_NOBODY)
+        return -1;
+    if (whom < PROCESSES && &board->slots[whom] != slot)
+        pid = board->slots[whom].pid;
+    return pid ? (int)syscall(SYS_pidfd_open, pid, 0) : agent_gone;
+}
+
 static int64_t do_process_madvise(const struct op *op)
 {
-    const struct iovec ranges[] = {{(void *)op->args[0], op->args[1]},
-                                   {(void *)op->args[2], op->args[3]}};
-    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    int64_t result = answer(syscall(SYS_process_madvise, self, ranges, 2, op->args[4], 0));
+    struct iovec ranges[RANGES_MAX + 1] = {{(void *)op->args[0], op->args[1]},
+                                           {(void *)op->args[2], op->args[3]}};
+    uint64_t whom = op->args[5];
+    size_t count = whom == WHOM_MANY ? RANGES_MAX : whom == WHOM_TOO_MANY ? RANGES_MAX + 1 : 2;
+    int pidfd = open_whom(whom);
+    int64_t result = answer(
+        syscall(SYS_process_madvise, pidfd, ranges, count, op->args[4], whom == WHOM_FLAGGED));
 
-    close(self);
+    if (pidfd != agent_gone)
+        close(pidfd);
     return result;
 }
 

@@ -18,6 +18,9 @@ __attribute__((noreturn)) void agent_run(struct board *board);
 /* The files that sequences map, by number. */
 extern int agent_files[FILES];
 
+/* A process that is no more (pidfd_open(2)). */
+extern int agent_gone;
+
 /* A file of COPY_MAX bytes, each COPY_BYTE, for those who copy. */
 extern int agent_scratch;
 

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/prctl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef SYS_mseal
@@ -29,7 +32,7 @@
 
 enum { NOBODY = 65534, STACK_ROOM = 1 << 18, TEXT = 1 << 17, HOLES = 512 };
 
-int agent_files[FILES], agent_scratch;
+int agent_files[FILES], agent_scratch, agent_gone;
 
 static bool trouble(struct board *board, const char *what)
 {
@@ -38,10 +41,26 @@ static bool trouble(struct board *board, const char *what)
     return false;
 }
 
+/* Of all that root may do only to advise others. */
+static bool keep_one_right(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct rights[2];
+
+    if (syscall(SYS_capget, &header, rights) != 0)
+        return false;
+    rights[0] =
+        (struct __user_cap_data_struct){.permitted = rights[0].permitted & 1u << CAP_SYS_NICE};
+    rights[0].effective = rights[0].permitted;
+    rights[1] = (struct __user_cap_data_struct){0};
+    return syscall(SYS_capset, &header, rights) == 0;
+}
+
 /* Root passes over RLIMIT_MEMLOCK, and over what belongs to whom. */
 static bool become_nobody(struct board *board)
 {
-    if (geteuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY)))
+    if (geteuid() == 0 && (prctl(PR_SET_KEEPCAPS, 1) || setresgid(NOBODY, NOBODY, NOBODY) ||
+                           setresuid(NOBODY, NOBODY, NOBODY) || !keep_one_right()))
         return trouble(board, "another user");
     if (prctl(PR_SET_DUMPABLE, 1) || prctl(PR_SET_PDEATHSIG, SIGKILL))
         return trouble(board, "prctl");
@@ -81,6 +100,28 @@ static bool open_scratch(struct board *board)
     if (agent_scratch < 0 || write(agent_scratch, bytes, sizeof(bytes)) != (ssize_t)sizeof(bytes))
         return trouble(board, "a file in memory");
     return true;
+}
+
+/* A process that is asked whether others may be advised, and then is no more. */
+static bool try_to_advise(struct board *board)
+{
+    const struct iovec nothing = {0};
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            pause();
+    }
+    if (pid < 0)
+        return trouble(board, "fork");
+    agent_gone = (int)syscall(SYS_pidfd_open, pid, 0);
+    board->may_advise = syscall(SYS_process_madvise, agent_gone, &nothing, 1, MADV_COLD, 0) == 0;
+    if (agent_gone < 0 || (!board->may_advise && errno != EPERM))
+        trouble(board, "process_madvise");
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    return !board->trouble;
 }
 
 static bool set_limits(struct board *board)
@@ -265,7 +306,7 @@ bool agent_prepare(struct board *board)
 
     grow_stack();
     if (!become_nobody(board) || !set_limits(board) || !open_files(board) || !open_scratch(board) ||
-        !agent_open_eyes(board))
+        !try_to_advise(board) || !agent_open_eyes(board))
         return false;
     if (!find_holes(&holes, board->lowest))
         return trouble(board, "/proc/self/maps");

@@ -273,6 +273,31 @@ static uint64_t advice(struct generator *generator)
     return value;
 }
 
+static uint64_t hint(struct generator *generator)
+{
+    if (one_in(generator, 2))
+        return MMK_MADV_COLD;
+    return one_in(generator, 2) && generator->reclaims ? MMK_MADV_PAGEOUT : MMK_MADV_WILLNEED;
+}
+
+/* Of others only hints are allowed, to some. */
+static void fill_process_madvise(struct generator *generator, struct op *op)
+{
+    uint64_t *args = op->args;
+
+    args[2] = address(generator);
+    args[3] = length(generator);
+    args[4] = advice(generator);
+    args[5] = op->process;
+    if (one_in(generator, 12)) {
+        args[5] = WHOM_NOBODY + below(generator, WHOMS - WHOM_NOBODY);
+    } else if (one_in(generator, 2)) {
+        args[5] = below(generator, generator->processes);
+        if (args[5] != op->process && !one_in(generator, 4))
+            args[4] = hint(generator);
+    }
+}
+
 static void fill_limit(struct generator *generator, uint64_t *args)
 {
     args[0] = below(generator, MMK_LIMITS);
@@ -419,9 +444,7 @@ static bool fill(struct generator *generator, struct op *op)
         args[0] = some_bits(generator, 4);
         return generator->is_strict;
     case CALL_PROCESS_MADVISE:
-        args[2] = address(generator);
-        args[3] = length(generator);
-        args[4] = advice(generator);
+        fill_process_madvise(generator, op);
         return true;
     default:
         fill_third(generator, op);

@@ -10,7 +10,7 @@
 
 #include "observation.h"
 
-/* The state of the operation's process, as last seen, and unmerged. */
+/* The state of the process that the operation is about, as last seen, and unmerged. */
 struct situation {
     const struct observation *on_linux, *here;
     bool limited; /* some process has limits that sequences meet */

@@ -124,6 +124,11 @@ uint64_t linux_side_base_count(void)
     return board->base_count;
 }
 
+bool linux_side_may_advise(void)
+{
+    return board->may_advise;
+}
+
 unsigned linux_side_file(uint64_t inode)
 {
     unsigned i;

@@ -10,6 +10,7 @@ struct linux_constants {
     uint64_t mmap_min_addr;
     uint64_t max_map_count;
     uint64_t overcommit;
+    bool may_advise; /* others, by process_madvise(2): known when the first process is there */
 };
 
 /* => false: /proc does not tell, after a message */
@@ -25,6 +26,8 @@ void linux_side_stop(void);
 
 /* What is mapped beyond the window counts on Linux: mappings. => started */
 uint64_t linux_side_base_count(void);
+
+bool linux_side_may_advise(void);
 
 /* The number of the file with that inode. => FILES: none */
 unsigned linux_side_file(uint64_t inode);

@@ -18,6 +18,10 @@ static struct mmk_mm *kernel; /* the files, for those who write without mapping 
 static struct mmk_object *objects[FILES], *beyond;
 static uint64_t base_virt; /* mapped beyond the window */
 static uint64_t free_at_start, lowest;
+static bool may_advise; /* others */
+
+/* process_madvise(2) takes so much at a time: MAX_RW_COUNT of Linux. */
+#define RANGES_BYTES_MAX (((uint64_t)1 << 31) - PAGE)
 
 #define KERNEL_FILE(file) (WINDOW_START + (file)*64 * MIB)
 
@@ -28,6 +32,7 @@ bool mmkit_side_create(const struct linux_constants *constants, uint64_t base_co
     struct machine_config config = {.memory = MEMORY, .cpus = 1, .mmkit = MMK_CONFIG_DEFAULT};
 
     lowest = constants->mmap_min_addr;
+    may_advise = constants->may_advise;
     config.mmkit.mmap_min_addr = lowest;
     config.mmkit.max_map_count = (unsigned)(constants->max_map_count - base_count + 2);
     config.mmkit.overcommit = (enum mmk_overcommit)constants->overcommit;
@@ -329,11 +334,30 @@ static int64_t do_lock(struct mmk_mm *mm, const struct op *op)
     }
 }
 
+/* Which ranges, whose, and whether one may is a kernel's to look at. */
 static int64_t do_process_madvise(struct mmk_mm *mm, const struct op *op)
 {
-    const struct mmk_iovec ranges[] = {{op->args[0], op->args[1]}, {op->args[2], op->args[3]}};
+    uint64_t whom = op->args[5], all = RANGES_BYTES_MAX;
+    struct mmk_iovec ranges[RANGES_MAX] = {{op->args[0], mmk_min(op->args[1], all)},
+                                           {op->args[2], op->args[3]}};
+    struct mmk_mm *target = whom < PROCESSES ? spaces[whom] : mm;
+    int advice = (int)op->args[4];
+    int64_t error = 0;
 
-    return mmk_madvise_vector(mm, ranges, 2, (int)op->args[4], false);
+    ranges[1].length = mmk_min(ranges[1].length, all - ranges[0].length);
+    if (whom == WHOM_FLAGGED || whom == WHOM_TOO_MANY)
+        return MMK_EINVAL;
+    if (whom == WHOM_NOBODY)
+        return -9; /* EBADF */
+    if (!target)
+        return -3; /* ESRCH */
+    if (target != mm)
+        error = mmk_madvise_vector(target, NULL, 0, advice, true);
+    if (target != mm && !error && !may_advise)
+        error = MMK_EPERM;
+    return error ? error
+                 : mmk_madvise_vector(target, ranges, whom == WHOM_MANY ? RANGES_MAX : 2, advice,
+                                      target != mm);
 }
 
 /* As system calls do: the bytes before one that cannot be copied, or the error. */

@@ -43,8 +43,9 @@ static const struct description {
     [CALL_COPY_IN] = {"copy_in", 2, {ARG_NUMBER, ARG_NUMBER}},
     [CALL_COPY_OUT] = {"copy_out", 2, {ARG_NUMBER, ARG_NUMBER}},
     [CALL_PROCESS_MADVISE] = {"process_madvise",
-                              5,
-                              {ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_ADVICE}},
+                              6,
+                              {ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_ADVICE,
+                               ARG_WHOM}},
 };
 
 /* ---- what the bits are called ---------------------------------------------------------------- */
@@ -138,6 +139,20 @@ static const struct flag_name mdwe_names[] = {
     {NULL, NULL, 0},
 };
 
+static const struct flag_name whom_names[] = {
+    {"p0", "0", 0},
+    {"p1", "1", 1},
+    {"p2", "2", 2},
+    {"p3", "3", 3},
+    {"p4", "4", 4},
+    {"p5", "5", 5},
+    {"nobody", "NOBODY", WHOM_NOBODY},
+    {"flagged", "FLAGGED", WHOM_FLAGGED},
+    {"many", "MANY", WHOM_MANY},
+    {"too-many", "TOO_MANY", WHOM_TOO_MANY},
+    {NULL, NULL, 0},
+};
+
 static const struct {
     const struct flag_name *names;
     bool bits;
@@ -153,6 +168,7 @@ static const struct {
     [ARG_MLOCKALL] = {mlockall_names, true},
     [ARG_LIMIT] = {limit_names, false},
     [ARG_MDWE] = {mdwe_names, true},
+    [ARG_WHOM] = {whom_names, false},
 };
 
 const struct flag_name *argument_names(enum argument kind)

@@ -43,7 +43,7 @@ enum call {
     CALL_MDWE,            /* bits: PR_SET_MDWE of prctl(2) */
     CALL_COPY_IN,         /* address, length: the kernel reads, as for write(2) */
     CALL_COPY_OUT,        /* the kernel writes, as for read(2) */
-    CALL_PROCESS_MADVISE, /* address, length, and again; advice: process_madvise(2), of itself */
+    CALL_PROCESS_MADVISE, /* address, length, and again; advice; enum whom: process_madvise(2) */
     CALLS
 };
 
@@ -52,6 +52,17 @@ enum { OP_ARGS = 6, PROCESSES = 6, FILES = 5, SWEEP_MAX = 2 * 32 };
 /* What a kernel copies at most, and what it writes: safe instructions. */
 #define COPY_MAX  ((uint64_t)16 * 4096)
 #define COPY_BYTE 0xc3
+
+/* Whom process_madvise(2) is to advise: a process by its number, or what has to be refused. */
+enum whom {
+    WHOM_NOBODY = PROCESSES, /* a descriptor of nothing */
+    WHOM_FLAGGED,            /* itself, but with flags, of which there are none */
+    WHOM_MANY,               /* itself, with as many ranges as there may be */
+    WHOM_TOO_MANY,
+    WHOMS
+};
+
+enum { RANGES_MAX = 1024 };
 
 #define FILE_NONE UINT64_MAX /* an argument: no file */
 
@@ -92,6 +103,7 @@ enum argument {
     ARG_MLOCKALL,
     ARG_LIMIT,
     ARG_MDWE,
+    ARG_WHOM,
 };
 
 /* => how many, kinds[] says what each is */

@@ -62,7 +62,8 @@ bool op_is_possible(const struct op *op)
 
     switch (op->call) {
     case CALL_PROCESS_MADVISE:
-        return is_advisable(args[0], args[1], args[4]) && is_advisable(args[2], args[3], args[4]);
+        return is_advisable(args[0], args[1], args[4]) && is_advisable(args[2], args[3], args[4]) &&
+               args[5] < WHOMS;
     case CALL_MMAP:
         return is_bounded(op) && ((args[3] & MMK_MAP_ANONYMOUS) || args[4] < FILES);
     case CALL_MADVISE:

@@ -92,14 +92,16 @@ static const char head[] =
     "    return setrlimit(which, &both);\n"
     "}\n"
     "\n"
+    "enum { NOBODY = 6, FLAGGED, MANY, TOO_MANY };\n"
+    "\n"
     "static long advise(unsigned long a, unsigned long m, unsigned long b, unsigned long n,\n"
-    "                   int advice) /* itself, of two ranges */\n"
+    "                   int advice, int whom) /* turn[1 + process] is its number */\n"
     "{\n"
-    "    struct iovec ranges[] = {{(void *)a, m}, {(void *)b, n}};\n"
-    "    int self = syscall(SYS_pidfd_open, getpid(), 0);\n"
-    "    long result = syscall(SYS_process_madvise, self, ranges, 2, advice, 0);\n"
-    "    close(self);\n"
-    "    return result;\n"
+    "    struct iovec ranges[1025] = {{(void *)a, m}, {(void *)b, n}};\n"
+    "    int pid = whom < NOBODY ? turn[1 + whom] : getpid();\n"
+    "    int pidfd = whom == NOBODY ? -1 : syscall(SYS_pidfd_open, pid, 0);\n"
+    "    int count = whom == MANY ? 1024 : whom == TOO_MANY ? 1025 : 2;\n"
+    "    return syscall(SYS_process_madvise, pidfd, ranges, count, advice, whom == FLAGGED);\n"
     "}\n"
     "\n"
     "static char bytes[1 << 20];\n"
@@ -121,6 +123,8 @@ static const char head[] =
     "    int pid = fork();\n"
     "    if (pid == 0)\n"
     "        me = child;\n"
+    "    else\n"
+    "        turn[1 + child] = pid;\n"
     "    return pid < 0 ? -1 : 0;\n"
     "}\n"
     "\n";
@@ -165,7 +169,7 @@ static void print_argument(FILE *stream, enum argument kind, uint64_t value)
         fprintf(stream, "0x%" PRIx64 "ul", value);
     else if (argument_is_bits(kind))
         print_bits(stream, argument_names(kind), value);
-    else if (kind == ARG_LIMIT)
+    else if (kind == ARG_LIMIT || kind == ARG_WHOM)
         fputs(argument_names(kind)[value].macro, stream);
     else if (argument_names(kind))
         print_value(stream, argument_names(kind), value);
@@ -258,7 +262,8 @@ static void print_setup(FILE *stream)
         "    char path[64];\n\n"
         "    sigaction(SIGSEGV, &action, NULL);\n"
         "    sigaction(SIGBUS, &action, NULL);\n"
-        "    turn = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);\n",
+        "    turn = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);\n"
+        "    turn[1] = getpid();\n",
         stream);
     fputs("    scratch = memfd_create(\"scratch\", 0);\n", stream);
     for (i = 0; i < FILES; i++) {

@@ -37,10 +37,20 @@ static bool fail(struct run *run, const char *text)
     return false;
 }
 
+/* Whose mappings it is about. */
+static unsigned subject(const struct run *run, const struct op *op)
+{
+    uint64_t whom = op->args[5];
+
+    if (op->call == CALL_PROCESS_MADVISE && whom < PROCESSES && run->alive[whom])
+        return (unsigned)whom;
+    return op->process;
+}
+
 /* => false: not possible, or not to be compared */
 static bool is_to_be_made(const struct run *run, const struct op *op)
 {
-    const struct situation now = {&run->on_linux[op->process], &run->here[op->process],
+    const struct situation now = {&run->on_linux[subject(run, op)], &run->here[subject(run, op)],
                                   run->limited};
 
     if (!run->alive[op->process] || (op->call == CALL_FORK && run->alive[op->args[0]]) ||
@@ -153,6 +163,8 @@ static bool do_op(struct run *run, const struct op *op)
         return fail(run, difference);
     note_life(run, op, &here);
     if (run->alive[op->process] && !compare_seen(run, op->process, &slot->seen))
+        return false;
+    if (subject(run, op) != op->process && !look_at(run, subject(run, op), look))
         return false;
     return op->call != CALL_FORK || !run->alive[op->args[0]] ||
            look_at(run, (unsigned)op->args[0], look);

@@ -34,6 +34,7 @@ struct board {
     uint64_t lowest;                           /* address that may be mapped */
     uint64_t base_virt, base_data, base_count; /* mapped beyond the window: bytes, mappings */
     uint64_t file_inode[FILES];
+    bool may_advise; /* others, by process_madvise(2) */
 };
 
 /* Waits until it is `turn`. => false: `seconds` have passed; 0: wait for ever */

@@ -297,7 +297,9 @@ struct mmk_iovec {
 
 /*
  * process_madvise(2): mmk_madvise() of several ranges in turn, with one flush for all. `remote`:
- * mm is not the caller's own; as on Linux that is allowed for WILLNEED, COLD and PAGEOUT only.
+ * mm is not the caller's own; as on Linux that is allowed for WILLNEED, COLD and PAGEOUT only. With
+ * count 0 that is all that is asked: MMK_EINVAL or 0, after which a kernel asks whether the caller
+ * may (Linux: CAP_SYS_NICE, else EPERM).
  * => bytes advised: the lengths of the ranges before the first that failed. As on Linux an empty
  *    range is not looked at, unless it comes first; and if all are empty, `advice` is not, either
  * => if that is none: the error; MMK_EINVAL also for an advice that `remote` does not allow, and

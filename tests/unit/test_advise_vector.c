@@ -137,6 +137,8 @@ static void test_remote(void **state)
         if (advice != allowed[0] && advice != allowed[1] && advice != allowed[2])
             assert_int_equal(mmk_madvise_vector(mm, &range, 1, advice, true), MMK_EINVAL);
     expect_filled(a, 4, 1);
+    assert_int_equal(mmk_madvise_vector(mm, NULL, 0, MMK_MADV_DONTNEED, true), MMK_EINVAL);
+    assert_int_equal(mmk_madvise_vector(mm, NULL, 0, MMK_MADV_PAGEOUT, true), 0);
     assert_int_equal(mmk_madvise_vector(mm, &range, 1, allowed[0], true), 2 * PAGE);
     assert_int_equal(mmk_madvise_vector(mm, &range, 1, allowed[1], true), 2 * PAGE);
     assert_int_equal(mmk_madvise_vector(mm, &range, 1, allowed[2], true), 2 * PAGE);
