@@ -142,6 +142,20 @@ static int64_t do_file(const struct op *op)
     }
 }
 
+static bool privileged;
+
+static int64_t do_privilege(const struct op *op)
+{
+    int64_t error;
+
+    if (op->args[0] && !board->may_lock)
+        return -EPERM;
+    error = agent_privilege(op->args[0] != 0);
+    if (!error)
+        privileged = op->args[0] != 0;
+    return error;
+}
+
 /* => a file descriptor of the process, or what is as good as one that is no more */
 static int open_whom(uint64_t whom)
 {
@@ -161,9 +175,16 @@ static int64_t do_process_madvise(const struct op *op)
     uint64_t whom = op->args[5];
     size_t count = whom == WHOM_MANY ? RANGES_MAX : whom == WHOM_TOO_MANY ? RANGES_MAX + 1 : 2;
     int pidfd = open_whom(whom);
-    int64_t result = answer(
-        syscall(SYS_process_madvise, pidfd, ranges, count, op->args[4], whom == WHOM_FLAGGED));
+    bool remote = whom < PROCESSES && &board->slots[whom] != slot;
+    int64_t result;
 
+    /* nobody has a say over those who may have more rights than he uses */
+    if (remote && board->may_lock)
+        agent_privilege(true);
+    result = answer(
+        syscall(SYS_process_madvise, pidfd, ranges, count, op->args[4], whom == WHOM_FLAGGED));
+    if (remote && board->may_lock)
+        agent_privilege(privileged);
     if (pidfd != agent_gone)
         close(pidfd);
     return result;
@@ -223,6 +244,9 @@ static void do_op(const struct op *op, struct outcome *outcome)
         break;
     case CALL_MDWE:
         outcome->result = answer(prctl(PR_SET_MDWE, op->args[0], 0, 0, 0));
+        break;
+    case CALL_PRIVILEGE:
+        outcome->result = do_privilege(op);
         break;
     case CALL_PROCESS_MADVISE:
         outcome->result = do_process_madvise(op);

@@ -24,6 +24,9 @@ extern int agent_gone;
 /* A file of COPY_MAX bytes, each COPY_BYTE, for those who copy. */
 extern int agent_scratch;
 
+/* Takes up, or puts down, the right to lock whatever it wants. => 0 or -errno */
+int64_t agent_privilege(bool privileged);
+
 /* Everything but the window is taken and sealed; files; limits. => false: board->trouble says why
  */
 bool agent_prepare(struct board *board);

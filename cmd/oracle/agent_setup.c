@@ -41,26 +41,48 @@ static bool trouble(struct board *board, const char *what)
     return false;
 }
 
-/* Of all that root may do only to advise others. */
-static bool keep_one_right(void)
+/* ---- rights ---------------------------------------------------------------------------------- */
+
+static struct __user_cap_header_struct this_process = {.version = _LINUX_CAPABILITY_VERSION_3};
+
+enum { TO_ADVISE = 1 << CAP_SYS_NICE, TO_LOCK = 1 << CAP_IPC_LOCK };
+
+/* Of all that root may do only to advise others, and, when it is asked for, to lock. */
+static bool keep_rights(struct board *board)
 {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct rights[2];
 
-    if (syscall(SYS_capget, &header, rights) != 0)
+    if (syscall(SYS_capget, &this_process, rights) != 0)
         return false;
-    rights[0] =
-        (struct __user_cap_data_struct){.permitted = rights[0].permitted & 1u << CAP_SYS_NICE};
-    rights[0].effective = rights[0].permitted;
+    rights[0].permitted &= TO_ADVISE | TO_LOCK;
+    rights[0].effective = rights[0].permitted & TO_ADVISE;
+    rights[0].inheritable = 0;
     rights[1] = (struct __user_cap_data_struct){0};
-    return syscall(SYS_capset, &header, rights) == 0;
+    board->may_lock = (rights[0].permitted & TO_LOCK) != 0;
+    return syscall(SYS_capset, &this_process, rights) == 0;
+}
+
+int64_t agent_privilege(bool privileged)
+{
+    struct __user_cap_data_struct rights[2];
+
+    if (syscall(SYS_capget, &this_process, rights) != 0)
+        return -errno;
+    rights[0].effective &= ~(uint32_t)TO_LOCK;
+    if (privileged)
+        rights[0].effective |= TO_LOCK;
+    return syscall(SYS_capset, &this_process, rights) != 0 ? -errno : 0;
 }
 
 /* Root passes over RLIMIT_MEMLOCK, and over what belongs to whom. */
 static bool become_nobody(struct board *board)
 {
+    struct rlimit most = {RLIM_INFINITY, RLIM_INFINITY};
+
+    if (geteuid() == 0)
+        setrlimit(RLIMIT_MEMLOCK, &most); /* or else not so much is tried */
     if (geteuid() == 0 && (prctl(PR_SET_KEEPCAPS, 1) || setresgid(NOBODY, NOBODY, NOBODY) ||
-                           setresuid(NOBODY, NOBODY, NOBODY) || !keep_one_right()))
+                           setresuid(NOBODY, NOBODY, NOBODY) || !keep_rights(board)))
         return trouble(board, "another user");
     if (prctl(PR_SET_DUMPABLE, 1) || prctl(PR_SET_PDEATHSIG, SIGKILL))
         return trouble(board, "prctl");
@@ -116,9 +138,13 @@ static bool try_to_advise(struct board *board)
     if (pid < 0)
         return trouble(board, "fork");
     agent_gone = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (board->may_lock)
+        agent_privilege(true);
     board->may_advise = syscall(SYS_process_madvise, agent_gone, &nothing, 1, MADV_COLD, 0) == 0;
     if (agent_gone < 0 || (!board->may_advise && errno != EPERM))
         trouble(board, "process_madvise");
+    if (board->may_lock)
+        agent_privilege(false);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     return !board->trouble;
@@ -170,7 +196,7 @@ static const char *read_text(const char *path)
 }
 
 /* A line of /proc/self/maps. => false: there are no more */
-static bool next_mapping(const char **at, uint64_t *start, uint64_t *end)
+static bool next_mapping(const char **at, uint64_t *start, uint64_t *end, bool *is_accessible)
 {
     char *rest;
 
@@ -178,6 +204,7 @@ static bool next_mapping(const char **at, uint64_t *start, uint64_t *end)
         return false;
     *start = strtoull(*at, &rest, 16);
     *end = strtoull(rest + 1, &rest, 16);
+    *is_accessible = strncmp(rest, " ---", 4) != 0;
     *at = rest + strcspn(rest, "\n");
     *at += **at == '\n';
     return true;
@@ -211,11 +238,12 @@ static bool find_holes(struct holes *all, uint64_t lowest)
 {
     uint64_t from = lowest, start, end;
     const char *at = read_text("/proc/self/maps");
+    bool is_accessible;
 
     if (!at)
         return false;
     memset(all, 0, sizeof(*all));
-    while (next_mapping(&at, &start, &end)) {
+    while (next_mapping(&at, &start, &end, &is_accessible)) {
         note_hole(all, from, start);
         from = end;
     }
@@ -245,10 +273,11 @@ static bool seal_mappings(struct board *board)
 {
     const char *at = read_text("/proc/self/maps");
     uint64_t start, end;
+    bool is_accessible;
 
     if (!at)
         return trouble(board, "/proc/self/maps");
-    while (next_mapping(&at, &start, &end))
+    while (next_mapping(&at, &start, &end, &is_accessible))
         if (start < ADDRESS_END && syscall(SYS_mseal, start, end - start, 0) != 0)
             return trouble(board, "mseal, which Linux has from 6.10 on");
     return true;
@@ -262,20 +291,39 @@ static uint64_t status_bytes(const char *status, const char *name)
     return at ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
 }
 
+/* All that is mapped may come into memory (mlockall(2)): but not what sanitizers have. */
+static bool bound_locks(struct board *board, uint64_t accessible)
+{
+    struct rlimit limit;
+
+    board->may_lock = board->may_lock && accessible <= GIB;
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    if (accessible > GIB && limit.rlim_max > LOCKED_MOST) {
+        limit.rlim_max = LOCKED_MOST;
+        if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+            return trouble(board, "RLIMIT_MEMLOCK");
+    }
+    board->memlock_max = limit.rlim_max;
+    return true;
+}
+
 /* What is there already counts towards limits. */
 static bool measure(struct board *board)
 {
     const char *at = read_text("/proc/self/status");
-    uint64_t start, end;
+    uint64_t start, end, accessible = 0;
+    bool is_accessible;
 
     if (!at)
         return trouble(board, "/proc/self/status");
     board->base_virt = status_bytes(at, "VmSize:");
     board->base_data = status_bytes(at, "VmData:");
     at = read_text("/proc/self/maps");
-    for (board->base_count = 0; at && next_mapping(&at, &start, &end);)
+    for (board->base_count = 0; at && next_mapping(&at, &start, &end, &is_accessible);) {
         board->base_count += start < ADDRESS_END;
-    return at != NULL;
+        accessible += is_accessible ? end - start : 0;
+    }
+    return at && bound_locks(board, accessible);
 }
 
 static bool start_heap(struct board *board)

@@ -111,7 +111,7 @@ static uint64_t address(struct generator *generator)
     return page(generator);
 }
 
-static uint64_t length(struct generator *generator)
+static uint64_t any_length(struct generator *generator)
 {
     static const uint64_t odd[] = {
         0,
@@ -139,6 +139,13 @@ static uint64_t length(struct generator *generator)
     if (one_in(generator, 4))
         return (1 + below(generator, ISLAND_PAGES)) * PAGE;
     return (1 + below(generator, 6)) * PAGE;
+}
+
+static uint64_t length(struct generator *generator)
+{
+    uint64_t bytes = any_length(generator);
+
+    return generator->locks_all && bytes > LOCKED_MOST / 2 && bytes < ADDRESS_END ? 2 * MIB : bytes;
 }
 
 static uint64_t protection(struct generator *generator)
@@ -304,6 +311,10 @@ static void fill_limit(struct generator *generator, uint64_t *args)
     args[1] = below(generator, 64) * PAGE;
     if (args[0] != MMK_LIMIT_MEMLOCK && !one_in(generator, 3))
         args[1] = 4 * GIB; /* as good as none */
+    if (generator->locks_all && one_in(generator, 3)) {
+        args[0] = MMK_LIMIT_MEMLOCK;
+        args[1] = MMK_LIMIT_INFINITY;
+    }
 }
 
 /*
@@ -377,6 +388,13 @@ static void fill_third(struct generator *generator, struct op *op)
         break;
     case CALL_MLOCK2:
         op->args[2] = some_bits(generator, 2);
+        /* fall through */
+    case CALL_MLOCK:
+    case CALL_MUNLOCK:
+        if (generator->locks_all && one_in(generator, 6)) {
+            op->args[0] = WINDOW_START;
+            op->args[1] = WINDOW_END - WINDOW_START;
+        }
         break;
     case CALL_MLOCKALL:
         op->args[0] = some_bits(generator, 8);
@@ -440,6 +458,9 @@ static bool fill(struct generator *generator, struct op *op)
     case CALL_LIMIT:
         fill_limit(generator, args);
         return true;
+    case CALL_PRIVILEGE:
+        args[0] = !one_in(generator, 4);
+        return generator->locks_all;
     case CALL_MDWE:
         args[0] = some_bits(generator, 4);
         return generator->is_strict;
@@ -455,35 +476,29 @@ static bool fill(struct generator *generator, struct op *op)
 /* ---- which call ------------------------------------------------------------------------------ */
 
 static const uint8_t weights[CALLS] = {
-    [CALL_MMAP] = 90,
-    [CALL_MUNMAP] = 30,
-    [CALL_MPROTECT] = 60,
-    [CALL_MREMAP] = 60,
-    [CALL_MADVISE] = 80,
-    [CALL_MLOCK] = 8,
-    [CALL_MLOCK2] = 8,
-    [CALL_MUNLOCK] = 15,
-    [CALL_MLOCKALL] = 2,
-    [CALL_MUNLOCKALL] = 4,
-    [CALL_MINCORE] = 10,
-    [CALL_MSYNC] = 8,
-    [CALL_MSEAL] = 1,
-    [CALL_BRK] = 15,
-    [CALL_FORK] = 10,
-    [CALL_EXIT] = 5,
-    [CALL_READ] = 50,
-    [CALL_WRITE] = 90,
-    [CALL_EXEC] = 20,
-    [CALL_SWEEP] = 15,
-    [CALL_TRUNCATE] = 12,
-    [CALL_PUNCH] = 8,
-    [CALL_PWRITE] = 12,
-    [CALL_MDWE] = 3,
-    [CALL_PROCESS_MADVISE] = 15,
-    [CALL_COPY_IN] = 15,
-    [CALL_COPY_OUT] = 15,
+    [CALL_MMAP] = 90,     [CALL_MUNMAP] = 30,
+    [CALL_MPROTECT] = 60, [CALL_MREMAP] = 60,
+    [CALL_MADVISE] = 80,  [CALL_MLOCK] = 8,
+    [CALL_MLOCK2] = 8,    [CALL_MUNLOCK] = 15,
+    [CALL_MLOCKALL] = 2,  [CALL_MUNLOCKALL] = 4,
+    [CALL_MINCORE] = 10,  [CALL_MSYNC] = 8,
+    [CALL_MSEAL] = 1,     [CALL_BRK] = 15,
+    [CALL_FORK] = 10,     [CALL_EXIT] = 5,
+    [CALL_READ] = 50,     [CALL_WRITE] = 90,
+    [CALL_EXEC] = 20,     [CALL_SWEEP] = 15,
+    [CALL_TRUNCATE] = 12, [CALL_PUNCH] = 8,
+    [CALL_PWRITE] = 12,   [CALL_PRIVILEGE] = 6,
+    [CALL_MDWE] = 3,      [CALL_PROCESS_MADVISE] = 15,
+    [CALL_COPY_IN] = 15,  [CALL_COPY_OUT] = 15,
     [CALL_LIMIT] = 6,
 };
+
+static unsigned weight(const struct generator *generator, unsigned call)
+{
+    bool locks = call == CALL_MLOCKALL || call == CALL_LIMIT;
+
+    return locks && generator->locks_all ? 12 : weights[call];
+}
 
 static uint8_t pick_call(struct generator *generator)
 {
@@ -492,14 +507,14 @@ static uint8_t pick_call(struct generator *generator)
 
     for (call = 0; call < CALLS; call++)
         if (generator->allowed & 1u << call)
-            total += weights[call];
+            total += weight(generator, call);
     at = below(generator, total);
     for (call = 0;; call++) {
         if ((generator->allowed & 1u << call) == 0)
             continue;
-        if (at < weights[call])
+        if (at < weight(generator, call))
             return (uint8_t)call;
-        at -= weights[call];
+        at -= weight(generator, call);
     }
 }
 
@@ -520,6 +535,7 @@ void generate_begin(struct generator *generator, uint64_t seed, uint32_t allowed
         .state = seed, .allowed = allowed, .processes = processes, .alive = {true}};
     generator->reclaims = one_in(generator, 4);
     generator->is_strict = one_in(generator, 6);
+    generator->locks_all = one_in(generator, 4);
 }
 
 void generate(struct generator *generator, struct op *op)

@@ -13,6 +13,7 @@ struct generator {
     unsigned processes; /* how many there may be */
     bool alive[PROCESSES];
     bool reclaims;  /* this sequence has MADV_PAGEOUT, else MADV_FREE: see generate.c */
+    bool locks_all; /* it may lock as much as it wants, and is small */
     bool is_strict; /* it has PR_SET_MDWE, which cannot be taken back */
 };
 

@@ -117,10 +117,43 @@ static bool brings_page_in(const struct op *op, const struct situation *now)
     return mapping->prot != 0 && (mapping->prot & PROT_EXEC) == 0;
 }
 
+/* What is mapped in the range, in bytes. */
+static uint64_t mapped_in(const struct situation *now, uint64_t start, uint64_t length)
+{
+    const struct mapping *mapping = now->here->mapping;
+    uint64_t bytes = 0;
+
+    for (; (mapping = next_in(now->here, mapping, start, length)); mapping++)
+        bytes += mapping->end - mapping->start;
+    return bytes;
+}
+
+/* No difference: there would not be the memory for it. */
+static bool locks_too_much(const struct op *op, const struct situation *now)
+{
+    if (!now->locks_much)
+        return false;
+    switch (op->call) {
+    case CALL_MLOCKALL:
+        return mapped_in(now, WINDOW_START, WINDOW_END - WINDOW_START) > 2 * LOCKED_MOST;
+    case CALL_MLOCK:
+    case CALL_MLOCK2:
+        return mapped_in(now, op->args[0], op->args[1]) > 2 * LOCKED_MOST;
+    case CALL_MMAP:
+        return op->args[1] > LOCKED_MOST && op->args[1] < ADDRESS_END;
+    case CALL_MREMAP:
+        return op->args[2] > LOCKED_MOST && op->args[2] < ADDRESS_END;
+    default:
+        return false;
+    }
+}
+
 bool is_left_out(const struct op *op, const struct situation *now)
 {
     const uint64_t *args = op->args;
 
+    if (locks_too_much(op, now))
+        return true;
     switch (op->call) {
     case CALL_MREMAP:
         return merging_shows(op, now) || locks_are_miscounted(op, now);

@@ -103,6 +103,7 @@ bool linux_side_start(uint64_t lowest)
     for (i = 0; i < PROCESSES; i++)
         board->slots[i].turn = TURN_PROCESS;
     board->is_ready = false;
+    board->may_lock = false;
     board->trouble = NULL;
     board->trouble_errno = 0;
     board->lowest = lowest;
@@ -124,9 +125,11 @@ uint64_t linux_side_base_count(void)
     return board->base_count;
 }
 
-bool linux_side_may_advise(void)
+void linux_side_constants(struct linux_constants *known)
 {
-    return board->may_advise;
+    known->may_advise = board->may_advise;
+    known->may_lock = board->may_lock;
+    known->memlock_max = board->memlock_max;
 }
 
 unsigned linux_side_file(uint64_t inode)

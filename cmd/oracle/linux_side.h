@@ -10,7 +10,10 @@ struct linux_constants {
     uint64_t mmap_min_addr;
     uint64_t max_map_count;
     uint64_t overcommit;
-    bool may_advise; /* others, by process_madvise(2): known when the first process is there */
+    /* known when the first process is there: */
+    bool may_advise;      /* others, by process_madvise(2) */
+    bool may_lock;        /* whatever they want, by CAP_IPC_LOCK */
+    uint64_t memlock_max; /* bytes; UINT64_MAX: any */
 };
 
 /* => false: /proc does not tell, after a message */
@@ -27,7 +30,8 @@ void linux_side_stop(void);
 /* What is mapped beyond the window counts on Linux: mappings. => started */
 uint64_t linux_side_base_count(void);
 
-bool linux_side_may_advise(void);
+/* The constants that only a process knows. => started */
+void linux_side_constants(struct linux_constants *constants);
 
 /* The number of the file with that inode. => FILES: none */
 unsigned linux_side_file(uint64_t inode);

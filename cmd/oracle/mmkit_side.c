@@ -8,7 +8,9 @@
 
 #include <error.h>
 #include <machine.h>
+#include <mmkit/port/directmap.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* More than the window: what Linux refuses of it is not for want of memory. */
 #define MEMORY (GIB + 512 * MIB)
@@ -19,6 +21,8 @@ static struct mmk_object *objects[FILES], *beyond;
 static uint64_t base_virt; /* mapped beyond the window */
 static uint64_t free_at_start, lowest;
 static bool may_advise; /* others */
+static bool may_lock;   /* whatever they want */
+static uint64_t memlock_max;
 
 /* process_madvise(2) takes so much at a time: MAX_RW_COUNT of Linux. */
 #define RANGES_BYTES_MAX (((uint64_t)1 << 31) - PAGE)
@@ -33,6 +37,8 @@ bool mmkit_side_create(const struct linux_constants *constants, uint64_t base_co
 
     lowest = constants->mmap_min_addr;
     may_advise = constants->may_advise;
+    may_lock = constants->may_lock;
+    memlock_max = constants->memlock_max;
     config.mmkit.mmap_min_addr = lowest;
     config.mmkit.max_map_count = (unsigned)(constants->max_map_count - base_count + 2);
     config.mmkit.overcommit = (enum mmk_overcommit)constants->overcommit;
@@ -44,6 +50,8 @@ bool mmkit_side_create(const struct linux_constants *constants, uint64_t base_co
         error(0, 0, "no memory for the machine");
         return false;
     }
+    /* processes on Linux are to have little of their own, as they may lock all of it */
+    madvise((void *)machine_ram_base, MEMORY, MADV_DONTFORK);
     machine_cpu_attach(0);
     return true;
 }
@@ -260,6 +268,8 @@ static int64_t do_limit(struct mmk_mm *mm, const struct op *op)
 {
     uint64_t base = op->args[0] == MMK_LIMIT_AS ? base_virt : 0;
 
+    if (op->args[0] == MMK_LIMIT_MEMLOCK && op->args[1] > memlock_max)
+        return MMK_EINVAL; /* beyond the hard limit, which is a kernel's to know */
     return mmk_set_limit(mm, (enum mmk_limit)op->args[0], base + op->args[1]);
 }
 
@@ -403,6 +413,11 @@ static int64_t do_call(struct mmk_mm *mm, const struct op *op, uint64_t chosen)
         return 0;
     case CALL_LIMIT:
         return do_limit(mm, op);
+    case CALL_PRIVILEGE:
+        if (args[0] && !may_lock)
+            return MMK_EPERM;
+        mmk_set_lock_privilege(mm, args[0] != 0);
+        return 0;
     case CALL_MDWE:
         return mmk_set_mdwe(mm, (unsigned)args[0]);
     case CALL_PROCESS_MADVISE:

@@ -39,6 +39,7 @@ static const struct description {
     [CALL_PUNCH] = {"punch", 3, {ARG_FILE, ARG_NUMBER, ARG_NUMBER}},
     [CALL_PWRITE] = {"pwrite", 3, {ARG_FILE, ARG_NUMBER, ARG_NUMBER}},
     [CALL_LIMIT] = {"limit", 2, {ARG_LIMIT, ARG_NUMBER}},
+    [CALL_PRIVILEGE] = {"privilege", 1, {ARG_NUMBER}},
     [CALL_MDWE] = {"mdwe", 1, {ARG_MDWE}},
     [CALL_COPY_IN] = {"copy_in", 2, {ARG_NUMBER, ARG_NUMBER}},
     [CALL_COPY_OUT] = {"copy_out", 2, {ARG_NUMBER, ARG_NUMBER}},

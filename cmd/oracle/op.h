@@ -40,6 +40,7 @@ enum call {
     CALL_PUNCH,           /* file, offset, length: fallocate(2) */
     CALL_PWRITE,          /* file, offset, word */
     CALL_LIMIT,           /* which, bytes: setrlimit(2) */
+    CALL_PRIVILEGE,       /* whether limits of locking are passed over: CAP_IPC_LOCK, capset(2) */
     CALL_MDWE,            /* bits: PR_SET_MDWE of prctl(2) */
     CALL_COPY_IN,         /* address, length: the kernel reads, as for write(2) */
     CALL_COPY_OUT,        /* the kernel writes, as for read(2) */

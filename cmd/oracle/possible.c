@@ -6,8 +6,7 @@
 
 #include <mmkit/limit.h>
 
-#define LOW_END       ((uint64_t)0x10000) /* below, Linux has mapped nothing, or what is sealed */
-#define MOST_POPULATE (8 * MIB)
+#define LOW_END ((uint64_t)0x10000) /* below, Linux has mapped nothing, or what is sealed */
 
 static bool wraps(uint64_t addr, uint64_t length)
 {
@@ -36,12 +35,12 @@ static bool is_bounded(const struct op *op)
 {
     switch (op->call) {
     case CALL_MMAP:
-        return (op->args[3] & MMK_MAP_POPULATE) == 0 || op->args[1] <= MOST_POPULATE ||
+        return (op->args[3] & MMK_MAP_POPULATE) == 0 || op->args[1] <= LOCKED_MOST ||
                wraps(0, op->args[1]);
     case CALL_MADVISE:
         return (op->args[2] != MMK_MADV_POPULATE_READ && op->args[2] != MMK_MADV_POPULATE_WRITE &&
                 op->args[2] != MMK_MADV_GUARD_INSTALL) ||
-               op->args[1] <= MOST_POPULATE || wraps(op->args[0], op->args[1]);
+               op->args[1] <= LOCKED_MOST || wraps(op->args[0], op->args[1]);
     default:
         return true;
     }
@@ -91,10 +90,13 @@ bool op_is_possible(const struct op *op)
         return args[0] < FILES && args[1] <= FILE_MAX;
     case CALL_PUNCH:
         return args[0] < FILES;
+    case CALL_PRIVILEGE:
+        return args[0] <= 1;
     case CALL_PWRITE:
         return args[0] < FILES && args[1] <= FILE_MAX;
     case CALL_LIMIT:
-        return args[0] < MMK_LIMITS && (args[0] != MMK_LIMIT_MEMLOCK || args[1] <= MOST_POPULATE);
+        return args[0] < MMK_LIMITS && (args[0] != MMK_LIMIT_MEMLOCK || args[1] <= LOCKED_MOST ||
+                                        args[1] == MMK_LIMIT_INFINITY);
     default:
         return true;
     }

@@ -15,6 +15,7 @@ static const char head[] =
     "#define _GNU_SOURCE\n"
     "#include <errno.h>\n"
     "#include <fcntl.h>\n"
+    "#include <linux/capability.h>\n"
     "#include <linux/falloc.h>\n"
     "#include <setjmp.h>\n"
     "#include <signal.h>\n"
@@ -90,6 +91,16 @@ static const char head[] =
     "    getrlimit(which, &both);\n"
     "    both.rlim_cur = bytes;\n"
     "    return setrlimit(which, &both);\n"
+    "}\n"
+    "\n"
+    "static long privilege(int on) /* CAP_IPC_LOCK, for who has it */\n"
+    "{\n"
+    "    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};\n"
+    "    struct __user_cap_data_struct rights[2];\n"
+    "    syscall(SYS_capget, &header, rights);\n"
+    "    rights[0].effective &= ~(1 << CAP_IPC_LOCK);\n"
+    "    rights[0].effective |= on << CAP_IPC_LOCK;\n"
+    "    return syscall(SYS_capset, &header, rights);\n"
     "}\n"
     "\n"
     "enum { NOBODY = 6, FLAGGED, MANY, TOO_MANY };\n"
@@ -197,17 +208,12 @@ static void print_arguments(FILE *stream, const struct op *op, const char *betwe
 static void print_call(FILE *stream, const struct op *op)
 {
     static const char *const own[CALLS] = {
-        [CALL_READ] = "load",
-        [CALL_WRITE] = "store",
-        [CALL_EXEC] = "run",
-        [CALL_SWEEP] = "sweep",
-        [CALL_LIMIT] = "limit",
-        [CALL_MINCORE] = "in_core",
-        [CALL_PROCESS_MADVISE] = "advise",
-        [CALL_COPY_IN] = "copy_in",
-        [CALL_COPY_OUT] = "copy_out",
-        [CALL_FORK] = "fork_as",
-        [CALL_EXIT] = "exit",
+        [CALL_READ] = "load",          [CALL_WRITE] = "store",
+        [CALL_EXEC] = "run",           [CALL_SWEEP] = "sweep",
+        [CALL_LIMIT] = "limit",        [CALL_PRIVILEGE] = "privilege",
+        [CALL_MINCORE] = "in_core",    [CALL_PROCESS_MADVISE] = "advise",
+        [CALL_COPY_IN] = "copy_in",    [CALL_COPY_OUT] = "copy_out",
+        [CALL_FORK] = "fork_as",       [CALL_EXIT] = "exit",
         [CALL_TRUNCATE] = "ftruncate",
     };
 

@@ -48,7 +48,7 @@ static bool measure(void)
     if (!linux_side_start(constants.mmap_min_addr))
         return false;
     shared->base_count = linux_side_base_count();
-    constants.may_advise = linux_side_may_advise();
+    linux_side_constants(&constants);
     linux_side_stop();
     return true;
 }

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <error.h>
+#include <mmkit/limit.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,7 +26,8 @@ struct run {
     struct progress_of_sequence *progress;
     bool alive[PROCESSES];
     struct past past[PROCESSES];
-    bool limited; /* by setrlimit, any process */
+    bool limited;                                     /* by setrlimit, any process */
+    bool unlimited[PROCESSES], privileged[PROCESSES]; /* to lock */
     /* as last seen */
     struct observation on_linux[PROCESSES], here[PROCESSES];
 };
@@ -51,7 +53,8 @@ static unsigned subject(const struct run *run, const struct op *op)
 static bool is_to_be_made(const struct run *run, const struct op *op)
 {
     const struct situation now = {&run->on_linux[subject(run, op)], &run->here[subject(run, op)],
-                                  run->limited};
+                                  run->limited,
+                                  run->unlimited[op->process] || run->privileged[op->process]};
 
     if (!run->alive[op->process] || (op->call == CALL_FORK && run->alive[op->args[0]]) ||
         (op->call == CALL_EXIT && op->process == 0))
@@ -128,6 +131,8 @@ static void note_life(struct run *run, const struct op *op, const struct outcome
     if (op->call == CALL_FORK && outcome->result == 0) {
         run->alive[op->args[0]] = true;
         run->past[op->args[0]].is_child = true;
+        run->unlimited[op->args[0]] = run->unlimited[op->process];
+        run->privileged[op->args[0]] = run->privileged[op->process];
     }
 }
 
@@ -137,6 +142,10 @@ static void note_past(struct run *run, const struct op *op)
 
     if (op->call == CALL_LIMIT)
         run->limited = true;
+    if (op->call == CALL_LIMIT && op->args[0] == MMK_LIMIT_MEMLOCK)
+        run->unlimited[op->process] = op->args[1] > LOCKED_MOST;
+    if (op->call == CALL_PRIVILEGE)
+        run->privileged[op->process] = op->args[0] != 0;
     for (i = 0; i < PROCESSES; i++)
         if ((op->call == CALL_MADVISE && op->args[2] == MADV_PAGEOUT) ||
             (op->call == CALL_PROCESS_MADVISE && op->args[4] == MADV_PAGEOUT))

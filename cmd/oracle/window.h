@@ -34,6 +34,9 @@ static const uint64_t islands[ISLANDS] = {
     WINDOW_END - 32 * PAGE,
 };
 
+/* A process may have a few of these in memory, and locked. */
+#define LOCKED_MOST (8 * MIB)
+
 #define HEAP_START (islands[2] + 6 * PAGE)
 
 /* The islands' pages in one row. */

@@ -19,8 +19,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    const struct linux_constants constants = {
-        .may_advise = true, .mmap_min_addr = 65536, .max_map_count = 64, .overcommit = 0};
+    const struct linux_constants constants = {.may_advise = true,
+                                              .may_lock = true,
+                                              .memlock_max = UINT64_MAX,
+                                              .mmap_min_addr = 65536,
+                                              .max_map_count = 64,
+                                              .overcommit = 0};
 
     (void)argc;
     (void)argv;
