@@ -4,7 +4,7 @@
  *
  * An operation says how it runs on a CPU of the machine and what it does in the flat model. There
  * it is one step, unless the call that it stands for is not atomic on Linux, either: each function
- * says so. scenarios_pairs.c combines them.
+ * says so. scenarios_pairs.c combines them by two; scenarios_calls.c as bytes say.
  */
 #ifndef SIMULATE_PAIRS_H
 #define SIMULATE_PAIRS_H
@@ -25,6 +25,7 @@
 #define PAIR_HEAP  6  /* where the heap starts */
 #define PAIR_HIGH  38 /* the page that mmap chooses by itself */
 #define PAIR_CPUS  3
+#define PAIR_ACTS  12 /* of a scenario */
 
 /* Contents: of touched pages, kept of the object at first and of what was synced, stored by CPUs,
  * by who has pinned. */
@@ -105,7 +106,8 @@ struct mirror {
 /* The run under way. */
 struct pair_run {
     const struct ground *ground;
-    struct act act[PAIR_CPUS];
+    struct act act[PAIR_ACTS]; /* those of a CPU one after the other */
+    unsigned acts;
     struct mmk_mm *mm[FLAT_SPACES];
     struct mmk_object *object;
     uint32_t kept[FLAT_OBJECT]; /* the object's file */
@@ -118,6 +120,34 @@ extern struct pair_run pair_run;
 /* Lists that end with one without a name. */
 extern const struct op pair_ops_access[], pair_ops_map[], pair_ops_move[], pair_ops_page[],
     pair_ops_lock[], pair_ops_object[], pair_ops_life[];
+
+/* All of them, from 0. => NULL: there are no more */
+const struct op *pair_op(size_t number);
+
+/* Kinds of memory: a list that ends with one without a name. */
+extern const struct ground pair_grounds[];
+
+/* Has an operation of these traits something to do there? */
+bool ground_fits(unsigned traits, const struct ground *ground);
+
+/*
+ * pair_run: the memory as these find it, with the pages that they use; loaded on all CPUs. And the
+ * same in the model. Then all that the run has left beside world.mm goes.
+ */
+void ground_start(const struct ground *ground, const struct act *act, unsigned acts);
+void ground_start_flat(struct flat *flat, const struct ground *ground, const struct act *act,
+                       unsigned acts);
+void ground_stop(void);
+
+/* Does an operation of the run end with all CPUs leaving? */
+bool pair_all_leave(void);
+
+/*
+ * After the run: looks at all that can be seen of pair_run; it must come out of the model in an
+ * order of its steps. program: a number of what has been run, which the model's outcomes are kept
+ * by; 0: they are not looked at. begin: its acts, before.
+ */
+void pair_check(uint64_t program, const struct act *begin);
 
 /* The act's address, bytes and mm. */
 mmk_vaddr_t act_addr(const struct act *act);

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pairs_ground.c - the operations, and the memory that they work on, as they find it: on the
+ * machine, and in the flat model.
+ */
+#include "pairs.h"
+
+#include <string.h>
+
+struct pair_run pair_run;
+
+static const struct op *const lists[] = {pair_ops_access, pair_ops_map,  pair_ops_move,
+                                         pair_ops_page,   pair_ops_lock, pair_ops_object,
+                                         pair_ops_life};
+
+const struct op *pair_op(size_t number)
+{
+    size_t list, i;
+
+    for (list = 0; list < sizeof(lists) / sizeof(lists[0]); list++)
+        for (i = 0; lists[list][i].name; i++)
+            if (number-- == 0)
+                return &lists[list][i];
+    return NULL;
+}
+
+const struct ground pair_grounds[] = {
+    {.name = "new", .wide = true},
+    {.name = "anon", .wide = true, .stored = true, .warm = true, .all = true},
+    {.name = "fork", .wide = true, .stored = true, .forked = true, .warm = true},
+    {.name = "closed", .stored = true, .closed = true, .warm = true},
+    {.name = "stack", .grows = true},
+    {.name = "file", .object = true, .loaded = true},
+    {.name = "copy", .object = true, .stored = true, .warm = true},
+    {.name = "shared",
+     .wide = true,
+     .object = true,
+     .shared = true,
+     .stored = true,
+     .synced = true,
+     .warm = true,
+     .all = true},
+    {.name = "cold", .object = true, .shared = true},
+    {.name = "kin", .object = true, .shared = true, .stored = true, .forked = true, .kin = true},
+    {.name = "kin-copy", .object = true, .stored = true, .forked = true, .kin = true},
+    {.name = NULL},
+};
+
+bool ground_fits(unsigned traits, const struct ground *ground)
+{
+    if ((traits & OP_OBJECT) && !ground->object)
+        return false;
+    if ((traits & OP_SHARED) && !ground->shared)
+        return false;
+    if ((traits & OP_PRIVATE) && ground->shared)
+        return false;
+    if ((traits & (OP_CHILD | OP_PARENT)) && !ground->forked)
+        return false;
+    if ((traits & OP_CLOSED) && !ground->closed)
+        return false;
+    if ((traits & OP_BRINGS) && (traits & OP_CUTS) &&
+        (ground->forked || !(ground->loaded || ground->stored)))
+        return false;
+    return !(traits & OP_RARE) || ground->all;
+}
+
+mmk_vaddr_t act_addr(const struct act *act)
+{
+    return page_at(act->page);
+}
+
+uint64_t act_length(const struct act *act)
+{
+    return act->count * PAGE;
+}
+
+struct mmk_mm *act_mm(const struct act *act)
+{
+    return pair_run.mm[act->space];
+}
+
+struct flat_page *act_page(struct flat *flat, const struct act *act, unsigned i)
+{
+    return &flat->space[act->space].page[act->page + i];
+}
+
+const struct flat_page *act_looked_at(struct flat *flat, struct act *act)
+{
+    const struct flat_page *p;
+
+    if (act->step < act->upto)
+        return NULL;
+    p = act_page(flat, act, act->step);
+    act->upto = act->step;
+    while (act->upto < act->count && act_page(flat, act, act->upto)->mapped)
+        act->upto++;
+    if (act->upto > act->step)
+        return p;
+    act->code = MMK_ENOMEM;
+    act->upto = ++act->step;
+    return NULL;
+}
+
+bool act_next_page(struct act *act, unsigned *page)
+{
+    *page = act->page + act->step++;
+    act->reads = act->step < act->count;
+    return !act->reads;
+}
+
+/* ---- on the machine ----------------------------------------------------------------------------
+ */
+
+static int read_kept(struct mmk_object *object, uint64_t index, void *page)
+{
+    (void)object;
+    fibers_touch(&pair_run.kept[index], FIBERS_READ);
+    memset(page, 0, PAGE);
+    memcpy(page, &pair_run.kept[index], sizeof(pair_run.kept[index]));
+    return 0;
+}
+
+static int write_kept(struct mmk_object *object, uint64_t index, const void *page)
+{
+    (void)object;
+    fibers_touch(&pair_run.kept[index], FIBERS_WRITE);
+    fibers_touch(page, FIBERS_READ);
+    pair_run.kept[index] = __atomic_load_n((const uint32_t *)page, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static const struct mmk_object_ops file_ops = {.read_page = read_kept, .write_page = write_kept};
+
+/* The pages that are used at first, as bits. */
+static unsigned used_pages(const struct ground *ground, const struct act *act, unsigned acts)
+{
+    unsigned pages = 0, i;
+
+    for (i = 0; i < acts; i++) {
+        pages |= ((1u << act[i].count) - 1) << act[i].page;
+        if ((act[i].op->traits & OP_WHOLE) && ground->object)
+            pages |= (1u << PAIR_END) - (1u << PAIR_FIRST);
+    }
+    return pages;
+}
+
+static void touch(unsigned page, bool write)
+{
+    uint64_t word = WORD_TOUCHED(page);
+
+    expect((write ? put_word(page, word) : get_word(page, &word)) == MMK_FAULT_DONE);
+}
+
+/* What is stored next makes entries dirty, but not their pages. */
+static void store_and_sync(unsigned pages)
+{
+    unsigned page;
+
+    for (page = PAIR_FIRST; page < PAIR_END; page++)
+        if (pages & 1u << page)
+            expect(put_word(page, WORD_SYNCED(page)) == MMK_FAULT_DONE);
+    expect(mmk_object_sync(pair_run.object, 0, UINT64_MAX) == 0);
+}
+
+static void touch_pages(unsigned pages, const struct ground *ground)
+{
+    unsigned page;
+
+    for (page = PAIR_FIRST; page < PAIR_END; page++)
+        if (pages & 1u << page && (ground->loaded || ground->stored))
+            touch(page, ground->stored);
+}
+
+/* The first page of the mapping. */
+static unsigned first_page(const struct ground *ground)
+{
+    return ground->grows ? PAIR_FIRST + 2 : PAIR_FIRST;
+}
+
+static void map_ground(const struct ground *ground)
+{
+    unsigned flags = ground->shared ? MMK_MAP_SHARED : MMK_MAP_PRIVATE, i, first;
+    int64_t addr;
+
+    first = first_page(ground);
+    flags |= MMK_MAP_FIXED | (ground->object ? 0 : MMK_MAP_ANONYMOUS);
+    flags |= ground->grows ? MMK_MAP_GROWSDOWN : 0;
+    for (i = 0; i < FLAT_OBJECT; i++)
+        pair_run.kept[i] = WORD_KEPT(i);
+    if (ground->object)
+        expect(mmk_object_create(&file_ops, PAIR_END * PAGE, NULL, &pair_run.object) == 0);
+    addr = mmk_mmap(world.mm, page_at(first), (PAIR_END - first) * PAGE, RW, flags, pair_run.object,
+                    ground->object ? first * PAGE : 0);
+    expect(addr == (int64_t)page_at(first));
+    expect(mmk_set_brk(world.mm, page_at(PAIR_HEAP)) == 0);
+}
+
+/* The child has a look at the pages. */
+static void touch_as_child(unsigned pages)
+{
+    uint64_t word;
+    unsigned page;
+
+    machine_switch_mm(pair_run.mm[SPACE_CHILD]);
+    for (page = PAIR_FIRST; page < PAIR_END; page++)
+        if (pages & 1u << page)
+            expect(get_word(page, &word) == MMK_FAULT_DONE);
+    machine_switch_mm(world.mm);
+}
+
+/* What comes after the pages are there. */
+static void finish_ground(const struct ground *ground, unsigned pages)
+{
+    if (ground->forked)
+        expect(mmk_fork(world.mm, &pair_run.mm[SPACE_CHILD]) == 0);
+    if (ground->kin)
+        touch_as_child(pages);
+    if (ground->closed)
+        expect(mmk_mprotect(world.mm, page_at(PAIR_FIRST), (PAIR_END - PAIR_FIRST) * PAGE,
+                            MMK_PROT_NONE) == 0);
+}
+
+static unsigned cpus(void)
+{
+    return world.scenario->cpus;
+}
+
+bool pair_all_leave(void)
+{
+    unsigned i;
+
+    for (i = 0; i < pair_run.acts; i++)
+        if (pair_run.act[i].op->traits & OP_LEAVES)
+            return true;
+    return false;
+}
+
+static bool works_in_child(unsigned cpu)
+{
+    unsigned i;
+
+    for (i = 0; i < pair_run.acts; i++)
+        if (pair_run.act[i].cpu == cpu && pair_run.act[i].space == SPACE_CHILD)
+            return true;
+    return false;
+}
+
+void ground_start(const struct ground *ground, const struct act *act, unsigned acts)
+{
+    unsigned cpu, pages = used_pages(ground, act, acts);
+
+    memset(&pair_run, 0, sizeof(pair_run));
+    pair_run.ground = ground;
+    pair_run.mm[SPACE_MAIN] = world.mm;
+    pair_run.acts = acts;
+    memcpy(pair_run.act, act, acts * sizeof(*act));
+    map_ground(ground);
+    if (ground->synced)
+        store_and_sync(pages);
+    for (cpu = ground->warm ? cpus() : 1; cpu-- > 0;) {
+        fibers_be_cpu(cpu);
+        touch_pages(pages, ground);
+    }
+    finish_ground(ground, pages);
+    for (cpu = 0; cpu < cpus(); cpu++) {
+        fibers_be_cpu(cpu);
+        if (works_in_child(cpu))
+            machine_switch_mm(pair_run.mm[SPACE_CHILD]);
+    }
+    fibers_be_cpu(0);
+}
+
+void ground_stop(void)
+{
+    unsigned cpu, space;
+
+    for (cpu = 0; cpu < cpus(); cpu++) {
+        fibers_be_cpu(cpu);
+        machine_switch_mm(NULL);
+        if (pair_run.mirror[cpu].registered)
+            mmk_notifier_unregister(world.mm, &pair_run.mirror[cpu].notifier);
+    }
+    fibers_be_cpu(0);
+    for (space = SPACE_MAIN + 1; space < FLAT_SPACES; space++)
+        if (pair_run.mm[space])
+            mmk_mm_put(pair_run.mm[space]);
+    if (pair_run.object)
+        mmk_object_put(pair_run.object);
+}
+
+/* ---- in the model ------------------------------------------------------------------------------
+ */
+
+static void flat_map_ground(struct flat *flat, const struct ground *ground)
+{
+    unsigned page;
+
+    for (page = first_page(ground); page < PAIR_END; page++) {
+        struct flat_page *p = &flat->space[SPACE_MAIN].page[page];
+
+        flat_map(flat, SPACE_MAIN, page, RW);
+        p->object = ground->object;
+        p->shared = ground->shared;
+        p->grows = ground->grows;
+        p->index = ground->object ? (uint8_t)page : 0;
+    }
+}
+
+void ground_start_flat(struct flat *flat, const struct ground *ground, const struct act *act,
+                       unsigned acts)
+{
+    unsigned used = used_pages(ground, act, acts), page;
+    uint32_t word;
+
+    memset(flat, 0, sizeof(*flat));
+    flat->space[SPACE_MAIN].exists = true;
+    flat->space[SPACE_MAIN].heap_end = PAIR_HEAP;
+    flat->object.size = ground->object ? PAIR_END : 0;
+    for (page = 0; page < FLAT_OBJECT; page++)
+        flat->object.page[page].kept = WORD_KEPT(page);
+    flat_map_ground(flat, ground);
+    for (page = PAIR_FIRST; page < PAIR_END; page++) {
+        word = WORD_TOUCHED(page);
+        if (used & 1u << page && (ground->loaded || ground->stored))
+            (void)flat_access(flat, SPACE_MAIN, page, ground->stored, &word);
+        if (used & 1u << page && ground->synced)
+            flat->object.page[page].kept = WORD_SYNCED(page);
+    }
+    if (ground->forked)
+        flat_fork(flat, SPACE_MAIN, SPACE_CHILD);
+    for (page = PAIR_FIRST; page < PAIR_END && ground->kin; page++)
+        if (used & 1u << page)
+            (void)flat_access(flat, SPACE_CHILD, page, false, &word);
+    for (page = PAIR_FIRST; page < PAIR_END && ground->closed; page++)
+        flat->space[SPACE_MAIN].page[page].prot = MMK_PROT_NONE;
+}
