@@ -18,7 +18,7 @@ FORMATS := x86_64-5 riscv64-sv39 riscv64-sv48 riscv64-sv57 aarch64-39 aarch64-48
 # The first prerequisite of each target installs what the next needs.
 .NOTPARALLEL:
 
-.PHONY: all run test test-long soak bench format tidy clean deps deps-test
+.PHONY: all run test test-long soak fuzz bench format tidy clean deps deps-test
 
 all: deps build/build.ninja
 	@ninja -C build
@@ -49,6 +49,13 @@ soak: deps-test builds build-tsan/build.ninja
 	build-tsan/tests/stress_mm 10000000ops
 	build/mmkit oracle --ops 1000000 --processes 6 --shrink
 	@tests/simulate/explore.sh build/mmkit all
+
+# Half an hour of libFuzzer, both programs beside each other. UPDATE=1 keeps the inputs that cover more.
+FUZZ_SECONDS := 1800
+fuzz: deps-test build-fuzz/build.ninja
+	$(call make,build-fuzz,tests/fuzz/fuzz-ops tests/fuzz/fuzz-schedule)
+	@tests/fuzz/fuzz.py $(FUZZ_SECONDS) $(if $(UPDATE),--update) \
+	    build-fuzz/tests/fuzz/fuzz-ops build-fuzz/tests/fuzz/fuzz-schedule
 
 # Events a second; instructions a fault, a map, an event. UPDATE=1 accepts the new counts.
 bench: deps-test build-bench/build.ninja
@@ -102,7 +109,7 @@ build-asan/build.ninja:
 	    -Db_sanitize=address$(comma)undefined -Dc_args=-fno-sanitize-recover=all)
 
 build-fuzz/build.ninja:
-	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=1 -Dsimulator=false -Dfuzzer=true \
+	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=1 -Dfuzzer=true \
 	    -Db_sanitize=address$(comma)undefined \
 	    -Dc_args='-fno-sanitize-recover=all -fsanitize=fuzzer-no-link')
 

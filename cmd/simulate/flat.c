@@ -77,7 +77,28 @@ static enum mmk_fault_result fill(struct flat *flat, unsigned space, unsigned pa
     return MMK_FAULT_DONE;
 }
 
-/* A stack above comes down to the page, if the page below leaves it a gap. */
+bool flat_same_mapping(const struct flat_page *a, const struct flat_page *b)
+{
+    return a->mapped && b->mapped && a->prot == b->prot && a->object == b->object &&
+           a->shared == b->shared && a->grows == b->grows && a->locked == b->locked &&
+           a->lazily == b->lazily && a->sealed == b->sealed && a->no_fork == b->no_fork &&
+           a->wipe == b->wipe && (!a->object || a->index + 1 == b->index);
+}
+
+bool flat_sealed_contents(const struct flat_page *p)
+{
+    return p->sealed && !p->object && !(p->prot & MMK_PROT_WRITE);
+}
+
+/* The first page behind the mapping that `page` is in. */
+static unsigned mapping_end(const struct flat_page *pages, unsigned page)
+{
+    for (page++; page < FLAT_PAGES && flat_same_mapping(&pages[page - 1], &pages[page]); page++)
+        ;
+    return page;
+}
+
+/* A stack above comes down to the page, if the limit and the page below allow it. */
 static void grow_stack(struct flat *flat, unsigned space, unsigned page)
 {
     struct flat_page *pages = flat->space[space].page;
@@ -85,7 +106,8 @@ static void grow_stack(struct flat *flat, unsigned space, unsigned page)
 
     while (above < FLAT_PAGES && !pages[above].mapped)
         above++;
-    if (above == page || above == FLAT_PAGES || !pages[above].grows)
+    if (above == page || above == FLAT_PAGES || !pages[above].grows ||
+        mapping_end(pages, above) - page > FLAT_STACK)
         return;
     if (page > 0 && pages[page - 1].mapped && !pages[page - 1].grows &&
         pages[page - 1].prot != MMK_PROT_NONE)

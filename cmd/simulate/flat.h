@@ -15,6 +15,7 @@
 #define FLAT_PAGES  48 /* of addresses, from world.h's BASE */
 #define FLAT_SPACES 5
 #define FLAT_OBJECT 8 /* pages of the object at most */
+#define FLAT_STACK  8 /* of a stack: the limit in the format tiny */
 
 /* A page of an address space. */
 struct flat_page {
@@ -59,6 +60,12 @@ struct flat {
 
 /* One of n things may happen: which is tried now. => at most once a step */
 unsigned flat_either(struct flat *flat, unsigned n);
+
+/* Page b comes behind page a. */
+bool flat_same_mapping(const struct flat_page *a, const struct flat_page *b);
+
+/* It is sealed, so that advice may not discard what the program could not, either. */
+bool flat_sealed_contents(const struct flat_page *p);
 
 /* A load or store of a program: *word is read, or written. */
 enum mmk_fault_result flat_access(struct flat *flat, unsigned space, unsigned page, bool write,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - `mmkit simulate`: which scenarios, by whom, and what came of it. */
 #include "arguments.h"
+#include "calls.h"
 #include "clock.h"
 #include "jobs.h"
 #include "orders.h"
@@ -87,6 +88,9 @@ static void select_scenarios(struct plan *plan, const struct arguments *argument
     for (number = 0; (list = scenario_list(number)) != NULL; number++)
         for (scenario = list; scenario->name; scenario++)
             select_formats(plan, arguments, scenario);
+    scenario = calls_scenario(arguments->scenario); /* any bytes are one: not in the lists */
+    if (scenario)
+        select_formats(plan, arguments, scenario);
     if (plan->count == 0)
         bad_usage("--scenario %s: no such scenario%s; see --list", arguments->scenario,
                   arguments->format ? " in this format" : "");

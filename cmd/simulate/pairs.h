@@ -57,6 +57,8 @@ enum op_traits {
     OP_WHOLE = 32768,  /* works on all pages: an object's are there at first */
     OP_BRINGS = 65536, /* brings pages in; */
     OP_CUTS = 131072,  /* takes them away: many steps, where they are not there at first */
+    OP_ONCE = 262144,  /* leaves something in pair_run: one by a CPU, not in the child */
+    OP_KILLS = 524288, /* what comes after it, on the same CPU, is not modelled */
 };
 
 /* One operation of a scenario, as it runs and as it is modelled. */

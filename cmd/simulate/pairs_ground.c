@@ -92,10 +92,13 @@ const struct flat_page *act_looked_at(struct flat *flat, struct act *act)
         return NULL;
     p = act_page(flat, act, act->step);
     act->upto = act->step;
-    while (act->upto < act->count && act_page(flat, act, act->upto)->mapped)
-        act->upto++;
-    if (act->upto > act->step)
+    if (p->mapped) {
+        do
+            act->upto++;
+        while (act->upto < act->count && flat_same_mapping(act_page(flat, act, act->upto - 1),
+                                                           act_page(flat, act, act->upto)));
         return p;
+    }
     act->code = MMK_ENOMEM;
     act->upto = ++act->step;
     return NULL;

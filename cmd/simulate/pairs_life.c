@@ -272,15 +272,15 @@ static bool model_stats(struct flat *flat, struct act *act)
 }
 
 const struct op pair_ops_life[] = {
-    {"fork", OP_WRITER, run_fork, model_fork},
+    {"fork", OP_WRITER | OP_ONCE, run_fork, model_fork},
     {"exit", OP_PARENT | OP_ACCESS, run_exit, model_exit},
     {"leave", OP_ACCESS | OP_RARE | OP_LEAVES, run_leave, model_leave},
-    {"kill", OP_ACCESS | OP_PRIVATE | OP_RARE, run_kill, model_kill},
+    {"kill", OP_ACCESS | OP_PRIVATE | OP_RARE | OP_KILLS, run_kill, model_kill},
     {"switch", OP_ONE_PAGE | OP_ACCESS | OP_RARE, run_switch, model_load},
     {"lazy", OP_ONE_PAGE | OP_ACCESS | OP_RARE, run_lazy, model_load},
-    {"hold", OP_ONE_PAGE | OP_RARE, run_hold, model_hold},
-    {"pin", OP_ONE_PAGE, run_pin, model_pin},
-    {"mirror", OP_ONE_PAGE | OP_RARE, run_mirror, model_load},
+    {"hold", OP_ONE_PAGE | OP_RARE | OP_ONCE, run_hold, model_hold},
+    {"pin", OP_ONE_PAGE | OP_ONCE, run_pin, model_pin},
+    {"mirror", OP_ONE_PAGE | OP_RARE | OP_ONCE, run_mirror, model_load},
     {"stats", OP_ACCESS | OP_RARE, run_stats, model_stats},
     {NULL, 0, NULL, NULL},
 };

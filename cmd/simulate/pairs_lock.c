@@ -94,9 +94,7 @@ static unsigned mapping_end(const struct flat *flat, const struct act *act, unsi
 
     do
         page++;
-    while (page < FLAT_PAGES && pages[page].mapped && pages[page].prot == pages[page - 1].prot &&
-           pages[page].object == pages[page - 1].object &&
-           pages[page].shared == pages[page - 1].shared);
+    while (page < FLAT_PAGES && flat_same_mapping(&pages[page - 1], &pages[page]));
     return page;
 }
 

@@ -371,7 +371,8 @@ static void describe(const struct seen *seen, const struct seen *other, char *te
 
 static void complain(const struct seen *seen)
 {
-    char text[4096] = "what came out does not of any order of its steps; of each it differs in:",
+    char text[4096] =
+        "what came out does not come out of any order of its steps; of each it differs in:",
          line[1024];
     size_t i;
 

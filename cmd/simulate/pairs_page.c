@@ -45,7 +45,7 @@ static bool model_dontneed(struct flat *flat, struct act *act)
 
     if (!p)
         return last;
-    if (p->sealed && !p->object && !(p->prot & MMK_PROT_WRITE))
+    if (flat_sealed_contents(p))
         return stop(act, MMK_EPERM);
     if (p->locked)
         return stop(act, MMK_EINVAL);
@@ -65,6 +65,8 @@ static bool model_free(struct flat *flat, struct act *act)
     bool last;
     const struct flat_page *p = next_advised(flat, act, &page, &last);
 
+    if (p && flat_sealed_contents(p))
+        return stop(act, MMK_EPERM);
     return p && (p->object || p->locked) ? stop(act, MMK_EINVAL) : last;
 }
 
@@ -81,6 +83,8 @@ static bool model_guard(struct flat *flat, struct act *act)
 
     if (!p)
         return last;
+    if (flat_sealed_contents(p))
+        return stop(act, MMK_EPERM);
     if (p->locked)
         return stop(act, MMK_EINVAL);
     if (flat->space[act->space].killed && flat_either(flat, 2))
@@ -201,14 +205,20 @@ static void run_dontfork(struct act *act)
 
 static bool model_dontfork(struct flat *flat, struct act *act)
 {
+    int64_t hole = 0;
     unsigned i;
 
-    act->code = 0;
+    act->code = MMK_EPERM;
     for (i = 0; i < act->count; i++) {
-        act_page(flat, act, i)->no_fork = act_page(flat, act, i)->mapped;
-        if (!act_page(flat, act, i)->mapped)
-            act->code = MMK_ENOMEM;
+        struct flat_page *p = act_page(flat, act, i);
+
+        if (flat_sealed_contents(p))
+            return true;
+        p->no_fork = p->mapped;
+        if (!p->mapped)
+            hole = MMK_ENOMEM;
     }
+    act->code = hole;
     return true;
 }
 
@@ -226,7 +236,9 @@ static bool model_wipe(struct flat *flat, struct act *act)
     for (i = 0; i < act->count; i++) {
         struct flat_page *p = act_page(flat, act, i);
 
-        if (p->object)
+        if (flat_sealed_contents(p))
+            act->code = MMK_EPERM;
+        if (p->object || flat_sealed_contents(p))
             return true;
         p->wipe = p->mapped;
         if (!p->mapped)

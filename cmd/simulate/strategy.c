@@ -11,6 +11,9 @@
  * the values that weak memory may return, at most `bound` of each; at what hardware does of its own
  * accord, at most `hardware` times; not at injected failures. It leaves interrupts to where CPUs
  * poll. paths.c has the tree.
+ *
+ * Bytes say where a run deviates from the plain one: after how many choices of a kind. So to change
+ * one of them changes little, and what follows them nothing of what comes before.
  */
 #include "strategy.h"
 
@@ -82,6 +85,8 @@ const char *strategy_name(const struct strategy *strategy, char text[STRATEGY_TE
         return text;
     case STRATEGY_REPLAY:
         return "replay";
+    case STRATEGY_BYTES:
+        return "bytes";
     }
     return NULL;
 }
@@ -211,6 +216,42 @@ static unsigned choose_again(struct strategy *strategy, unsigned n, const uint8_
     return answer < n ? answer : 0;
 }
 
+/* The next deviation; none is left: the rest is plain. */
+static void next_bytes(struct strategy *strategy)
+{
+    static const enum fibers_choice kinds[8] = {FIBERS_PREEMPT, FIBERS_PREEMPT, FIBERS_PREEMPT,
+                                                FIBERS_PREEMPT, FIBERS_NEXT,    FIBERS_INTERRUPT,
+                                                FIBERS_INJECT,  FIBERS_HARDWARE};
+    enum { NEAR = 192, FAR = 16 };
+
+    strategy->deviates = FIBERS_CHOICES;
+    if (strategy->left < 2)
+        return;
+    strategy->deviates = kinds[strategy->bytes[0] & 7];
+    strategy->answer = strategy->bytes[0] >> 3;
+    strategy->pass = strategy->bytes[1];
+    if (strategy->pass > NEAR)
+        strategy->pass = NEAR + (strategy->pass - NEAR) * FAR;
+    strategy->bytes += 2;
+    strategy->left -= 2;
+}
+
+static unsigned choose_as_bytes_say(struct strategy *strategy, enum fibers_choice choice,
+                                    unsigned n)
+{
+    unsigned answer;
+
+    if (choice != strategy->deviates || n < 2)
+        return 0;
+    if (strategy->pass > 0) {
+        strategy->pass--;
+        return 0;
+    }
+    answer = 1 + strategy->answer % (n - 1);
+    next_bytes(strategy);
+    return answer;
+}
+
 static unsigned choose_by_kind(struct strategy *strategy, enum fibers_choice choice, unsigned n,
                                const uint8_t *tasks)
 {
@@ -223,6 +264,8 @@ static unsigned choose_by_kind(struct strategy *strategy, enum fibers_choice cho
         return choose_next_path(strategy, choice, n, tasks);
     case STRATEGY_REPLAY:
         return choose_again(strategy, n, tasks);
+    case STRATEGY_BYTES:
+        return choose_as_bytes_say(strategy, choice, n);
     }
     return 0;
 }
@@ -295,6 +338,8 @@ void strategy_begin(struct strategy *strategy, uint64_t seed)
         begin_pct(strategy);
     if (strategy->kind == STRATEGY_EXHAUSTIVE)
         begin_exhaustive(strategy);
+    if (strategy->kind == STRATEGY_BYTES)
+        next_bytes(strategy);
 }
 
 bool strategy_next(struct strategy *strategy)

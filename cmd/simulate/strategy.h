@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * strategy.h - how the next step is chosen: at random, by priorities (PCT), by trying everything,
- * or as it was.
+ * as it was, or as a fuzzer's bytes say.
  *
  * Whatever the strategy, a run is the list of its answers that are not 0: its deviations from the
  * plain run. Given those, anybody can repeat it (STRATEGY_REPLAY).
@@ -12,7 +12,13 @@
 #include "fibers.h"
 #include "paths.h"
 
-enum strategy_kind { STRATEGY_RANDOM, STRATEGY_PCT, STRATEGY_EXHAUSTIVE, STRATEGY_REPLAY };
+enum strategy_kind {
+    STRATEGY_RANDOM,
+    STRATEGY_PCT,
+    STRATEGY_EXHAUSTIVE,
+    STRATEGY_REPLAY,
+    STRATEGY_BYTES
+};
 
 struct deviation {
     uint32_t step;   /* as the scheduler counts, whatever the strategy */
@@ -33,6 +39,12 @@ struct strategy {
     struct deviations run;    /* what was answered */
     struct deviations replay; /* REPLAY: what to answer */
     size_t replayed;          /* of these, passed */
+
+    /* BYTES: what is left of them, two for each answer that is not 0; of the next of these: */
+    const uint8_t *bytes;
+    size_t left;
+    enum fibers_choice deviates; /* in a choice of this kind, after `pass` others of it */
+    unsigned pass, answer;
 
     /* Told of each answer; or NULL. tasks: as in fibers.h */
     void (*watch)(struct strategy *self, enum fibers_choice choice, unsigned answer,

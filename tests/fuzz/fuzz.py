@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""fuzz.py PROGRAM CORPUS SECONDS [--update] - runs a program of libFuzzer's from the kept inputs on.
+"""fuzz.py SECONDS [--update] PROGRAM... - runs programs of libFuzzer's from the kept inputs on.
 
-CORPUS has a line for each input, in hexadecimal. With --update it becomes the fewest inputs that
-cover what is covered now.
+Beside each other, each on a CPU. The inputs that were kept for fuzz-NAME are in NAME.txt beside this
+script, a line for each, in hexadecimal. With --update these become the fewest that cover what is
+covered then.
 
-=> exit status 0; 1: something was found: the input is printed as such a line
+=> exit status 0; 1: something was found: it is told, and the input printed as such a line
 """
 
 import os
@@ -14,40 +15,80 @@ import subprocess
 import sys
 import tempfile
 
+HERE = pathlib.Path(__file__).resolve().parent
+LONGEST = {"ops": 400, "schedule": 120} # bytes of an input
+ENVIRONMENT = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}
+ALWAYS = ["-timeout=20", "-len_control=0", "-print_final_stats=1"]
 
-def write_inputs(folder, corpus):
+
+def read_inputs(folder, corpus):
+    folder.mkdir()
     for number, line in enumerate(corpus.read_text().split()):
         (folder / str(number)).write_bytes(bytes.fromhex(line))
 
 
-def merge(program, folder, work):
-    """=> the inputs that are worth keeping, the shortest first"""
-    kept = work / "kept"
-    kept.mkdir()
-    subprocess.run([program, "-set_cover_merge=1", "-use_counters=0", kept, folder], check=True, capture_output=True)
-    return sorted((path.read_bytes() for path in kept.iterdir()), key=lambda b: (len(b), b))
+class Target:
+    """One program, and where it works."""
+
+    def __init__(self, program, work):
+        self.program = program
+        self.name = pathlib.Path(program).name.removeprefix("fuzz-")
+        self.corpus = HERE / f"{self.name}.txt"
+        self.work = work / self.name
+        self.work.mkdir()
+        self.folder = self.work / "inputs"
+        read_inputs(self.folder, self.corpus)
+
+    def start(self, seconds):
+        self.log = (self.work / "log").open("w+", errors="replace")
+        self.run = subprocess.Popen(
+            [self.program, *ALWAYS, f"-max_total_time={seconds}",
+             f"-max_len={LONGEST[self.name]}", f"-artifact_prefix={self.work}/found-",
+             self.folder],
+            stdout=subprocess.DEVNULL, stderr=self.log, env=ENVIRONMENT)
+
+    def tell(self, found):
+        """The calls, and where there is one, how another tool repeats them."""
+        done = subprocess.run([self.program, found], check=False, text=True, errors="replace",
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              env=ENVIRONMENT | {"FUZZ_PRINT": "1"})
+        print(f"{found.name}: {found.read_bytes().hex()}\n{done.stdout}")
+
+    def finish(self):
+        """=> False: something was found"""
+        good = self.run.wait() == 0
+        self.log.seek(0)
+        print(f"{self.name}:")
+        print("".join(self.log.readlines()[-9 if good else -60:]))
+        for found in self.work.glob("found-*"):
+            self.tell(found)
+        return good
+
+    def update(self):
+        """Keeps the inputs that cover something, the shortest first."""
+        kept = self.work / "kept"
+        kept.mkdir()
+        subprocess.run([self.program, "-set_cover_merge=1", "-use_counters=0", kept, self.folder],
+                       check=True, capture_output=True, env=ENVIRONMENT)
+        inputs = sorted((path.read_bytes() for path in kept.iterdir()), key=lambda b: (len(b), b))
+        self.corpus.write_text("".join(f"{data.hex()}\n" for data in inputs if data))
+        print(f"{self.name}: {len(inputs)} inputs kept")
 
 
 def main():
-    program, corpus, seconds = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
+    words = [word for word in sys.argv[1:] if word != "--update"]
+    if len(words) < 2:
+        print(__doc__, file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory() as name:
-        work = pathlib.Path(name)
-        folder = work / "inputs"
-        folder.mkdir()
-        write_inputs(folder, corpus)
-        run = subprocess.run(
-            [program, f"-max_total_time={seconds}", "-max_len=400", "-timeout=20",
-             f"-artifact_prefix={work}/found-", "-print_final_stats=1", folder],
-            check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            errors="replace", env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"})
-        print("".join(run.stderr.splitlines(keepends=True)[-40 if run.returncode else -9:]))
-        for found in work.glob("found-*"):
-            print(f"{found.name}: {found.read_bytes().hex()}")
-        if run.returncode == 0 and "--update" in sys.argv:
-            inputs = merge(program, folder, work)
-            corpus.write_text("".join(f"{data.hex()}\n" for data in inputs if data))
-            print(f"{len(inputs)} inputs kept")
-    return run.returncode != 0
+        targets = [Target(program, pathlib.Path(name)) for program in words[1:]]
+        for target in targets:
+            target.start(int(words[0]))
+        good = all([target.finish() for target in targets])
+        if good and "--update" in sys.argv:
+            for target in targets:
+                target.update()
+    return not good
 
 
 if __name__ == "__main__":
