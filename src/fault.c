@@ -134,7 +134,8 @@ static enum mmk_fault_result spurious(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(v
 {
     if (!mark_used(vmf))
         return MMK_FAULT_RETRY;
-    mmk_tlb_local_spurious(&vmf->mm->context, vmf->addr);
+    if (!MMK_MISTAKE(SPURIOUS_UNFLUSHED))
+        mmk_tlb_local_spurious(&vmf->mm->context, vmf->addr);
     mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_SPURIOUS, 1);
     return MMK_FAULT_DONE;
 }

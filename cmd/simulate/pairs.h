@@ -94,6 +94,7 @@ struct ground {
     bool kin;    /* the child has the pages, too */
     bool wide;   /* on two tables, too */
     bool all;    /* rare operations as well */
+    bool keeps;  /* faults drop nothing from TLBs; for accesses and what goes beside them */
 };
 
 /* A second set of translations, of one page: pairs_life.c. */
@@ -126,7 +127,7 @@ extern const struct op pair_ops_access[], pair_ops_map[], pair_ops_move[], pair_
 /* All of them, from 0. => NULL: there are no more */
 const struct op *pair_op(size_t number);
 
-/* Kinds of memory: a list that ends with one without a name. */
+/* Kinds of memory: a list that ends with one without a name; those with `keeps` come last. */
 extern const struct ground pair_grounds[];
 
 /* Has an operation of these traits something to do there? */

@@ -43,6 +43,13 @@ const struct ground pair_grounds[] = {
     {.name = "cold", .object = true, .shared = true},
     {.name = "kin", .object = true, .shared = true, .stored = true, .forked = true, .kin = true},
     {.name = "kin-copy", .object = true, .stored = true, .forked = true, .kin = true},
+    {.name = "keeps-none", .all = true, .keeps = true},
+    {.name = "keeps-fork",
+     .stored = true,
+     .forked = true,
+     .warm = true,
+     .all = true,
+     .keeps = true},
     {.name = NULL},
 };
 

@@ -28,6 +28,7 @@ struct scenario {
     void (*check)(void);        /* alone, as CPU 0; or NULL */
     unsigned inject;            /* allocations that may fail: FIBERS_FAIL_* */
     bool exact_faults;          /* no access faults without a reason */
+    unsigned mmu;               /* what the hardware leaves to the library: MACHINE_* */
     enum scenario_formats formats;
     uint64_t most_steps; /* more is a livelock; 0: 100,000 */
     bool weak_programs;  /* with weak memory, programs' own data are weak, too */

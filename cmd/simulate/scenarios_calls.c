@@ -45,7 +45,7 @@ static unsigned count_grounds(void)
 {
     unsigned count = 0;
 
-    while (pair_grounds[count].name)
+    while (pair_grounds[count].name && !pair_grounds[count].keeps)
         count++;
     return count;
 }

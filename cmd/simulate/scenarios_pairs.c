@@ -131,6 +131,8 @@ static void check(void)
 static bool fits(const struct op *a, const struct op *b, const struct ground *ground,
                  const struct place *place)
 {
+    if (ground->keeps && !(a->traits & b->traits & OP_ACCESS))
+        return false;
     if (place->count > 1 && (!ground->wide || (a->traits & b->traits & (OP_ONE_PAGE | OP_LARGE))))
         return false;
     if ((a->traits & OP_PARENT) && (b->traits & (OP_PARENT | OP_CHILD)))
@@ -173,6 +175,7 @@ static void add_pair(const struct op *a, const struct op *b, const struct ground
     all.scenarios[all.count++] =
         (struct scenario){.what = "what comes out comes out of one of their orders",
                           .exact_faults = needs_exact_faults(a, b),
+                          .mmu = ground->keeps ? MACHINE_KEEPS_FAULTED | MACHINE_KEEPS_ABSENCE : 0,
                           .cpus = 2,
                           .independent = true,
                           .setup = setup,

@@ -466,6 +466,50 @@ static void killed_end(void)
     expect(stats.rss_anon == 0);
 }
 
+/* ---- P18: spurious faults ------------------------------------------------------------------- */
+
+/* A fault leaves in the TLB what it was about. */
+enum { FAULTS_KEEP = MACHINE_KEEPS_FAULTED | MACHINE_KEEPS_ABSENCE };
+
+/* Read-only, as it was shared with a child, and all CPUs know it as that. */
+static void setup_read_only(void)
+{
+    unsigned cpu;
+
+    start_anon();
+    store(0, 1);
+    expect(mmk_fork(world.mm, &it.other) == 0);
+    put_other();
+    for (cpu = 0; cpu < world.cpus; cpu++) {
+        fibers_be_cpu(cpu);
+        expect(look(0) == 1);
+    }
+    fibers_be_cpu(0);
+}
+
+/* Whoever comes second finds that nothing is in the way but the CPU's own TLB. */
+static void both_write(unsigned cpu)
+{
+    store(0, cpu + 2);
+    expect(look(0) > 1);
+}
+
+static void protect_beside_write(unsigned cpu)
+{
+    enum mmk_fault_result result;
+
+    if (cpu == 0) {
+        expect(mmk_mprotect(world.mm, page_at(0), PAGE, RO) == 0);
+        expect(mmk_mprotect(world.mm, page_at(0), PAGE, RW) == 0);
+        say(&it.said);
+        return;
+    }
+    result = put_word(0, 2);
+    expect(result == MMK_FAULT_DONE || result == MMK_FAULT_SEGV_ACCERR);
+    if (heard(&it.said))
+        store(0, 3);
+}
+
 const struct scenario scenarios_rules[] = {
     {.name = "P1.refilled",
      .what = "a table loses its last page and gets another",
@@ -608,5 +652,23 @@ const struct scenario scenarios_rules[] = {
      .cpus = 3,
      .setup = setup_last,
      .body = last_put_beside_leave},
+    {.name = "P18.absent",
+     .what = "two touch a page first, and remember that it was not there",
+     .cpus = 2,
+     .setup = setup_table,
+     .body = both_touch,
+     .mmu = FAULTS_KEEP},
+    {.name = "P18.read-only",
+     .what = "two store where their TLBs say that they may not, and may soon",
+     .cpus = 2,
+     .setup = setup_read_only,
+     .body = both_write,
+     .mmu = FAULTS_KEEP},
+    {.name = "P18.protected",
+     .what = "a page is closed, and opened again, under one who stores",
+     .cpus = 2,
+     .setup = start_touched,
+     .body = protect_beside_write,
+     .mmu = FAULTS_KEEP},
     {.name = NULL},
 };

@@ -58,6 +58,7 @@ bool world_start(const struct scenario *scenario, uint64_t seed)
                                           .withheld = WITHHELD,
                                           .cpus = FIBERS_CPUS,
                                           .tlb_entries = TLB_ENTRIES,
+                                          .mmu = scenario->mmu,
                                           .mmkit = MMK_CONFIG_DEFAULT};
     unsigned cpu;
 

@@ -26,10 +26,12 @@ MMK_ALWAYS_INLINE bool format_reaches(mmk_vaddr_t addr)
 }
 #endif
 
+#ifndef FORMAT_FAULT_DROPS
 #define FORMAT_FAULT_DROPS   1 /* SDM volume 3, 4.10.4.1 */
 #define FORMAT_KEEPS_ABSENCE 0
-#define FORMAT_NEEDS_BREAK   0
 #define FORMAT_LOAD          0
+#endif
+#define FORMAT_NEEDS_BREAK 0
 
 #define X86_PRESENT  ((uint64_t)1 << 0)
 #define X86_WRITE    ((uint64_t)1 << 1)

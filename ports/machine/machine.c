@@ -74,7 +74,8 @@ static bool read_environment(unsigned *flags)
         const char *word;
         unsigned flag;
     } known[] = {{"software-bits", MACHINE_SOFTWARE_BITS},
-                 {"keeps-absence", MACHINE_KEEPS_ABSENCE}};
+                 {"keeps-absence", MACHINE_KEEPS_ABSENCE},
+                 {"keeps-faulted", MACHINE_KEEPS_FAULTED}};
     const char *at = getenv("MACHINE_MMU");
     size_t length, i;
 

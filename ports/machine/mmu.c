@@ -162,6 +162,8 @@ void machine_tlb_spurious(uint64_t context, mmk_vaddr_t addr)
     struct machine_mmu *mmu = &machine_this_cpu()->mmu;
     struct machine_asid *asid = find_asid(mmu, context);
 
+    if (FORMAT_FAULT_DROPS)
+        return;
     hardware_forgets();
     if (asid)
         drop_page(mmu, asid, addr);

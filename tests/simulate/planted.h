@@ -22,6 +22,7 @@
 #define ANON (MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS)
 
 static unsigned hardware;  /* what it does when it is first asked; 0: nothing */
+static unsigned mmu;       /* MACHINE_* */
 static unsigned switch_at; /* the point at which another task runs, from 1; 0: none */
 
 /* Nothing else happens but what must. */
@@ -77,7 +78,7 @@ static inline bool runs_well(const struct scenario *scenario)
 /* The run fails and says `text`; NULL: it does not fail. */
 #define EXPECT(setup_, body_, cpus_, text)                                                         \
     do {                                                                                           \
-        struct scenario scenario_ = {.cpus = cpus_, .setup = setup_, .body = body_};               \
+        struct scenario scenario_ = {.cpus = cpus_, .setup = setup_, .body = body_, .mmu = mmu};   \
         const char *text_ = text;                                                                  \
                                                                                                    \
         (void)state;                                                                               \

@@ -432,6 +432,58 @@ static void test_fault_drops(void **state)
     assert_int_equal(found + dropped, 60);
 }
 
+/* ---- what a fault was about ------------------------------------------------------------------ */
+
+static mmk_pte_t open_up(mmk_pte_t pte)
+{
+    return mmk_pte_mkwrite(pte);
+}
+
+/* Read-only as far as the TLB knows, and no longer so. */
+static void store_by_old_rights(unsigned cpu)
+{
+    uint64_t word, before;
+
+    (void)cpu;
+    change_entry(protect);
+    mmk_tlb_flush(world.mm, page_at(0), page_at(1));
+    expect(get_word(0, &word) == MMK_FAULT_DONE && word == 1);
+    change_entry(open_up);
+    before = machine_faults_here();
+    expect(put_word(0, 2) == MMK_FAULT_DONE);
+    fibers_fail(machine_faults_here() == before ? "no fault" : "faulted");
+}
+
+/* Not there as far as the TLB knows. */
+static void load_by_old_absence(unsigned cpu)
+{
+    uint64_t word, before;
+
+    (void)cpu;
+    machine_speculate(page_at(1));
+    expect(mmk_fault(world.mm, page_at(1), MMK_ACCESS_READ) == MMK_FAULT_DONE);
+    before = machine_faults_here();
+    expect(get_word(1, &word) == MMK_FAULT_DONE && word == 0);
+    fibers_fail(machine_faults_here() == before ? "no fault" : "faulted");
+}
+
+/* The library drops what the fault has left behind, or the access would fault for ever (P18). */
+static void test_fault_keeps(void **state)
+{
+    EXPECT(map_four, store_by_old_rights, 1, "no fault");
+    EXPECT(map_four, load_by_old_absence, 1, "no fault");
+    mmu = MACHINE_KEEPS_FAULTED;
+    EXPECT(map_four, store_by_old_rights, 1, "faulted");
+    EXPECT(map_four, load_by_old_absence, 1, "no fault");
+    mmu |= MACHINE_KEEPS_ABSENCE;
+    EXPECT(map_four, load_by_old_absence, 1, "faulted");
+    mmk_planted = MMK_MISTAKE_SPURIOUS_UNFLUSHED;
+    EXPECT(map_four, store_by_old_rights, 1, "deadlock");
+    EXPECT(map_four, load_by_old_absence, 1, "deadlock");
+    mmk_planted = MMK_MISTAKE_NONE;
+    mmu = 0;
+}
+
 /* ---- dirty pages ----------------------------------------------------------------------------- */
 
 static struct mmk_object *file;
@@ -502,7 +554,8 @@ int main(void)
         cmocka_unit_test(test_flush),        cmocka_unit_test(test_flush_of_others),
         cmocka_unit_test(test_enter),        cmocka_unit_test(test_end),
         cmocka_unit_test(test_speculation),  cmocka_unit_test(test_forgetting),
-        cmocka_unit_test(test_fault_drops),  cmocka_unit_test(test_dirty),
+        cmocka_unit_test(test_fault_drops),  cmocka_unit_test(test_fault_keeps),
+        cmocka_unit_test(test_dirty),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

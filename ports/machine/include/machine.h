@@ -28,6 +28,8 @@ enum {
                                   one faults (RISC-V Svade, Arm without FEAT_HAFDBS) */
     MACHINE_KEEPS_ABSENCE = 2, /* "keeps-absence": an invalid entry that an access has found stays
                                   in the TLB as such (RISC-V without Svvptc) */
+    MACHINE_KEEPS_FAULTED = 4, /* "keeps-faulted", in the format `tiny`: so does a translation that
+                                  an access has faulted on (RISC-V and Arm, always) */
 };
 
 struct machine_config {

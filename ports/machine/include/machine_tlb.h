@@ -16,11 +16,13 @@ MMK_ALWAYS_INLINE void mmk_tlb_local_all(const struct mmk_tlb_context *context)
     machine_tlb_flush_all(context->id);
 }
 
-/* On x86-64 a fault drops by itself what the CPU had cached for the address. */
+/* On x86-64 a fault drops by itself what the CPU had cached for the address; on tiny tables
+ * perhaps. */
 MMK_ALWAYS_INLINE void mmk_tlb_local_spurious(const struct mmk_tlb_context *context,
                                               mmk_vaddr_t addr)
 {
-#if defined(MACHINE_FORMAT_RISCV64) || defined(MACHINE_FORMAT_AARCH64)
+#if defined(MACHINE_FORMAT_RISCV64) || defined(MACHINE_FORMAT_AARCH64) ||                          \
+    defined(MACHINE_FORMAT_TINY)
     machine_tlb_spurious(context->id, addr);
 #else
     (void)context;
