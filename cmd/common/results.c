@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <error.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,6 +61,7 @@ static void keep_standard_files(int status)
 void results_check_stdout(int status)
 {
     keep_standard_files(status);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is one that cannot be written */
     status_when_lost = status;
     if (atexit(check_stdout) != 0)
         error(status, 0, "no memory");

@@ -477,8 +477,10 @@ void jobs_run(struct plan *plan, void (*over)(const struct plan *, const struct 
 
 static void free_failure(struct failure *failure)
 {
-    if (failure)
+    if (failure) {
         free(failure->run.list);
+        free(failure->smallest);
+    }
     free(failure);
 }
 

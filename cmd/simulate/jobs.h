@@ -14,6 +14,7 @@ struct failure {
     char strategy[STRATEGY_TEXT];
     char text[WORK_FAILURE];
     struct deviations run; /* the list is malloc()ed, by its count */
+    char *smallest; /* what repeats it, reduced; malloc()ed, NULL: nothing does, or not yet */
 };
 
 struct part {

@@ -178,7 +178,7 @@ static void make_plan(struct plan *plan, const struct arguments *arguments)
 
 static void tell_failure(const struct subject *subject)
 {
-    const struct failure *failure = subject->sum.failure;
+    struct failure *failure = subject->sum.failure;
     struct work *work = jobs_new_work();
 
     work->kind = WORK_REDUCE;
@@ -191,6 +191,8 @@ static void tell_failure(const struct subject *subject)
     memcpy(work->list, failure->run.list, failure->run.count * sizeof(*work->list));
     jobs_retell(work, subject->format);
     report_failure(out, subject, work);
+    if (work->failed)
+        failure->smallest = report_command(subject, work);
     jobs_free_work(work);
 }
 
@@ -252,6 +254,17 @@ static void check_replay(const struct arguments *arguments, const struct plan *p
         bad_usage("--replay: expected at most %d steps", WORK_DEVIATIONS);
 }
 
+/* A run that fails may do so before the rest of the list. */
+static void check_replayed(const struct work *work)
+{
+    const struct deviation *next = &work->list[work->fitting];
+
+    if (!work->failed && work->fitting < work->deviations)
+        bad_usage("--replay %" PRIu32 ":%" PRIu32
+                  ": that step has no such choice: another scenario, seed or program?",
+                  next->step, next->answer);
+}
+
 static int replay(const struct arguments *arguments, const struct plan *plan)
 {
     const struct subject *subject = plan->subjects;
@@ -266,6 +279,7 @@ static int replay(const struct arguments *arguments, const struct plan *plan)
     work->deviations = arguments->deviations.count;
     memcpy(work->list, arguments->deviations.list, work->deviations * sizeof(*work->list));
     jobs_retell(work, subject->format);
+    check_replayed(work);
     report_replay(out, work, subject->format);
     status = work->failed ? STATUS_FAULT : 0;
     jobs_free_work(work);

@@ -105,12 +105,24 @@ static void leave_out(struct work *work, const struct scenario *scenario)
     work->tries = reduction.list.tries;
 }
 
+/* Of the list that was tried, as many as took effect before one that did not. */
+static size_t count_fitting(const struct deviations *list)
+{
+    const struct deviations *run = &attempt->strategy.run;
+    size_t i = 0;
+
+    while (i < list->count && i < run->count && attempt->list[i].step == list->list[i].step)
+        i++;
+    return i;
+}
+
 static void retell(struct work *work, const struct scenario *scenario)
 {
     struct deviations list = {work->list, work->deviations, WORK_DEVIATIONS};
 
     story_prepare();
     try(scenario, work->seed, &list, true);
+    work->fitting = count_fitting(&list);
     work->failed = attempt->failed;
     work->step = attempt->strategy.chooser.step;
     snprintf(work->failure, sizeof(work->failure), "%s", attempt->failed ? attempt->failure : "");

@@ -7,6 +7,7 @@
 #include "json.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct totals {
@@ -195,14 +196,38 @@ static void write_corpus(struct json *json, const struct plan *plan)
     json_close(json, '}');
 }
 
-static void write_failure(struct json *json, const struct failure *failure)
+char *report_command(const struct subject *subject, const struct work *reduced)
 {
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+
+    if (!stream)
+        return NULL;
+    if (reduced)
+        print_replay(stream, subject, reduced);
+    else
+        print_again(stream, subject);
+    fclose(stream);
+    return text;
+}
+
+static void write_failure(struct json *json, const struct subject *subject)
+{
+    const struct failure *failure = subject->sum.failure;
+    char *again = report_command(subject, NULL);
+
     json_object(json, "failure");
     json_unsigned(json, "seed", failure->seed);
     json_string(json, "strategy", failure->strategy);
     json_unsigned(json, "step", failure->step);
     json_string(json, "what", failure->text);
+    if (again)
+        json_string(json, "again", again);
+    if (failure->smallest)
+        json_string(json, "smallest", failure->smallest);
     json_close(json, '}');
+    free(again);
 }
 
 static void write_subject(struct json *json, const struct subject *subject)
@@ -223,7 +248,7 @@ static void write_subject(struct json *json, const struct subject *subject)
     json_unsigned(json, "exhausted", sum->exhausted);
     json_string(json, "hash", hash);
     if (sum->failure)
-        write_failure(json, sum->failure);
+        write_failure(json, subject);
     json_close(json, '}');
 }
 

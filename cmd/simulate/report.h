@@ -17,6 +17,8 @@ void report_subject(FILE *stream, const struct subject *subject);
 void report_mistake(FILE *stream, const struct subject *subject);
 
 void report_failure(FILE *stream, const struct subject *subject, const struct work *reduced);
+/* What repeats it: as it was found, or reduced. => malloc()ed; NULL: no memory */
+char *report_command(const struct subject *subject, const struct work *reduced);
 void report_hash(FILE *stream, const struct subject *subject);
 
 /* A replay's result. */

@@ -25,7 +25,7 @@ struct fibers_outcome run_once(const struct scenario *scenario, uint64_t seed,
 
     strategy->independent = scenario->independent;
     strategy_begin(strategy, seed);
-    if (!world_start(scenario, seed)) {
+    if (!fibers_prepare(strategy->weak) || !world_start(scenario, seed)) {
         fputs("no memory for a machine\n", stderr);
         _exit(2); /* nothing that the scenario did */
     }

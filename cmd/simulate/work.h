@@ -37,6 +37,7 @@ struct work {
     uint64_t hash; /* of all runs, in whatever order */
     bool exhausted;
     uint32_t tries; /* REDUCE */
+    size_t fitting; /* RETELL: of the deviations, those before the first that changed nothing */
 
     /* the run that failed; or the one under way */
     bool failed;

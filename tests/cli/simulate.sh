@@ -31,6 +31,8 @@ bad '--part 1: expected I/N' --part 1
 bad '--scenario nothing: no such scenario' --scenario nothing
 bad '--replay 3: expected STEP:CPU' --scenario fault.fault --replay 3
 bad '--replay: expected one --scenario' --replay 3:1
+bad '--replay 3:77: that step has no such choice' --scenario fault.fault --format tiny --replay 3:77
+bad '--replay 9999:1: that step has no' --scenario fault.fault --format tiny --replay 3:1,9999:1
 bad "'more': expected options only" more
 bad 'cannot\|No such file' --scenario fault.fault --json "$work/no/such/folder"
 
@@ -102,6 +104,28 @@ status=$?
 [ $status -eq 2 ] || fail "a killed worker: status $status, expected 2: $(cat "$work/out")"
 grep -q 'fault.fault, a worker: killed by signal 9' "$work/err" || fail "$(cat "$work/err")"
 
+# Too little memory, and files that may not grow, are no failures either.
+limited() {
+    limit=$1 pattern=$2
+    shift 2
+    (ulimit $limit && exec "$mmkit" simulate --runs 3000 --jobs 1 "$@") \
+        >"$work/out" 2>"$work/err" </dev/null
+    status=$?
+    [ $status -eq 2 ] || fail "ulimit $limit: status $status, expected 2: $(cat "$work/err")"
+    grep -q "$pattern" "$work/err" || fail "ulimit $limit: '$(cat "$work/err")'"
+}
+
+case $mmkit in
+    *asan* | *tsan*) ;; # they want terabytes of addresses
+    *)
+        limited '-v 100000' 'a worker: no memory for a machine' --scenario 'kernel.*' --memory weak
+        (ulimit -v 100000 && exec "$mmkit" simulate --scenario fault.fault --runs 1 >"$work/out") ||
+            fail "100 MB do not suffice: $(cat "$work/out")"
+        ;;
+esac
+limited '-f 8' 'memory to share: File too large' --scenario fault.fault
+limited '-f 8' 'standard output: File too large' --list
+
 # Of pairs: how many there were, and of how many all schedules were tried.
 pairs=$("$mmkit" simulate --list | grep -c '^pair\.load\.stats\.')
 for runs in 1 1000000; do
@@ -144,7 +168,7 @@ cmp -s "$work/out" "$work/alone" || fail "seed 7 is not always the same run"
 
 # failing SCENARIO STRATEGY TEXT: is found, repeats as printed, and takes one switch
 failing() {
-    good 1 --scenario "$1" --format tiny --strategy "$2"
+    good 1 --scenario "$1" --format tiny --strategy "$2" --json "$work/json"
     grep -q "^FAILED $1, format tiny, seed [0-9]*, strategy [a-z:0-9]*, step [0-9]*: .*$3" \
         "$work/out" || fail "$1: $(cat "$work/out")"
     again=$(sed -n 's/^  again:  *mmkit simulate //p' "$work/out")
@@ -155,6 +179,8 @@ failing() {
         *) fail "$1 is not reduced: $smallest" ;;
     esac
     grep -q 'step [0-9]*: CPU . stops, CPU . runs' "$work/out" || fail "$1: no switch is told of"
+    grep -q "\"again\": \"mmkit simulate $again\"" "$work/json" || fail "$1: $(cat "$work/json")"
+    grep -q "\"smallest\": \"mmkit simulate $smallest\"" "$work/json" || fail "$1: $(cat "$work/json")"
     good 1 $again
     good 1 $smallest
     grep -q "$3" "$work/out" || fail "$1: $smallest: another failure: $(cat "$work/out")"

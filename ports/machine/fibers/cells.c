@@ -36,10 +36,18 @@ struct page {
     struct clock used; /* by each, in any way */
 };
 
-static struct slot slots[SLOTS];
-static struct cell cells[CELLS];
-static struct page pages[PAGES];
+static struct slot *slots; /* SLOTS of them, CELLS, PAGES */
+static struct cell *cells;
+static struct page *pages;
 static uint32_t run, used;
+
+bool cells_prepare(void)
+{
+    slots = weak_map(SLOTS * sizeof(*slots));
+    cells = weak_map(CELLS * sizeof(*cells));
+    pages = weak_map(PAGES * sizeof(*pages));
+    return slots && cells && pages;
+}
 
 void cells_begin(void)
 {

@@ -87,6 +87,9 @@ struct fibers_outcome {
     bool more_shared;    /* words were found to be shared that were not known to be (shared_only) */
 };
 
+/* Memory that any run takes, and all later ones. => false: there is none */
+bool fibers_prepare(bool weak);
+
 /* All bodies, until each has returned. => alone; no CPU has work left, but RCU callbacks */
 struct fibers_outcome fibers_run(const struct fibers_program *program,
                                  struct fibers_chooser *chooser);

@@ -33,6 +33,7 @@
 #include "weak.h"
 
 #include <stdio.h>
+#include <sys/mman.h>
 
 #define HISTORY 8
 #define WORDS   ((size_t)1 << 17)
@@ -64,7 +65,7 @@ bool fibers_weak;
 struct view weak_views[MMK_MAX_CPUS];
 
 static struct clock barriers; /* W4 */
-static struct word words[WORDS];
+static struct word *words;    /* WORDS of them; NULL: not prepared */
 static size_t used;
 
 /* W5: words of which each task has read what was not the newest, since it last waited. */
@@ -75,6 +76,25 @@ static struct {
 
 /* ---- for the scheduler ----------------------------------------------------------------------- */
 
+/* Too much to be in a program that may never use it. */
+void *weak_map(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+bool weak_prepare(void)
+{
+    if (words)
+        return true;
+    if (!cells_prepare())
+        return false;
+    words = weak_map(WORDS * sizeof(*words));
+    return words != NULL;
+}
+
 void weak_begin(bool weak)
 {
     unsigned i;
@@ -82,6 +102,8 @@ void weak_begin(bool weak)
     fibers_weak = weak;
     if (!weak)
         return;
+    if (!weak_prepare())
+        mmk_host_panic(__FILE__, __LINE__, "fibers: no memory for weak memory");
     cells_begin();
     used = 0;
     barriers = (struct clock){{0}};

@@ -369,6 +369,21 @@ void fibers_be_cpu(unsigned cpu)
     act_as(cpu);
 }
 
+static bool has_stack(struct task *task)
+{
+    return task->fiber.stack || fiber_create(&task->fiber, task_main, task);
+}
+
+bool fibers_prepare(bool weak)
+{
+    unsigned i;
+
+    for (i = 0; i <= FIBERS_CPUS; i++)
+        if (!has_stack(&sim.task[i]))
+            return false;
+    return !weak || weak_prepare();
+}
+
 static void make_ready(unsigned cpus)
 {
     unsigned i;
@@ -377,7 +392,7 @@ static void make_ready(unsigned cpus)
         struct task *task = &sim.task[i];
 
         mmk_assert(!task->locks.count && !task->rcu_depth, "fibers: starts with nothing held");
-        if (!task->fiber.stack && !fiber_create(&task->fiber, task_main, task))
+        if (!has_stack(task))
             mmk_host_panic(__FILE__, __LINE__, "fibers: no memory for a stack");
         task->wrote = 0;
         task->looks = false;

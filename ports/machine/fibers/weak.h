@@ -50,6 +50,7 @@ MMK_ALWAYS_INLINE uint32_t weak_tick(void)
 }
 
 /* memory.c, for the scheduler. All but begin do nothing when memory is not weak. */
+bool weak_prepare(void); /* what it takes, once for all. => false: no memory */
 void weak_begin(bool weak);
 void weak_end(void);
 void weak_give(struct clock *to); /* whoever takes it will know what the task knows */
@@ -61,8 +62,13 @@ bool weak_catch_up(void); /* the task waits by looking: true: there was newer to
 int sites_order(const struct fibers_site *site);
 bool sites_in_library(const struct fibers_site *site);
 
-/* cells.c. Each fails the run when the access is in a race. */
+void *weak_map(size_t size); /* zeros, for good. => NULL: no memory */
+
+/* cells.c: for weak_prepare() and weak_begin(). */
+bool cells_prepare(void);
 void cells_begin(void);
+
+/* Each fails the run when the access is in a race. */
 struct cell *cell_load(uintptr_t at, unsigned size, const struct fibers_site *site);
 struct cell *cell_change(uintptr_t at, unsigned size, const struct fibers_site *site);
 void cell_plain_read(uintptr_t at, size_t size, const void *where);
