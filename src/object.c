@@ -482,6 +482,14 @@ int mmk_object_resize(struct mmk_object *object, uint64_t size)
     return error;
 }
 
+/* Who keeps the object's content forgets [start, end). => 0 or an error with nothing changed */
+static int forget(struct mmk_object *object, uint64_t start, uint64_t end)
+{
+    if (!object->ops || !object->ops->punch_hole)
+        return 0;
+    return object->ops->punch_hole(object, start, end - start);
+}
+
 /* mmk_object_punch_hole() of [start, end). => invalidate lock held for writing */
 static int punch_locked(struct mmk_object *object, uint64_t start, uint64_t end)
     MMK_REQUIRES(object->invalidate)
@@ -500,6 +508,8 @@ static int punch_locked(struct mmk_object *object, uint64_t start, uint64_t end)
     if (error)
         return error;
     error = cut_prepare(object, tail, 0, tail_to, &tail_cut);
+    if (!error && (error = forget(object, start, end)) != 0 && tail_cut.page)
+        mmk_page_put(tail_cut.page);
     if (error) {
         if (head_cut.page)
             mmk_page_put(head_cut.page);

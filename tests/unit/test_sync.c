@@ -52,7 +52,17 @@ static int disk_write(struct mmk_object *object, uint64_t index, const void *pag
     return 0;
 }
 
-static const struct mmk_object_ops disk_ops = {.read_page = disk_read, .write_page = disk_write};
+static int disk_punch(struct mmk_object *object, uint64_t offset, uint64_t length)
+{
+    (void)object;
+    if (disk.error[offset / PAGE])
+        return disk.error[offset / PAGE];
+    memset((uint8_t *)disk.words + offset, 0, length);
+    return 0;
+}
+
+static const struct mmk_object_ops disk_ops = {
+    .read_page = disk_read, .write_page = disk_write, .punch_hole = disk_punch};
 
 static struct mmk_object *new_disk(uint64_t bytes)
 {
@@ -278,6 +288,34 @@ static void test_private(void **state)
     sync_all(object);
     assert_int_equal(all_writes(), 0);
     assert_true(mmk_pte_write(peek_entry(mm, base))); /* the copy is none of the object's */
+    mmk_object_put(object);
+}
+
+/* What was written does not come back; what the disk refuses has not happened. */
+static void test_forgotten(void **state)
+{
+    struct mmk_object *object = new_disk(4 * PAGE);
+    mmk_vaddr_t base = map_object_at(0, 4, RW, MMK_MAP_SHARED, object, 0);
+
+    (void)state;
+    fill(base, 4, 1);
+    sync_all(object);
+    disk.error[1] = MMK_EIO;
+    assert_int_equal(advise(base + PAGE, 2, MMK_MADV_REMOVE), MMK_EIO);
+    assert_int_equal(mmk_object_punch_hole(object, PAGE + 5, PAGE), MMK_EIO);
+    expect_filled(base, 4, 1);
+    disk.error[1] = 0;
+    assert_int_equal(advise(base + PAGE, 2, MMK_MADV_REMOVE), 0);
+    expect_byte(base + PAGE, 0);
+    expect_byte(base + 2 * PAGE, 0);
+    expect_byte(base, 1);
+    expect_byte(base + 3 * PAGE, 4);
+    assert_int_equal(mmk_object_punch_hole(object, 0, 1), 0);
+    expect_byte(base, 0);
+    sync_all(object);
+    assert_int_equal(disk_word(0), 0);
+    assert_int_equal(disk_word(2), 0);
+    assert_int_equal(disk_word(3), 4);
     mmk_object_put(object);
 }
 
@@ -711,7 +749,7 @@ int main(void)
         TEST(test_truncated),    TEST(test_last_put),       TEST(test_last_put_fails),
         TEST(test_errors),       TEST(test_hole),           TEST(test_locked),
         TEST(test_write_fails),  TEST(test_race),           TEST(test_two_sync),
-        TEST(test_race_at_rest), TEST(test_flush_pending),
+        TEST(test_race_at_rest), TEST(test_flush_pending),  TEST(test_forgotten),
     };
 
     return cmocka_run_group_tests_name("sync", tests, NULL, NULL);
