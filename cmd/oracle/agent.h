@@ -31,6 +31,11 @@ int64_t agent_privilege(bool privileged);
  */
 bool agent_prepare(struct board *board);
 
+/* ---- agent_disk.c ---------------------------------------------------------------------------- */
+
+/* A file, without a name, on a disk. => -1: there is none that does what the comparison needs */
+int agent_disk_open(uint64_t size);
+
 /* ---- agent_access.c -------------------------------------------------------------------------- */
 
 void agent_catch_signals(void);

@@ -99,6 +99,8 @@ static bool open_files(struct board *board)
         const struct file_description *file = &files[i];
 
         snprintf(path, sizeof(path), "/proc/self/fd/%d", agent_files[file->same_as]);
+        if (i == FILE_DISK && board->has_disk)
+            continue;
         if (file->same_as == i)
             agent_files[i] = memfd_create("oracle", MFD_CLOEXEC);
         else
@@ -110,6 +112,18 @@ static bool open_files(struct board *board)
             return trouble(board, "a file in memory");
         board->file_inode[i] = status.st_ino;
     }
+    return true;
+}
+
+/* While it is root, who may make one in more places. */
+static bool open_disk(struct board *board)
+{
+    struct stat status;
+
+    agent_files[FILE_DISK] = agent_disk_open(files[FILE_DISK].size);
+    board->has_disk = agent_files[FILE_DISK] >= 0 && fstat(agent_files[FILE_DISK], &status) == 0;
+    if (board->has_disk)
+        board->file_inode[FILE_DISK] = status.st_ino;
     return true;
 }
 
@@ -353,8 +367,8 @@ bool agent_prepare(struct board *board)
     static struct holes holes;
 
     grow_stack();
-    if (!become_nobody(board) || !set_limits(board) || !open_files(board) || !open_scratch(board) ||
-        !try_to_advise(board) || !agent_open_eyes(board))
+    if (!open_disk(board) || !become_nobody(board) || !set_limits(board) || !open_files(board) ||
+        !open_scratch(board) || !try_to_advise(board) || !agent_open_eyes(board))
         return false;
     if (!find_holes(&holes, board->lowest))
         return trouble(board, "/proc/self/maps");

@@ -11,7 +11,11 @@ enum { COMPARE_TEXT = 512 };
 struct past {
     bool is_child;  /* it was forked */
     bool reclaimed; /* Linux was told to page out */
+    bool freed;     /* Linux was told that it may drop pages: MADV_FREE */
 };
+
+/* In the text of a difference that Linux may make at any moment: so it has to show again. */
+#define COMPARE_CHANCE "perhaps dropped"
 
 /* => false: they differ, in what is in `text` */
 bool compare_outcomes(const struct op *op, const struct outcome *on_linux,

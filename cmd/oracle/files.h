@@ -21,8 +21,12 @@ struct file_description {
 #define FIRST_MEMLOCK ((uint64_t)40 * 4096)
 #define FIRST_STACK   ((uint64_t)8 << 20)
 
-/* This one mmkit reads from a store, and writes back to it; the others live in memory. */
+/*
+ * These mmkit reads from a store, and writes back to it; the others live in memory. On Linux the
+ * first lives in memory as well, the second on a disk, if there is one that will do (agent_disk.c).
+ */
 #define FILE_STORED 4
+#define FILE_DISK   5
 
 static const struct file_description files[FILES] = {
     {0, MMK_OPEN_READ | MMK_OPEN_WRITE | MMK_OPEN_EXEC, 20 * 4096 + 2044},
@@ -30,6 +34,7 @@ static const struct file_description files[FILES] = {
     {0, MMK_OPEN_READ | MMK_OPEN_EXEC, 0},
     {0, MMK_OPEN_WRITE | MMK_OPEN_EXEC, 0},
     {FILE_STORED, MMK_OPEN_READ | MMK_OPEN_WRITE | MMK_OPEN_EXEC, 7 * 4096},
+    {FILE_DISK, MMK_OPEN_READ | MMK_OPEN_WRITE | MMK_OPEN_EXEC, 6 * 4096 + 2044},
 };
 
 #endif

@@ -166,7 +166,7 @@ static uint64_t protection(struct generator *generator)
 /* One in so many is opened for less than everything. */
 static uint64_t some_file(struct generator *generator, unsigned restricted)
 {
-    static const uint8_t usual[] = {0, 1, 4};
+    static const uint8_t usual[] = {0, 1, FILE_STORED, FILE_DISK};
 
     return one_in(generator, restricted) ? below(generator, FILES)
                                          : usual[below(generator, EACH(usual))];
@@ -234,8 +234,8 @@ static void fill_mmap(struct generator *generator, uint64_t *args)
         args[4] = some_file(generator, 3);
         args[5] = file_offset(generator);
     }
-    if (args[4] == FILE_STORED)
-        args[3] &= ~(uint64_t)MMK_MAP_SYNC; /* which a disk's file system would refuse */
+    if (args[4] == FILE_STORED || args[4] == FILE_DISK)
+        args[3] &= ~(uint64_t)MMK_MAP_SYNC; /* which a disk's file system refuses, last of all */
     if ((args[3] & MMK_MAP_FIXED) == 0 && one_in(generator, 2))
         args[0] = 0;
 }

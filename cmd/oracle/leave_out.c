@@ -93,6 +93,11 @@ static bool locks_are_miscounted(const struct op *op, const struct situation *no
     return false;
 }
 
+static bool is_stored(unsigned file)
+{
+    return file == FILE_STORED || file == FILE_DISK;
+}
+
 /* "madvise": WILLNEED reads in at once; Linux some time, or, what lives in memory, never. */
 static bool reads_in(uint64_t start, uint64_t length, uint64_t advice, const struct situation *now)
 {
@@ -101,7 +106,18 @@ static bool reads_in(uint64_t start, uint64_t length, uint64_t advice, const str
     if (advice != MADV_WILLNEED)
         return false;
     for (; (mapping = next_in(now->here, mapping, start, length)); mapping++)
-        if (mapping->object && mmkit_side_file(mapping->object) == FILE_STORED)
+        if (mapping->object && is_stored(mmkit_side_file(mapping->object)))
+            return true;
+    return false;
+}
+
+/* "mincore": which pages of a file on a disk are in memory is the system's to decide. */
+static bool is_on_disk(uint64_t start, uint64_t length, const struct situation *now)
+{
+    const struct mapping *mapping = now->here->mapping;
+
+    for (; (mapping = next_in(now->here, mapping, start, length)); mapping++)
+        if (mapping->object && mmkit_side_file(mapping->object) == FILE_DISK)
             return true;
     return false;
 }
@@ -163,6 +179,8 @@ bool is_left_out(const struct op *op, const struct situation *now)
         return reads_in(args[0], args[1], args[2], now);
     case CALL_PROCESS_MADVISE:
         return reads_in(args[0], args[1], args[4], now) || reads_in(args[2], args[3], args[4], now);
+    case CALL_MINCORE:
+        return is_on_disk(args[0], args[1], now);
     case CALL_EXEC:
         return brings_page_in(op, now);
     case CALL_READ:

@@ -132,6 +132,11 @@ void linux_side_constants(struct linux_constants *known)
     known->memlock_max = board->memlock_max;
 }
 
+bool linux_side_has_disk(void)
+{
+    return board->has_disk;
+}
+
 unsigned linux_side_file(uint64_t inode)
 {
     unsigned i;

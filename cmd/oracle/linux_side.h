@@ -33,6 +33,9 @@ uint64_t linux_side_base_count(void);
 /* The constants that only a process knows. => started */
 void linux_side_constants(struct linux_constants *constants);
 
+/* => false: there is no FILE_DISK. => started */
+bool linux_side_has_disk(void);
+
 /* The number of the file with that inode. => FILES: none */
 unsigned linux_side_file(uint64_t inode);
 

@@ -107,7 +107,7 @@ static bool create_files(void)
             objects[i] = objects[files[i].same_as];
             continue;
         }
-        if (mmk_object_create(i == FILE_STORED ? &store_ops : NULL, files[i].size, NULL,
+        if (mmk_object_create(store_of(i) ? &store_ops : NULL, files[i].size, store_of(i),
                               &objects[i]) != 0 ||
             mmk_mmap(kernel, KERNEL_FILE(i), 64 * MIB, MMK_PROT_READ | MMK_PROT_WRITE,
                      MMK_MAP_SHARED | MMK_MAP_FIXED, objects[i], 0) < 0)
@@ -118,7 +118,7 @@ static bool create_files(void)
 
 bool mmkit_side_start(void)
 {
-    store_clear();
+    store_clear_all();
     free_at_start = free_frames();
     return create_files() && mmk_mm_create(&spaces[0]) == 0 && take_beyond(spaces[0]) &&
            mmk_set_limit(spaces[0], MMK_LIMIT_MEMLOCK, FIRST_MEMLOCK) == 0 &&
@@ -273,6 +273,17 @@ static int64_t do_limit(struct mmk_mm *mm, const struct op *op)
     return mmk_set_limit(mm, (enum mmk_limit)op->args[0], base + op->args[1]);
 }
 
+/* Before a file on a disk grows, what was stored beyond its end goes. */
+static int64_t resize(uint64_t file, uint64_t size)
+{
+    struct mmk_object *object = objects[file];
+    int64_t error = 0;
+
+    if (file == FILE_DISK && size > mmk_object_size(object))
+        error = mmk_object_resize(object, mmk_object_size(object));
+    return error ? error : mmk_object_resize(object, size);
+}
+
 /* pwrite(2): beyond the end the file grows first. */
 static int64_t do_pwrite(const struct op *op)
 {
@@ -282,7 +293,7 @@ static int64_t do_pwrite(const struct op *op)
     int64_t error;
 
     if (end > mmk_object_size(object)) {
-        error = mmk_object_resize(object, end);
+        error = resize(op->args[0], end);
         if (error)
             return error;
     }
@@ -293,21 +304,11 @@ static int64_t do_pwrite(const struct op *op)
 /* The store forgets, too: before the object does, which may read the last page in again. */
 static int64_t do_truncate(const struct op *op)
 {
-    struct mmk_object *object = objects[op->args[0]];
-    int64_t error = mmk_object_resize(object, op->args[1]);
+    struct store *store = store_of((unsigned)op->args[0]);
+    int64_t error = resize(op->args[0], op->args[1]);
 
-    if (!error && op->args[0] == FILE_STORED)
-        store_zero(op->args[1], FILE_MAX);
-    return error;
-}
-
-static int64_t do_punch(const struct op *op)
-{
-    struct mmk_object *object = objects[op->args[0]];
-    int64_t error = mmk_object_punch_hole(object, op->args[1], op->args[2]);
-
-    if (!error && op->args[0] == FILE_STORED)
-        store_zero(op->args[1], op->args[2]);
+    if (!error && store)
+        store_zero(store, op->args[1], FILE_MAX);
     return error;
 }
 
@@ -323,7 +324,7 @@ static int64_t do_file(const struct op *op)
         return -9; /* EBADF, which is not mmkit's to say */
     if (op->call == CALL_PWRITE)
         return do_pwrite(op);
-    return do_punch(op);
+    return mmk_object_punch_hole(objects[op->args[0]], op->args[1], op->args[2]);
 }
 
 static int64_t do_lock(struct mmk_mm *mm, const struct op *op)

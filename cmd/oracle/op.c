@@ -203,6 +203,16 @@ unsigned call_find(const char *name, size_t length)
     return call;
 }
 
+unsigned op_file(const struct op *op)
+{
+    unsigned i;
+
+    for (i = 0; i < calls[op->call].count; i++)
+        if (calls[op->call].kinds[i] == ARG_FILE && op->args[i] < FILES)
+            return (unsigned)op->args[i];
+    return FILES;
+}
+
 /* ---- printing -------------------------------------------------------------------------------- */
 
 static void print_bits(FILE *stream, const struct flag_name *name, uint64_t value)

@@ -48,7 +48,7 @@ enum call {
     CALLS
 };
 
-enum { OP_ARGS = 6, PROCESSES = 6, FILES = 5, SWEEP_MAX = 2 * 32 };
+enum { OP_ARGS = 6, PROCESSES = 6, FILES = 6, SWEEP_MAX = 2 * 32 };
 
 /* What a kernel copies at most, and what it writes: safe instructions. */
 #define COPY_MAX  ((uint64_t)16 * 4096)
@@ -81,6 +81,9 @@ const char *call_name(unsigned call);
 
 /* => CALLS: none has that name */
 unsigned call_find(const char *name, size_t length);
+
+/* => the file that is among the arguments; FILES: none is */
+unsigned op_file(const struct op *op);
 
 /* One line, without its end. */
 void op_print(FILE *stream, const struct op *op);

@@ -2,6 +2,7 @@
 /* possible.c - see possible.h. */
 #include "possible.h"
 
+#include "files.h"
 #include "window.h"
 
 #include <mmkit/limit.h>
@@ -46,6 +47,13 @@ static bool is_bounded(const struct op *op)
     }
 }
 
+/* How large a file may get is the file system's to say, but not less than this. */
+static bool is_within_disk(const struct op *op, uint64_t offset, uint64_t length)
+{
+    return op_file(op) != FILE_DISK ||
+           (offset <= 4 * GIB && (length <= 4 * GIB || length > INT64_MAX));
+}
+
 /* Ranges beyond user memory are the embedder's to refuse. */
 static bool is_advisable(uint64_t addr, uint64_t length, uint64_t advice)
 {
@@ -64,7 +72,8 @@ bool op_is_possible(const struct op *op)
         return is_advisable(args[0], args[1], args[4]) && is_advisable(args[2], args[3], args[4]) &&
                args[5] < WHOMS;
     case CALL_MMAP:
-        return is_bounded(op) && ((args[3] & MMK_MAP_ANONYMOUS) || args[4] < FILES);
+        return is_bounded(op) && is_within_disk(op, args[5], args[1]) &&
+               ((args[3] & MMK_MAP_ANONYMOUS) || args[4] < FILES);
     case CALL_MADVISE:
     case CALL_MREMAP:
     case CALL_MLOCK:
@@ -89,7 +98,7 @@ bool op_is_possible(const struct op *op)
     case CALL_TRUNCATE:
         return args[0] < FILES && args[1] <= FILE_MAX;
     case CALL_PUNCH:
-        return args[0] < FILES;
+        return args[0] < FILES && is_within_disk(op, args[1], args[2]);
     case CALL_PRIVILEGE:
         return args[0] <= 1;
     case CALL_PWRITE:

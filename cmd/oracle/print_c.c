@@ -29,7 +29,7 @@ static const char head[] =
     "#include <sys/uio.h>\n"
     "#include <unistd.h>\n"
     "\n"
-    "static int me, scratch, file[5];\n"
+    "static int me, scratch, file[6];\n"
     "static volatile int *turn;\n"
     "static sigjmp_buf way_out;\n"
     "\n"
@@ -273,6 +273,13 @@ static void print_setup(FILE *stream)
         stream);
     fputs("    scratch = memfd_create(\"scratch\", 0);\n", stream);
     for (i = 0; i < FILES; i++) {
+        if (i == FILE_DISK) {
+            fprintf(stream,
+                    "    file[%u] = open(\".\", O_TMPFILE | O_RDWR, 0600); /* on a disk */\n"
+                    "    ftruncate(file[%u], %" PRIu64 ");\n",
+                    i, i, files[i].size);
+            continue;
+        }
         if (files[i].same_as == i) {
             fprintf(stream,
                     "    file[%u] = memfd_create(\"f%u\", 0);\n    ftruncate(file[%u], %" PRIu64

@@ -7,6 +7,7 @@
  */
 #include "sequence.h"
 
+#include "files.h"
 #include "leave_out.h"
 #include "linux_side.h"
 #include "mmkit_side.h"
@@ -59,7 +60,7 @@ static bool is_to_be_made(const struct run *run, const struct op *op)
     if (!run->alive[op->process] || (op->call == CALL_FORK && run->alive[op->args[0]]) ||
         (op->call == CALL_EXIT && op->process == 0))
         return false;
-    return !is_left_out(op, &now);
+    return !is_left_out(op, &now) && (op_file(op) != FILE_DISK || linux_side_has_disk());
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -136,8 +137,17 @@ static void note_life(struct run *run, const struct op *op, const struct outcome
     }
 }
 
+/* => MADV_NORMAL, when it gives none */
+static uint64_t advice_of(const struct op *op)
+{
+    if (op->call == CALL_PROCESS_MADVISE)
+        return op->args[4];
+    return op->call == CALL_MADVISE ? op->args[2] : MADV_NORMAL;
+}
+
 static void note_past(struct run *run, const struct op *op)
 {
+    uint64_t advice = advice_of(op);
     unsigned i;
 
     if (op->call == CALL_LIMIT)
@@ -146,10 +156,10 @@ static void note_past(struct run *run, const struct op *op)
         run->unlimited[op->process] = op->args[1] > LOCKED_MOST;
     if (op->call == CALL_PRIVILEGE)
         run->privileged[op->process] = op->args[0] != 0;
-    for (i = 0; i < PROCESSES; i++)
-        if ((op->call == CALL_MADVISE && op->args[2] == MADV_PAGEOUT) ||
-            (op->call == CALL_PROCESS_MADVISE && op->args[4] == MADV_PAGEOUT))
-            run->past[i].reclaimed = true;
+    for (i = 0; i < PROCESSES; i++) {
+        run->past[i].reclaimed |= advice == MADV_PAGEOUT;
+        run->past[i].freed |= advice == MADV_FREE;
+    }
 }
 
 static bool do_op(struct run *run, const struct op *op)

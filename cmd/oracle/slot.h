@@ -34,6 +34,7 @@ struct board {
     uint64_t lowest;                           /* address that may be mapped */
     uint64_t base_virt, base_data, base_count; /* mapped beyond the window: bytes, mappings */
     uint64_t file_inode[FILES];
+    bool has_disk;        /* FILE_DISK is on one */
     bool may_advise;      /* others, by process_madvise(2) */
     bool may_lock;        /* whatever it wants, by CAP_IPC_LOCK */
     uint64_t memlock_max; /* the hard limit: UINT64_MAX: none */

@@ -1,25 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/* store.c - see store.h. There is one, as large as a file may get. */
+/* store.c - see store.h. Each is as large as a file may get. */
 #include "store.h"
 
+#include "files.h"
 #include "possible.h"
 
 #include <string.h>
 
-static uint8_t bytes[FILE_MAX + MMK_PAGE_SIZE];
-static size_t used; /* beyond, all are zero */
+static struct store {
+    uint8_t bytes[FILE_MAX + MMK_PAGE_SIZE];
+    size_t used; /* beyond, all are zero */
+} stored, on_disk;
+
+struct store *store_of(unsigned file)
+{
+    if (file == FILE_STORED)
+        return &stored;
+    return file == FILE_DISK ? &on_disk : NULL;
+}
 
 /* => the page; NULL: no file is so large */
-static uint8_t *find(uint64_t index)
+static uint8_t *find(struct mmk_object *object, uint64_t index)
 {
-    return index < sizeof(bytes) / MMK_PAGE_SIZE ? bytes + index * MMK_PAGE_SIZE : NULL;
+    struct store *store = mmk_object_private(object);
+
+    return index < sizeof(store->bytes) / MMK_PAGE_SIZE ? store->bytes + index * MMK_PAGE_SIZE
+                                                        : NULL;
 }
 
 static int read_page(struct mmk_object *object, uint64_t index, void *page)
 {
-    const uint8_t *from = find(index);
+    const uint8_t *from = find(object, index);
 
-    (void)object;
     if (!from)
         return MMK_EIO;
     memcpy(page, from, MMK_PAGE_SIZE);
@@ -28,26 +40,39 @@ static int read_page(struct mmk_object *object, uint64_t index, void *page)
 
 static int write_page(struct mmk_object *object, uint64_t index, const void *page)
 {
-    uint8_t *to = find(index);
+    struct store *store = mmk_object_private(object);
+    uint8_t *to = find(object, index);
 
-    (void)object;
     if (!to)
         return MMK_EIO;
     memcpy(to, page, MMK_PAGE_SIZE);
-    used = mmk_max(used, (index + 1) * MMK_PAGE_SIZE);
+    store->used = mmk_max(store->used, (index + 1) * MMK_PAGE_SIZE);
     return 0;
 }
 
-const struct mmk_object_ops store_ops = {.read_page = read_page, .write_page = write_page};
-
-void store_clear(void)
+static int punch_hole(struct mmk_object *object, uint64_t offset, uint64_t length)
 {
-    memset(bytes, 0, used);
-    used = 0;
+    store_zero(mmk_object_private(object), offset, length);
+    return 0;
 }
 
-void store_zero(uint64_t offset, uint64_t length)
+const struct mmk_object_ops store_ops = {
+    .read_page = read_page, .write_page = write_page, .punch_hole = punch_hole};
+
+static void clear(struct store *store)
 {
-    if (offset < used)
-        memset(bytes + offset, 0, mmk_min(length, used - offset));
+    memset(store->bytes, 0, store->used);
+    store->used = 0;
+}
+
+void store_clear_all(void)
+{
+    clear(&stored);
+    clear(&on_disk);
+}
+
+void store_zero(struct store *store, uint64_t offset, uint64_t length)
+{
+    if (offset < store->used)
+        memset(store->bytes + offset, 0, mmk_min(length, store->used - offset));
 }

@@ -5,12 +5,16 @@
 
 #include <mmkit/object.h>
 
+/* Of objects that are created with store_of() as private data. */
 extern const struct mmk_object_ops store_ops;
 
-/* All zeros. */
-void store_clear(void);
+/* => where the file is kept; NULL: it lives in memory */
+struct store *store_of(unsigned file);
 
-/* So do these bytes become: a file system does it when a file is cut, or gets a hole. */
-void store_zero(uint64_t offset, uint64_t length);
+/* All are zeros. */
+void store_clear_all(void);
+
+/* So do these bytes become: a file system does it when a file is cut. */
+void store_zero(struct store *store, uint64_t offset, uint64_t length);
 
 #endif
