@@ -9,7 +9,7 @@
  *   settles   once, before the lock is let go:   mmk_account_settle(mm);
  *
  * Counting and settling cannot fail. An operation that fails after it has asked just settles.
- * mmk_vma_place(), mmk_unmap_detach() and mmk_reshape_set() count by themselves; splitting and
+ * mmk_vma_place(), mmk_unmap_detach() and mmk_vma_change() count by themselves; splitting and
  * merging change nothing. `flags` are always those of the mapping, MMK_VM_*.
  */
 #ifndef MMK_SRC_ACCOUNT_H
@@ -86,18 +86,6 @@ MMK_ALWAYS_INLINE void mmk_account_turn(struct mmk_mm *mm, uint64_t old_flags, u
                                         uint64_t bytes) MMK_REQUIRES(mm->mmap_lock)
 {
     mmk_usage_turn(&mm->usage, old_flags, flags, bytes);
-}
-
-/* Nothing is to be written in vma: it no longer counts as committed. */
-MMK_ALWAYS_INLINE void mmk_account_free(struct mmk_mm *mm, struct mmk_vma *vma)
-    MMK_REQUIRES(mm->mmap_lock)
-{
-    uint64_t flags = mmk_vma_flags(vma);
-
-    if (!(flags & MMK_VM_ACCOUNT))
-        return;
-    mmk_account_turn(mm, flags, flags & ~(uint64_t)MMK_VM_ACCOUNT, mmk_vma_size(vma));
-    mmk_a64_store(&vma->flags, flags & ~(uint64_t)MMK_VM_ACCOUNT, MMK_RELAXED);
 }
 
 /*

@@ -9,6 +9,7 @@
  * As on Linux a hole is skipped and answered with MMK_ENOMEM at the end, and a mapping that the
  * advice is not for ends the call there. MADV_POPULATE_* are populate.c's: a hole ends them.
  */
+#include "anon.h"
 #include "guard.h"
 #include "object.h"
 #include "populate.h"
@@ -98,12 +99,17 @@ static int lazyfree(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t star
     return 0;
 }
 
-/* The flag first: whoever copies the mapping from now on looks for guards. */
+/*
+ * The flag first: whoever copies the mapping from now on looks for guards. On Linux anonymous
+ * memory is then ready for private pages, too.
+ */
 static int guard_install(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start,
                          mmk_vaddr_t end) MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
 {
     if (is_locked(vma) || mmk_vma_has_frames(vma))
         return MMK_EINVAL;
+    if (!vma->object)
+        mmk_anon_prepare(advice->mm, vma);
     mmk_a64_fetch_or(&vma->flags, MMK_VM_GUARDED, MMK_RELAXED);
     mmk_mm_is_read_locked(advice->gather.mm);
     return mmk_guard_install(&advice->gather, start, end);
@@ -151,27 +157,13 @@ static int willneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t star
     return 0;
 }
 
-/* Advice without effect: holes are reported all the same. */
-static int nothing(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
-{
-    (void)advice;
-    (void)vma;
-    (void)start;
-    (void)end;
-    return 0;
-}
-
-/* MADV_DODUMP: nothing to do, but frames that are not mmkit's stay out of dumps. */
-static int dump(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
-{
-    return mmk_vma_has_frames(vma) ? MMK_EINVAL : nothing(advice, vma, start, end);
-}
-
 /* MADV_COLD, MADV_PAGEOUT: nothing ages and nothing is reclaimed yet. */
 static int age(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
 {
-    return is_locked(vma) || mmk_vma_has_frames(vma) ? MMK_EINVAL
-                                                     : nothing(advice, vma, start, end);
+    (void)advice;
+    (void)start;
+    (void)end;
+    return is_locked(vma) || mmk_vma_has_frames(vma) ? MMK_EINVAL : 0;
 }
 
 /* Every VMA in the range in turn. => mmap lock held for reading; a visit may let go of it */
@@ -210,7 +202,9 @@ static int accepts(const struct rule *rule, const struct mmk_vma *vma)
         return MMK_EPERM;
     if ((rule->set & MMK_VM_WIPEONFORK) && vma->object)
         return MMK_EINVAL;
-    return (rule->clear & MMK_VM_DONTFORK) && mmk_vma_has_frames(vma) ? MMK_EINVAL : 0;
+    return (rule->clear & (MMK_VM_DONTFORK | MMK_VM_DONTDUMP)) && mmk_vma_has_frames(vma)
+               ? MMK_EINVAL
+               : 0;
 }
 
 /* Where the first VMA starts that does not accept, with *error why; `end`: all do. => mmap lock */
@@ -262,11 +256,11 @@ static const struct rule rules[] = {
     {.kind = MMK_MADV_WILLNEED, .visit = willneed, .remote = true},
     {.kind = MMK_MADV_COLD, .visit = age, .remote = true},
     {.kind = MMK_MADV_PAGEOUT, .visit = age, .remote = true},
-    {.kind = MMK_MADV_NORMAL, .visit = nothing},
-    {.kind = MMK_MADV_RANDOM, .visit = nothing},
-    {.kind = MMK_MADV_SEQUENTIAL, .visit = nothing},
-    {.kind = MMK_MADV_DONTDUMP, .visit = nothing},
-    {.kind = MMK_MADV_DODUMP, .visit = dump},
+    {.kind = MMK_MADV_NORMAL, .clear = MMK_VM_RAND | MMK_VM_SEQ},
+    {.kind = MMK_MADV_RANDOM, .clear = MMK_VM_SEQ, .set = MMK_VM_RAND},
+    {.kind = MMK_MADV_SEQUENTIAL, .clear = MMK_VM_RAND, .set = MMK_VM_SEQ},
+    {.kind = MMK_MADV_DONTDUMP, .set = MMK_VM_DONTDUMP},
+    {.kind = MMK_MADV_DODUMP, .clear = MMK_VM_DONTDUMP},
     {.kind = MMK_MADV_POPULATE_READ, .populate = MMK_POPULATE_READ},
     {.kind = MMK_MADV_POPULATE_WRITE, .populate = MMK_POPULATE_WRITE},
     {.kind = MMK_MADV_DONTFORK, .set = MMK_VM_DONTFORK, .discards = true},

@@ -9,6 +9,7 @@
 #include <mmkit/check.h>
 
 #include "account.h"
+#include "anon.h"
 #include "frame.h"
 #include "mm.h"
 #include "object.h"
@@ -68,6 +69,7 @@ static void check_anon_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const stru
     bool exclusive = mmk_page_test(page, MMK_PF_EXCLUSIVE);
 
     mmk_assert(!(mmk_vma_flags(vma) & MMK_VM_SHARED), "R1 a shared mapping has no private page");
+    mmk_assert(mmk_vma_anon(vma) != 0, "AN1 a mapping with private pages has a number");
     mmk_assert(mapcount >= 1 && is_referenced(page, 0),
                "F1 every mapping and pin of an anonymous page holds a reference");
     mmk_assert(pins == 0 || exclusive,
@@ -195,7 +197,9 @@ static void check_vma(struct mmk_mm *mm, const struct mmk_vma *vma)
 {
     mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
     uint64_t lock = mmk_vma_flags(vma) & MMK_VM_LOCK;
+    uint64_t numbers = mmk_a64_load(&mm->anon_source, MMK_RELAXED);
 
+    mmk_assert(mmk_vma_anon(vma) >> 1 <= numbers, "AN2 a number is one that was given out");
     mmk_assert(lock != MMK_VM_LOCKONFAULT, "ML1 LOCKONFAULT comes with LOCKED");
     mmk_assert(!lock || !mmk_vma_has_frames(vma), "ML2 frames that are not mmkit's are not locked");
     mmk_assert(vma->mm == mm, "a VMA knows its address space");

@@ -5,6 +5,7 @@
  */
 #include "fault.h"
 
+#include "anon.h"
 #include "planted.h"
 #include "zap.h"
 
@@ -48,6 +49,7 @@ bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
     mmk_pte_t pte;
 
     if (vmf->access == MMK_ACCESS_WRITE) {
+        mmk_anon_prepare(vmf->mm, vmf->vma);
         page = mmk_fault_new_anon(MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
         if (!page)
             return false;
@@ -83,6 +85,7 @@ enum mmk_fault_result mmk_fault_anon(struct mmk_vmf *vmf)
 
     if (vmf->access != MMK_ACCESS_WRITE)
         return read_zero(vmf);
+    mmk_anon_prepare(vmf->mm, vmf->vma);
     page = mmk_fault_new_anon(MMK_ALLOC_ZERO);
     if (!page)
         return MMK_FAULT_OOM;

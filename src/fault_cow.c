@@ -16,6 +16,7 @@
  */
 #include "fault.h"
 
+#include "anon.h"
 #include "notifier.h"
 #include "object.h"
 #include "planted.h"
@@ -95,10 +96,12 @@ static struct mmk_page *make_copy(const struct mmk_page *page)
 static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
-    struct mmk_page *copy = make_copy(page);
+    struct mmk_page *copy;
     struct mmk_notify notify;
     struct mmk_walk walk;
 
+    mmk_anon_prepare(vmf->mm, vmf->vma);
+    copy = make_copy(page);
     if (!copy)
         return MMK_FAULT_OOM;
     mmk_notify_begin(&notify, vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE, MMK_NOTIFY_COPY);

@@ -8,6 +8,7 @@
  */
 #include "fault.h"
 
+#include "anon.h"
 #include "object.h"
 #include "planted.h"
 #include "zap.h"
@@ -76,17 +77,20 @@ static enum mmk_fault_result map_copy(struct mmk_vmf *vmf, struct mmk_page *page
 
 enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf)
 {
+    bool copies = vmf->access == MMK_ACCESS_WRITE && !(vmf->flags & MMK_VM_SHARED);
     struct mmk_object *object = vmf->vma->object;
     struct mmk_page *page;
     int error;
 
     if (mmk_unlikely(mmk_object_has_frames(object)))
         return mmk_fault_frame(vmf);
+    if (copies)
+        mmk_anon_prepare(vmf->mm, vmf->vma);
     error =
         mmk_object_get_page_killable(vmf->mm, object, mmk_vma_index(vmf->vma, vmf->addr), &page);
     if (error)
         return failed(error);
-    if (vmf->access == MMK_ACCESS_WRITE && !(vmf->flags & MMK_VM_SHARED))
+    if (copies)
         return map_copy(vmf, page);
     return map_page(vmf, page);
 }

@@ -20,6 +20,7 @@
  */
 #include "account.h"
 
+#include "anon.h"
 #include "fault.h"
 #include "object.h"
 #include "planted.h"
@@ -257,6 +258,7 @@ static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma) MMK_REQUIRE
     new = mmk_vma_alloc(child, start, end, flags, vma->object, mmk_vma_origin(vma));
     if (!new)
         return MMK_ENOMEM;
+    mmk_a64_store(&new->anon, mmk_anon_fork(child, vma), MMK_RELAXED);
     if (mmk_account_ask_copy(child, flags, end - start) ||
         mmk_vma_tree_reserve(mmk_mm_vmas(child), 1, &reserve)) {
         mmk_vma_free(new);

@@ -42,8 +42,9 @@ struct mapping {
     uint64_t commits; /* bytes, of an object that was made for this mapping */
     unsigned flags;   /* MMK_MAP_* */
     unsigned mode;    /* MMK_OPEN_* */
-    bool at_once;     /* entries are made now: mmk_map_frames() */
-    int refused;      /* an error that comes after those of the place, as on Linux; 0: none */
+    enum mmk_vma_merge merges;
+    bool at_once; /* entries are made now: mmk_map_frames() */
+    int refused;  /* an error that comes after those of the place, as on Linux; 0: none */
 };
 
 /* --- decoding the arguments ------------------------------------------------------------------ */
@@ -75,6 +76,8 @@ static int decode_mode(struct mapping *map)
     }
     if (!(map->mode & MMK_OPEN_READ))
         return MMK_EACCES;
+    if (!(map->mode & MMK_OPEN_WRITE))
+        map->vm_flags |= MMK_VM_READER;
     if (!(map->mode & MMK_OPEN_EXEC)) {
         if (map->vm_flags & MMK_VM_EXEC)
             return MMK_EPERM;
@@ -136,6 +139,8 @@ static int decode(struct mapping *map, unsigned prot)
     map->vm_flags = prot | MMK_VM_MAY;
     if ((map->flags & MMK_MAP_NORESERVE) && mmk_config.overcommit != MMK_OVERCOMMIT_NEVER)
         map->vm_flags |= MMK_VM_NORESERVE;
+    map->vm_flags |= (map->flags & MMK_MAP_STACK ? MMK_VM_STACK : 0) |
+                     (map->flags & MMK_MAP_SYNC ? MMK_VM_SYNC : 0);
     if (!map->object)
         map->offset = 0;
     map->refused = decode_kind(map);
@@ -283,6 +288,13 @@ static int commit_own(const struct mapping *map)
     return error;
 }
 
+/* Linux has cut what the mapping would replace before it looks at limits. */
+static void cut_ends(struct mmk_mm *mm, const struct mapping *map) MMK_REQUIRES(mm->mmap_lock)
+{
+    mmk_vma_cut_at(mm, map->addr);
+    mmk_vma_cut_at(mm, map->addr + map->length);
+}
+
 /* Maps where map->addr says, in place of what is there. => mmap lock held for writing */
 static int map_locked(struct mmk_mm *mm, const struct mapping *map) MMK_REQUIRES(mm->mmap_lock)
 {
@@ -290,6 +302,7 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map) MMK_REQUIRES
     struct mmk_unmap unmap = {.gone = {0}};
     bool replaces = mmk_map_overlaps(mm, map->addr, map->addr + map->length);
     struct mmk_vma *vma = alloc_vma(mm, map);
+    bool refused;
     int error = 0;
 
     if (!vma)
@@ -300,10 +313,12 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map) MMK_REQUIRES
         mmk_vma_free(vma);
         return error;
     }
-    if (mmk_account_ask_replace(mm, map->vm_flags, map->length, &unmap.gone) || commit_own(map) ||
-        mmk_vma_tree_reserve(mmk_mm_vmas(mm), 2, &reserve)) {
+    refused = mmk_account_ask_replace(mm, map->vm_flags, map->length, &unmap.gone) != 0;
+    if (refused || commit_own(map) || mmk_vma_tree_reserve(mmk_mm_vmas(mm), 2, &reserve)) {
         if (replaces)
             mmk_unmap_cancel(&unmap);
+        if (refused)
+            cut_ends(mm, map);
         mmk_vma_free(vma);
         return MMK_ENOMEM;
     }
@@ -317,7 +332,7 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map) MMK_REQUIRES
     }
     if (replaces)
         unmap_now(mm, &unmap);
-    mmk_vma_place(mm, vma, &reserve);
+    mmk_vma_place(mm, vma, map->merges, &reserve);
     mmk_vma_tree_unreserve(&reserve);
     return 0;
 }
@@ -383,7 +398,8 @@ int64_t mmk_mmap_file(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsi
                           .object = object,
                           .offset = offset,
                           .flags = flags,
-                          .mode = mode};
+                          .mode = mode,
+                          .merges = MMK_MERGE_BOTH};
     struct mmk_object *own = NULL;
     int error = decode(&map, prot);
 
@@ -455,6 +471,10 @@ static int grow_brk(struct mmk_mm *mm, mmk_vaddr_t from, mmk_vaddr_t to) MMK_REQ
                           .vm_flags = MMK_VM_READ | MMK_VM_WRITE | MMK_VM_MAY | MMK_VM_ACCOUNT,
                           .flags = MMK_MAP_FIXED};
     int error;
+
+    /* As on Linux the heap goes on where it ends, and is not merged with what comes behind. */
+    if (from > mm->brk_start)
+        map.merges = MMK_MERGE_BELOW;
 
     if (!mmk_account_ask_maps(mm, 0) || from < mmk_config.mmap_min_addr ||
         !is_free(mm, from, to + MMK_PAGE_SIZE))

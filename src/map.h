@@ -26,7 +26,7 @@ struct mmk_unmap {
  * Unmapping in four steps: decode (may fail, nothing changed), take the VMAs out of the tree, zap
  * their entries, finish with the objects.
  * => prepare, detach: mmap lock held for writing; zap, finish: for reading is enough
- * => prepare: 0, MMK_ENOMEM, or MMK_EPERM: something is sealed
+ * => prepare: 0, MMK_ENOMEM, or MMK_EPERM: something is sealed; a mapping may be cut at start then
  */
 MMK_MUST_CHECK int mmk_unmap_prepare(struct mmk_mm *mm, struct mmk_unmap *unmap, mmk_vaddr_t start,
                                      mmk_vaddr_t end) MMK_REQUIRES(mm->mmap_lock);
@@ -57,28 +57,29 @@ MMK_MUST_CHECK int mmk_unmap_and_unlock(struct mmk_mm *mm, mmk_vaddr_t start, mm
     MMK_RELEASES(mm->mmap_lock);
 
 /*
- * Splits vma at addr, inside it; `upper`, allocated as a copy of vma, becomes the part above.
+ * Splits vma at addr, inside it; `upper`, blank, becomes the part above.
  * => mmap lock held for writing; two changes of the reserve
  */
 void mmk_vma_split(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, struct mmk_vma *upper,
                    struct mmk_vma_tree_reserve *reserve) MMK_REQUIRES(mm->mmap_lock);
 
-/* A VMA for mmk_vma_split() at addr. => NULL: no memory; may sleep */
-struct mmk_vma *mmk_vma_alloc_upper(const struct mmk_vma *vma, mmk_vaddr_t addr);
-
 /*
- * Makes one of two VMAs that touch at addr, if they are compatible; without memory they stay two.
+ * Splits the VMA that has addr inside, if one has: what Linux leaves behind where it has cut a
+ * mapping and then refuses. Without memory it stays one.
  * => mmap lock held for writing; may sleep
  */
-void mmk_vma_merge_at(struct mmk_mm *mm, mmk_vaddr_t addr) MMK_REQUIRES(mm->mmap_lock);
+void mmk_vma_cut_at(struct mmk_mm *mm, mmk_vaddr_t addr) MMK_REQUIRES(mm->mmap_lock);
+
+/* Which neighbours a VMA that is placed may be merged with. */
+enum mmk_vma_merge { MMK_MERGE_NONE, MMK_MERGE_BELOW, MMK_MERGE_BOTH };
 
 /*
- * Puts a VMA, allocated and in no tree, into the address space: by extending a compatible
- * neighbour (the VMA is freed then) or as it is.
- * => its range is free; mmap lock held for writing; two changes of the reserve
+ * Puts a VMA, allocated and in no tree, into the address space: by extending a neighbour (the VMA
+ * is freed then) or as it is.
+ * => its range is free; mmap lock held for writing; two changes of the reserve; may sleep
  */
-void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_reserve *reserve)
-    MMK_REQUIRES(mm->mmap_lock);
+void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, enum mmk_vma_merge merges,
+                   struct mmk_vma_tree_reserve *reserve) MMK_REQUIRES(mm->mmap_lock);
 
 /*
  * vma grows upwards to `end`, into a range that is free, and is merged with what it touches then.
@@ -86,6 +87,23 @@ void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_r
  */
 void mmk_vma_grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t end)
     MMK_REQUIRES(mm->mmap_lock);
+
+/* What of one VMA gets other flags, and what cutting it may need. reshape.h makes them. */
+struct mmk_vma_change {
+    mmk_vaddr_t start, end;
+    uint64_t flags;
+    struct mmk_vma *spare;               /* blank, by `next`: as many as there may be cuts */
+    struct mmk_vma_tree_reserve reserve; /* two changes a cut */
+};
+
+/*
+ * [start, end) of vma gets other flags: it is merged with what it touches then, or cut off from the
+ * rest of vma.
+ * => 0, or MMK_ENOMEM: there would be too many mappings; as on Linux it may be cut below then
+ * => mmap lock held for writing; may sleep
+ */
+MMK_MUST_CHECK int mmk_vma_change(struct mmk_mm *mm, struct mmk_vma *vma,
+                                  struct mmk_vma_change *change) MMK_REQUIRES(mm->mmap_lock);
 
 /*
  * Where a mapping of `length` bytes goes: at *addr, a hint, if that is free, else in the highest

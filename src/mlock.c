@@ -17,29 +17,6 @@
 #include "populate.h"
 #include "reshape.h"
 
-/* The VMAs of [start, end) get `set` for their LOCK flags. => mmap lock held for writing; the range
- * may have holes; 0, or MMK_ENOMEM with nothing changed */
-static int set_flags(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t set)
-    MMK_REQUIRES(mm->mmap_lock)
-{
-    struct mmk_reshape reshape;
-    struct mmk_vma *vma;
-    int error;
-
-    error = mmk_reshape_prepare(mm, &reshape, start, end, MMK_VM_LOCK, set);
-    if (error)
-        return error;
-    mmk_reshape_cut(mm, &reshape);
-    vma = reshape.first;
-    while (vma && mmk_vma_start(vma) < end) {
-        if (!mmk_vma_has_frames(vma))
-            (void)mmk_reshape_set(mm, &reshape, vma);
-        vma = mmk_mm_find_vma(mm, mmk_vma_end(vma));
-    }
-    mmk_reshape_merge(mm, &reshape);
-    return 0;
-}
-
 /* What lies before a hole is set, as by Linux. => mmap lock held for writing */
 static int set_range(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t set)
     MMK_REQUIRES(mm->mmap_lock)
@@ -51,7 +28,7 @@ static int set_range(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint
         return MMK_EINVAL;
     hole = mmk_vma_first_hole(mm, start, end);
     if (hole > start)
-        error = set_flags(mm, start, hole, set);
+        error = mmk_reshape(mm, start, hole, MMK_VM_LOCK, set);
     if (!error && hole < end)
         error = MMK_ENOMEM;
     return error;
@@ -156,7 +133,7 @@ static int set_all(struct mmk_mm *mm, unsigned flags) MMK_REQUIRES(mm->mmap_lock
     int error = 0;
 
     if (flags != MMK_MCL_FUTURE && flags != (MMK_MCL_FUTURE | MMK_MCL_ONFAULT))
-        error = set_flags(mm, 0, MMK_USER_END, flags ? set : 0);
+        error = mmk_reshape(mm, 0, MMK_USER_END, MMK_VM_LOCK, flags ? set : 0);
     if (!error)
         mm->def_flags = flags & MMK_MCL_FUTURE ? set : 0;
     return error;

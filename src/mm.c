@@ -113,6 +113,7 @@ static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_pa
     mm->context.root = mmk_page_phys(root);
     mm->cpu = cpu;
     mm->brk_start = mm->brk = 0;
+    mmk_a64_store(&mm->anon_source, 0, MMK_RELAXED);
     mm->def_flags = 0;
     mm->usage = (struct mmk_usage){0};
     mm->charged = 0;

@@ -57,6 +57,7 @@ struct mmk_mm {
     struct mmk_a32 killed;          /* a: 1 from mmk_kill() on */
     mmk_vaddr_t brk_start, brk;     /* M */
     mmk_vaddr_t mmap_base;          /* M: mmk_mmap() looks for gaps below */
+    struct mmk_a64 anon_source;     /* a: numbers given out (anon.h) */
     uint64_t def_flags;             /* M: MMK_VM_LOCK of mappings to come: mlockall() */
     struct mmk_usage usage;         /* M: of its mappings */
     uint64_t charged;               /* M: of what the library counts as committed; account.c */

@@ -117,18 +117,6 @@ static bool any_entry(const struct mmk_a64 *entry, uint64_t count)
     return false;
 }
 
-/* Anything that newly mapped memory would not read as: not so the zero page. */
-static bool any_content(const struct mmk_a64 *entry, uint64_t count)
-{
-    while (count-- > 0) {
-        mmk_pte_t pte = mmk_pte_read(entry++);
-
-        if (!mmk_pte_none(pte) && !mmk_pte_special(pte))
-            return true;
-    }
-    return false;
-}
-
 /* Looks at one step. => how far it goes; *found: it moves something */
 static uint64_t look(struct mmk_move *move, uint64_t done, unsigned level, bool *found)
 {
@@ -142,11 +130,9 @@ static uint64_t look(struct mmk_move *move, uint64_t done, unsigned level, bool 
         length = skip(move, done, &walk);
     } else if (level > 0) {
         length = mmk_pt_entry_span(level);
-        move->content = true; /* whatever is in the table */
     } else {
         length = step_pages(move, done) << MMK_PAGE_SHIFT;
         *found = any_entry(walk.entry, length >> MMK_PAGE_SHIFT);
-        move->content |= any_content(walk.entry, length >> MMK_PAGE_SHIFT);
     }
     mmk_walk_unlock(&walk);
     mmk_rcu_read_unlock();
@@ -164,7 +150,6 @@ int mmk_move_prepare(struct mmk_move *move, struct mmk_mm *mm, mmk_vaddr_t from,
     move->from = from;
     move->to = to;
     move->length = length;
-    move->content = false;
     mmk_pool_init(&move->pool);
     for (level = 0; level < MMK_PT_LEVELS - 1; level++)
         move->planned[level] = UINT64_MAX;

@@ -13,7 +13,6 @@ struct mmk_move {
     uint64_t length;
     struct mmk_table_pool pool;             /* all tables that the new range may lack */
     mmk_vaddr_t planned[MMK_PT_LEVELS - 1]; /* by level: the last one that pool has been given */
-    bool content;                           /* what moves has a page, or a guard */
 };
 
 /*

@@ -16,8 +16,7 @@
 
 struct protect {
     struct mmk_gather *gather;
-    uint64_t flags;  /* the VMA's new ones */
-    bool has_memory; /* of its own, or swap: a marker for all we know */
+    uint64_t flags; /* the VMA's new ones */
 };
 
 /* What a present entry becomes. */
@@ -46,8 +45,6 @@ static mmk_vaddr_t protect_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *ar
     for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, entry++) {
         mmk_pte_t old = mmk_pte_read(entry), new;
 
-        if (!mmk_pte_none(old) && !mmk_pte_special(old))
-            protect->has_memory = true;
         if (!mmk_pte_present(old))
             continue;
         do
@@ -59,51 +56,38 @@ static mmk_vaddr_t protect_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *ar
     return end;
 }
 
-static void protect_vma(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_gather *gather)
-    MMK_REQUIRES(mm->mmap_lock)
-{
-    struct protect protect = {gather, mmk_vma_flags(vma), false};
-    mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
-
-    mmk_range_for_each_leaf(gather, start, end, protect_leaf, &protect);
-    /* Anonymous memory that was never written, and now cannot be, is no longer committed. */
-    if (!(protect.flags & MMK_VM_WRITE) && !vma->object && !protect.has_memory)
-        mmk_account_free(mm, vma);
-}
-
 /*
- * vma has got this protection. A locked private mapping that becomes writable is copied at once:
- * its pages were brought in to be read, and locked memory is not to fault.
+ * What has changed last gets the protection in its entries. A locked private mapping that becomes
+ * writable is copied at once: its pages were brought in to be read, and locked memory is not to
+ * fault.
  */
-static void protect_and_populate(struct mmk_mm *mm, struct mmk_vma *vma, uint64_t old_flags,
-                                 struct mmk_gather *gather) MMK_REQUIRES(mm->mmap_lock)
+static void protect_entries(struct mmk_mm *mm, const struct mmk_reshape *reshape,
+                            struct mmk_gather *gather) MMK_REQUIRES(mm->mmap_lock)
 {
     const uint64_t kind = MMK_VM_LOCKED | MMK_VM_SHARED | MMK_VM_WRITE;
-    mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
+    const struct mmk_vma_change *change = &reshape->change;
+    struct protect protect = {gather, change->flags};
 
-    protect_vma(mm, vma, gather);
-    if ((old_flags & kind) == MMK_VM_LOCKED && (mmk_vma_flags(vma) & MMK_VM_WRITE))
-        mmk_populate_try_locked(mm, start, end);
+    mmk_range_for_each_leaf(gather, change->start, change->end, protect_leaf, &protect);
+    if ((reshape->old_flags & kind) == MMK_VM_LOCKED && (change->flags & MMK_VM_WRITE))
+        mmk_populate_try_locked(mm, change->start, change->end);
 }
 
-/* => the range has no holes */
-static void perform(struct mmk_mm *mm, struct mmk_reshape *reshape) MMK_REQUIRES(mm->mmap_lock)
+/* => the range has no holes; 0, or MMK_ENOMEM: changed up to where there were too many mappings */
+static int perform(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, unsigned prot)
+    MMK_REQUIRES(mm->mmap_lock)
 {
+    struct mmk_reshape reshape;
     struct mmk_gather gather;
-    struct mmk_vma *vma;
+    int error = mmk_reshape_begin(mm, &reshape, start, end, MMK_VM_PROT, prot);
 
-    mmk_reshape_cut(mm, reshape);
-    mmk_gather_begin_range(&gather, mm, reshape->start, reshape->end, MMK_NOTIFY_PROTECT);
-    for (vma = reshape->first;; vma = mmk_mm_find_vma(mm, mmk_vma_end(vma))) {
-        uint64_t old_flags = mmk_vma_flags(vma);
-
-        if (mmk_reshape_set(mm, reshape, vma))
-            protect_and_populate(mm, vma, old_flags, &gather);
-        if (mmk_vma_end(vma) >= reshape->end)
-            break;
-    }
+    if (error)
+        return error;
+    mmk_gather_begin_range(&gather, mm, start, end, MMK_NOTIFY_PROTECT);
+    while (mmk_reshape_next(mm, &reshape))
+        protect_entries(mm, &reshape, &gather);
     mmk_gather_finish(&gather);
-    mmk_reshape_merge(mm, reshape);
+    return mmk_reshape_end(&reshape);
 }
 
 /* May [start, end) of vma have this protection? `next`: see mmk_account_ask_turn(). */
@@ -153,17 +137,12 @@ static mmk_vaddr_t ask(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, un
 static int protect_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, unsigned prot)
     MMK_REQUIRES(mm->mmap_lock)
 {
-    struct mmk_reshape reshape;
-    int error, refused;
+    int error = 0, refused;
     mmk_vaddr_t stop = ask(mm, start, end, prot, &refused);
 
-    if (stop > start) {
-        error = mmk_reshape_prepare(mm, &reshape, start, stop, MMK_VM_PROT, prot);
-        if (error)
-            return error;
-        perform(mm, &reshape);
-    }
-    return refused;
+    if (stop > start)
+        error = perform(mm, start, stop, prot);
+    return error ? error : refused;
 }
 
 int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned prot)

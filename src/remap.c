@@ -141,7 +141,10 @@ static bool prepare_vma(const struct remap *r, struct relocation *go) MMK_REQUIR
 
     go->vma = mmk_vma_alloc(r->mm, r->new_addr, r->new_addr + r->new_len, flags, vma->object,
                             mmk_vma_origin(vma) + shift);
-    return go->vma != NULL;
+    if (!go->vma)
+        return false;
+    mmk_a64_store(&go->vma->anon, mmk_vma_anon(vma), MMK_RELAXED);
+    return true;
 }
 
 static int prepare_unmaps(const struct remap *r, struct relocation *go)
@@ -263,13 +266,18 @@ static void detach_source(struct remap *r, struct relocation *go) MMK_REQUIRES(r
         finish_source(r, &go->source);
 }
 
-/* The old mapping stays, and is no longer locked: as a whole, as on Linux. */
+/*
+ * The old mapping stays, and is no longer locked: as a whole, as on Linux. If all of it has moved
+ * it has no private page left.
+ */
 static void keep_source(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
 {
     struct mmk_vma *vma = at(r, r->addr);
     uint64_t flags = mmk_vma_flags(vma), unlocked = flags & ~(uint64_t)MMK_VM_LOCK;
 
     mmk_gather_policy(&r->gather, MMK_GATHER_OTHER, 0, 0);
+    if (mmk_vma_start(vma) == r->addr && mmk_vma_end(vma) == r->addr + r->old_len)
+        mmk_a64_store(&vma->anon, 0, MMK_RELAXED);
     if (flags == unlocked)
         return;
     mmk_account_turn(r->mm, flags, unlocked, mmk_vma_size(vma));
@@ -289,12 +297,12 @@ static void move_entries(struct remap *r, struct relocation *go, struct mmk_obje
     mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
 }
 
-/* The new VMA. Anonymous memory without content is as good as newly mapped: it may merge. */
+/* The new VMA. Anonymous memory without a private page is as good as newly mapped: it may merge. */
 static void place(struct remap *r, struct relocation *go) MMK_REQUIRES(r->mm->mmap_lock)
 {
-    if (!go->vma->object && !go->move.content)
+    if (!go->vma->object && mmk_vma_anon(go->vma) == 0)
         mmk_a64_store(&go->vma->origin, 0, MMK_RELAXED);
-    mmk_vma_place(r->mm, go->vma, &go->reserve);
+    mmk_vma_place(r->mm, go->vma, MMK_MERGE_BOTH, &go->reserve);
     mmk_vma_tree_unreserve(&go->reserve);
 }
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reshape.c - changing the flags of the VMAs in a range.
+ * reshape.c - see reshape.h.
+ *
+ * VMA by VMA, as Linux does it: each is merged with what it touches when it changes, that below it
+ * changed already, that above it not yet. Which mappings are one in the end depends on this order,
+ * and so does what is changed when max_map_count refuses a cut.
  *
  * At most two VMAs are cut, at the ends of what changes; those in between change as they are. So
- * all that may be needed is known and allocated before the first change.
+ * all that cuts may need is known and allocated before the first change.
  */
 #include "reshape.h"
-
-#include "account.h"
 
 static struct mmk_vma *at(struct mmk_mm *mm, mmk_vaddr_t addr) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
@@ -26,156 +28,122 @@ mmk_vaddr_t mmk_vma_first_hole(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t
     return end;
 }
 
-/* The VMA that must be cut at addr: it has addr inside, and changes on one side only. */
-static struct mmk_vma *needs_cut(const struct mmk_reshape *reshape, struct mmk_vma *vma,
-                                 mmk_vaddr_t addr)
+/*
+ * What vma's flags become. Frames that are not mmkit's are never locked (ML2). Anonymous memory
+ * without a page, which nobody can write, is no longer committed.
+ */
+static uint64_t flags_of(const struct mmk_reshape *reshape, const struct mmk_vma *vma)
+{
+    uint64_t old_flags = mmk_vma_flags(vma);
+    uint64_t flags = mmk_account_flags((old_flags & ~reshape->clear) | reshape->set);
+
+    if ((reshape->clear & MMK_VM_LOCK) && mmk_vma_has_frames(vma))
+        return old_flags;
+    if ((reshape->clear & MMK_VM_WRITE) && flags != old_flags && !(flags & MMK_VM_WRITE) &&
+        !vma->object && mmk_vma_anon(vma) == 0)
+        flags &= ~(uint64_t)MMK_VM_ACCOUNT;
+    return flags;
+}
+
+/* Has vma addr inside, and changes on one side only? */
+static bool is_cut(const struct mmk_reshape *reshape, const struct mmk_vma *vma, mmk_vaddr_t addr)
 {
     uint64_t flags;
 
     if (!vma || mmk_vma_start(vma) >= addr || mmk_vma_end(vma) <= addr)
-        return NULL;
+        return false;
     flags = mmk_vma_flags(vma);
-    return mmk_reshape_flags(reshape, vma) == flags ? NULL : vma;
+    return flags_of(reshape, vma) != flags;
 }
 
-static void find_cuts(struct mmk_mm *mm, struct mmk_reshape *reshape)
+static unsigned count_cuts(struct mmk_mm *mm, const struct mmk_reshape *reshape)
     MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    struct mmk_vma *first = at(mm, reshape->start);
+    struct mmk_vma *first = at(mm, reshape->next);
     struct mmk_vma *last =
         first && mmk_vma_end(first) >= reshape->end ? first : at(mm, reshape->end);
 
-    reshape->cut[0] = needs_cut(reshape, first, reshape->start);
-    reshape->cut[1] = needs_cut(reshape, last, reshape->end);
-    reshape->first = first;
+    return (is_cut(reshape, first, reshape->next) ? 1u : 0u) +
+           (is_cut(reshape, last, reshape->end) ? 1u : 0u);
 }
 
-/* Could the two be one, had they the same flags? */
-static bool continues(const struct mmk_vma *lower, const struct mmk_vma *upper)
+static void free_spares(struct mmk_reshape *reshape)
 {
-    mmk_vaddr_t end = mmk_vma_end(lower);
-    uint64_t origin = mmk_vma_origin(lower);
+    while (reshape->change.spare) {
+        struct mmk_vma *spare = reshape->change.spare;
 
-    return end == mmk_vma_start(upper) && lower->object == upper->object &&
-           origin == mmk_vma_origin(upper);
-}
-
-/* Those that the VMA below a cut will have. */
-static uint64_t flags_after(const struct mmk_reshape *reshape, const struct mmk_vma *vma)
-{
-    bool inside = mmk_vma_end(vma) > reshape->start;
-
-    return inside ? mmk_reshape_flags(reshape, vma) : mmk_vma_flags(vma);
-}
-
-/*
- * How many of the cuts only move a border, since what is cut off merges with its neighbour: they
- * need no mapping more. As on Linux, which goes upwards, the neighbour above has not changed yet.
- */
-static unsigned moved_borders(struct mmk_mm *mm, const struct mmk_reshape *reshape)
-    MMK_REQUIRES_SHARED(mm->mmap_lock)
-{
-    const struct mmk_vma *first = reshape->cut[0], *last = reshape->cut[1];
-    unsigned moved = 0;
-
-    if (first && mmk_vma_end(first) <= reshape->end) {
-        const struct mmk_vma *above = at(mm, mmk_vma_end(first));
-        uint64_t flags = mmk_reshape_flags(reshape, first);
-
-        moved += above && flags == mmk_vma_flags(above) && continues(first, above);
+        reshape->change.spare = spare->next;
+        mmk_vma_free(spare);
     }
-    if (last && mmk_vma_start(last) >= reshape->start) {
-        const struct mmk_vma *below = mmk_mm_prev_vma(mm, mmk_vma_start(last));
-        uint64_t flags = mmk_reshape_flags(reshape, last);
+}
 
-        moved += below && flags == flags_after(reshape, below) && continues(below, last);
+/* => false: no memory */
+static bool alloc_spares(struct mmk_reshape *reshape, unsigned count)
+{
+    while (count-- > 0) {
+        struct mmk_vma *spare = mmk_vma_alloc_blank();
+
+        if (!spare)
+            return false;
+        spare->next = reshape->change.spare;
+        reshape->change.spare = spare;
     }
-    return moved;
+    return true;
 }
 
-/* Would there be too many mappings with these cuts? */
-static bool too_many(struct mmk_mm *mm, const struct mmk_reshape *reshape)
-    MMK_REQUIRES_SHARED(mm->mmap_lock)
+int mmk_reshape_begin(struct mmk_mm *mm, struct mmk_reshape *reshape, mmk_vaddr_t start,
+                      mmk_vaddr_t end, uint64_t clear, uint64_t set)
 {
-    unsigned cuts = (reshape->cut[0] ? 1u : 0u) + (reshape->cut[1] ? 1u : 0u), moved;
+    unsigned cuts;
 
-    if (mmk_likely(cuts == 0 || mmk_account_ask_maps(mm, cuts)))
-        return false;
-    moved = moved_borders(mm, reshape);
-    return cuts > moved && !mmk_account_ask_maps(mm, cuts - moved);
-}
-
-int mmk_reshape_prepare(struct mmk_mm *mm, struct mmk_reshape *reshape, mmk_vaddr_t start,
-                        mmk_vaddr_t end, uint64_t clear, uint64_t set)
-{
-    reshape->start = start;
-    reshape->end = end;
-    reshape->clear = clear;
-    reshape->set = set;
-    reshape->spare[0] = reshape->spare[1] = NULL;
-    find_cuts(mm, reshape);
-    if (too_many(mm, reshape) || mmk_vma_tree_reserve(mmk_mm_vmas(mm), 4, &reshape->reserve))
+    *reshape = (struct mmk_reshape){.next = start, .end = end, .clear = clear, .set = set};
+    cuts = count_cuts(mm, reshape);
+    if (mmk_vma_tree_reserve(mmk_mm_vmas(mm), 2 * cuts, &reshape->change.reserve))
         return MMK_ENOMEM;
-    if (reshape->cut[0])
-        reshape->spare[0] = mmk_vma_alloc_upper(reshape->cut[0], start);
-    if (reshape->cut[1])
-        reshape->spare[1] = mmk_vma_alloc_upper(reshape->cut[1], end);
-    if ((!reshape->cut[0] || reshape->spare[0]) && (!reshape->cut[1] || reshape->spare[1]))
+    if (alloc_spares(reshape, cuts))
         return 0;
-    mmk_reshape_cancel(reshape);
+    free_spares(reshape);
+    mmk_vma_tree_unreserve(&reshape->change.reserve);
     return MMK_ENOMEM;
 }
 
-void mmk_reshape_cancel(struct mmk_reshape *reshape)
+bool mmk_reshape_next(struct mmk_mm *mm, struct mmk_reshape *reshape)
 {
-    unsigned i;
+    struct mmk_vma_change *change = &reshape->change;
+    struct mmk_vma *vma;
 
-    for (i = 0; i < 2; i++)
-        if (reshape->spare[i])
-            mmk_vma_free(reshape->spare[i]);
-    mmk_vma_tree_unreserve(&reshape->reserve);
+    while (reshape->next < reshape->end) {
+        vma = at(mm, reshape->next);
+        if (!vma || mmk_vma_start(vma) >= reshape->end)
+            break;
+        reshape->old_flags = mmk_vma_flags(vma);
+        change->flags = flags_of(reshape, vma);
+        change->start = mmk_max(reshape->next, mmk_vma_start(vma));
+        change->end = mmk_min(reshape->end, mmk_vma_end(vma));
+        reshape->next = change->end;
+        if (change->flags == reshape->old_flags)
+            continue;
+        reshape->error = mmk_vma_change(mm, vma, change);
+        return reshape->error == 0;
+    }
+    return false;
 }
 
-/* The upper cut first: the lower one may be in the same VMA. */
-void mmk_reshape_cut(struct mmk_mm *mm, struct mmk_reshape *reshape)
+int mmk_reshape_end(struct mmk_reshape *reshape)
 {
-    struct mmk_vma *first = reshape->cut[0];
-
-    if (reshape->cut[1])
-        mmk_vma_split(mm, reshape->cut[1], reshape->end, reshape->spare[1], &reshape->reserve);
-    if (first) {
-        mmk_a64_store(&reshape->spare[0]->end, mmk_vma_end(first), MMK_RELAXED);
-        mmk_vma_split(mm, first, reshape->start, reshape->spare[0], &reshape->reserve);
-        reshape->first = reshape->spare[0];
-    }
-    mmk_vma_tree_unreserve(&reshape->reserve);
-}
-
-/* A merge makes the VMA at its address one that ends higher: its end is asked for afterwards. */
-void mmk_reshape_merge(struct mmk_mm *mm, const struct mmk_reshape *reshape)
-{
-    mmk_vaddr_t addr = reshape->start;
-    const struct mmk_vma *vma;
-
-    mmk_vma_merge_at(mm, addr);
-    while ((vma = at(mm, addr)) != NULL && mmk_vma_end(vma) < reshape->end) {
-        addr = mmk_vma_end(vma);
-        mmk_vma_merge_at(mm, addr);
-    }
-    mmk_vma_merge_at(mm, reshape->end);
+    free_spares(reshape);
+    mmk_vma_tree_unreserve(&reshape->change.reserve);
+    return reshape->error;
 }
 
 int mmk_reshape(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t clear, uint64_t set)
 {
     struct mmk_reshape reshape;
-    struct mmk_vma *vma;
-    int error = mmk_reshape_prepare(mm, &reshape, start, end, clear, set);
+    int error = mmk_reshape_begin(mm, &reshape, start, end, clear, set);
 
     if (error)
         return error;
-    mmk_reshape_cut(mm, &reshape);
-    for (vma = reshape.first; vma && mmk_vma_start(vma) < end; vma = at(mm, mmk_vma_end(vma)))
-        mmk_reshape_set(mm, &reshape, vma);
-    mmk_reshape_merge(mm, &reshape);
-    return 0;
+    while (mmk_reshape_next(mm, &reshape))
+        continue;
+    return mmk_reshape_end(&reshape);
 }

@@ -69,13 +69,16 @@ int mmk_unmap_prepare(struct mmk_mm *mm, struct mmk_unmap *unmap, mmk_vaddr_t st
     survey(mm, unmap);
     if (unmap->splits && !mmk_account_ask_maps(mm, 1))
         return MMK_ENOMEM;
-    if (unmap->sealed)
+    if (unmap->sealed) {
+        if (unmap->trimmed[0] && !(mmk_vma_flags(unmap->trimmed[0]) & MMK_VM_SEALED))
+            mmk_vma_cut_at(mm, start); /* as Linux, which comes to the sealed one after that */
         return MMK_EPERM;
+    }
     if (mmk_vma_tree_reserve(mmk_mm_vmas(mm), 3, &unmap->reserve))
         return MMK_ENOMEM;
     if (!unmap->splits)
         return 0;
-    unmap->spare = mmk_vma_alloc_upper(unmap->trimmed[0], end);
+    unmap->spare = mmk_vma_alloc_blank();
     if (unmap->spare)
         return 0;
     mmk_vma_tree_unreserve(&unmap->reserve);
@@ -94,8 +97,10 @@ static void trim_ends(struct mmk_mm *mm, struct mmk_unmap *unmap) MMK_REQUIRES(m
 {
     struct mmk_vma *head = unmap->trimmed[0], *tail = unmap->trimmed[1];
 
-    if (unmap->spare)
+    if (unmap->spare) {
+        mmk_vma_copy_upper(unmap->spare, head, unmap->end);
         mmk_vma_link_object(unmap->spare);
+    }
     if (head)
         mmk_vma_tree_resize(mmk_mm_vmas(mm), head, mmk_vma_start(head), unmap->start,
                             &unmap->reserve);
@@ -153,12 +158,8 @@ void mmk_unmap_finish(struct mmk_unmap *unmap)
 void mmk_unmap_renew(struct mmk_mm *mm, struct mmk_unmap *unmap)
 {
     survey(mm, unmap);
-    if (!unmap->spare)
+    if (!unmap->spare || unmap->splits)
         return;
-    if (unmap->splits) {
-        mmk_a64_store(&unmap->spare->end, mmk_vma_end(unmap->trimmed[0]), MMK_RELAXED);
-        return;
-    }
     mmk_vma_free(unmap->spare);
     unmap->spare = NULL;
 }

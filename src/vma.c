@@ -18,23 +18,45 @@ void mmk_vma_module_init(void)
     mmk_slab_cache_init(&vma_cache, "vma", sizeof(struct mmk_vma));
 }
 
-struct mmk_vma *mmk_vma_alloc(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t flags,
-                              struct mmk_object *object, uint64_t origin)
+struct mmk_vma *mmk_vma_alloc_blank(void)
 {
     struct mmk_vma *vma = mmk_slab_alloc(&vma_cache, MMK_ALLOC_NORMAL);
 
-    if (!vma)
-        return NULL;
+    if (vma)
+        vma->object = NULL;
+    return vma;
+}
+
+static void fill(struct mmk_vma *vma, struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
+                 uint64_t flags, struct mmk_object *object, uint64_t origin, uint64_t anon)
+{
     mmk_a64_store(&vma->start, start, MMK_RELAXED);
     mmk_a64_store(&vma->end, end, MMK_RELAXED);
     mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
     mmk_a64_store(&vma->origin, origin, MMK_RELAXED);
+    mmk_a64_store(&vma->anon, anon, MMK_RELAXED);
     vma->mm = mm;
     vma->object = object;
     vma->next = NULL;
     if (object)
         mmk_object_get(object);
+}
+
+struct mmk_vma *mmk_vma_alloc(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t flags,
+                              struct mmk_object *object, uint64_t origin)
+{
+    struct mmk_vma *vma = mmk_vma_alloc_blank();
+
+    if (vma)
+        fill(vma, mm, start, end, flags, object, origin, 0);
     return vma;
+}
+
+void mmk_vma_copy_upper(struct mmk_vma *upper, const struct mmk_vma *vma, mmk_vaddr_t addr)
+{
+    uint64_t end = mmk_vma_end(vma), flags = mmk_vma_flags(vma), origin = mmk_vma_origin(vma);
+
+    fill(upper, vma->mm, addr, end, flags, vma->object, origin, mmk_vma_anon(vma));
 }
 
 static void free_rcu(struct mmk_rcu_head *head)
@@ -98,5 +120,6 @@ bool mmk_vma_compatible(const struct mmk_vma *vma, uint64_t flags, const struct 
 {
     uint64_t different = (mmk_vma_flags(vma) ^ flags) & ~(uint64_t)MMK_VM_GUARDED;
 
-    return different == 0 && vma->object == object && mmk_vma_origin(vma) == origin;
+    return different == 0 && vma->object == object && mmk_vma_origin(vma) == origin &&
+           !mmk_vma_has_frames(vma);
 }

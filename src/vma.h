@@ -43,12 +43,23 @@
  */
 #define MMK_VM_GUARDED 0x10000u
 
+/* These do nothing but keep mappings apart, as on Linux. */
+#define MMK_VM_DONTDUMP 0x20000u
+#define MMK_VM_RAND     0x40000u
+#define MMK_VM_SEQ      0x80000u
+#define MMK_VM_STACK    0x200000u /* MAP_STACK: on Linux without huge pages */
+#define MMK_VM_SYNC     0x400000u /* MAP_SYNC */
+#define MMK_VM_READER                                                                              \
+    0x100000u /* its object was opened for reading only: on Linux a file apart                     \
+               */
+
 struct mmk_vma {
     struct mmk_a64 start, end;    /* bytes, page multiples, start < end */
     struct mmk_a64 flags;         /* MMK_VM_* */
     struct mmk_a64 origin;        /* address that page index 0 has, or would have (mod 2^64): in the
                                      object, or, for private anonymous memory, 0 when first mapped.
                                      Splitting, trimming and merging leave it alone */
+    struct mmk_a64 anon;          /* whose private pages it shares; 0: it has none (anon.h) */
     struct mmk_mm *mm;            /* c */
     struct mmk_object *object;    /* c: holds a reference; NULL: private anonymous */
     struct mmk_interval interval; /* object's interval lock: pages that it may map; wider than the
@@ -85,6 +96,11 @@ MMK_ALWAYS_INLINE uint64_t mmk_vma_origin(const struct mmk_vma *vma)
     return mmk_a64_load(&vma->origin, MMK_RELAXED);
 }
 
+MMK_ALWAYS_INLINE uint64_t mmk_vma_anon(const struct mmk_vma *vma)
+{
+    return mmk_a64_load(&vma->anon, MMK_RELAXED);
+}
+
 /* The page index that addr, inside vma or its former range, stands for (vm_pgoff of Linux). */
 MMK_ALWAYS_INLINE uint64_t mmk_vma_index(const struct mmk_vma *vma, mmk_vaddr_t addr)
 {
@@ -106,11 +122,18 @@ MMK_ALWAYS_INLINE bool mmk_vma_has_frames(const struct mmk_vma *vma)
 void mmk_vma_module_init(void);
 
 /*
- * A VMA that is in no tree yet; takes a reference to `object` when there is one.
+ * A VMA that is in no tree yet, without private pages; takes a reference to `object` when there is
+ * one.
  * => NULL: no memory; may sleep
  */
 struct mmk_vma *mmk_vma_alloc(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t flags,
                               struct mmk_object *object, uint64_t origin);
+
+/* A VMA to be filled in by mmk_vma_copy_upper(). => NULL: no memory; may sleep */
+struct mmk_vma *mmk_vma_alloc_blank(void);
+
+/* Makes `upper`, blank, what vma is from addr on. => addr inside vma; mmap lock held */
+void mmk_vma_copy_upper(struct mmk_vma *upper, const struct mmk_vma *vma, mmk_vaddr_t addr);
 
 /*
  * Drops the object reference now, and the VMA after a grace period.
@@ -127,8 +150,9 @@ void mmk_vma_unlink_object(struct mmk_vma *vma);
 void mmk_vma_relink_object(struct mmk_vma *vma);
 
 /*
- * Whether two VMAs that touch could be one: same protection and kind, one object, indices that
- * continue.
+ * Whether two VMAs that touch could be one, but for what anon.h says: same protection and kind, one
+ * object, indices that continue. Mappings of frames that are not mmkit's stay as they were made, as
+ * on Linux.
  */
 bool mmk_vma_compatible(const struct mmk_vma *vma, uint64_t flags, const struct mmk_object *object,
                         uint64_t origin);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vma_shape.c - VMAs split, merge and grow: the changes of shape that leave every mapping as it is.
+ * vma_shape.c - VMAs split, merge and grow.
+ *
+ * Which are merged, and when, is what Linux does, as programs see it: a mapping that is made, moved
+ * or changed, with what it touches, at that moment; and no two others. anon.h has the reasons.
  *
  * Order against those who look for mappings through an object (R1): an interval grows before the
  * VMA does, and shrinks after it; two may overlap in between, which costs a second look.
@@ -8,52 +11,34 @@
 #include "map.h"
 
 #include "account.h"
-
-struct mmk_vma *mmk_vma_alloc_upper(const struct mmk_vma *vma, mmk_vaddr_t addr)
-{
-    uint64_t end = mmk_vma_end(vma), flags = mmk_vma_flags(vma);
-
-    return mmk_vma_alloc(vma->mm, addr, end, flags, vma->object, mmk_vma_origin(vma));
-}
+#include "anon.h"
 
 void mmk_vma_split(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, struct mmk_vma *upper,
                    struct mmk_vma_tree_reserve *reserve)
 {
     struct mmk_vma_tree *tree = mmk_mm_vmas(mm);
 
+    mmk_vma_copy_upper(upper, vma, addr);
     mmk_vma_link_object(upper);
     mmk_vma_tree_resize(tree, vma, mmk_vma_start(vma), addr, reserve);
     mmk_vma_tree_insert(tree, upper, reserve);
     mmk_vma_relink_object(vma);
 }
 
-/* What must not be lost when vma's range goes to another VMA of its kind. */
-static void inherit(struct mmk_vma *other, const struct mmk_vma *vma)
+void mmk_vma_cut_at(struct mmk_mm *mm, mmk_vaddr_t addr)
 {
-    mmk_a64_fetch_or(&other->flags, mmk_vma_flags(vma) & MMK_VM_GUARDED, MMK_RELAXED);
+    struct mmk_vma *vma = mmk_mm_find_vma(mm, addr), *upper;
+    struct mmk_vma_tree_reserve reserve;
+
+    if (!vma || mmk_vma_start(vma) >= addr || mmk_vma_tree_reserve(mmk_mm_vmas(mm), 2, &reserve))
+        return;
+    upper = mmk_vma_alloc_blank();
+    if (upper)
+        mmk_vma_split(mm, vma, addr, upper, &reserve);
+    mmk_vma_tree_unreserve(&reserve);
 }
 
-/* upper's range goes to lower, which ends where it starts. => two changes of the reserve */
-static void absorb(struct mmk_mm *mm, struct mmk_vma *lower, struct mmk_vma *upper,
-                   struct mmk_vma_tree_reserve *reserve) MMK_REQUIRES(mm->mmap_lock)
-{
-    struct mmk_vma_tree *tree = mmk_mm_vmas(mm);
-    mmk_vaddr_t start = mmk_vma_start(upper), end = mmk_vma_end(upper);
-
-    inherit(lower, upper);
-    mmk_vma_tree_erase_range(tree, start, end, reserve);
-    mmk_vma_tree_resize(tree, lower, mmk_vma_start(lower), end, reserve);
-    mmk_vma_relink_object(lower);
-    mmk_vma_unlink_object(upper);
-    mmk_vma_free(upper);
-}
-
-static bool same_kind(const struct mmk_vma *vma, const struct mmk_vma *other)
-{
-    uint64_t flags = mmk_vma_flags(other);
-
-    return mmk_vma_compatible(vma, flags, other->object, mmk_vma_origin(other));
-}
+/* --- merging --------------------------------------------------------------------------------- */
 
 /* The VMA that ends at addr, and the one that starts there; NULL: none. */
 static struct mmk_vma *ends_at(struct mmk_mm *mm, mmk_vaddr_t addr)
@@ -72,17 +57,57 @@ static struct mmk_vma *starts_at(struct mmk_mm *mm, mmk_vaddr_t addr)
     return vma && mmk_vma_start(vma) == addr ? vma : NULL;
 }
 
-void mmk_vma_merge_at(struct mmk_mm *mm, mmk_vaddr_t addr)
+/* May `other`, a neighbour, and vma, were its flags these, be one? `grows`: see anon.h. */
+static bool fits(const struct mmk_vma *other, const struct mmk_vma *vma, uint64_t flags, bool grows)
 {
-    struct mmk_vma *lower = ends_at(mm, addr), *upper = starts_at(mm, addr);
+    uint64_t origin = mmk_vma_origin(vma), anon = mmk_vma_anon(vma);
+
+    return mmk_vma_compatible(other, flags, vma->object, origin) &&
+           mmk_anon_agree(mmk_vma_anon(other), anon, grows);
+}
+
+/* Two that fit what is between them, each: may all be one? */
+static bool fit_each_other(const struct mmk_vma *lower, const struct mmk_vma *upper)
+{
+    uint64_t one = mmk_vma_anon(lower), other = mmk_vma_anon(upper);
+
+    return one == 0 || other == 0 || one == other;
+}
+
+/* What must not be lost when vma's range goes to another VMA of its kind. */
+static void inherit(struct mmk_vma *other, const struct mmk_vma *vma)
+{
+    mmk_a64_fetch_or(&other->flags, mmk_vma_flags(vma) & MMK_VM_GUARDED, MMK_RELAXED);
+    if (mmk_vma_anon(other) == 0)
+        mmk_a64_store(&other->anon, mmk_vma_anon(vma), MMK_RELAXED);
+}
+
+/* upper's range goes to lower, which ends where it starts. => two changes of the reserve */
+static void absorb(struct mmk_mm *mm, struct mmk_vma *lower, struct mmk_vma *upper,
+                   struct mmk_vma_tree_reserve *reserve) MMK_REQUIRES(mm->mmap_lock)
+{
+    struct mmk_vma_tree *tree = mmk_mm_vmas(mm);
+    mmk_vaddr_t start = mmk_vma_start(upper), end = mmk_vma_end(upper);
+
+    inherit(lower, upper);
+    mmk_vma_tree_erase_range(tree, start, end, reserve);
+    mmk_vma_tree_resize(tree, lower, mmk_vma_start(lower), end, reserve);
+    mmk_vma_relink_object(lower);
+    mmk_vma_unlink_object(upper);
+    mmk_vma_free(upper);
+}
+
+/* Two that touch become one, the lower; without memory they stay two. => which holds lower */
+static struct mmk_vma *merge(struct mmk_mm *mm, struct mmk_vma *lower, struct mmk_vma *upper)
+    MMK_REQUIRES(mm->mmap_lock)
+{
     struct mmk_vma_tree_reserve reserve;
 
-    if (!lower || !upper || !same_kind(lower, upper))
-        return;
     if (mmk_vma_tree_reserve(mmk_mm_vmas(mm), 2, &reserve))
-        return;
+        return upper;
     absorb(mm, lower, upper, &reserve);
     mmk_vma_tree_unreserve(&reserve);
+    return lower;
 }
 
 /* vma's range goes to `neighbour`, which touches it: neighbour becomes [start, end). */
@@ -96,18 +121,22 @@ static void extend(struct mmk_mm *mm, struct mmk_vma *neighbour, mmk_vaddr_t sta
     mmk_vma_free(vma);
 }
 
-void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_reserve *reserve)
+void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, enum mmk_vma_merge merges,
+                   struct mmk_vma_tree_reserve *reserve)
 {
     mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
-    struct mmk_vma *lower = ends_at(mm, start), *upper = starts_at(mm, end);
-    bool below = lower && same_kind(lower, vma);
-    bool above = upper && same_kind(upper, vma);
+    struct mmk_vma *lower = merges == MMK_MERGE_NONE ? NULL : ends_at(mm, start);
+    struct mmk_vma *upper = merges == MMK_MERGE_BOTH ? starts_at(mm, end) : NULL;
+    uint64_t flags = mmk_vma_flags(vma);
+    bool below = lower && fits(lower, vma, flags, false);
+    bool above =
+        upper && fits(upper, vma, flags, false) && (!below || fit_each_other(lower, upper));
 
-    mmk_account_come(mm, mmk_vma_flags(vma), end - start);
+    mmk_account_come(mm, flags, end - start);
     if (below) {
         extend(mm, lower, mmk_vma_start(lower), end, vma, reserve);
         if (above)
-            mmk_vma_merge_at(mm, end);
+            (void)merge(mm, lower, upper);
     } else if (above) {
         extend(mm, upper, start, mmk_vma_end(upper), vma, reserve);
     } else {
@@ -119,26 +148,90 @@ void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_tree_r
 void mmk_vma_grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t end)
 {
     uint64_t flags = mmk_vma_flags(vma);
+    struct mmk_vma *above;
 
     mmk_account_come(mm, flags, end - mmk_vma_end(vma));
     mmk_vma_tree_resize(mmk_mm_vmas(mm), vma, mmk_vma_start(vma), end, NULL);
     mmk_vma_relink_object(vma);
-    mmk_vma_merge_at(mm, end);
+    above = starts_at(mm, end);
+    if (above && fits(above, vma, flags, true))
+        (void)merge(mm, vma, above);
 }
 
-/* Whether a mapping that grows down may start at `start`. => mmap lock held for writing */
-static bool may_grow_to(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t start)
+/* --- other flags ------------------------------------------------------------------------------ */
+
+/* Cuts vma at addr, if it must be, with a spare of the change. => the part above */
+static struct mmk_vma *cut(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr,
+                           struct mmk_vma_change *change) MMK_REQUIRES(mm->mmap_lock)
+{
+    struct mmk_vma *upper = change->spare;
+
+    mmk_assert(upper, "a change of flags has what its cuts need");
+    change->spare = upper->next;
+    mmk_vma_split(mm, vma, addr, upper, &change->reserve);
+    return upper;
+}
+
+/* As cut(), where that makes one VMA more in the end. => false: there may be no more */
+static bool may_cut(const struct mmk_mm *mm, bool merged) MMK_REQUIRES_SHARED(mm->mmap_lock)
+{
+    return merged || mmk_account_ask_maps(mm, 1);
+}
+
+int mmk_vma_change(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_change *change)
+{
+    mmk_vaddr_t start = change->start, end = change->end;
+    uint64_t flags = change->flags;
+    struct mmk_vma *lower = ends_at(mm, start), *upper = starts_at(mm, end);
+    bool below = lower && fits(lower, vma, flags, false);
+    bool above =
+        upper && fits(upper, vma, flags, false) && (!below || fit_each_other(lower, upper));
+
+    if (mmk_vma_start(vma) < start) {
+        if (!may_cut(mm, above))
+            return MMK_ENOMEM;
+        vma = cut(mm, vma, start, change);
+    }
+    if (mmk_vma_end(vma) > end) {
+        if (!may_cut(mm, below))
+            return MMK_ENOMEM;
+        (void)cut(mm, vma, end, change);
+    }
+    mmk_account_turn(mm, mmk_vma_flags(vma), flags, end - start);
+    mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
+    if (below)
+        vma = merge(mm, lower, vma);
+    if (above)
+        (void)merge(mm, vma, upper);
+    return 0;
+}
+
+/* --- stacks ----------------------------------------------------------------------------------- */
+
+/* Is there room below a mapping that grows down for it to start at `start`? */
+static bool has_room(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t start)
     MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     const struct mmk_vma *below = mmk_mm_prev_vma(mm, mmk_vma_start(vma));
 
-    if (start < mmk_config.mmap_min_addr || mmk_vma_end(vma) - start > mm->limit[MMK_LIMIT_STACK])
+    if (start < mmk_config.mmap_min_addr)
         return false;
     if (!below)
         return true;
     /* The gap is for mappings that an overrun could damage: not another stack, not PROT_NONE. */
     return (mmk_vma_flags(below) & MMK_VM_GROWSDOWN) || !mmk_vma_accessible(mmk_vma_flags(below)) ||
            start - mmk_vma_end(below) >= mmk_config.stack_guard_gap;
+}
+
+/* May it have `growth` bytes more? */
+static bool may_grow(struct mmk_mm *mm, const struct mmk_vma *vma, uint64_t growth)
+    MMK_REQUIRES(mm->mmap_lock)
+{
+    uint64_t flags = mmk_vma_flags(vma);
+
+    return mmk_vma_size(vma) + growth <= mm->limit[MMK_LIMIT_STACK] &&
+           (!(flags & MMK_VM_LOCKED) || mmk_account_ask_lock(mm, growth)) &&
+           mmk_account_ask(mm, flags, growth) == 0;
 }
 
 /* => mmap lock held for writing */
@@ -152,11 +245,11 @@ static enum mmk_fault_result grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_va
         return MMK_FAULT_SEGV_MAPERR;
     if (mmk_vma_start(vma) <= addr)
         return MMK_FAULT_DONE; /* another thread was first */
-    if (!(mmk_vma_flags(vma) & MMK_VM_GROWSDOWN) || !may_grow_to(mm, vma, start))
+    if (!(mmk_vma_flags(vma) & MMK_VM_GROWSDOWN) || !has_room(mm, vma, start))
         return MMK_FAULT_SEGV_MAPERR;
+    mmk_anon_prepare(mm, vma); /* as on Linux, before its limits are looked at */
     growth = mmk_vma_start(vma) - start;
-    if (((mmk_vma_flags(vma) & MMK_VM_LOCKED) && !mmk_account_ask_lock(mm, growth)) ||
-        mmk_account_ask(mm, mmk_vma_flags(vma), growth))
+    if (!may_grow(mm, vma, growth))
         return MMK_FAULT_SEGV_MAPERR;
     mmk_account_come(mm, mmk_vma_flags(vma), growth);
     mmk_vma_tree_resize(mmk_mm_vmas(mm), vma, start, mmk_vma_end(vma), NULL);

@@ -54,7 +54,7 @@ struct mmk_mm;
 #define MMK_MREMAP_DONTUNMAP 4u
 
 /* Advice of mmk_madvise(), as <sys/mman.h> on Linux. */
-#define MMK_MADV_NORMAL          0 /* these three are remembered nowhere: accepted, no effect */
+#define MMK_MADV_NORMAL          0 /* these three tell mappings apart, and have no other effect */
 #define MMK_MADV_RANDOM          1
 #define MMK_MADV_SEQUENTIAL      2
 #define MMK_MADV_WILLNEED        3 /* files: read now, not when touched */
@@ -63,7 +63,7 @@ struct mmk_mm;
 #define MMK_MADV_REMOVE          9  /* shared mappings of an object: a hole in the object */
 #define MMK_MADV_DONTFORK        10 /* children do not get the mapping */
 #define MMK_MADV_DOFORK          11
-#define MMK_MADV_DONTDUMP        16 /* of core dumps: accepted, no effect */
+#define MMK_MADV_DONTDUMP        16 /* of core dumps: as these */
 #define MMK_MADV_DODUMP          17
 #define MMK_MADV_WIPEONFORK      18 /* private anonymous memory: children find zeros */
 #define MMK_MADV_KEEPONFORK      19
@@ -196,7 +196,7 @@ uint64_t mmk_mm_id(const struct mmk_mm *mm);
  *    and it would go beyond that limit
  * => MMK_ENOMEM: no gap, beyond the end, beyond a limit (limit.h, max_map_count, overcommit), or
  *    no memory; MMK_EACCES: refused by mmk_set_mdwe(); MMK_EEXIST: FIXED_NOREPLACE on something
- *    mapped; MMK_EPERM: FIXED below mmap_min_addr, or in place of something sealed;
+ *    mapped; MMK_EPERM: FIXED below mmap_min_addr, or in place of something sealed, which stays;
  *    MMK_EOVERFLOW: offset + length; MMK_EOPNOTSUPP: a flag that SHARED_VALIDATE does not know, or
  *    SYNC
  */
@@ -213,7 +213,7 @@ MMK_MUST_CHECK int64_t mmk_mmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t le
 /*
  * mmk_mmap() of an object that was opened with `mode`; of one opened for everything it is that.
  * What the mode does not allow mmk_mprotect() refuses later: MMK_EACCES. A private mapping of what
- * was opened for reading only may be written.
+ * was opened for reading only may be written. Mappings that differ in MMK_OPEN_WRITE stay two.
  * => as mmk_mmap(); also MMK_EACCES: not opened for reading; SHARED and PROT_WRITE, and not opened
  *    for writing; MMK_EPERM: PROT_EXEC without MMK_OPEN_EXEC; MMK_EINVAL: other bits in `mode`
  */
@@ -226,7 +226,7 @@ MMK_MUST_CHECK int64_t mmk_mmap_file(struct mmk_mm *mm, mmk_vaddr_t addr, uint64
  * a device's memory. mmkit does not count it, keeps no reference to it and never frees it. All
  * entries are made now, and stay: with nothing but such mappings no access ever faults, but for
  * those of a child of fork. They are shared; mremap, mprotect and munmap treat them as any shared
- * mapping. flags: 0, or MMK_MAP_FIXED, which does not replace anything.
+ * mapping, but two never become one. flags: 0, or MMK_MAP_FIXED, which does not replace anything.
  * => the address
  * => MMK_EINVAL: length 0, a misaligned phys or fixed address, beyond what an entry can hold, no
  *    protection, another flag; MMK_EEXIST: FIXED on something mapped; MMK_ENOMEM, MMK_EPERM: as
@@ -239,7 +239,7 @@ MMK_MUST_CHECK int64_t mmk_map_frames(struct mmk_mm *mm, mmk_vaddr_t addr, uint6
  * munmap(2).
  * => 0; MMK_EINVAL: misaligned, length 0 or beyond the end; MMK_ENOMEM: no memory, or one mapping
  *    would be two, and there are max_map_count; MMK_EPERM: something is sealed, and nothing is
- *    unmapped
+ *    unmapped, though a mapping may be two now
  */
 MMK_MUST_CHECK int mmk_munmap(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length);
 
@@ -266,9 +266,9 @@ MMK_MUST_CHECK int64_t mmk_mremap(struct mmk_mm *mm, mmk_vaddr_t old_addr, uint6
 /*
  * mprotect(2). As on Linux what lies before a hole, or before a mapping that may not be changed so,
  * is changed; then the error is returned.
- * => 0; MMK_EINVAL: misaligned address, unknown prot; MMK_ENOMEM: a hole, beyond a limit, or no
- *    memory; MMK_EACCES: mapped by mmk_mmap_file() from what was not opened for it, or refused by
- *    mmk_set_mdwe(); MMK_EPERM: sealed
+ * => 0; MMK_EINVAL: misaligned address, unknown prot; MMK_ENOMEM: a hole, beyond a limit,
+ *    max_map_count among them, or no memory; MMK_EACCES: mapped by mmk_mmap_file() from what was
+ * not opened for it, or refused by mmk_set_mdwe(); MMK_EPERM: sealed
  */
 MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length,
                                 unsigned prot);
@@ -282,8 +282,8 @@ MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t le
  *    DONTDUMP, KEEPONFORK
  * => MMK_EACCES: REMOVE on a private mapping of an object, or one that may never be written;
  *    MMK_EPERM: would discard what is sealed; MMK_ENOMEM: a hole, or no memory for GUARD_INSTALL;
- *    MMK_EAGAIN: no memory for DONTFORK, DOFORK, WIPEONFORK, KEEPONFORK, which have changed
- *    nothing; an error of mmk_object_punch_hole()
+ *    MMK_EAGAIN: no memory for NORMAL, RANDOM, SEQUENTIAL, or those of fork and dumps, which have
+ *    changed nothing, or max_map_count; an error of mmk_object_punch_hole()
  * => MADV_POPULATE_*: what lies before the page that fails is done. MMK_EINVAL: a mapping that does
  *    not allow it; MMK_EFAULT: a bus error, or a guard; MMK_ENOMEM: also no memory
  */
@@ -362,7 +362,7 @@ MMK_MUST_CHECK int mmk_munlockall(struct mmk_mm *mm);
  * it: private anonymous memory that is not writable. A stack may still grow, and what is locked may
  * be unlocked. Children inherit the seal; it ends with the address space.
  * => 0; MMK_EINVAL: flags other than 0, misaligned address, or the length wraps; MMK_ENOMEM: a
- *    hole, or no memory: nothing is sealed
+ *    hole, or no memory: nothing is sealed; or max_map_count
  */
 MMK_MUST_CHECK int mmk_mseal(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsigned flags);
 

@@ -34,7 +34,7 @@ struct slot {
     unsigned prot;
     bool noreserve;
     bool counts;  /* as committed, by the mapping */
-    bool content; /* private anonymous memory that was written */
+    bool written; /* private anonymous memory; its mapping was, somewhere, at some time */
     bool dontfork, wipeonfork;
     unsigned object; /* SHARED_MEMORY: its number; OBJECTS: counts for nothing */
 };
@@ -190,6 +190,22 @@ static int compare_mapping(const struct mmk_mapping *mapping, void *argument)
     return 0;
 }
 
+/* What is one mapping now was written as a whole. */
+static void spread(struct space *space)
+{
+    unsigned slot, end, i;
+    bool written;
+
+    look_for_ends(space);
+    for (slot = 0; slot < SLOTS; slot = end) {
+        end = part_end(space, slot, SLOTS);
+        for (i = slot, written = false; i < end; i++)
+            written |= space->slots[i].written;
+        for (i = slot; i < end; i++)
+            space->slots[i].written = written;
+    }
+}
+
 static void compare_space(struct space *space)
 {
     uint64_t pages = space->heap;
@@ -209,9 +225,12 @@ static void compare(void)
     unsigned i;
 
     close_objects();
-    for (i = 0; i < SPACES; i++)
-        if (spaces[i].mm)
-            compare_space(&spaces[i]);
+    for (i = 0; i < SPACES; i++) {
+        if (!spaces[i].mm)
+            continue;
+        compare_space(&spaces[i]);
+        spread(&spaces[i]);
+    }
     assert_int_equal(stats_now().committed, committed() * PAGE);
 }
 
@@ -281,15 +300,8 @@ static void do_munmap(struct space *space)
     clear(space, first, count);
 }
 
-static bool has_content(const struct space *space, unsigned slot, unsigned end)
-{
-    while (slot < end && !space->slots[slot].content)
-        slot++;
-    return slot < end;
-}
-
 /* A part of one mapping. What becomes writable counts from now on, for good, unless it is anonymous
-   and nothing is there when it becomes read-only. => it may */
+   and was never written when it becomes read-only. => it may */
 static bool protect_part(struct space *space, unsigned slot, unsigned end, unsigned prot)
 {
     struct slot *first = &space->slots[slot];
@@ -297,7 +309,7 @@ static bool protect_part(struct space *space, unsigned slot, unsigned end, unsig
 
     if (counts && !first->counts && !may_commit((end - slot) * unit))
         return false;
-    if (!(prot & MMK_PROT_WRITE) && first->kind == PRIVATE_ANON && !has_content(space, slot, end) &&
+    if (!(prot & MMK_PROT_WRITE) && first->kind == PRIVATE_ANON && !first->written &&
         first->prot != prot)
         counts = false;
     for (; slot < end; slot++) {
@@ -335,13 +347,13 @@ struct move {
 static void arrive(struct space *space, const struct move *move)
 {
     struct slot moved[SLOTS], grown = space->slots[move->from];
-    unsigned i;
+    unsigned i, end = move->from + move->old_count;
+    bool whole = begins[move->from] && begins[end];
 
-    grown.content = false;
     for (i = 0; i < move->count; i++)
         moved[i] = i < move->old_count ? space->slots[move->from + i] : grown;
-    for (i = 0; i < move->old_count; i++)
-        space->slots[move->from + i].content = false;
+    for (i = move->from; i < end && whole; i++)
+        space->slots[i].written = false;
     if (!move->keeps)
         clear(space, move->from, move->old_count);
     for (i = 0; i < move->count; i++)
@@ -389,10 +401,8 @@ static void remap_here(struct space *space, const struct move *move)
                      may ? (int64_t)address(move->from) : MMK_ENOMEM);
     if (!may)
         return;
-    for (i = end; i < new_end; i++) {
+    for (i = end; i < new_end; i++)
         space->slots[i] = space->slots[move->from];
-        space->slots[i].content = false;
-    }
     if (new_end < end)
         clear(space, new_end, end - new_end);
 }
@@ -431,13 +441,13 @@ static void touch(struct space *space)
 
     machine_switch_mm(space->mm);
     if (one_in(3))
-        (void)!machine_load(address(at), &byte, 1); /* the zero page is no content */
+        (void)!machine_load(address(at), &byte, 1); /* the zero page is nobody's */
     else if (machine_store(address(at), &byte, 1) == MMK_FAULT_DONE)
-        slot->content = slot->kind == PRIVATE_ANON;
+        slot->written = slot->kind == PRIVATE_ANON;
     machine_switch_mm(mm);
 }
 
-/* Advice says nothing of what is committed; but there may be nothing any more. */
+/* Advice says nothing of what is committed. */
 static void do_madvise(struct space *space)
 {
     static const int advices[] = {MMK_MADV_DONTNEED,   MMK_MADV_FREE,     MMK_MADV_REMOVE,
@@ -458,8 +468,6 @@ static void do_madvise(struct space *space)
             return; /* changes nothing that the model knows */
         if (slot->kind == HOLE)
             continue;
-        if (advice == MMK_MADV_DONTNEED)
-            slot->content = false;
         if (advice == MMK_MADV_DONTFORK || advice == MMK_MADV_DOFORK)
             slot->dontfork = advice == MMK_MADV_DONTFORK;
         if (advice == MMK_MADV_WIPEONFORK || advice == MMK_MADV_KEEPONFORK)
@@ -544,7 +552,7 @@ static void do_fork(const struct space *parent)
         if (child->slots[i].dontfork)
             clear(child, i, 1);
         if (child->slots[i].wipeonfork)
-            child->slots[i].content = false;
+            child->slots[i].written = false;
     }
 }
 

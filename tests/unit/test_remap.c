@@ -602,10 +602,10 @@ static void test_sealed(void **state)
     expect_error(5, 0, 3, 0, 0, MMK_EPERM);
     expect_error(20, 4, 4, FIXED, 7, MMK_EPERM); /* the target */
     expect_error(20, 4, 2, FIXED, 4, MMK_EPERM);
-    expect_error(0, 8, 2, 0, 0, MMK_EPERM); /* what is to be cut off */
-    EXPECT_VMAS({0, 4}, {4, 4}, {8, 4}, {20, 8});
-    expect_error(0, 6, 2, FIXED, 22, MMK_EPERM); /* found when the target is unmapped */
-    EXPECT_VMAS({0, 4}, {4, 4}, {8, 4}, {20, 2}, {24, 4});
+    expect_error(0, 8, 2, 0, 0, MMK_EPERM);               /* what is to be cut off */
+    EXPECT_VMAS({0, 2}, {2, 2}, {4, 4}, {8, 4}, {20, 8}); /* and has been cut, but for that */
+    expect_error(2, 4, 1, FIXED, 22, MMK_EPERM);          /* found when the target is unmapped */
+    EXPECT_VMAS({0, 2}, {2, 1}, {3, 1}, {4, 4}, {8, 4}, {20, 2}, {23, 5});
 }
 
 /* Indices are counted in bytes below 2^64; to get there takes a hundred thousand calls. */

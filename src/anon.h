@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * anon.h - which VMAs' private pages belong together: the place of Linux's anon_vma.
+ *
+ * A VMA has none (0) until its first private page is on its way; then a number, which
+ * its parts keep when it is split or moved. Two VMAs that touch may be merged only when their
+ * numbers agree, so that whoever has to find the mappings of a private page can do it by number.
+ * Nothing does yet: the numbers decide which mappings are one, as on Linux, where programs see it
+ * (mremap of several, max_map_count, a stack's limit).
+ *
+ * AN1 A VMA that maps a private page has a number. (mmk_check)
+ * AN2 Numbers are given out once in the life of an address space. (mmk_check: below the source)
+ * AN3 A fork gives each VMA that has a number one of its own, marked MMK_ANON_FORKED: its pages may
+ *     still be the parent's. Nothing that has none is merged with it, nor takes over its number
+ *     (list_is_singular() of Linux), but what grows in place.
+ *
+ * Set from 0 by a compare-exchange with the mmap lock held for reading; everything else happens
+ * with it held for writing. Rejected: a flag in `flags` beside a number, two words that would have
+ * to agree; an object to count and free, as long as nobody looks for pages.
+ */
+#ifndef MMK_SRC_ANON_H
+#define MMK_SRC_ANON_H
+
+#include "mm.h"
+
+#define MMK_ANON_FORKED ((uint64_t)1) /* the other bits are the number */
+
+void mmk_anon_prepare_slow(struct mmk_mm *mm, struct mmk_vma *vma)
+    MMK_REQUIRES_SHARED(mm->mmap_lock);
+
+/*
+ * vma is to have private pages: gives it a number, a neighbour's if the two differ in protection
+ * at most, unless it has one (anon_vma_prepare of Linux).
+ * => mmap lock held; does not sleep, cannot fail
+ */
+MMK_ALWAYS_INLINE void mmk_anon_prepare(struct mmk_mm *mm, struct mmk_vma *vma)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
+{
+    if (mmk_unlikely(mmk_vma_anon(vma) == 0))
+        mmk_anon_prepare_slow(mm, vma);
+}
+
+/* The number of a child's copy of vma. => child: known to nobody else yet */
+uint64_t mmk_anon_fork(struct mmk_mm *child, const struct mmk_vma *vma);
+
+/*
+ * May a VMA with number `anon` become one with a neighbour that has `other`? `grows`: it is the
+ * neighbour's own end that goes on there.
+ */
+bool mmk_anon_agree(uint64_t other, uint64_t anon, bool grows);
+
+#endif
