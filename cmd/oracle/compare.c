@@ -3,7 +3,6 @@
  * compare.c - see compare.h.
  *
  * What may differ, and why, is docs/SEMANTICS.md's to say:
- *  - two mappings that touch and are alike may be one on either side ("Merging");
  *  - a child of fork has the zero page's entries on Linux only ("Which entries fork copies");
  *  - MADV_PAGEOUT takes pages on Linux only, and not always ("MADV_COLD, MADV_PAGEOUT");
  *  - which pages of a file on a disk are in memory, beyond those that a program has just touched;
@@ -115,26 +114,13 @@ bool compare_outcomes(const struct op *op, const struct outcome *on_linux,
 
 /* ---- mappings -------------------------------------------------------------------------------- */
 
-static bool is_continued(const struct mapping *mapping, const struct mapping *next)
+/* Of the flags: those that both sides know. */
+static void mask_flags(struct observation *seen)
 {
-    return mapping->end == next->start && mapping->prot == next->prot &&
-           mapping->flags == next->flags && mapping->object == next->object &&
-           (!mapping->object || mapping->offset + (mapping->end - mapping->start) == next->offset);
-}
+    unsigned i;
 
-static void merge(struct observation *seen)
-{
-    unsigned i, count = 0;
-
-    for (i = 0; i < seen->mappings; i++) {
-        if (!seen->full)
-            seen->mapping[i].flags &= MAPPING_SHARED;
-        if (count > 0 && is_continued(&seen->mapping[count - 1], &seen->mapping[i]))
-            seen->mapping[count - 1].end = seen->mapping[i].end;
-        else
-            seen->mapping[count++] = seen->mapping[i];
-    }
-    seen->mappings = count;
+    for (i = 0; i < seen->mappings && !seen->full; i++)
+        seen->mapping[i].flags &= MAPPING_SHARED;
 }
 
 static void print_mapping(char *text, size_t size, const struct mapping *mapping)
@@ -187,8 +173,8 @@ static bool compare_mappings(struct observation *on_linux, struct observation *h
     unsigned i, count;
 
     here->full = on_linux->full;
-    merge(on_linux);
-    merge(here);
+    mask_flags(on_linux);
+    mask_flags(here);
     count = on_linux->mappings > here->mappings ? on_linux->mappings : here->mappings;
     for (i = 0; i < count; i++) {
         const struct mapping *left = i < on_linux->mappings ? &on_linux->mapping[i] : NULL;

@@ -7,50 +7,6 @@
 
 #include <sys/mman.h>
 
-/* ---- "Merging": where Linux has two mappings and mmkit one, or the other way round ------------
- */
-
-static bool has_boundary(const struct observation *seen, uint64_t addr)
-{
-    unsigned i;
-
-    for (i = 0; i < seen->mappings; i++)
-        if (seen->mapping[i].start == addr || seen->mapping[i].end == addr)
-            return true;
-    return false;
-}
-
-static bool has_others(const struct observation *a, const struct observation *b, uint64_t start,
-                       uint64_t end)
-{
-    unsigned i;
-
-    for (i = 0; i < a->mappings; i++) {
-        uint64_t at = a->mapping[i].start;
-
-        if (at > start && at < end && !has_boundary(b, at))
-            return true;
-    }
-    return false;
-}
-
-static bool boundaries_differ(const struct situation *now, uint64_t start, uint64_t end)
-{
-    return has_others(now->on_linux, now->here, start, end) ||
-           has_others(now->here, now->on_linux, start, end);
-}
-
-/* In the range of an operation, and a page behind it. */
-static bool merging_shows(const struct op *op, const struct situation *now)
-{
-    uint64_t start = op->args[0], room = WINDOW_END - start, longest = op->args[1] + PAGE;
-
-    if (op->call == CALL_MREMAP && op->args[2] > op->args[1])
-        longest = op->args[2] + PAGE;
-    return boundaries_differ(now, start,
-                             longest < PAGE || longest > room ? WINDOW_END : start + longest);
-}
-
 static bool has_stack(const struct observation *seen)
 {
     unsigned i;
@@ -60,14 +16,6 @@ static bool has_stack(const struct observation *seen)
             return true;
     return false;
 }
-
-/* How far a stack grows depends on how long its mapping is. */
-static bool stack_limit_shows(const struct situation *now)
-{
-    return now->limited && has_stack(now->here) && boundaries_differ(now, 0, WINDOW_END);
-}
-
-/* ---- the others ------------------------------------------------------------------------------ */
 
 static const struct mapping *next_in(const struct observation *seen, const struct mapping *from,
                                      uint64_t start, uint64_t length)
@@ -172,9 +120,7 @@ bool is_left_out(const struct op *op, const struct situation *now)
         return true;
     switch (op->call) {
     case CALL_MREMAP:
-        return merging_shows(op, now) || locks_are_miscounted(op, now);
-    case CALL_MPROTECT: /* what lies before the mapping that goes beyond a limit is changed */
-        return now->limited && merging_shows(op, now);
+        return locks_are_miscounted(op, now);
     case CALL_MADVISE:
         return reads_in(args[0], args[1], args[2], now);
     case CALL_PROCESS_MADVISE:
@@ -183,12 +129,6 @@ bool is_left_out(const struct op *op, const struct situation *now)
         return is_on_disk(args[0], args[1], now);
     case CALL_EXEC:
         return brings_page_in(op, now);
-    case CALL_READ:
-    case CALL_WRITE:
-    case CALL_SWEEP:
-    case CALL_COPY_IN:
-    case CALL_COPY_OUT:
-        return stack_limit_shows(now);
     default:
         return false;
     }

@@ -10,11 +10,10 @@
 
 #include "observation.h"
 
-/* The state of the process that the operation is about, as last seen, and unmerged. */
+/* The state of the process that the operation is about, as last seen. */
 struct situation {
-    const struct observation *on_linux, *here;
-    bool limited;    /* some process has limits that sequences meet */
-    bool locks_much; /* this one may lock whatever it wants */
+    const struct observation *here;
+    bool locks_much; /* it may lock whatever it wants */
 };
 
 bool is_left_out(const struct op *op, const struct situation *now);

@@ -27,10 +27,9 @@ struct run {
     struct progress_of_sequence *progress;
     bool alive[PROCESSES];
     struct past past[PROCESSES];
-    bool limited;                                     /* by setrlimit, any process */
     bool unlimited[PROCESSES], privileged[PROCESSES]; /* to lock */
     /* as last seen */
-    struct observation on_linux[PROCESSES], here[PROCESSES];
+    struct observation here[PROCESSES];
 };
 
 static bool fail(struct run *run, const char *text)
@@ -53,8 +52,7 @@ static unsigned subject(const struct run *run, const struct op *op)
 /* => false: not possible, or not to be compared */
 static bool is_to_be_made(const struct run *run, const struct op *op)
 {
-    const struct situation now = {&run->on_linux[subject(run, op)], &run->here[subject(run, op)],
-                                  run->limited,
+    const struct situation now = {&run->here[subject(run, op)],
                                   run->unlimited[op->process] || run->privileged[op->process]};
 
     if (!run->alive[op->process] || (op->call == CALL_FORK && run->alive[op->args[0]]) ||
@@ -70,7 +68,6 @@ static bool compare_seen(struct run *run, unsigned process, const struct observa
     static struct observation left, right;
     char text[COMPARE_TEXT];
 
-    observation_copy(&run->on_linux[process], on_linux);
     mmkit_side_look(process, &run->here[process]);
     observation_copy(&left, on_linux);
     observation_copy(&right, &run->here[process]);
@@ -150,8 +147,6 @@ static void note_past(struct run *run, const struct op *op)
     uint64_t advice = advice_of(op);
     unsigned i;
 
-    if (op->call == CALL_LIMIT)
-        run->limited = true;
     if (op->call == CALL_LIMIT && op->args[0] == MMK_LIMIT_MEMLOCK)
         run->unlimited[op->process] = op->args[1] > LOCKED_MOST;
     if (op->call == CALL_PRIVILEGE)
