@@ -23,6 +23,7 @@
 
 static unsigned hardware;  /* what it does when it is first asked; 0: nothing */
 static unsigned mmu;       /* MACHINE_* */
+static bool weak;          /* memory */
 static unsigned switch_at; /* the point at which another task runs, from 1; 0: none */
 
 /* Nothing else happens but what must. */
@@ -45,7 +46,7 @@ static inline void run_scenario(void *argument)
 {
     const struct scenario *scenario = argument;
     const struct fibers_program program = {
-        .cpus = scenario->cpus, .body = scenario->body, .most_steps = 100000};
+        .cpus = scenario->cpus, .body = scenario->body, .most_steps = 100000, .weak = weak};
     struct fibers_chooser chooser = {.choose = choose_plain};
     struct fibers_outcome outcome;
 
