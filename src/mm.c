@@ -270,7 +270,10 @@ void mmk_mm_drop(struct mmk_mm *mm)
                "P17 the root is freed after the last CPU has left");
     mmk_mm_count_table(mm, MMK_PT_LEVELS - 1, -1);
     mmk_a64_fetch_sub(&existing, 1, MMK_RELAXED);
-    mmk_host_call_rcu(&mm->rcu, free_rcu);
+    if (MMK_MISTAKE(MM_WITHOUT_GRACE))
+        free_rcu(&mm->rcu);
+    else
+        mmk_host_call_rcu(&mm->rcu, free_rcu);
 }
 
 /* Back from laziness: the CPU's bit is set, and it has its hold. */
@@ -300,7 +303,8 @@ mmk_paddr_t mmk_mm_enter(struct mmk_mm *mm)
     }
     mmk_assert(!old, "a CPU leaves an mm before it enters another");
     mmk_aptr_store(here, mm, MMK_RELAXED);
-    mmk_a32_store(&mm->cpu[cpu].lazy, 0, MMK_RELAXED); /* it left lazily, perhaps */
+    if (!MMK_MISTAKE(LAZY_STAYS))
+        mmk_a32_store(&mm->cpu[cpu].lazy, 0, MMK_RELAXED); /* it left lazily, perhaps */
     if (MMK_MISTAKE(CATCH_UP_FIRST))
         mmk_tlb_catch_up(mm);
     mmk_a64_fetch_or(&mm->cpus, (uint64_t)1 << cpu, MMK_RELAXED);

@@ -9,6 +9,7 @@
 #include "vma.h"
 
 #include "object.h"
+#include "planted.h"
 #include "slab.h"
 
 static struct mmk_slab_cache vma_cache;
@@ -70,7 +71,10 @@ void mmk_vma_free(struct mmk_vma *vma)
 {
     if (vma->object)
         mmk_object_put(vma->object);
-    mmk_host_call_rcu(&vma->rcu, free_rcu);
+    if (MMK_MISTAKE(VMA_WITHOUT_GRACE))
+        free_rcu(&vma->rcu);
+    else
+        mmk_host_call_rcu(&vma->rcu, free_rcu);
 }
 
 static void set_interval(struct mmk_vma *vma)

@@ -735,6 +735,20 @@ static void vma_before(unsigned cpu)
         expect(find_below(8) == page_at(0));
 }
 
+/* What is found may be going. */
+static void vma_unmapped(unsigned cpu)
+{
+    mmk_vaddr_t start;
+
+    if (cpu == 0) {
+        expect(mmk_munmap(world.mm, page_at(0), 8 * PAGE) == 0);
+        map_pages(0, 4, MMK_PROT_READ, ANON);
+        return;
+    }
+    start = find_from(0);
+    expect(start == 0 || start == page_at(0));
+}
+
 /* Nodes that one change has left over are the next one's. */
 static void vma_spares(unsigned cpu)
 {
@@ -811,6 +825,8 @@ const struct scenario kernels_memory[] = {
            vma_beyond, kernel_end),
     KERNEL("vma.before", "the VMA before is looked for beside a change of the root", 2, setup_anon,
            vma_before, kernel_end),
+    KERNEL("vma.unmapped", "a fault beside the end of its mapping", 2, setup_anon, vma_unmapped,
+           kernel_end),
     KERNEL("vma.spares", "nodes pass from one change to the next", 2, setup_anon, vma_spares,
            kernel_end),
     {.name = NULL},

@@ -369,6 +369,18 @@ static void setup_away(void)
     fibers_be_cpu(0);
 }
 
+/* CPU 1 was lazy when it went. */
+static void setup_away_lazily(void)
+{
+    start_anon();
+    touch_by(2, 0, 2);
+    expect(mmk_mm_create(&it.other) == 0);
+    fibers_be_cpu(1);
+    machine_switch_lazy();
+    machine_switch_mm(it.other);
+    fibers_be_cpu(0);
+}
+
 static void come_back(unsigned cpu)
 {
     if (cpu == 0) {
@@ -635,6 +647,12 @@ const struct scenario scenarios_rules[] = {
      .what = "a CPU comes back to an address space that its ASID remembers",
      .cpus = 2,
      .setup = setup_away,
+     .body = come_back,
+     .check = put_other},
+    {.name = "P17.again",
+     .what = "a CPU comes back to an address space that it has left lazily",
+     .cpus = 2,
+     .setup = setup_away_lazily,
      .body = come_back,
      .check = put_other},
     {.name = "P17.lazy",

@@ -73,6 +73,17 @@ MMK_ALWAYS_INLINE void hardware_entered(struct machine_cpu *cpu)
     (void)cpu;
 }
 
+/* The CPU leaves an address space; until it has left, it is in no quiescent state of RCU. */
+MMK_ALWAYS_INLINE void hardware_leaves(struct machine_mmu *mmu)
+{
+    (void)mmu;
+}
+
+MMK_ALWAYS_INLINE void hardware_left(struct machine_mmu *mmu)
+{
+    (void)mmu;
+}
+
 /* The CPU is about to flush something, or to leave an address space. */
 MMK_ALWAYS_INLINE void hardware_forgets(void)
 {

@@ -62,6 +62,7 @@ struct machine_mmu {
     uint64_t tlb_mask;             /* c */
     struct mmk_mm *mm;             /* o: NULL: none loaded */
     bool lazy;                     /* o: mm's root is loaded, for no use */
+    bool leaves;                   /* o: no mm is, but the root of the last one still (fibers) */
     mmk_paddr_t root;              /* o */
     uint64_t last_gen;             /* o: last generation given out */
     unsigned checked;              /* o: place in the TLB to be looked at next (mmu.c, H6) */

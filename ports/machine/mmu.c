@@ -189,6 +189,14 @@ static void load_asid(struct machine_mmu *mmu, uint64_t context)
         flush_asid(mmu, mmu->asid);
 }
 
+/* Until another root is loaded hardware walks this one. */
+static void leave(struct machine_mmu *mmu, struct mmk_mm *mm)
+{
+    hardware_leaves(mmu);
+    mmk_mm_leave(mm);
+    hardware_left(mmu);
+}
+
 void machine_switch_mm(struct mmk_mm *mm)
 {
     struct machine_mmu *mmu = &machine_this_cpu()->mmu;
@@ -202,7 +210,7 @@ void machine_switch_mm(struct mmk_mm *mm)
     mmu->asid = NULL;
     mmu->lazy = false;
     if (old && !back)
-        mmk_mm_leave(old);
+        leave(mmu, old);
     if (!mm)
         return;
     mmu->root = mmk_mm_enter(mm);

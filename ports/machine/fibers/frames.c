@@ -194,6 +194,10 @@ static void check_change(const struct frame *frame, mmk_paddr_t phys, enum mmk_f
         sim_touch(TOUCH_TRANSLATIONS, false);
         translations_check_frame(phys, use);
     }
+    if (frame->use == MMK_FRAME_TABLE && use >= MMK_FRAME_SPARE) {
+        sim_touch(TOUCH_TRANSLATIONS, false);
+        translations_check_root(phys);
+    }
     if (was_dead && use != MMK_FRAME_WAITING) {
         sim_touch_sections();
         check_readers(phys);

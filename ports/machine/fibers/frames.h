@@ -42,6 +42,7 @@ MMK_ALWAYS_INLINE void frames_check(uintptr_t word, bool write)
 
 /* translations.c: it is given back, or, a table, was flushed: who could still use it? */
 void translations_check_frame(mmk_paddr_t phys, enum mmk_frame_use becomes);
+void translations_check_root(mmk_paddr_t phys); /* likewise, a table that was linked nowhere */
 void translations_begin(void);
 
 /* Fails, with what has become of the frame. */

@@ -18,6 +18,8 @@ bool hardware_faults(struct machine_cpu *cpu);
 bool hardware_begin(struct machine_cpu *cpu);
 void hardware_end(struct machine_cpu *cpu, bool state);
 void hardware_entered(struct machine_cpu *cpu);
+void hardware_leaves(struct machine_mmu *mmu);
+void hardware_left(struct machine_mmu *mmu);
 void hardware_forgets(void);
 
 #endif

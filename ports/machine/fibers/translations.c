@@ -290,6 +290,34 @@ void hardware_forgets(void)
     sim_touch(TOUCH_TRANSLATIONS, true);
 }
 
+void hardware_leaves(struct machine_mmu *mmu)
+{
+    mmk_rcu_read_lock();
+    mmu->leaves = true;
+}
+
+/* Others may come before the CPU has loaded something else. */
+void hardware_left(struct machine_mmu *mmu)
+{
+    sim_yield();
+    sim_touch(TOUCH_TRANSLATIONS, true);
+    mmu->leaves = false;
+    mmk_rcu_read_unlock();
+}
+
+/* Which a CPU has loaded, for use or lazily, or is about to leave. */
+void translations_check_root(mmk_paddr_t phys)
+{
+    const struct machine_mmu *mmu;
+    unsigned cpu;
+
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
+        mmu = &machine_cpus[cpu].mmu;
+        if ((mmu->mm || mmu->leaves) && mmu->root == phys)
+            frames_fail("P17 a root is given back that a CPU has still loaded", phys);
+    }
+}
+
 void hardware_entered(struct machine_cpu *cpu)
 {
     sim_touch(TOUCH_TRANSLATIONS, true);
