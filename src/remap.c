@@ -288,7 +288,7 @@ static void move_entries(struct remap *r, struct relocation *go, struct mmk_obje
     MMK_REQUIRES(r->mm->mmap_lock)
 {
     mmk_mm_is_write_locked(go->move.mm);
-    if (!object) {
+    if (!object || MMK_MISTAKE(MOVE_UNLOCKED)) {
         mmk_move_perform(&go->move, &r->gather);
         return;
     }

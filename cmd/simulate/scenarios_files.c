@@ -143,6 +143,33 @@ static void move_beside_truncate(unsigned cpu)
         move_pages(0, 8, 2); /* a part: what stays is cut */
 }
 
+/*
+ * The second half of the file is to join the first: that mapping then comes to an end behind it,
+ * and whoever looks for mappings in order sees it first. A page of the half is there, mapped
+ * nowhere.
+ */
+static void setup_file_halves(void)
+{
+    start_file();
+    expect(mmk_mmap(world.mm, page_at(0), 2 * PAGE, RW, MMK_MAP_SHARED | MMK_MAP_FIXED, it.object,
+                    0) == (int64_t)page_at(0));
+    expect(mmk_mmap(world.mm, page_at(8), 2 * PAGE, RW, MMK_MAP_SHARED | MMK_MAP_FIXED, it.object,
+                    2 * PAGE) == (int64_t)page_at(8));
+    store(8, 1);
+    dontneed(8, 1);
+}
+
+/* Truncation, past its first sweep, waits for the page, and sweeps again beside the move. */
+static void fault_and_join(unsigned cpu)
+{
+    if (cpu == 0) {
+        expect(mmk_object_resize(it.object, 2 * PAGE) == 0);
+        return;
+    }
+    (void)look(8);
+    move_pages(8, 2, 2);
+}
+
 static void move_beside_sync(unsigned cpu)
 {
     if (cpu == 0) {
@@ -367,6 +394,12 @@ const struct scenario scenarios_files[] = {
      .setup = setup_file_stored,
      .body = move_beside_truncate,
      .check = moved_end},
+    {.name = "P10.joined",
+     .what = "entries move to a mapping that rmap has passed, after its first sweep",
+     .cpus = 2,
+     .setup = setup_file_halves,
+     .body = fault_and_join,
+     .check = put_file},
     {.name = "P10.synced",
      .what = "entries move while a sync looks for them",
      .cpus = 2,
