@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -190,6 +191,21 @@ static int64_t do_process_madvise(const struct op *op)
     return result;
 }
 
+/* Page by page, no two alike. */
+static int64_t do_crowd(const struct op *op)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    uint64_t at = op->args[0], left = op->args[1];
+    int prot = PROT_NONE;
+
+    for (; at < WINDOW_END; at += PAGE, prot ^= PROT_READ)
+        if (mmap((void *)at, PAGE, prot, flags, -1, 0) == MAP_FAILED)
+            break;
+    for (; left > 0 && at > op->args[0]; left--, at -= PAGE)
+        munmap((void *)(at - PAGE), PAGE);
+    return (int64_t)((at - op->args[0]) / PAGE);
+}
+
 static int64_t do_plain_call(const struct op *op)
 {
     static const long numbers[CALLS] = {
@@ -244,6 +260,9 @@ static void do_op(const struct op *op, struct outcome *outcome)
         break;
     case CALL_MDWE:
         outcome->result = answer(prctl(PR_SET_MDWE, op->args[0], 0, 0, 0));
+        break;
+    case CALL_CROWD:
+        outcome->result = do_crowd(op);
         break;
     case CALL_PRIVILEGE:
         outcome->result = do_privilege(op);

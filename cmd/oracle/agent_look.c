@@ -148,7 +148,7 @@ static void parse_flags(const char *at, const char *end, struct mapping *mapping
                 mapping->flags |= names[i].flag;
 }
 
-/* => false: the window is behind us */
+/* => false: the window is behind us, or there are too many */
 static bool parse_line(struct observation *seen, const char *line, const char *end)
 {
     struct mapping mapping;
@@ -161,9 +161,9 @@ static bool parse_line(struct observation *seen, const char *line, const char *e
     parse_mapping(line, &mapping);
     if (mapping.start >= WINDOW_END)
         return false;
-    if (mapping.start >= WINDOW_START && seen->mappings < MAPPINGS_MAX)
+    if (mapping.start >= WINDOW_START)
         seen->mapping[seen->mappings++] = mapping;
-    return true;
+    return seen->mappings < MAPPINGS_MAX;
 }
 
 /* Whole lines of the text. => how many bytes that were; *more: the window may go on */

@@ -31,7 +31,7 @@ static uint64_t memlock_max;
 
 /* ---- the machine ----------------------------------------------------------------------------- */
 
-bool mmkit_side_create(const struct linux_constants *constants, uint64_t base_count)
+bool mmkit_side_create(const struct linux_constants *constants)
 {
     struct machine_config config = {.memory = MEMORY, .cpus = 1, .mmkit = MMK_CONFIG_DEFAULT};
 
@@ -40,7 +40,7 @@ bool mmkit_side_create(const struct linux_constants *constants, uint64_t base_co
     may_lock = constants->may_lock;
     memlock_max = constants->memlock_max;
     config.mmkit.mmap_min_addr = lowest;
-    config.mmkit.max_map_count = (unsigned)(constants->max_map_count - base_count + 2);
+    config.mmkit.max_map_count = (unsigned)constants->max_map_count;
     config.mmkit.overcommit = (enum mmk_overcommit)constants->overcommit;
     if (mmk_map_window() != ADDRESS_END || mmk_address_end() != ADDRESS_END) {
         error(0, 0, "this page-table format has other addresses than Linux here");
@@ -74,23 +74,24 @@ static void load(struct mmk_mm *mm)
 
 /* ---- episodes -------------------------------------------------------------------------------- */
 
-static bool take_beyond(struct mmk_mm *mm)
+/* Pieces of one object that do not follow each other: each stays a mapping. */
+static bool take(struct mmk_mm *mm, uint64_t start, uint64_t length)
 {
-    const struct {
-        uint64_t start, end;
-    } parts[] = {{lowest, WINDOW_START}, {WINDOW_END, ADDRESS_END}};
+    return mmk_mmap(mm, start, length, MMK_PROT_NONE, MMK_MAP_SHARED | MMK_MAP_FIXED, beyond, 0) ==
+               (int64_t)start &&
+           mmk_mseal(mm, start, length, 0) == 0;
+}
+
+static bool take_beyond(struct mmk_mm *mm, uint64_t base_count)
+{
+    uint64_t pieces = ADDRESS_END - (base_count - 2) * PAGE, at;
     struct mmk_mm_stats stats;
-    unsigned i;
 
-    for (i = 0; i < 2; i++) {
-        uint64_t start = parts[i].start;
-        uint64_t length = parts[i].end - start;
-
-        if (mmk_mmap(mm, start, length, MMK_PROT_NONE, MMK_MAP_SHARED | MMK_MAP_FIXED, beyond, 0) !=
-                (int64_t)start ||
-            mmk_mseal(mm, start, length, 0) != 0)
+    if (!take(mm, lowest, WINDOW_START - lowest) || !take(mm, WINDOW_END, pieces - WINDOW_END))
+        return false;
+    for (at = pieces; at < ADDRESS_END; at += PAGE)
+        if (!take(mm, at, PAGE))
             return false;
-    }
     mmk_mm_stats(mm, &stats);
     base_virt = stats.virt_bytes;
     return true;
@@ -116,11 +117,11 @@ static bool create_files(void)
     return true;
 }
 
-bool mmkit_side_start(void)
+bool mmkit_side_start(uint64_t base_count)
 {
     store_clear_all();
     free_at_start = free_frames();
-    return create_files() && mmk_mm_create(&spaces[0]) == 0 && take_beyond(spaces[0]) &&
+    return create_files() && mmk_mm_create(&spaces[0]) == 0 && take_beyond(spaces[0], base_count) &&
            mmk_set_limit(spaces[0], MMK_LIMIT_MEMLOCK, FIRST_MEMLOCK) == 0 &&
            mmk_set_limit(spaces[0], MMK_LIMIT_STACK, FIRST_STACK) == 0 &&
            mmk_set_brk(spaces[0], HEAP_START) == 0;
@@ -346,6 +347,22 @@ static int64_t do_lock(struct mmk_mm *mm, const struct op *op)
 }
 
 /* Which ranges, whose, and whether one may is a kernel's to look at. */
+/* Page by page, no two alike. */
+static int64_t do_crowd(struct mmk_mm *mm, const struct op *op)
+{
+    const unsigned flags = MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS | MMK_MAP_FIXED;
+    uint64_t at = op->args[0], left = op->args[1];
+    unsigned prot = MMK_PROT_NONE;
+
+    for (; at < WINDOW_END; at += PAGE, prot ^= MMK_PROT_READ)
+        if (mmk_mmap(mm, at, PAGE, prot, flags, NULL, 0) < 0)
+            break;
+    for (; left > 0 && at > op->args[0]; left--, at -= PAGE)
+        if (mmk_munmap(mm, at - PAGE, PAGE) != 0)
+            break;
+    return (int64_t)((at - op->args[0]) / PAGE);
+}
+
 static int64_t do_process_madvise(struct mmk_mm *mm, const struct op *op)
 {
     uint64_t whom = op->args[5], all = RANGES_BYTES_MAX;
@@ -414,6 +431,8 @@ static int64_t do_call(struct mmk_mm *mm, const struct op *op, uint64_t chosen)
         return 0;
     case CALL_LIMIT:
         return do_limit(mm, op);
+    case CALL_CROWD:
+        return do_crowd(mm, op);
     case CALL_PRIVILEGE:
         if (args[0] && !may_lock)
             return MMK_EPERM;

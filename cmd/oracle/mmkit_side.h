@@ -10,10 +10,14 @@
 #include "observation.h"
 
 /* Builds the machine. => false: after a message */
-bool mmkit_side_create(const struct linux_constants *constants, uint64_t base_count);
+bool mmkit_side_create(const struct linux_constants *constants);
 
-/* An episode: process 0 with nothing but what lies beyond the window; files. => false: no memory */
-bool mmkit_side_start(void);
+/*
+ * An episode: process 0 with nothing but what lies beyond the window, in as many mappings as on
+ * Linux; files.
+ * => false: no memory
+ */
+bool mmkit_side_start(uint64_t base_count);
 
 /* Ends all processes. => false: frames have not come back */
 bool mmkit_side_stop(void);

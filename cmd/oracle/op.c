@@ -47,6 +47,7 @@ static const struct description {
                               6,
                               {ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_ADVICE,
                                ARG_WHOM}},
+    [CALL_CROWD] = {"crowd", 2, {ARG_NUMBER, ARG_NUMBER}},
 };
 
 /* ---- what the bits are called ---------------------------------------------------------------- */

@@ -45,6 +45,7 @@ enum call {
     CALL_COPY_IN,         /* address, length: the kernel reads, as for write(2) */
     CALL_COPY_OUT,        /* the kernel writes, as for read(2) */
     CALL_PROCESS_MADVISE, /* address, length, and again; advice; enum whom: process_madvise(2) */
+    CALL_CROWD, /* address, number: as many mappings as there may be, less so many; in scripts */
     CALLS
 };
 
@@ -63,7 +64,7 @@ enum whom {
     WHOMS
 };
 
-enum { RANGES_MAX = 1024 };
+enum { RANGES_MAX = 1024, CROWD_LESS = 64 };
 
 #define FILE_NONE UINT64_MAX /* an argument: no file */
 

@@ -99,6 +99,9 @@ bool op_is_possible(const struct op *op)
         return args[0] < FILES && args[1] <= FILE_MAX;
     case CALL_PUNCH:
         return args[0] < FILES && is_within_disk(op, args[1], args[2]);
+    case CALL_CROWD:
+        return args[0] >= WINDOW_START && args[0] < WINDOW_END && args[0] % PAGE == 0 &&
+               args[1] <= CROWD_LESS;
     case CALL_PRIVILEGE:
         return args[0] <= 1;
     case CALL_PWRITE:

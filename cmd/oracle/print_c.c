@@ -72,6 +72,17 @@ static const char head[] =
     "    return sigsetjmp(way_out, 0) ? -1 : (((void (*)(void))address)(), 0);\n"
     "}\n"
     "\n"
+    "static long crowd(unsigned long address, unsigned long less) /* of mappings */\n"
+    "{\n"
+    "    unsigned long at = address;\n"
+    "    for (int prot = 0; mmap((void *)at, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,\n"
+    "                            -1, 0) != MAP_FAILED; prot ^= PROT_READ)\n"
+    "        at += 4096;\n"
+    "    for (; less > 0 && at > address; less--)\n"
+    "        munmap((void *)(at -= 4096), 4096);\n"
+    "    return (at - address) / 4096;\n"
+    "}\n"
+    "\n"
     "static long sweep(unsigned long address, unsigned long length)\n"
     "{\n"
     "    for (unsigned long at = address; at < address + length; at += 4096)\n"
@@ -214,7 +225,7 @@ static void print_call(FILE *stream, const struct op *op)
         [CALL_MINCORE] = "in_core",    [CALL_PROCESS_MADVISE] = "advise",
         [CALL_COPY_IN] = "copy_in",    [CALL_COPY_OUT] = "copy_out",
         [CALL_FORK] = "fork_as",       [CALL_EXIT] = "exit",
-        [CALL_TRUNCATE] = "ftruncate",
+        [CALL_TRUNCATE] = "ftruncate", [CALL_CROWD] = "crowd",
     };
 
     if (op->call == CALL_PWRITE) {

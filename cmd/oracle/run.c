@@ -21,8 +21,6 @@ struct shared {
     struct progress_of_sequence now;
     uint64_t sequences; /* ended, since the child began */
     uint64_t ops;       /* of these */
-    bool measured;
-    uint64_t base_count; /* see linux_side_base_count() */
 };
 
 static struct shared *shared;
@@ -42,12 +40,11 @@ static void generate_all(const struct arguments *arguments, uint64_t number, str
 
 /* ---- in the child ---------------------------------------------------------------------------- */
 
-/* How many mappings Linux has beside: mmkit has to be told before it starts. */
+/* What mmkit has to be told before it starts. */
 static bool measure(void)
 {
     if (!linux_side_start(constants.mmap_min_addr))
         return false;
-    shared->base_count = linux_side_base_count();
     linux_side_constants(&constants);
     linux_side_stop();
     return true;
@@ -61,8 +58,7 @@ __attribute__((noreturn)) static void end_child(void)
 
 static void begin_child(void)
 {
-    if (!linux_constants(&constants) || !measure() ||
-        !mmkit_side_create(&constants, shared->base_count)) {
+    if (!linux_constants(&constants) || !measure() || !mmkit_side_create(&constants)) {
         shared->now.broken = true;
         end_child();
     }

@@ -223,7 +223,7 @@ bool sequence_run(const struct ops *ops, const struct sequence_options *options,
     progress->broken = !linux_side_start(lowest);
     if (progress->broken)
         return false;
-    if (!mmkit_side_start()) {
+    if (!mmkit_side_start(linux_side_base_count())) {
         error(0, 0, "too little memory for a sequence");
         progress->broken = true;
         return false;

@@ -28,7 +28,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
     (void)argc;
     (void)argv;
-    return mmkit_side_create(&constants, 2) ? 0 : -1;
+    return mmkit_side_create(&constants) ? 0 : -1;
 }
 
 static bool is_possible(const struct op *op)
@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     generator.bytes = bytes;
     generator.left = size;
     generator.is_strict = size & 1;
-    if (!mmkit_side_start())
+    if (!mmkit_side_start(2))
         abort();
     run(&generator, getenv("FUZZ_PRINT") != NULL);
     if (!mmkit_side_stop()) {
