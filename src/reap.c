@@ -27,9 +27,10 @@ struct reap {
     mmk_vaddr_t refused; /* the first VMA whose notifier would have to sleep; USER_END: none */
 };
 
+/* Frames that are not mmkit's are mapped shared only. */
 static bool is_reapable(const struct mmk_vma *vma)
 {
-    return !(mmk_vma_flags(vma) & MMK_VM_SHARED) && !mmk_vma_has_frames(vma);
+    return !(mmk_vma_flags(vma) & MMK_VM_SHARED);
 }
 
 /* The first address from addr on that has a leaf table; `end` or above: none. */

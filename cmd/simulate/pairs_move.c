@@ -22,12 +22,14 @@ static void run_move_keep(struct act *act)
 static void unlock_around(struct flat *flat, const struct act *act, unsigned page)
 {
     struct flat_page *pages = flat->space[act->space].page;
-    unsigned i;
+    unsigned first = page, last = page;
 
-    for (i = page; i < FLAT_PAGES && pages[i].mapped && pages[i].locked; i++)
-        pages[i].locked = pages[i].lazily = false;
-    for (i = page; i-- > 0 && pages[i].mapped && pages[i].locked;)
-        pages[i].locked = pages[i].lazily = false;
+    while (first > 0 && flat_same_mapping(&pages[first - 1], &pages[first]))
+        first--;
+    while (last + 1 < FLAT_PAGES && flat_same_mapping(&pages[last], &pages[last + 1]))
+        last++;
+    for (; first <= last; first++)
+        pages[first].locked = pages[first].lazily = false;
 }
 
 static void leave(struct flat *flat, const struct act *act, unsigned i, bool keep)
@@ -90,6 +92,9 @@ static bool model_grow(struct flat *flat, struct act *act)
 
     act->code = MMK_EFAULT;
     if (!last->mapped)
+        return true;
+    act->code = MMK_EPERM;
+    if (last->sealed)
         return true;
     act->code = MMK_ENOMEM;
     if (last[1].mapped)

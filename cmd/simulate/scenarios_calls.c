@@ -6,9 +6,9 @@
  * operations follow; each of these is two more: which, by whom, on which pages. What does not fit
  * (a call on an object where there is none) is passed over.
  *
- * C1 What came out must come out of the flat model in some order of the steps, unless allocations
- *    fail, somebody is killed, a stack grows, or there are too many orders. Then still everything
- *    is looked at: the machine checks.
+ * C1 What came out must come out of the flat model in some order of the steps, if there is a model
+ *    of it (is_modelled()), and not too many orders. Else still everything is looked at: the
+ * machine checks.
  */
 #include "calls.h"
 
@@ -122,13 +122,19 @@ static void body(unsigned cpu)
             pair_run.act[i].op->run(&pair_run.act[i]);
 }
 
-/* Is there a model of it all? A stack grows, and then the page comes: the model has one step. */
+/*
+ * Not of a failing allocation, nor of what somebody does who was killed. A stack grows, and then
+ * its page comes, which is one step there. And as on Linux, a load may find what lies under a
+ * private copy: it has looked while the copy was made, and truncation has taken that away before
+ * the load looks again; its page goes right after, with the rest.
+ */
 static bool is_modelled(void)
 {
+    bool copies = calls.ground->object && !calls.ground->shared;
     unsigned cpu;
 
     for (cpu = 0; cpu < calls.scenario.cpus; cpu++)
-        if (has_one(cpu, OP_KILLS))
+        if (has_one(cpu, OP_KILLS) || (copies && has_one(cpu, OP_CUTS)))
             return false;
     return !calls.scenario.inject && !calls.ground->grows;
 }

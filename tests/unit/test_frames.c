@@ -348,6 +348,24 @@ static void forcing_gives_no_rights(void **state)
     mmk_object_put(device);
 }
 
+/* Moved, they leave nothing behind that would be mapped again; the reaper has no use for them. */
+static void they_are_neither_left_nor_reaped(void **state)
+{
+    mmk_vaddr_t at = map_block(BASE, PAGES, RW);
+    uint64_t freed = 0;
+
+    (void)state;
+    assert_int_equal(mmk_mremap(mm, at, PAGES * PAGE, PAGES * PAGE,
+                                MMK_MREMAP_MAYMOVE | MMK_MREMAP_DONTUNMAP, 0),
+                     MMK_EINVAL);
+    mmk_check(mm);
+    mmk_kill(mm);
+    assert_int_equal(mmk_reap(mm, UINT64_MAX, &freed), 0);
+    assert_int_equal(freed, 0);
+    assert_int_equal(mm_stats(mm).tables[0], 1);
+    mmk_check(mm);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(failing_allocations_leave_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(software_does_not_reach_them, setup, teardown),
         cmocka_unit_test_setup_teardown(forcing_gives_no_rights, setup, teardown),
+        cmocka_unit_test_setup_teardown(they_are_neither_left_nor_reaped, setup, teardown),
         cmocka_unit_test_setup_teardown(a_device_is_mapped_by_faults, setup, teardown),
         cmocka_unit_test_setup_teardown(a_device_is_revoked, setup, teardown),
     };

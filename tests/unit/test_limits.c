@@ -176,6 +176,21 @@ static void test_data_protect(void **state)
     assert_int_equal(protect(rw, 1, RW), MMK_ENOMEM);
 }
 
+/* Who has more than RLIMIT_AS already may make data of it, as on Linux. */
+static void test_data_protect_beyond(void **state)
+{
+    mmk_vaddr_t ro = map_at(0, 4, RO, ANON);
+
+    (void)state;
+    limit_to(MMK_LIMIT_DATA, 0);
+    limit_to(MMK_LIMIT_AS, 8 * PAGE); /* four more would fit */
+    assert_int_equal(protect(ro, 4, RW), MMK_ENOMEM);
+    limit_to(MMK_LIMIT_AS, 8 * PAGE - 1);
+    assert_int_equal(protect(ro, 4, RW), 0);
+    assert_int_equal(mm_stats(mm).data_bytes, 4 * PAGE);
+    store_byte(ro, 1);
+}
+
 /* Mapping by mapping: what fits is changed, then it ends. */
 static void test_data_protect_partly(void **state)
 {
@@ -605,6 +620,7 @@ int main(void)
         TEST(test_data_mmap),
         TEST(test_data_replace),
         TEST(test_data_protect),
+        TEST(test_data_protect_beyond),
         TEST(test_data_protect_partly),
         TEST(test_data_brk),
         TEST(test_stack),

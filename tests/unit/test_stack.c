@@ -133,6 +133,22 @@ static void test_ordinary_mapping_does_not_grow(void **state)
     expect_shape(1, 2);
 }
 
+/* As far as memory may be locked; those with the privilege go further. */
+static void test_locked(void **state)
+{
+    mmk_vaddr_t stack = map_stack(2);
+
+    (void)state;
+    assert_int_equal(mmk_set_limit(mm, MMK_LIMIT_MEMLOCK, 3 * PAGE), 0);
+    assert_int_equal(mmk_mlock(mm, stack, 2 * PAGE), 0);
+    store_byte(stack - PAGE, 1);
+    expect_store(stack - 2 * PAGE, MMK_FAULT_SEGV_MAPERR);
+    mmk_set_lock_privilege(mm, true);
+    store_byte(stack - 2 * PAGE, 1);
+    expect_shape(1, 4);
+    assert_int_equal(mm_stats(mm).locked_bytes, 4 * PAGE);
+}
+
 /* Parent's and child's grow apart. */
 static void test_fork(void **state)
 {
@@ -164,6 +180,7 @@ int main(void)
         TEST(test_protected),
         TEST(test_lowest_address),
         TEST(test_ordinary_mapping_does_not_grow),
+        TEST(test_locked),
         TEST(test_fork),
     };
 
