@@ -18,7 +18,7 @@ FORMATS := x86_64-5 riscv64-sv39 riscv64-sv48 riscv64-sv57 aarch64-39 aarch64-48
 # The first prerequisite of each target installs what the next needs.
 .NOTPARALLEL:
 
-.PHONY: all run test test-long soak fuzz bench format tidy clean deps deps-test
+.PHONY: all run test test-long soak fuzz fuzz-afl bench format tidy clean deps deps-test deps-afl
 
 all: deps build/build.ninja
 	@ninja -C build
@@ -57,6 +57,12 @@ fuzz: deps-test build-fuzz/build.ninja
 	@tests/fuzz/fuzz.py $(FUZZ_SECONDS) $(if $(UPDATE),--update) \
 	    build-fuzz/tests/fuzz/fuzz-ops build-fuzz/tests/fuzz/fuzz-schedule
 
+# The same for AFL++, which is installed if need be.
+fuzz-afl: deps-afl build-afl/build.ninja
+	$(call make,build-afl,tests/fuzz/fuzz-ops tests/fuzz/fuzz-schedule)
+	@tests/fuzz/afl.py $(FUZZ_SECONDS) $(if $(UPDATE),--update) \
+	    build-afl/tests/fuzz/fuzz-ops build-afl/tests/fuzz/fuzz-schedule
+
 # Events a second; instructions a fault, a map, an event. UPDATE=1 accepts the new counts.
 bench: deps-test build-bench/build.ninja
 	$(call make,build-bench)
@@ -70,7 +76,7 @@ tidy: deps-test with-tests
 	@tools/run_tests.py build:tidy
 
 clean:
-	rm -rf build build-asan build-tsan build-cov build-bench build-fuzz $(FORMATS:%=build-%)
+	rm -rf build build-asan build-tsan build-cov build-bench build-fuzz build-afl $(FORMATS:%=build-%)
 	rm -f *.profraw
 
 deps:
@@ -78,6 +84,9 @@ deps:
 
 deps-test:
 	@tools/deps.sh test
+
+deps-afl:
+	@tools/deps.sh afl
 
 # One configuration a folder. The sanitizers are clang 19's, which is also the second compiler
 # that must have nothing to warn of.
@@ -113,12 +122,17 @@ build-fuzz/build.ninja:
 	    -Db_sanitize=address$(comma)undefined \
 	    -Dc_args='-fno-sanitize-recover=all -fsanitize=fuzzer-no-link')
 
+fuzz-afl build-afl/build.ninja: export AFL_QUIET := 1
+build-afl/build.ninja:
+	$(call setup,afl-clang-fast,-Dbuildtype=debug -Doptimization=1 -Dfuzzer=true \
+	    -Db_sanitize=address$(comma)undefined -Dc_args=-fno-sanitize-recover=all)
+
 build-tsan/build.ninja:
 	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread)
 
 build-cov/build.ninja:
-	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=0 -Dsimulator=false \
-	    -Dc_args='-fprofile-instr-generate -fcoverage-mapping' \
+	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=0 \
+	    -Dc_args='-fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation' \
 	    -Dc_link_args=-fprofile-instr-generate)
 
 build-bench/build.ninja:

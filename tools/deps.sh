@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# deps.sh build|test - makes sure that what the build, or the tests, need is installed.
+# deps.sh build|test|afl - makes sure that what the build, or the tests, need is installed; or the
+# tests and AFL++.
 #
 # Each thing is probed for by name, so that nothing is asked of apt when all is there, and a
 # system without apt can supply it in its own way. What lacks is installed when this runs as root
@@ -36,9 +37,9 @@ sanitizers()
 }
 
 case ${1-} in
-build | test) ;;
+build | test | afl) ;;
 *)
-    echo "usage: $0 build|test" >&2
+    echo "usage: $0 build|test|afl" >&2
     exit 2
     ;;
 esac
@@ -48,7 +49,7 @@ need ninja-build have ninja
 need pkg-config have pkg-config
 need liburcu-dev pkg-config --exists liburcu
 need libzstd-dev pkg-config --exists libzstd
-if [ "$1" = test ]; then
+if [ "$1" != build ]; then
     need cmake have cmake
     need libcmocka-dev pkg-config --exists cmocka
     need gcc have gcc
@@ -65,6 +66,8 @@ if [ "$1" = test ]; then
     12*) need clang-format-14 have clang-format-14 ;;
     esac
 fi
+
+[ "$1" != afl ] || need afl++ have afl-clang-fast
 
 [ -z "$lacking" ] && exit 0
 

@@ -49,8 +49,8 @@ def make(build):
 
 def run_build(build, suites, failures):
     """Builds one folder and runs its suites: (passed, failed). failures gets (name, output)."""
-    # These need one program: what Meson itself sees to is enough.
-    whole = suites not in (["smoke"], ["fuzz"])
+    # These need some of the programs: what Meson itself sees to is enough.
+    whole = suites not in (["smoke"], ["fuzz"], ["coverage"])
     if whole and not make(build):
         return 0, 1
     log = pathlib.Path(build) / "meson-logs" / "testlog.json"

@@ -75,13 +75,13 @@ class Target:
         print(f"{self.name}: {len(inputs)} inputs kept")
 
 
-def main():
+def main(kind, usage):
     words = [word for word in sys.argv[1:] if word != "--update"]
     if len(words) < 2:
-        print(__doc__, file=sys.stderr)
+        print(usage, file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as name:
-        targets = [Target(program, pathlib.Path(name)) for program in words[1:]]
+        targets = [kind(program, pathlib.Path(name)) for program in words[1:]]
         for target in targets:
             target.start(int(words[0]))
         good = all([target.finish() for target in targets])
@@ -92,4 +92,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Target, __doc__))
