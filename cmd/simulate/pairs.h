@@ -39,26 +39,26 @@
 enum { SPACE_MAIN, SPACE_CHILD, SPACE_FORKED };
 
 enum op_traits {
-    OP_ONE_PAGE = 1,   /* takes no range */
-    OP_ASIDE = 2,      /* and the pages aside */
-    OP_OBJECT = 4,     /* needs an object */
-    OP_SHARED = 8,     /* needs a shared mapping */
-    OP_CHILD = 16,     /* needs the child, and works there */
-    OP_HIGH = 32,      /* uses PAIR_HIGH */
-    OP_PRIVATE = 64,   /* needs a private mapping */
-    OP_HEAP = 128,     /* works at the mapping's end, and on the heap behind it */
-    OP_WRITER = 256,   /* starts with the mmap lock held for writing: waits for who reads */
-    OP_ACCESS = 512,   /* does not wait for a lock itself: a kill is no reason to give up */
-    OP_PARENT = 1024,  /* needs the child, and that nobody works there */
-    OP_CLOSED = 2048,  /* needs memory that may not be accessed */
-    OP_RARE = 4096,    /* on memory of two kinds only */
-    OP_LEAVES = 8192,  /* afterwards all CPUs leave the address space for good */
-    OP_LARGE = 16384,  /* too many steps for two of them on two tables */
-    OP_WHOLE = 32768,  /* works on all pages: an object's are there at first */
-    OP_BRINGS = 65536, /* brings pages in; */
-    OP_CUTS = 131072,  /* takes them away: many steps, where they are not there at first */
-    OP_ONCE = 262144,  /* leaves something in pair_run: one by a CPU, not in the child */
-    OP_KILLS = 524288, /* what comes after it, on the same CPU, is not modelled */
+    OP_ONE_PAGE = 1,    /* takes no range */
+    OP_ASIDE = 2,       /* and the pages aside */
+    OP_OBJECT = 4,      /* needs an object */
+    OP_SHARED = 8,      /* needs a shared mapping */
+    OP_CHILD = 16,      /* needs the child, and works there */
+    OP_HIGH = 32,       /* uses PAIR_HIGH */
+    OP_PRIVATE = 64,    /* needs a private mapping */
+    OP_HEAP = 128,      /* works at the mapping's end, and on the heap behind it */
+    OP_WRITER = 256,    /* starts with the mmap lock held for writing: waits for who reads */
+    OP_ACCESS = 512,    /* does not wait for a lock itself: a kill is no reason to give up */
+    OP_PARENT = 1024,   /* needs the child, and that nobody works there */
+    OP_CLOSED = 2048,   /* needs memory that may not be accessed */
+    OP_RARE = 4096,     /* on memory of two kinds only */
+    OP_LEAVES = 8192,   /* afterwards all CPUs leave the address space for good */
+    OP_LARGE = 16384,   /* too many steps for two of them on two tables */
+    OP_WHOLE = 32768,   /* works on all pages: an object's are there at first */
+    OP_BRINGS = 65536,  /* brings pages in; */
+    OP_CUTS = 131072,   /* takes them away: many steps, where they are not there at first */
+    OP_ONCE = 262144,   /* leaves something in pair_run: one by a CPU, not in the child */
+    OP_PAIRED = 524288, /* in longer sequences it is not modelled: scenarios_calls.c */
 };
 
 /* One operation of a scenario, as it runs and as it is modelled. */

@@ -275,7 +275,7 @@ const struct op pair_ops_life[] = {
     {"fork", OP_WRITER | OP_ONCE, run_fork, model_fork},
     {"exit", OP_PARENT | OP_ACCESS, run_exit, model_exit},
     {"leave", OP_ACCESS | OP_RARE | OP_LEAVES, run_leave, model_leave},
-    {"kill", OP_ACCESS | OP_PRIVATE | OP_RARE | OP_KILLS, run_kill, model_kill},
+    {"kill", OP_ACCESS | OP_PRIVATE | OP_RARE | OP_PAIRED, run_kill, model_kill},
     {"switch", OP_ONE_PAGE | OP_ACCESS | OP_RARE, run_switch, model_load},
     {"lazy", OP_ONE_PAGE | OP_ACCESS | OP_RARE, run_lazy, model_load},
     {"hold", OP_ONE_PAGE | OP_RARE | OP_ONCE, run_hold, model_hold},

@@ -134,7 +134,8 @@ const struct op pair_ops_lock[] = {
     {"lock", OP_LARGE | OP_BRINGS | OP_WRITER, run_lock, model_lock},
     {"lock-lazily", OP_WRITER | OP_RARE, run_lock_lazily, model_lock_lazily},
     {"unlock", OP_WRITER | OP_RARE, run_unlock, model_unlock},
-    {"lock-all", OP_LARGE | OP_WHOLE | OP_WRITER | OP_RARE, run_lock_all, model_lock_all},
+    {"lock-all", OP_LARGE | OP_WHOLE | OP_WRITER | OP_RARE | OP_PAIRED, run_lock_all,
+     model_lock_all},
     {"unlock-all", OP_WRITER | OP_RARE, run_unlock_all, model_unlock_all},
     {NULL, 0, NULL, NULL},
 };

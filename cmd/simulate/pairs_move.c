@@ -128,7 +128,8 @@ static bool model_shrink(struct flat *flat, struct act *act)
 
 const struct op pair_ops_move[] = {
     {"move", OP_LARGE | OP_WRITER | OP_ASIDE, run_move, model_move},
-    {"move-keep", OP_LARGE | OP_WRITER | OP_ASIDE | OP_RARE, run_move_keep, model_move_keep},
+    {"move-keep", OP_LARGE | OP_WRITER | OP_ASIDE | OP_RARE | OP_PAIRED, run_move_keep,
+     model_move_keep},
     {"grow", OP_WRITER | OP_HEAP | OP_RARE, run_grow, model_grow},
     {"shrink", OP_WRITER | OP_ONE_PAGE | OP_RARE, run_shrink, model_shrink},
     {NULL, 0, NULL, NULL},

@@ -123,10 +123,11 @@ static void body(unsigned cpu)
 }
 
 /*
- * Not of a failing allocation, nor of what somebody does who was killed. A stack grows, and then
- * its page comes, which is one step there. And as on Linux, a load may find what lies under a
- * private copy: it has looked while the copy was made, and truncation has taken that away before
- * the load looks again; its page goes right after, with the rest.
+ * Not of a failing allocation, nor of what somebody does who was killed, nor where it matters which
+ * neighbours have become one mapping (mlockall, DONTUNMAP). A stack grows, and then its page comes,
+ * which is one step there. And as on Linux, a load may find what lies under a private copy: it has
+ * looked while the copy was made, and truncation has taken that away before the load looks again;
+ * its page goes right after, with the rest.
  */
 static bool is_modelled(void)
 {
@@ -134,7 +135,7 @@ static bool is_modelled(void)
     unsigned cpu;
 
     for (cpu = 0; cpu < calls.scenario.cpus; cpu++)
-        if (has_one(cpu, OP_KILLS) || (copies && has_one(cpu, OP_CUTS)))
+        if (has_one(cpu, OP_PAIRED) || (copies && has_one(cpu, OP_CUTS)))
             return false;
     return !calls.scenario.inject && !calls.ground->grows;
 }
