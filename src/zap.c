@@ -41,11 +41,14 @@ MMK_ALWAYS_INLINE void zap_entry(struct mmk_gather *gather, struct mmk_a64 *entr
     tally->taken++;
     if (!page)
         return;
-    tally->rss[mmk_page_rss_kind(page)]--;
+    if (!MMK_MISTAKE(RSS_LATE))
+        tally->rss[mmk_page_rss_kind(page)]--;
     dirty = mmk_pte_dirty(old) && mmk_page_type(page) == MMK_PAGE_OBJECT;
     if (dirty && !MMK_MISTAKE(DIRTY_LATE))
         mmk_page_mkdirty(page); /* G3: before the lock is dropped */
     mmk_a32_fetch_sub(&page->user.mapcount, 1, MMK_RELEASE);
+    if (MMK_MISTAKE(RSS_LATE))
+        tally->rss[mmk_page_rss_kind(page)]--;
     mmk_gather_page(gather, page, dirty);
 }
 

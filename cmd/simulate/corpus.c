@@ -76,6 +76,8 @@ const struct mistake corpus[] = {
     {MMK_MISTAKE_DIRTY_LATE, "dirty-late",
      "an unmapped page is marked dirty after the lock only: a sync meanwhile passes it by",
      "P5.unmapped"},
+    {MMK_MISTAKE_RSS_LATE, "rss-late",
+     "whose page it was is asked when it is mapped no more: perhaps nobody's", "P4.visited"},
     {MMK_MISTAKE_CLEAN_AFTER_WRITE, "clean-after-write",
      "a page is marked clean after it was written: what made it dirty meanwhile is lost",
      "P13.written"},

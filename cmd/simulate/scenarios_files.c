@@ -121,6 +121,25 @@ static void truncate_beside_store(unsigned cpu)
     expect(result == MMK_FAULT_DONE || result == MMK_FAULT_BUS);
 }
 
+/* A page of the file is there, and mapped nowhere. */
+static void setup_file_cached(void)
+{
+    setup_file();
+    store(0, 1);
+    dontneed(0, 1);
+}
+
+/* It is mapped when truncation has looked for mappings once, and unmapped before it looks again. */
+static void truncate_beside_visit(unsigned cpu)
+{
+    if (cpu == 0) {
+        expect(mmk_object_resize(it.object, 0) == 0);
+    } else {
+        (void)look(0);
+        dontneed(0, 1);
+    }
+}
+
 static void truncate_beside_exit(unsigned cpu)
 {
     if (cpu == 0)
@@ -369,6 +388,12 @@ const struct scenario scenarios_files[] = {
      .cpus = 2,
      .setup = setup_file_read,
      .body = truncate_beside_store,
+     .check = truncated_end},
+    {.name = "P4.visited",
+     .what = "a page comes and goes while the file shrinks",
+     .cpus = 2,
+     .setup = setup_file_cached,
+     .body = truncate_beside_visit,
      .check = truncated_end},
     {.name = "P16.exits",
      .what = "an address space ends while the file shrinks",
