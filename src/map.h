@@ -93,7 +93,7 @@ struct mmk_vma_change {
     mmk_vaddr_t start, end;
     uint64_t flags;
     struct mmk_vma *spare;               /* blank, by `next`: as many as there may be cuts */
-    struct mmk_vma_tree_reserve reserve; /* two changes a cut */
+    struct mmk_vma_tree_reserve reserve; /* two changes a cut, as long as there is a spare */
 };
 
 /*

@@ -98,12 +98,12 @@ int mmk_reshape_begin(struct mmk_mm *mm, struct mmk_reshape *reshape, mmk_vaddr_
 
     *reshape = (struct mmk_reshape){.next = start, .end = end, .clear = clear, .set = set};
     cuts = count_cuts(mm, reshape);
-    if (mmk_vma_tree_reserve(mmk_mm_vmas(mm), 2 * cuts, &reshape->change.reserve))
-        return MMK_ENOMEM;
-    if (alloc_spares(reshape, cuts))
+    if (cuts == 0)
+        return 0;
+    if (alloc_spares(reshape, cuts) &&
+        !mmk_vma_tree_reserve(mmk_mm_vmas(mm), 2 * cuts, &reshape->change.reserve))
         return 0;
     free_spares(reshape);
-    mmk_vma_tree_unreserve(&reshape->change.reserve);
     return MMK_ENOMEM;
 }
 
@@ -131,8 +131,9 @@ bool mmk_reshape_next(struct mmk_mm *mm, struct mmk_reshape *reshape)
 
 int mmk_reshape_end(struct mmk_reshape *reshape)
 {
+    if (reshape->change.spare)
+        mmk_vma_tree_unreserve(&reshape->change.reserve);
     free_spares(reshape);
-    mmk_vma_tree_unreserve(&reshape->change.reserve);
     return reshape->error;
 }
 

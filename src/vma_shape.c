@@ -183,7 +183,7 @@ int mmk_vma_change(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_change
     mmk_vaddr_t start = change->start, end = change->end;
     uint64_t flags = change->flags;
     struct mmk_vma *lower = ends_at(mm, start), *upper = starts_at(mm, end);
-    bool below = lower && fits(lower, vma, flags, false);
+    bool below = lower && fits(lower, vma, flags, false), cuts = change->spare != NULL;
     bool above =
         upper && fits(upper, vma, flags, false) && (!below || fit_each_other(lower, upper));
 
@@ -197,6 +197,8 @@ int mmk_vma_change(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_change
             return MMK_ENOMEM;
         (void)cut(mm, vma, end, change);
     }
+    if (cuts && !change->spare)
+        mmk_vma_tree_unreserve(&change->reserve); /* for merging to take */
     mmk_account_turn(mm, mmk_vma_flags(vma), flags, end - start);
     mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
     if (below)
