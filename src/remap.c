@@ -353,8 +353,8 @@ static int64_t relocate(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
 /* What Linux finds wrong only when the target, and perhaps the rest, are unmapped. 0: nothing */
 static int refused_late(const struct remap *r) MMK_REQUIRES_SHARED(r->mm->mmap_lock)
 {
-    if (r->old_len == 0 && r->addr == r->new_addr)
-        return MMK_EFAULT; /* the mapping to copy was the target */
+    if (r->addr - r->new_addr < r->new_len)
+        return MMK_EFAULT; /* what was to move, or to be copied, was in the target */
     if (r->old_len > MMK_USER_END - r->addr)
         return MMK_EINVAL;
     if (r->old_len > r->new_len &&

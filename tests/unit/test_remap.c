@@ -586,6 +586,9 @@ static void test_refused_late(void **state)
     EXPECT_VMAS({2, 2}, {20, 4});
     assert_int_equal(mmk_mremap(mm, AT(20), 4 * PAGE, 2 * PAGE, FIXED, 0), MMK_EPERM);
     EXPECT_VMAS({2, 2}, {20, 2});
+    /* A length that wraps passes for a range apart. */
+    assert_int_equal(mmk_mremap(mm, AT(20), 0 - PAGE, PAGE, FIXED, AT(20)), MMK_EFAULT);
+    EXPECT_VMAS({2, 2}, {21, 1});
 }
 
 static void test_sealed(void **state)
