@@ -351,6 +351,7 @@ static void task_main(void *argument)
     struct task *self = argument;
     unsigned number = (unsigned)(self - sim.task);
 
+    __tsan_acquire(&sim); /* what was done since the fiber was made, before the run */
     self->state = TASK_READY;
     if (number == sim.rcu)
         sim_rcu_body(); /* does not return */
