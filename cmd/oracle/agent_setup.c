@@ -74,6 +74,19 @@ int64_t agent_privilege(bool privileged)
     return syscall(SYS_capset, &this_process, rights) != 0 ? -errno : 0;
 }
 
+/* For good: who has rights that others do not use is not theirs to advise. */
+static void give_up_locking(struct board *board)
+{
+    struct __user_cap_data_struct rights[2];
+
+    board->may_lock = false;
+    if (syscall(SYS_capget, &this_process, rights) != 0)
+        return;
+    rights[0].permitted &= ~(uint32_t)TO_LOCK;
+    rights[0].effective &= ~(uint32_t)TO_LOCK;
+    syscall(SYS_capset, &this_process, rights);
+}
+
 /* Root passes over RLIMIT_MEMLOCK, and over what belongs to whom. */
 static bool become_nobody(struct board *board)
 {
@@ -310,7 +323,8 @@ static bool bound_locks(struct board *board, uint64_t accessible)
 {
     struct rlimit limit;
 
-    board->may_lock = board->may_lock && accessible <= GIB;
+    if (board->may_lock && accessible > GIB)
+        give_up_locking(board);
     getrlimit(RLIMIT_MEMLOCK, &limit);
     if (accessible > GIB && limit.rlim_max > LOCKED_MOST) {
         limit.rlim_max = LOCKED_MOST;
