@@ -55,13 +55,16 @@ struct page {
     uint8_t present;  /* an entry maps a frame */
     uint8_t own;      /* not the zero page */
     uint8_t value;    /* of its first byte */
+    uint8_t starts;   /* a VMA starts here */
+    uint8_t anon;     /* its VMA's private pages: which of them belong together; 0: none yet */
 };
 
 enum { AS_RW = 1, AS_RO, AS_NONE };
 
 struct model {
     struct page pages[PAGES];
-    bool shared; /* since fork, nobody wrote */
+    bool shared;   /* since fork, nobody wrote */
+    uint8_t anons; /* numbers given out */
 };
 
 static unsigned depth_max = 5;
@@ -73,29 +76,81 @@ static bool is_alike(const struct model *a, const struct model *b)
     return memcmp(a->pages, b->pages, sizeof(a->pages)) == 0 && a->shared == b->shared;
 }
 
-/* Two neighbours are in one VMA. */
-static bool is_one(const struct page *a, const struct page *b)
+/*
+ * ---- VMAs, as Linux cuts and merges them ------------------------------------------------------
+ * (That a VMA takes over the number of one beside does not show in sequences as short as these.)
+ */
+
+static unsigned vma_start(const struct model *model, unsigned page)
 {
-    return a->mapped == b->mapped && a->promised == b->promised;
+    while (!model->pages[page].starts)
+        page--;
+    return page;
 }
 
-/* mprotect, VMA by VMA. What is not writable any more and was never written is not promised. */
+static unsigned vma_end(const struct model *model, unsigned page)
+{
+    do {
+        page++;
+    } while (page < PAGES && model->pages[page].mapped && !model->pages[page].starts);
+    return page;
+}
+
+static void set_anon(struct model *model, unsigned page, uint8_t anon)
+{
+    unsigned i, end = vma_end(model, page);
+
+    for (i = vma_start(model, page); i < end; i++)
+        model->pages[i].anon = anon;
+}
+
+/* A VMA that goes beyond `page`, or starts there, starts there. */
+static void cut(struct model *model, unsigned page)
+{
+    if (page < PAGES)
+        model->pages[page].starts = model->pages[page].mapped != 0;
+}
+
+/* What ends before `page` and what starts there become one, where they may. */
+static void merge(struct model *model, unsigned page)
+{
+    const struct page *below, *here;
+    uint8_t anon;
+
+    if (page == PAGES)
+        return;
+    below = &model->pages[page - 1];
+    here = &model->pages[page];
+    if (!here->mapped || here->mapped != below->mapped || here->promised != below->promised ||
+        (below->anon && here->anon && below->anon != here->anon))
+        return;
+    anon = below->anon ? below->anon : here->anon;
+    model->pages[page].starts = false;
+    set_anon(model, page, anon);
+}
+
+/* mprotect, VMA by VMA. What is not writable any more and never had a page is not promised. */
 static int model_protect(struct model *model, const struct operation *op, uint8_t to)
 {
-    unsigned i, stop;
+    unsigned i, start, stop;
 
-    for (i = op->first; i < op->end; i = stop) {
-        const struct page vma = model->pages[i];
-        bool own = false;
+    for (start = op->first; start < op->end; start = stop) {
+        const struct page vma = model->pages[start];
 
         if (!vma.mapped) /* the rest stays as it is */
             return MMK_ENOMEM;
-        for (stop = i; stop < op->end && is_one(&vma, &model->pages[stop]); stop++)
-            own = own || model->pages[stop].own;
-        for (; i < stop; i++) {
+        stop = vma_end(model, start);
+        stop = stop < op->end ? stop : op->end;
+        if (vma.mapped == to)
+            continue;
+        cut(model, start);
+        cut(model, stop);
+        for (i = start; i < stop; i++) {
             model->pages[i].mapped = to;
-            model->pages[i].promised = to == AS_RW || (vma.promised && (own || vma.mapped == to));
+            model->pages[i].promised = to == AS_RW || (vma.promised && vma.anon);
         }
+        merge(model, start);
+        merge(model, stop);
     }
     return 0;
 }
@@ -109,6 +164,8 @@ static int model_apply(struct model *model, const struct operation *op, uint8_t 
     model->shared = op->kind == FORK;
     if (op->kind == PROTECT_NONE || op->kind == PROTECT_RW)
         return model_protect(model, op, op->kind == PROTECT_RW ? AS_RW : AS_NONE);
+    if (op->kind == MAP || op->kind == MAP_RO || op->kind == UNMAP)
+        cut(model, op->end);
     for (i = op->first; i < op->end; i++) {
         struct page *page = &model->pages[i];
 
@@ -116,14 +173,15 @@ static int model_apply(struct model *model, const struct operation *op, uint8_t 
         case MAP:
         case MAP_RO:
             *page = (struct page){.mapped = op->kind == MAP ? AS_RW : AS_RO,
-                                  .promised = op->kind == MAP};
+                                  .promised = op->kind == MAP,
+                                  .starts = i == op->first};
             break;
         case UNMAP:
             *page = (struct page){0};
             break;
         case DONTNEED:
             result = page->mapped ? result : MMK_ENOMEM;
-            *page = (struct page){.mapped = page->mapped, .promised = page->promised};
+            page->present = page->own = page->value = 0;
             break;
         case LOAD:
         case STORE:
@@ -135,11 +193,17 @@ static int model_apply(struct model *model, const struct operation *op, uint8_t 
             if (op->kind == STORE) {
                 page->own = true;
                 page->value = value;
+                if (page->anon == 0)
+                    set_anon(model, i, ++model->anons);
             }
             break;
         default:
             break;
         }
+    }
+    if (op->kind == MAP || op->kind == MAP_RO) {
+        merge(model, op->first);
+        merge(model, op->end);
     }
     return result;
 }
@@ -202,7 +266,7 @@ static void check_counts(struct mmk_mm *of, const struct model *model, bool fork
         const struct page *page = &model->pages[i];
 
         mapped += page->mapped != 0;
-        vmas += page->mapped != 0 && !is_one(&model->pages[i - 1], page);
+        vmas += page->starts;
         own += page->own;
         if (forked ? !page->own : !page->present)
             continue;
