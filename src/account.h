@@ -134,7 +134,8 @@ MMK_ALWAYS_INLINE bool mmk_account_may_lock(const struct mmk_mm *mm)
 
 /*
  * May there be `more` mappings? On Linux an operation that splits asks for one more, at the moment
- * of each split; mmap and brk, which may merge, ask for none, and so get one beyond the limit.
+ * of each split; mmap and brk, which may merge, ask for none, and so get one beyond the limit, or
+ * two, where they are refused after their range was cut out of what lies at both its ends.
  * => mmap lock held; the error is MMK_ENOMEM
  */
 MMK_ALWAYS_INLINE bool mmk_account_ask_maps(const struct mmk_mm *mm, unsigned more)
