@@ -438,6 +438,13 @@ static int cut_prepare(struct mmk_object *object, uint64_t index, uint64_t from,
     return 0;
 }
 
+/* Instead of performing it. */
+static void cut_cancel(const struct cut *cut)
+{
+    if (cut->page)
+        mmk_page_put(cut->page);
+}
+
 /* The performing half. From now on the page differs from what read_page would give. */
 static void cut_perform(struct cut *cut)
 {
@@ -508,11 +515,13 @@ static int punch_locked(struct mmk_object *object, uint64_t start, uint64_t end)
     if (error)
         return error;
     error = cut_prepare(object, tail, 0, tail_to, &tail_cut);
-    if (!error && (error = forget(object, start, end)) != 0 && tail_cut.page)
-        mmk_page_put(tail_cut.page);
+    if (!error) {
+        error = forget(object, start, end);
+        if (error)
+            cut_cancel(&tail_cut);
+    }
     if (error) {
-        if (head_cut.page)
-            mmk_page_put(head_cut.page);
+        cut_cancel(&head_cut);
         return error;
     }
     cut_perform(&head_cut);
