@@ -47,11 +47,9 @@
 #define MMK_VM_DONTDUMP 0x20000u
 #define MMK_VM_RAND     0x40000u
 #define MMK_VM_SEQ      0x80000u
+#define MMK_VM_READER   0x100000u /* object opened for reading only: on Linux another file */
 #define MMK_VM_STACK    0x200000u /* MAP_STACK: on Linux without huge pages */
 #define MMK_VM_SYNC     0x400000u /* MAP_SYNC */
-#define MMK_VM_READER                                                                              \
-    0x100000u /* its object was opened for reading only: on Linux a file apart                     \
-               */
 
 struct mmk_vma {
     struct mmk_a64 start, end;    /* bytes, page multiples, start < end */
