@@ -346,6 +346,22 @@ static inline void expect_vma(mmk_vaddr_t addr, mmk_vaddr_t start, uint64_t page
     assert_int_equal(mmk_vma_end(vma), start + pages * PAGE);
 }
 
+/* From `from` to `to` just these are mapped, of BASE: first page and number of pages; then 0, 0. */
+static inline void expect_vmas(mmk_vaddr_t from, mmk_vaddr_t to, const uint64_t vmas[][2])
+{
+    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, from);
+    unsigned i;
+
+    mmk_check(mm);
+    for (i = 0; vmas[i][1] != 0; i++) {
+        assert_non_null(vma);
+        assert_int_equal(mmk_vma_start(vma), BASE + vmas[i][0] * PAGE);
+        assert_int_equal(mmk_vma_end(vma), BASE + (vmas[i][0] + vmas[i][1]) * PAGE);
+        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
+    }
+    assert_true(!vma || mmk_vma_start(vma) >= to);
+}
+
 /*
  * Linked tables below the root, by level from the leaves; a p4d table, if any, has one pud table.
  * With three levels the root is the pud table.

@@ -44,26 +44,11 @@ static bool mapped(uint64_t page)
     return peek_vma(mm, AT(page)) != NULL;
 }
 
-/* Mapped from BASE on, for a while, are just these: first page and number of pages; then 0, 0. */
-static void expect_vmas(const uint64_t vmas[][2])
-{
-    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&mm->vmas, BASE);
-    unsigned i;
-
-    mmk_check(mm);
-    for (i = 0; vmas[i][1] != 0; i++) {
-        assert_non_null(vma);
-        assert_int_equal(mmk_vma_start(vma), AT(vmas[i][0]));
-        assert_int_equal(mmk_vma_end(vma), AT(vmas[i][0] + vmas[i][1]));
-        vma = mmk_vma_tree_find_rcu(&mm->vmas, mmk_vma_end(vma));
-    }
-    assert_true(!vma || mmk_vma_start(vma) >= BASE + 4 * GIB);
-}
-
+/* Mapped from BASE on, for a while, are just these: first page and number of pages. */
 #define EXPECT_VMAS(...)                                                                           \
     do {                                                                                           \
         const uint64_t vmas_[][2] = {__VA_ARGS__, {0, 0}};                                         \
-        expect_vmas(vmas_);                                                                        \
+        expect_vmas(BASE, BASE + 4 * GIB, vmas_);                                                  \
     } while (0)
 
 /* ---- at its place -------------------------------------------------------------------------------
