@@ -113,8 +113,8 @@ struct pair_run {
     unsigned acts;
     struct mmk_mm *mm[FLAT_SPACES];
     struct mmk_object *object;
-    uint32_t kept[FLAT_OBJECT]; /* the object's file */
-    struct mmk_page *pinned[PAIR_CPUS];
+    uint32_t kept[FLAT_OBJECT];         /* the object's file */
+    struct mmk_page *pinned[PAIR_ACTS]; /* by the act of that number */
     struct mirror mirror[PAIR_CPUS];
 };
 

@@ -118,9 +118,14 @@ static bool model_load(struct flat *flat, struct act *act)
 /* ---- pins ---------------------------------------------------------------------------------------
  */
 
+static struct mmk_page **pinned_by(const struct act *act)
+{
+    return &pair_run.pinned[act - pair_run.act];
+}
+
 void act_run_write_pinned(const struct act *act)
 {
-    struct mmk_page **pinned = &pair_run.pinned[act->cpu];
+    struct mmk_page **pinned = pinned_by(act);
 
     if (!*pinned)
         return;
@@ -152,8 +157,7 @@ void act_write_pinned(struct flat *flat, const struct act *act)
 /* Pinned until all is over: what its holder writes then, the program must see. */
 static void run_hold(struct act *act)
 {
-    act->code =
-        mmk_pin_pages(act_mm(act), act_addr(act), 1, MMK_PIN_WRITE, &pair_run.pinned[act->cpu]);
+    act->code = mmk_pin_pages(act_mm(act), act_addr(act), 1, MMK_PIN_WRITE, pinned_by(act));
 }
 
 static bool model_hold(struct flat *flat, struct act *act)
