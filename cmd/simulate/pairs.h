@@ -172,6 +172,12 @@ const struct flat_page *act_looked_at(struct flat *flat, struct act *act);
  */
 bool act_next_page(struct act *act, unsigned *page);
 
+/*
+ * A page of locked memory, as the mapping is: where private memory may be written it gets a page of
+ * its own.
+ */
+enum mmk_fault_result act_bring_in(struct flat *flat, const struct act *act, unsigned page);
+
 /* Who has pinned a page writes to it, and unpins it: what shows it, shows that. */
 void act_write_pinned(struct flat *flat, const struct act *act);
 void act_run_write_pinned(const struct act *act);

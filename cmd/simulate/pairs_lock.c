@@ -21,8 +21,7 @@ static int64_t set(struct flat *flat, const struct act *act, bool locked, bool l
     return 0;
 }
 
-/* As the mapping is: private memory that may be written gets its own pages. */
-static enum mmk_fault_result bring_in(struct flat *flat, const struct act *act, unsigned page)
+enum mmk_fault_result act_bring_in(struct flat *flat, const struct act *act, unsigned page)
 {
     const struct flat_page *p = &flat->space[act->space].page[page];
 
@@ -43,7 +42,7 @@ static bool model_lock(struct flat *flat, struct act *act)
         act->reads = act->code == 0;
         return !act->reads;
     }
-    result = bring_in(flat, act, act->page + act->step - 2);
+    result = act_bring_in(flat, act, act->page + act->step - 2);
     if (result == MMK_FAULT_KILLED)
         act->code = MMK_EINTR;
     else if (result != MMK_FAULT_DONE)
@@ -108,8 +107,8 @@ static bool model_lock_all(struct flat *flat, struct act *act)
             flat->space[act->space].page[page].locked = flat->space[act->space].page[page].mapped;
         act->step = next_mapped(flat, act, 0);
     } else {
-        page =
-            bring_in(flat, act, page) == MMK_FAULT_DONE ? page + 1 : mapping_end(flat, act, page);
+        page = act_bring_in(flat, act, page) == MMK_FAULT_DONE ? page + 1
+                                                               : mapping_end(flat, act, page);
         act->step = next_mapped(flat, act, page);
     }
     act->reads = act->step < FLAT_PAGES;

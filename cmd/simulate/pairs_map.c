@@ -143,9 +143,19 @@ static void run_permit(struct act *act)
     act->code = mmk_mprotect(act_mm(act), act_addr(act), act_length(act), RW);
 }
 
+/* And of locked memory, that may now be written, each page is the program's own from then on. */
 static bool model_permit(struct flat *flat, struct act *act)
 {
-    return protect(flat, act, RW);
+    const struct flat_page *p;
+    unsigned i;
+
+    (void)protect(flat, act, RW);
+    for (i = 0; i < act->count; i++) {
+        p = act_page(flat, act, i);
+        if (p->mapped && p->locked && !p->lazily && !p->shared && p->prot == RW)
+            (void)act_bring_in(flat, act, act->page + i);
+    }
+    return true;
 }
 
 static void run_seal(struct act *act)

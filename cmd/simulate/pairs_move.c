@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pairs_move.c - mremap. One step each, as the mmap lock is held for writing all the time; what
- * follows a larger locked mapping is not modelled.
+ * pairs_move.c - mremap. One step each, as the mmap lock is held for writing all the time; and one
+ * with it held for reading, where locked memory has become larger.
  */
 #include "pairs.h"
 
@@ -86,25 +86,36 @@ static void run_grow(struct act *act)
     act->code = mmk_mremap(act_mm(act), page_at(PAIR_END - 1), PAGE, 2 * PAGE, 0, 0);
 }
 
-static bool model_grow(struct flat *flat, struct act *act)
+static int64_t grow(struct flat *flat, const struct act *act)
 {
     struct flat_page *last = &flat->space[act->space].page[PAIR_END - 1];
 
-    act->code = MMK_EFAULT;
     if (!last->mapped)
-        return true;
-    act->code = MMK_EPERM;
+        return MMK_EFAULT;
     if (last->sealed)
-        return true;
-    act->code = MMK_ENOMEM;
+        return MMK_EPERM;
     if (last[1].mapped)
-        return true;
+        return MMK_ENOMEM;
     last[1] = *last;
     last[1].index++;
     last[1].guard = false;
     flat_drop(flat, act->space, PAIR_END);
-    act->code = (int64_t)page_at(PAIR_END - 1);
-    return true;
+    return (int64_t)page_at(PAIR_END - 1);
+}
+
+/* Whether the new page can be had is not told. */
+static bool model_grow(struct flat *flat, struct act *act)
+{
+    const struct flat_page *next = &flat->space[act->space].page[PAIR_END];
+
+    if (act->step++ == 0) {
+        act->code = grow(flat, act);
+        act->reads = act->code >= 0 && next->locked && !next->lazily;
+    } else {
+        (void)act_bring_in(flat, act, PAIR_END);
+        act->reads = false;
+    }
+    return !act->reads;
 }
 
 /* Of two pages the first stays. */
