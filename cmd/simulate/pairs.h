@@ -59,6 +59,7 @@ enum op_traits {
     OP_CUTS = 131072,   /* takes them away: many steps, where they are not there at first */
     OP_ONCE = 262144,   /* leaves something in pair_run: one by a CPU, not in the child */
     OP_PAIRED = 524288, /* in longer sequences it is not modelled: scenarios_calls.c */
+    OP_LOOKS = 1048576, /* reads entries, or a TLB, without the mmap lock */
 };
 
 /* One operation of a scenario, as it runs and as it is modelled. */

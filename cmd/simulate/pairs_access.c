@@ -133,12 +133,12 @@ static bool model_poke(struct flat *flat, struct act *act)
 }
 
 const struct op pair_ops_access[] = {
-    {"load", OP_ACCESS | OP_ONE_PAGE, run_load, model_load},
-    {"store", OP_ACCESS | OP_ONE_PAGE, run_store, model_store},
-    {"look", OP_ACCESS | OP_ONE_PAGE, run_look, model_look},
-    {"exchange", OP_ACCESS | OP_ONE_PAGE | OP_RARE, run_exchange, model_exchange},
-    {"poke", OP_ACCESS | OP_ONE_PAGE | OP_RARE, run_poke, model_poke},
-    {"child-load", OP_ACCESS | OP_ONE_PAGE | OP_CHILD, run_load, model_load},
-    {"child-store", OP_ACCESS | OP_ONE_PAGE | OP_CHILD, run_store, model_store},
+    {"load", OP_ACCESS | OP_ONE_PAGE | OP_LOOKS, run_load, model_load},
+    {"store", OP_ACCESS | OP_ONE_PAGE | OP_LOOKS, run_store, model_store},
+    {"look", OP_ACCESS | OP_ONE_PAGE | OP_LOOKS, run_look, model_look},
+    {"exchange", OP_ACCESS | OP_ONE_PAGE | OP_RARE | OP_LOOKS, run_exchange, model_exchange},
+    {"poke", OP_ACCESS | OP_ONE_PAGE | OP_RARE | OP_LOOKS, run_poke, model_poke},
+    {"child-load", OP_ACCESS | OP_ONE_PAGE | OP_CHILD | OP_LOOKS, run_load, model_load},
+    {"child-store", OP_ACCESS | OP_ONE_PAGE | OP_CHILD | OP_LOOKS, run_store, model_store},
     {NULL, 0, NULL, NULL},
 };

@@ -271,7 +271,7 @@ static bool model_unheap(struct flat *flat, struct act *act)
 const struct op pair_ops_map[] = {
     {"map", OP_LARGE | OP_WRITER, run_map, model_map},
     {"map-file", OP_LARGE | OP_WRITER | OP_OBJECT | OP_RARE, run_map_file, model_map_file},
-    {"map-store", OP_LARGE | OP_WRITER | OP_RARE, run_map_store, model_map_store},
+    {"map-store", OP_LARGE | OP_WRITER | OP_RARE | OP_LOOKS, run_map_store, model_map_store},
     {"unmap", OP_WRITER, run_unmap, model_unmap},
     {"protect", OP_LARGE | OP_WRITER, run_protect, model_protect},
     {"deny", OP_LARGE | OP_WRITER | OP_RARE, run_deny, model_deny},
