@@ -6,6 +6,10 @@ Beside each other, each on a CPU. The inputs that were kept for fuzz-NAME are in
 script, a line for each, in hexadecimal. With --update these become the fewest that cover what is
 covered then.
 
+With $SEED set, what is tried follows from that: it ends after as many runs as take some 40 seconds
+(SECONDS at most). What fuzz-schedule does is the same then each time; the machine that fuzz-ops runs
+on has threads. Otherwise all goes by the time.
+
 => exit status 0; 1: something was found: it is told, and the input printed as such a line
 """
 
@@ -17,14 +21,24 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 LONGEST = {"ops": 400, "schedule": 120} # bytes of an input
+RUNS = {"ops": 110_000, "schedule": 20_000} # with $SEED
 ENVIRONMENT = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}
 ALWAYS = ["-timeout=20", "-len_control=0", "-print_final_stats=1"]
 
 
 def read_inputs(folder, corpus):
+    """Its paths, in the order of the corpus."""
     folder.mkdir()
+    paths = []
     for number, line in enumerate(corpus.read_text().split()):
-        (folder / str(number)).write_bytes(bytes.fromhex(line))
+        paths.append(folder / str(number))
+        paths[-1].write_bytes(bytes.fromhex(line))
+    return paths
+
+
+def repeatable():
+    """Whether programs can be run at the same addresses: what is compared, libFuzzer tries."""
+    return subprocess.run(["setarch", "-R", "true"], check=False).returncode == 0
 
 
 class Target:
@@ -37,15 +51,25 @@ class Target:
         self.work = work / self.name
         self.work.mkdir()
         self.folder = self.work / "inputs"
-        read_inputs(self.folder, self.corpus)
+        self.inputs = read_inputs(self.folder, self.corpus)
+
+    def command(self, seconds):
+        words = [self.program, *ALWAYS, f"-max_total_time={seconds}",
+                 f"-max_len={LONGEST[self.name]}", f"-artifact_prefix={self.work}/found-"]
+        seed = int(os.environ.get("SEED", 0))
+        if not seed:
+            return [*words, self.folder]
+        # Each file once, in a known order; what is new goes elsewhere.
+        (self.work / "list").write_text(",".join(map(str, self.inputs)))
+        (self.work / "new").mkdir()
+        words += [f"-seed={seed}", f"-runs={RUNS[self.name]}", "-reload=0",
+                  f"-seed_inputs=@{self.work}/list", self.work / "new"]
+        return ["setarch", "-R", *words] if repeatable() else words
 
     def start(self, seconds):
         self.log = (self.work / "log").open("w+", errors="replace")
-        self.run = subprocess.Popen(
-            [self.program, *ALWAYS, f"-max_total_time={seconds}",
-             f"-max_len={LONGEST[self.name]}", f"-artifact_prefix={self.work}/found-",
-             self.folder],
-            stdout=subprocess.DEVNULL, stderr=self.log, env=ENVIRONMENT)
+        self.run = subprocess.Popen(self.command(seconds), stdout=subprocess.DEVNULL,
+                                    stderr=self.log, env=ENVIRONMENT)
 
     def tell(self, found):
         """The calls, and where there is one, how another tool repeats them."""
