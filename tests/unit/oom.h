@@ -5,17 +5,20 @@
  *
  * A call that fails says so, and leaves what a program can see as it was: mappings, contents, what
  * is counted. Nothing leaks, and the same call passes afterwards. A call that passes although an
- * allocation failed had a way around it; which calls may is written beside each.
+ * allocation failed had a way around it; which calls may is written beside each, and who may has to
+ * do so once.
  *
- * Each case runs twice: in an empty address space, and between many small mappings, where the
- * VMA tree has several nodes.
+ * Each case runs in an empty address space, and between many small mappings, where the VMA tree has
+ * several nodes. Where one allocation alone fails, the tree has none of the nodes that it keeps for
+ * the next call.
  */
 #ifndef OOM_H
 #define OOM_H
 
 #include "fixture.h"
 
-#define MOST 2000 /* pages that a snapshot looks at */
+#define MOST       2000 /* pages that a snapshot looks at */
+#define MOST_CASES 128
 
 /* ---- what a program can see ------------------------------------------------------------------ */
 
@@ -152,6 +155,12 @@ static void keep_moves(struct snapshot *before, const struct snapshot *now)
 #define LOCKS  8u  /* the range may be locked by then */
 #define STEPS  16u /* what lies below may have been done, and cannot be done again */
 
+/*
+ * The call is refused, memory or not, and leaves n cuts behind (0 < n < 4); without memory, less.
+ * It answers 0 when it was refused as it should.
+ */
+#define CUTS(n) ((n)*32u)
+
 struct oom_case {
     const char *name;
     void (*prepare)(void);
@@ -159,7 +168,30 @@ struct oom_case {
     unsigned may;
 };
 
+static uint64_t cuts_of(const struct oom_case *c)
+{
+    return c->may / CUTS(1);
+}
+
+/* What cutting changes: it takes nothing away. */
+static void keep_cuts(struct snapshot *before, const struct snapshot *now, uint64_t least,
+                      uint64_t most)
+{
+    uint64_t cuts = now->stats.vmas - before->stats.vmas;
+
+    assert_in_range(cuts, least, most);
+    before->stats.vmas = now->stats.vmas;
+    if (cuts > 0)
+        before->vmas = now->vmas;
+}
+
 /* ---- the sweep ------------------------------------------------------------------------------- */
+
+/* What came of the tries of a case. */
+struct tally {
+    uint64_t allocations;
+    bool refused, around;
+};
 
 /* Many mappings near by, that nothing merges with. */
 static void crowd(void)
@@ -216,17 +248,22 @@ static uint64_t end(struct mmk_mm *old)
 }
 
 /* One try. => whether an allocation failed */
-static bool try(const struct oom_case *c, bool crowded, uint64_t n, bool onward, bool *refused)
+static bool try(const struct oom_case *c, bool crowded, uint64_t n, bool onward,
+                struct tally *tally)
 {
     struct mmk_mm *old = begin(c, crowded);
+    struct mmk_vma_tree_reserve kept = {0};
     struct snapshot before, after;
     bool failed;
     int result;
 
     look(&before);
+    if (!onward)
+        assert_int_equal(mmk_vma_tree_reserve(&mm->vmas, 0, &kept), 0); /* takes them all */
     machine_fail_nth(n, onward);
     result = c->call();
     failed = machine_fail_stop();
+    mmk_vma_tree_unreserve(&kept);
     mmk_check(mm);
     if (result == MMK_ENOMEM) {
         assert_true(failed);
@@ -243,10 +280,15 @@ static bool try(const struct oom_case *c, bool crowded, uint64_t n, bool onward,
         result = c->call();
         assert_true(result == 0 || ((c->may & STEPS) && result == MMK_EFAULT));
         mmk_check(mm);
-        *refused = true;
+        tally->refused = true;
     } else {
         assert_int_equal(result, 0);
-        if (failed && !(c->may & AROUND)) {
+        tally->around |= failed;
+        if (cuts_of(c)) {
+            look(&after);
+            keep_cuts(&before, &after, failed ? 0 : cuts_of(c), cuts_of(c));
+            expect_same(&before, &after);
+        } else if (failed && !(c->may & AROUND)) {
             print_message("%s: passed although allocation %lu failed\n", c->name, (unsigned long)n);
             assert_false(failed);
         }
@@ -255,37 +297,57 @@ static bool try(const struct oom_case *c, bool crowded, uint64_t n, bool onward,
     return failed;
 }
 
-/* => how many allocations the call makes */
-static uint64_t sweep(const struct oom_case *c, bool crowded, bool onward, bool *refused)
+static void sweep(const struct oom_case *c, bool crowded, bool onward, struct tally *tally)
 {
     uint64_t n, free;
     struct mmk_mm *old = begin(c, crowded);
 
     free = end(old);
-    for (n = 0; try(c, crowded, n, onward, refused); n++)
+    for (n = 0; try(c, crowded, n, onward, tally); n++)
         if (frames_free() != free) {
             print_message("%s: allocation %lu failed, %ld frames lost\n", c->name, (unsigned long)n,
                           (long)(free - frames_free()));
             assert_int_equal(frames_free(), free);
         }
     assert_int_equal(frames_free(), free);
-    return n;
+    tally->allocations += n;
 }
 
 static void test_case(void **state)
 {
     const struct oom_case *c = *state;
-    bool refused = false;
-    uint64_t n = 0;
+    struct tally tally = {0};
 
-    n += sweep(c, false, false, &refused);
-    n += sweep(c, false, true, &refused);
-    n += sweep(c, true, false, &refused);
-    n += sweep(c, true, true, &refused);
-    print_message("%s: %lu allocations, %s\n", c->name, (unsigned long)n,
-                  refused ? "refused without"
-                  : n     ? "passed without"
-                          : "needs none");
+    sweep(c, false, false, &tally);
+    sweep(c, false, true, &tally);
+    sweep(c, true, false, &tally);
+    sweep(c, true, true, &tally);
+    print_message("%s: %lu allocations, %s\n", c->name, (unsigned long)tally.allocations,
+                  tally.refused       ? "refused without"
+                  : tally.allocations ? "passed without"
+                                      : "needs none");
+    if (c->may & AROUND)
+        assert_true(tally.around);
+}
+
+/* => main()'s */
+static int sweep_cases(const char *name, const struct mmk_config *config,
+                       const struct oom_case *cases, size_t count)
+{
+    static struct CMUnitTest tests[MOST_CASES];
+    void *state = NULL;
+    size_t i;
+    int failed;
+
+    for (i = 0; i < count && i < MOST_CASES; i++) {
+        tests[i].name = cases[i].name;
+        tests[i].test_func = test_case;
+        tests[i].initial_state = (void *)(uintptr_t)&cases[i];
+    }
+    if (count > MOST_CASES || fixture_setup_with(config))
+        return 1;
+    failed = cmocka_run_group_tests_name(name, tests, NULL, NULL);
+    return fixture_teardown(&state) ? 1 : failed;
 }
 
 #endif

@@ -85,11 +85,6 @@ static int call_map_over_all(void)
     return call_mmap(1, 13, RX, ANON, NULL, 0);
 }
 
-static int call_map_between(void)
-{
-    return call_mmap(8, 2, RW, ANON, NULL, 0);
-}
-
 static int call_unmap_head(void)
 {
     return mmk_munmap(mm, BASE, 2 * PAGE);
@@ -460,13 +455,6 @@ static void with_locked(void)
     assert_int_equal(mmk_mlock(mm, BASE, 14 * PAGE), 0);
 }
 
-static void with_hole(void)
-{
-    with_anon();
-    map_at(10, 4, RW, ANON);
-    fill(BASE + 10 * PAGE, 4, 10);
-}
-
 static void with_many_pages(void)
 {
     map_at(0, 600, RW, ANON);
@@ -653,23 +641,21 @@ static const struct oom_case cases[] = {
     {"map in the middle", with_anon, call_map_in_middle, 0},
     {"map in the middle of an object", with_shared_file, call_map_in_middle, 0},
     {"map over two", with_two, call_map_over_all, 0},
-    {"map between two of its kind", with_hole, call_map_between, AROUND}, /* merging */
     {"unmap head", with_anon, call_unmap_head, 0},
     {"unmap tail", with_anon, call_unmap_tail, 0},
     {"unmap middle", with_anon, call_unmap_middle, 0},
     {"unmap middle of an object", with_private_file, call_unmap_middle, 0},
     {"unmap several", with_two, call_unmap_several, 0},
-    {"unmap everything", with_two, call_unmap_everything, AROUND}, /* gather */
-    {"protect all", with_anon, call_protect_all, AROUND},          /* merging */
-    {"protect head", with_anon, call_protect_head, AROUND},        /* merging */
-    {"protect tail", with_anon, call_protect_tail, AROUND},        /* merging */
+    {"unmap everything", with_two, call_unmap_everything, 0},
+    {"protect all", with_anon, call_protect_all, 0},
+    {"protect head", with_anon, call_protect_head, 0},
+    {"protect tail", with_anon, call_protect_tail, 0},
     {"protect middle", with_anon, call_protect_middle, 0},
     {"protect middle of an object", with_shared_file, call_protect_middle, 0},
     {"protect locked memory", with_locked_to_read, call_protect_writable, AROUND}, /* copies */
-    {"protect across", with_two, call_protect_across, AROUND},                     /* merging */
+    {"protect across", with_two, call_protect_across, 0},
     {"remap grow", with_anon, call_remap_grow, 0},
     {"remap grow an object", with_shared_file, call_remap_grow, 0},
-    {"remap grow to another", with_hole, call_remap_grow, AROUND}, /* merging */
     {"remap elsewhere", with_anon, call_remap_elsewhere, 0},
     {"remap elsewhere an object", with_private_file, call_remap_elsewhere, 0},
     {"remap shrink", with_two, call_remap_shrink, 0},
@@ -683,7 +669,7 @@ static const struct oom_case cases[] = {
     {"remap dontunmap an object", with_shared_file, call_remap_dontunmap, 0},
     {"remap a second time", with_shmem, call_remap_second, 0},
     {"remap several", with_two, call_remap_several, STEPS},
-    {"remap tables", with_wide, call_remap_tables, AROUND}, /* gather */
+    {"remap tables", with_wide, call_remap_tables, 0},
     {"remap whole tables", with_wide, call_remap_whole_tables, 0},
     {"grow heap from nothing", with_empty_heap, call_grow_brk, 0},
     {"grow locked heap", with_locked_heap, call_grow_brk, AROUND}, /* pages */
@@ -699,14 +685,14 @@ static const struct oom_case cases[] = {
     {"lock a file", with_untouched_file, call_lock, PARTLY | LOCKS},
     {"lock middle", with_anon, call_lock_middle, 0},
     {"lock middle of an object", with_shared_file, call_lock_middle, 0},
-    {"lock across", with_two, call_lock_across, AROUND}, /* merging */
+    {"lock across", with_two, call_lock_across, 0},
     {"unlock head", with_locked, call_unlock_head, 0},
-    {"lock all", with_two, call_lock_all, AROUND},        /* merging */
-    {"unlock all", with_locked, call_unlock_all, AROUND}, /* merging */
-    {"map locked", nothing, call_map_populated, AROUND},  /* pages that are not there */
+    {"lock all", with_two, call_lock_all, 0},
+    {"unlock all", with_locked, call_unlock_all, 0},
+    {"map locked", nothing, call_map_populated, AROUND}, /* pages that are not there */
     {"seal middle", with_anon, call_seal_middle, 0},
     {"seal middle of an object", with_shared_file, call_seal_middle, 0},
-    {"seal across", with_two, call_seal_across, AROUND}, /* merging */
+    {"seal across", with_two, call_seal_across, 0},
     {"guard untouched memory", with_untouched, call_guard, 0},
     {"guard pages", with_anon, call_guard, 0},
     {"guard shared memory", with_shmem, call_guard, 0},
@@ -737,7 +723,7 @@ static const struct oom_case cases[] = {
     {"write to shared memory", with_shmem, call_write, 0},
     {"write to a private file", with_private_file, call_write, 0},
     {"write over a private file's page", with_private_file_read, call_write, 0},
-    {"grow stack", with_stack, call_grow_stack, AROUND | GROWS}, /* as above */
+    {"grow stack", with_stack, call_grow_stack, GROWS},
     {"copy to a program", with_untouched, call_copy_to_user, 0},
     {"copy to a forked page", with_forked, call_copy_to_user, 0},
     {"write to an address space", with_private_file_read, call_write_remote, 0},
@@ -755,22 +741,9 @@ static const struct oom_case cases[] = {
     {"punch hole in shared memory", with_shmem, call_punch, 0},
 };
 
-#define CASES (sizeof(cases) / sizeof(cases[0]))
-
 int main(void)
 {
-    static struct CMUnitTest tests[CASES];
-    void *state;
-    size_t i;
-    int failed;
+    const struct mmk_config config = fixture_config();
 
-    for (i = 0; i < CASES; i++) {
-        tests[i].name = cases[i].name;
-        tests[i].test_func = test_case;
-        tests[i].initial_state = (void *)(uintptr_t)&cases[i];
-    }
-    if (fixture_setup(&state))
-        return 1;
-    failed = cmocka_run_group_tests_name("oom", tests, NULL, NULL);
-    return fixture_teardown(&state) ? 1 : failed;
+    return sweep_cases("oom", &config, cases, sizeof(cases) / sizeof(cases[0]));
 }
