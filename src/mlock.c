@@ -126,17 +126,19 @@ int mmk_munlock(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length)
     return error;
 }
 
-/* mlockall(), and with flags 0 munlockall(). => mmap lock held for writing; 0 or MMK_ENOMEM */
-static int set_all(struct mmk_mm *mm, unsigned flags) MMK_REQUIRES(mm->mmap_lock)
+/*
+ * mlockall(), and with flags 0 munlockall(): no mapping is cut, so that it needs no memory.
+ * => mmap lock held for writing
+ */
+static void set_all(struct mmk_mm *mm, unsigned flags) MMK_REQUIRES(mm->mmap_lock)
 {
     uint64_t set = flags & MMK_MCL_ONFAULT ? MMK_VM_LOCK : MMK_VM_LOCKED;
     int error = 0;
 
     if (flags != MMK_MCL_FUTURE && flags != (MMK_MCL_FUTURE | MMK_MCL_ONFAULT))
         error = mmk_reshape(mm, 0, MMK_USER_END, MMK_VM_LOCK, flags ? set : 0);
-    if (!error)
-        mm->def_flags = flags & MMK_MCL_FUTURE ? set : 0;
-    return error;
+    mmk_assert(!error, "what cuts no mapping is not refused");
+    mm->def_flags = flags & MMK_MCL_FUTURE ? set : 0;
 }
 
 /* => mmap lock held for writing */
@@ -147,7 +149,8 @@ static int lock_all(struct mmk_mm *mm, unsigned flags) MMK_REQUIRES(mm->mmap_loc
     if ((flags & MMK_MCL_CURRENT) && !mm->lock_privilege &&
         mmk_mm_usage(mm)->virt > mm->limit[MMK_LIMIT_MEMLOCK])
         return MMK_ENOMEM;
-    return set_all(mm, flags);
+    set_all(mm, flags);
+    return 0;
 }
 
 int mmk_mlockall(struct mmk_mm *mm, unsigned flags)
@@ -177,7 +180,7 @@ int mmk_munlockall(struct mmk_mm *mm)
 
     if (error)
         return error;
-    error = set_all(mm, 0);
+    set_all(mm, 0);
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
-    return error;
+    return 0;
 }

@@ -349,11 +349,11 @@ MMK_MUST_CHECK int mmk_munlock(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t len
  * ONFAULT or without; pages that cannot be had are no error. Without FUTURE those that come are not
  * locked any more.
  * => 0; MMK_EINVAL: no flag, ONFAULT alone, or an unknown one; MMK_EPERM: MMK_LIMIT_MEMLOCK is 0;
- *    MMK_ENOMEM: CURRENT, and more is mapped than that limit; or no memory: nothing has changed
+ *    MMK_ENOMEM: CURRENT, and more is mapped than that limit: nothing has changed
  */
 MMK_MUST_CHECK int mmk_mlockall(struct mmk_mm *mm, unsigned flags);
 
-/* munlockall(2): nothing is locked, nor will be. => 0; MMK_ENOMEM: no memory, nothing changed */
+/* munlockall(2): nothing is locked, nor will be. => 0 */
 MMK_MUST_CHECK int mmk_munlockall(struct mmk_mm *mm);
 
 /*
