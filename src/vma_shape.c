@@ -74,6 +74,26 @@ static bool fit_each_other(const struct mmk_vma *lower, const struct mmk_vma *up
     return one == 0 || other == 0 || one == other;
 }
 
+/* What touches a range, and may be one with it; NULL: none. */
+struct neighbours {
+    struct mmk_vma *below, *above;
+};
+
+/* Of [start, end) of vma, were its flags these. Below goes before above, where they disagree. */
+static struct neighbours neighbours_of(struct mmk_mm *mm, const struct mmk_vma *vma,
+                                       mmk_vaddr_t start, mmk_vaddr_t end, uint64_t flags,
+                                       enum mmk_vma_merge merges) MMK_REQUIRES_SHARED(mm->mmap_lock)
+{
+    struct mmk_vma *lower = merges == MMK_MERGE_NONE ? NULL : ends_at(mm, start);
+    struct mmk_vma *upper = merges == MMK_MERGE_BOTH ? starts_at(mm, end) : NULL;
+
+    if (lower && !fits(lower, vma, flags, false))
+        lower = NULL;
+    if (upper && (!fits(upper, vma, flags, false) || (lower && !fit_each_other(lower, upper))))
+        upper = NULL;
+    return (struct neighbours){lower, upper};
+}
+
 /* What must not be lost when vma's range goes to another VMA of its kind. */
 static void inherit(struct mmk_vma *other, const struct mmk_vma *vma)
 {
@@ -125,20 +145,16 @@ void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, enum mmk_vma_merge me
                    struct mmk_vma_tree_reserve *reserve)
 {
     mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
-    struct mmk_vma *lower = merges == MMK_MERGE_NONE ? NULL : ends_at(mm, start);
-    struct mmk_vma *upper = merges == MMK_MERGE_BOTH ? starts_at(mm, end) : NULL;
     uint64_t flags = mmk_vma_flags(vma);
-    bool below = lower && fits(lower, vma, flags, false);
-    bool above =
-        upper && fits(upper, vma, flags, false) && (!below || fit_each_other(lower, upper));
+    struct neighbours beside = neighbours_of(mm, vma, start, end, flags, merges);
 
     mmk_account_come(mm, flags, end - start);
-    if (below) {
-        extend(mm, lower, mmk_vma_start(lower), end, vma, reserve);
-        if (above)
-            (void)merge(mm, lower, upper);
-    } else if (above) {
-        extend(mm, upper, start, mmk_vma_end(upper), vma, reserve);
+    if (beside.below) {
+        extend(mm, beside.below, mmk_vma_start(beside.below), end, vma, reserve);
+        if (beside.above)
+            (void)merge(mm, beside.below, beside.above);
+    } else if (beside.above) {
+        extend(mm, beside.above, start, mmk_vma_end(beside.above), vma, reserve);
     } else {
         mmk_vma_link_object(vma);
         mmk_vma_tree_insert(mmk_mm_vmas(mm), vma, reserve);
@@ -172,28 +188,27 @@ static struct mmk_vma *cut(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t a
     return upper;
 }
 
-/* As cut(), where that makes one VMA more in the end. => false: there may be no more */
-static bool may_cut(const struct mmk_mm *mm, bool merged) MMK_REQUIRES_SHARED(mm->mmap_lock)
+/* What is cut off goes to `other`; NULL: makes one VMA more. => false: there may be no more */
+static bool may_cut(const struct mmk_mm *mm, const struct mmk_vma *other)
+    MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    return merged || mmk_account_ask_maps(mm, 1);
+    return other || mmk_account_ask_maps(mm, 1);
 }
 
 int mmk_vma_change(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_change *change)
 {
     mmk_vaddr_t start = change->start, end = change->end;
     uint64_t flags = change->flags;
-    struct mmk_vma *lower = ends_at(mm, start), *upper = starts_at(mm, end);
-    bool below = lower && fits(lower, vma, flags, false), cuts = change->spare != NULL;
-    bool above =
-        upper && fits(upper, vma, flags, false) && (!below || fit_each_other(lower, upper));
+    struct neighbours beside = neighbours_of(mm, vma, start, end, flags, MMK_MERGE_BOTH);
+    bool cuts = change->spare != NULL;
 
     if (mmk_vma_start(vma) < start) {
-        if (!may_cut(mm, above))
+        if (!may_cut(mm, beside.above))
             return MMK_ENOMEM;
         vma = cut(mm, vma, start, change);
     }
     if (mmk_vma_end(vma) > end) {
-        if (!may_cut(mm, below))
+        if (!may_cut(mm, beside.below))
             return MMK_ENOMEM;
         (void)cut(mm, vma, end, change);
     }
@@ -201,10 +216,10 @@ int mmk_vma_change(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_change
         mmk_vma_tree_unreserve(&change->reserve); /* for merging to take */
     mmk_account_turn(mm, mmk_vma_flags(vma), flags, end - start);
     mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
-    if (below)
-        vma = merge(mm, lower, vma);
-    if (above)
-        (void)merge(mm, vma, upper);
+    if (beside.below)
+        vma = merge(mm, beside.below, vma);
+    if (beside.above)
+        (void)merge(mm, vma, beside.above);
     return 0;
 }
 
