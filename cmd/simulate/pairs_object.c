@@ -57,6 +57,8 @@ static bool model_remove(struct flat *flat, struct act *act)
 
     if (p && (!p->object || p->locked || !p->shared)) {
         act->code = p->object && !p->locked ? MMK_EACCES : MMK_EINVAL;
+        if (flat_sealed_contents(p))
+            act->code = MMK_EPERM;
         return true;
     }
     if (!p && act->step < act->upto)
