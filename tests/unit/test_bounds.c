@@ -381,6 +381,211 @@ static void test_flags(void **state)
     EXPECT_VMAS({0, 2}, {2, 2}, {4, 2}, {6, 2});
 }
 
+/* ---- what never becomes one -------------------------------------------------------------------
+ */
+
+static struct mmk_object *one_file, *other_file;
+
+static void kind_plain(uint64_t page)
+{
+    map_plain(page, 2, RW);
+}
+
+static void kind_noreserve(uint64_t page)
+{
+    map_at(page, 2, RW, ANON | MMK_MAP_NORESERVE);
+}
+
+static void kind_stack_flag(uint64_t page)
+{
+    map_at(page, 2, RW, ANON | MMK_MAP_STACK);
+}
+
+static void kind_sync(uint64_t page)
+{
+    map_at(page, 2, RW, ANON | MMK_MAP_SYNC);
+}
+
+static void kind_grows(uint64_t page)
+{
+    map_at(page, 2, RW, STACK);
+}
+
+static void kind_random(uint64_t page)
+{
+    map_plain(page, 2, RW);
+    assert_int_equal(advise(AT(page), 2, MMK_MADV_RANDOM), 0);
+}
+
+static void kind_dontfork(uint64_t page)
+{
+    map_plain(page, 2, RW);
+    assert_int_equal(advise(AT(page), 2, MMK_MADV_DONTFORK), 0);
+}
+
+static void kind_wiped(uint64_t page)
+{
+    map_plain(page, 2, RW);
+    assert_int_equal(advise(AT(page), 2, MMK_MADV_WIPEONFORK), 0);
+}
+
+/* With the indices of the place where it was written. */
+static void kind_moved(uint64_t page)
+{
+    map_plain(20, 2, RW);
+    write_page(20);
+    move_pages(20, 2, page, FIXED);
+}
+
+static void kind_private(uint64_t page)
+{
+    map_object_at(page, 2, RW, MMK_MAP_PRIVATE, one_file, page);
+}
+
+static void kind_shared(uint64_t page)
+{
+    map_object_at(page, 2, RW, MMK_MAP_SHARED, one_file, page);
+}
+
+static void kind_further_on(uint64_t page)
+{
+    map_object_at(page, 2, RW, MMK_MAP_PRIVATE, one_file, page + 1);
+}
+
+static void kind_other_file(uint64_t page)
+{
+    map_object_at(page, 2, RW, MMK_MAP_PRIVATE, other_file, page);
+}
+
+static void kind_reader(uint64_t page)
+{
+    assert_int_equal(mmk_mmap_file(mm, AT(page), 2 * PAGE, RW, MMK_MAP_PRIVATE | MMK_MAP_FIXED,
+                                   one_file, page * PAGE, MMK_OPEN_READ),
+                     AT(page));
+}
+
+static void kind_shared_anon(uint64_t page)
+{
+    map_at(page, 2, RW, SHARED_ANON);
+}
+
+static void kind_frames(uint64_t page)
+{
+    assert_int_equal(
+        mmk_map_frames(mm, AT(page), 2 * PAGE, RW, MMK_MAP_FIXED, MMK_PHYS_END - (8 - page) * PAGE),
+        AT(page));
+}
+
+static const struct {
+    void (*map)(uint64_t page);
+    bool joins; /* two of them become one */
+} kinds[] = {
+    {kind_plain, true},      {kind_noreserve, true}, {kind_stack_flag, true},
+    {kind_sync, true},       {kind_grows, true},     {kind_random, true},
+    {kind_dontfork, true},   {kind_wiped, true},     {kind_moved, false},
+    {kind_private, true},    {kind_shared, true},    {kind_further_on, true},
+    {kind_other_file, true}, {kind_reader, true},    {kind_shared_anon, false},
+    {kind_frames, false},
+};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static void expect_border(bool there)
+{
+    if (there)
+        EXPECT_VMAS({0, 2}, {2, 2});
+    else
+        EXPECT_VMAS({0, 4});
+}
+
+/* Whatever is done to both at once, or to one after the other, as soon as they are alike in it. */
+static void expect_border_to_stay(bool there)
+{
+    expect_border(there);
+    protect_pages(0, 4, RO);
+    expect_border(there);
+    protect_pages(0, 2, RW);
+    EXPECT_VMAS({0, 2}, {2, 2});
+    protect_pages(2, 2, RW);
+    expect_border(there);
+    assert_int_equal(mmk_mlock2(mm, AT(0), 4 * PAGE, MMK_MLOCK_ONFAULT), 0);
+    expect_border(there);
+    assert_int_equal(mmk_munlock(mm, AT(0), 4 * PAGE), 0);
+    expect_border(there);
+}
+
+static void test_never_one(void **state)
+{
+    unsigned lower, upper;
+    bool downwards;
+
+    (void)state;
+    one_file = new_file(8);
+    other_file = new_file(8);
+    for (lower = 0; lower < KINDS; lower++) {
+        for (upper = 0; upper < 2 * KINDS; upper++) {
+            downwards = upper >= KINDS;
+            if (downwards)
+                kinds[upper - KINDS].map(2);
+            kinds[lower].map(0);
+            if (!downwards)
+                kinds[upper].map(2);
+            expect_border_to_stay(lower != upper % KINDS || !kinds[lower].joins);
+            assert_int_equal(mmk_munmap(mm, AT(0), 4 * PAGE), 0);
+        }
+    }
+    mmk_object_put(one_file);
+    mmk_object_put(other_file);
+}
+
+/* Whether pages come at once keeps apart what is locked; not what is no longer. */
+static void test_locked_otherwise(void **state)
+{
+    (void)state;
+    map_plain(0, 6, RW);
+    write_page(0);
+    assert_int_equal(mmk_mlock2(mm, AT(0), 6 * PAGE, MMK_MLOCK_ONFAULT), 0);
+    assert_int_equal(mmk_mlock(mm, AT(2), 2 * PAGE), 0);
+    EXPECT_VMAS({0, 2}, {2, 2}, {4, 2});
+    protect_pages(0, 6, RO);
+    EXPECT_VMAS({0, 2}, {2, 2}, {4, 2});
+    assert_int_equal(mmk_munlock(mm, AT(0), 6 * PAGE), 0);
+    EXPECT_VMAS({0, 6});
+}
+
+static void test_sealed(void **state)
+{
+    (void)state;
+    map_plain(0, 6, RW);
+    assert_int_equal(mmk_mseal(mm, AT(2), 2 * PAGE, 0), 0);
+    EXPECT_VMAS({0, 2}, {2, 2}, {4, 2});
+    assert_int_equal(mmk_mprotect(mm, AT(0), 6 * PAGE, RO), MMK_EPERM);
+    EXPECT_VMAS({0, 2}, {2, 2}, {4, 2});
+    protect_pages(0, 2, RW);
+    assert_int_equal(mmk_mseal(mm, AT(0), 2 * PAGE, 0), 0);
+    EXPECT_VMAS({0, 4}, {4, 2});
+    assert_int_equal(mmk_mseal(mm, AT(1), 5 * PAGE, 0), 0);
+    EXPECT_VMAS({0, 6});
+}
+
+/* Where the ends of a range lie in what stays as it is, nothing is cut there. */
+static void test_ends_unchanged(void **state)
+{
+    (void)state;
+    map_plain(0, 2, RO);
+    map_plain(2, 2, RWX);
+    map_plain(4, 2, RO);
+    machine_fail_nth(0, true);
+    assert_int_equal(mmk_mprotect(mm, AT(1), 4 * PAGE, RO), 0);
+    (void)machine_fail_stop();
+    assert_int_equal(mm_stats(mm).vmas, 3); /* without memory to merge */
+    protect_pages(1, 4, RO);
+    EXPECT_VMAS({0, 2}, {2, 2}, {4, 2});
+    protect_pages(2, 2, RW);
+    protect_pages(2, 2, RO);
+    EXPECT_VMAS({0, 6});
+}
+
 /* ---- heap and stacks --------------------------------------------------------------------------
  */
 
@@ -435,6 +640,10 @@ int main(void)
         TEST(test_advice),
         TEST(test_guards),
         TEST(test_flags),
+        TEST(test_never_one),
+        TEST(test_locked_otherwise),
+        TEST(test_sealed),
+        TEST(test_ends_unchanged),
         TEST(test_heap),
         TEST(test_stack),
     };
