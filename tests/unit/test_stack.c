@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "map.h"
 
 #define LIMIT (8 * MIB) /* of MMK_CONFIG_DEFAULT */
 #define GUARD 256       /* pages: 1 MiB */
@@ -150,6 +151,23 @@ static void test_locked(void **state)
 }
 
 /* Parent's and child's grow apart. */
+/* What a fault finds when it has waited for the lock: nothing there any more, or enough. */
+static void test_others_first(void **state)
+{
+    mmk_vaddr_t stack = map_stack(2);
+    enum mmk_fault_result why;
+    struct mmk_vma *vma;
+
+    (void)state;
+    assert_null(mmk_stack_grow(mm, stack + 2 * PAGE, &why));
+    assert_int_equal(why, MMK_FAULT_SEGV_MAPERR);
+    vma = mmk_stack_grow(mm, stack + PAGE, &why);
+    assert_int_equal(why, MMK_FAULT_DONE);
+    assert_ptr_equal(vma, peek_vma(mm, stack));
+    mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    expect_shape(1, 2);
+}
+
 static void test_fork(void **state)
 {
     mmk_vaddr_t stack = map_stack(2);
@@ -181,6 +199,7 @@ int main(void)
         TEST(test_lowest_address),
         TEST(test_ordinary_mapping_does_not_grow),
         TEST(test_locked),
+        TEST(test_others_first),
         TEST(test_fork),
     };
 
