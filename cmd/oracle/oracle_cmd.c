@@ -4,7 +4,6 @@
 
 #include "arguments.h"
 #include "clock.h"
-#include "files.h"
 #include "json.h"
 #include "print_c.h"
 #include "results.h"
@@ -101,16 +100,6 @@ static bool is_zeroed(const char *text)
            strstr(text, " is 0x0 on Linux");
 }
 
-static bool uses_disk(const struct ops *ops)
-{
-    size_t i;
-
-    for (i = 0; i < ops->count; i++)
-        if (op_file(&ops->list[i]) == FILE_DISK)
-            return true;
-    return false;
-}
-
 /*
  * mmkit does the same each time, Linux nearly: a page of a file in memory that was only read is
  * clean, and who is short of memory, or asked to (/proc/sys/vm/drop_caches), may drop it at any
@@ -121,11 +110,10 @@ static bool is_chance(const struct arguments *arguments, const struct failure *f
 {
     const struct sequence_options options = {.thorough = arguments->thorough,
                                              .check = arguments->check};
+    bool written_back = failure->used_disk && is_zeroed(failure->text);
     char text[FAILURE_TEXT];
 
-    bool on_disk = uses_disk(&failure->ops) && is_zeroed(failure->text);
-
-    if ((!strstr(failure->text, COMPARE_CHANCE) && !on_disk) ||
+    if ((!strstr(failure->text, COMPARE_CHANCE) && !written_back) ||
         run_one(&failure->ops, &options, NULL, text) != RESULT_WELL)
         return false;
     fprintf(out, "seed %" PRIu64 ", sequence %" PRIu64 ": not again: %s\n", arguments->seed,

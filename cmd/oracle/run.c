@@ -145,6 +145,7 @@ static void note_failure(const struct arguments *arguments, uint64_t number,
     generate_all(arguments, number, ops);
     failure->number = number;
     failure->thorough = arguments->thorough;
+    failure->used_disk = shared->now.used_disk;
     memcpy(failure->text, shared->now.text, sizeof(failure->text));
 }
 

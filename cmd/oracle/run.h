@@ -22,7 +22,8 @@ struct totals {
 struct failure {
     struct ops ops; /* up to the one that differs; the caller frees the list */
     uint64_t number;
-    bool thorough; /* shows when everything is looked at after each operation */
+    bool thorough;  /* shows when everything is looked at after each operation */
+    bool used_disk; /* an operation on FILE_DISK was made */
     char text[FAILURE_TEXT];
 };
 

@@ -173,6 +173,7 @@ static bool do_op(struct run *run, const struct op *op)
     note_past(run, op);
     mmkit_side_do(op, choice(op, slot->outcome.result), &here);
     run->progress->by_call[op->call]++;
+    run->progress->used_disk |= op_file(op) == FILE_DISK;
     if (!compare_outcomes(op, &slot->outcome, &here, &run->past[op->process], difference))
         return fail(run, difference);
     note_life(run, op, &here);
@@ -219,6 +220,7 @@ bool sequence_run(const struct ops *ops, const struct sequence_options *options,
     run.progress = progress;
     run.alive[0] = true;
     progress->done = 0;
+    progress->used_disk = false;
     progress->diverged = false;
     progress->broken = !linux_side_start(lowest);
     if (progress->broken)

@@ -13,6 +13,7 @@ struct progress_of_sequence {
     uint64_t done;           /* operations, those left out as well */
     uint64_t avoided;        /* left out: docs/SEMANTICS.md has the difference */
     uint64_t by_call[CALLS]; /* made */
+    bool used_disk;          /* an operation on FILE_DISK was made */
     bool diverged;           /* at operation `done` */
     bool broken;             /* no Linux, no memory: nothing is said of mmkit */
     char text[FAILURE_TEXT]; /* how */
