@@ -240,13 +240,14 @@ static bool has_room(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t s
            start - mmk_vma_end(below) >= mmk_config.stack_guard_gap;
 }
 
-/* May it have `growth` bytes more? */
+/* May it have `growth` bytes more? Page indices do not go below 0: what was moved up keeps its. */
 static bool may_grow(struct mmk_mm *mm, const struct mmk_vma *vma, uint64_t growth)
     MMK_REQUIRES(mm->mmap_lock)
 {
     uint64_t flags = mmk_vma_flags(vma);
 
-    return mmk_vma_size(vma) + growth <= mm->limit[MMK_LIMIT_STACK] &&
+    return growth <= mmk_vma_start(vma) - mmk_vma_origin(vma) &&
+           mmk_vma_size(vma) + growth <= mm->limit[MMK_LIMIT_STACK] &&
            (!(flags & MMK_VM_LOCKED) || mmk_account_ask_lock(mm, growth)) &&
            mmk_account_ask(mm, flags, growth) == 0;
 }

@@ -99,6 +99,30 @@ static void test_merged(void **state)
     expect_vma(stack, stack - 3 * PAGE, 5);
 }
 
+/* Page indices go down with it, and not below 0: those of what was moved are where it was. */
+static void test_moved(void **state)
+{
+    mmk_vaddr_t low = 20 * PAGE, high = BASE + TOP * PAGE;
+
+    (void)state;
+    (void)map(low, 1, RW, STACK | MMK_MAP_FIXED, NULL, 0);
+    store_byte(low, 1);
+    assert_int_equal(mmk_mremap(mm, low, PAGE, PAGE, MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED, high),
+                     high);
+    expect_store(high - 21 * PAGE, MMK_FAULT_SEGV_MAPERR);
+    store_byte(high - 20 * PAGE, 2);
+    expect_store(high - 20 * PAGE - 1, MMK_FAULT_SEGV_MAPERR);
+    expect_shape(1, 21);
+    assert_int_equal(mmk_munmap(mm, high - 20 * PAGE, 21 * PAGE), 0);
+
+    /* what was never written has none */
+    (void)map(low, 1, RW, STACK | MMK_MAP_FIXED, NULL, 0);
+    assert_int_equal(mmk_mremap(mm, low, PAGE, PAGE, MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED, high),
+                     high);
+    store_byte(high - 21 * PAGE, 1);
+    expect_shape(1, 22);
+}
+
 /* It grows before its protection is looked at, as on Linux. */
 static void test_protected(void **state)
 {
@@ -195,6 +219,7 @@ int main(void)
         TEST(test_inaccessible_neighbour),
         TEST(test_stack_neighbour),
         TEST(test_merged),
+        TEST(test_moved),
         TEST(test_protected),
         TEST(test_lowest_address),
         TEST(test_ordinary_mapping_does_not_grow),
