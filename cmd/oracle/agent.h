@@ -40,6 +40,7 @@ int agent_disk_open(uint64_t size);
 
 void agent_catch_signals(void);
 enum access agent_read(uint64_t addr, uint64_t *word);
+enum access agent_hash(uint64_t page, uint64_t *hash);
 enum access agent_write(uint64_t addr, uint64_t word);
 enum access agent_exec(uint64_t addr);
 

@@ -205,6 +205,8 @@ static void look_at_words(struct observation *seen, unsigned page)
     for (i = 0; i < WORDS; i++)
         if (agent_read(island_page(page) + word_offsets[i], &seen->words[page][i]) != ACCESS_DONE)
             seen->page[page] &= (uint8_t)~PAGE_READABLE;
+    if (seen->full && agent_hash(island_page(page), &seen->hash[page]) != ACCESS_DONE)
+        seen->page[page] &= (uint8_t)~PAGE_READABLE;
 }
 
 /* What mincore says of pages without a hole between, from number `first` on. */

@@ -102,6 +102,16 @@ static bool become_nobody(struct board *board)
     return true;
 }
 
+static bool fill_first(void)
+{
+    static uint64_t words[FILE_FILLED / sizeof(uint64_t)];
+    uint64_t i;
+
+    for (i = 0; i < FILE_FILLED / sizeof(uint64_t); i++)
+        words[i] = file_word(i);
+    return pwrite(agent_files[0], words, FILE_FILLED, 0) == (ssize_t)FILE_FILLED;
+}
+
 static bool open_files(struct board *board)
 {
     char path[64];
@@ -125,7 +135,7 @@ static bool open_files(struct board *board)
             return trouble(board, "a file in memory");
         board->file_inode[i] = status.st_ino;
     }
-    return true;
+    return fill_first() || trouble(board, "a file in memory");
 }
 
 /* While it is root, who may make one in more places. */

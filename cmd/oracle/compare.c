@@ -259,6 +259,14 @@ static bool compare_page(const struct observation *on_linux, const struct observ
                  here->words[page][i]);
         return false;
     }
+    if (on_linux->full && (left & right & PAGE_READABLE) && !is_on_disk(here, page) &&
+        on_linux->hash[page] != here->hash[page]) {
+        snprintf(text, COMPARE_TEXT,
+                 "what is between these words differs: at 0x%" PRIx64
+                 " and above, up to 0x%" PRIx64,
+                 island_page(page), island_page(page) + PAGE);
+        return false;
+    }
     return true;
 }
 

@@ -72,15 +72,20 @@ uint64_t generate_seed(uint64_t seed, uint64_t number)
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
-/* A page of an island. Some are favoured: there ranges begin and end. */
+/*
+ * A page of an island, or, now and then, as far above one as stacks keep from what is below them.
+ * Some are favoured: there ranges begin and end.
+ */
 static uint64_t page(struct generator *generator)
 {
     static const uint8_t favoured[] = {0, 4, 8, 12, 15, 16, 17, 20, 24, 31};
-    uint64_t island = islands[below(generator, 8) % ISLANDS];
+    uint64_t which = below(generator, 128), from = islands[which % ISLANDS];
 
+    if (which >= 128 - ISLANDS)
+        from += STACK_GAP;
     if (one_in(generator, 2))
-        return island + favoured[below(generator, EACH(favoured))] * PAGE;
-    return island + below(generator, ISLAND_PAGES) * PAGE;
+        return from + favoured[below(generator, EACH(favoured))] * PAGE;
+    return from + below(generator, ISLAND_PAGES) * PAGE;
 }
 
 static uint64_t edge_address(struct generator *generator)
@@ -97,6 +102,10 @@ static uint64_t edge_address(struct generator *generator)
         (uint64_t)1 << 47,
         (uint64_t)1 << 63,
         0 - PAGE,
+        WINDOW_END - 1,
+        ADDRESS_END - 1,
+        ADDRESS_END + 1,
+        0 - PAGE - 1,
     };
 
     return edges[below(generator, EACH(edges))];
@@ -231,7 +240,7 @@ static void fill_mmap(struct generator *generator, uint64_t *args)
     args[3] = map_flags(generator);
     args[4] = FILE_NONE;
     if ((args[3] & MMK_MAP_ANONYMOUS) == 0 || one_in(generator, 20)) {
-        args[4] = some_file(generator, 3);
+        args[4] = some_file(generator, 2);
         args[5] = file_offset(generator);
     }
     if (args[4] == FILE_STORED || args[4] == FILE_DISK)
@@ -294,6 +303,8 @@ static void fill_process_madvise(struct generator *generator, struct op *op)
 
     args[2] = address(generator);
     args[3] = length(generator);
+    if (args[3] % (3 * PAGE) == 0)
+        args[3] = 0; /* then not even the address matters */
     args[4] = advice(generator);
     args[5] = op->process;
     if (one_in(generator, 12)) {
@@ -309,12 +320,23 @@ static void fill_limit(struct generator *generator, uint64_t *args)
 {
     args[0] = below(generator, MMK_LIMITS);
     args[1] = below(generator, 64) * PAGE;
+    if (args[1] % (7 * PAGE) == PAGE)
+        args[1] += PAGE / 2; /* of no use, as a part of a page */
     if (args[0] != MMK_LIMIT_MEMLOCK && !one_in(generator, 3))
         args[1] = 4 * GIB; /* as good as none */
     if (generator->locks_all && one_in(generator, 3)) {
         args[0] = MMK_LIMIT_MEMLOCK;
         args[1] = MMK_LIMIT_INFINITY;
     }
+}
+
+/* Half of them are those few that are written, cut and punched again and again. */
+static uint64_t file_page(struct generator *generator)
+{
+    static const uint8_t favoured[] = {0, 1, 3, 6};
+    uint64_t which = below(generator, 240);
+
+    return which < 120 ? which % 24 : favoured[which % EACH(favoured)];
 }
 
 /*
@@ -326,7 +348,7 @@ static void fill_file(struct generator *generator, struct op *op)
 {
     bool in_parts = (op->args[0] = some_file(generator, 10)) != FILE_STORED;
 
-    op->args[1] = below(generator, 24) * PAGE;
+    op->args[1] = file_page(generator) * PAGE;
     op->args[2] = 0;
     if (op->call == CALL_TRUNCATE && in_parts && one_in(generator, 2))
         op->args[1] += 2044;
@@ -338,16 +360,19 @@ static void fill_file(struct generator *generator, struct op *op)
         op->args[2] = length(generator);
         if (!in_parts)
             op->args[2] &= ~(PAGE - 1);
-        else if (one_in(generator, 4))
+        else if (one_in(generator, 2))
             op->args[1] += below(generator, PAGE);
     }
 }
 
 static uint64_t brk_address(struct generator *generator)
 {
+    uint64_t addr;
+
     if (one_in(generator, 8))
         return address(generator);
-    return HEAP_START + below(generator, 20 * PAGE);
+    addr = HEAP_START + below(generator, 20 * PAGE);
+    return addr % 4 ? addr : addr & ~(PAGE - 1);
 }
 
 /* Another process, if there may be one more. => false: there may not */
@@ -497,6 +522,8 @@ static unsigned weight(const struct generator *generator, unsigned call)
 {
     bool locks = call == CALL_MLOCKALL || call == CALL_LIMIT;
 
+    if (call == CALL_MSEAL && generator->seals)
+        return 10;
     return locks && generator->locks_all ? 12 : weights[call];
 }
 
@@ -536,6 +563,7 @@ void generate_begin(struct generator *generator, uint64_t seed, uint32_t allowed
     generator->reclaims = one_in(generator, 4);
     generator->is_strict = one_in(generator, 6);
     generator->locks_all = one_in(generator, 4);
+    generator->seals = one_in(generator, 8) || generator->is_strict;
 }
 
 void generate(struct generator *generator, struct op *op)

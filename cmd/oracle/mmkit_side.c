@@ -97,6 +97,19 @@ static bool take_beyond(struct mmk_mm *mm, uint64_t base_count)
     return true;
 }
 
+static bool fill_first(void)
+{
+    uint64_t i, word;
+
+    for (i = 0; i < FILE_FILLED / sizeof(word); i++) {
+        word = file_word(i);
+        if (mmk_mm_write(kernel, KERNEL_FILE(0) + i * sizeof(word), &word, sizeof(word),
+                         MMK_MM_ALLOWED) != sizeof(word))
+            return false;
+    }
+    return true;
+}
+
 static bool create_files(void)
 {
     unsigned i;
@@ -114,7 +127,7 @@ static bool create_files(void)
                      MMK_MAP_SHARED | MMK_MAP_FIXED, objects[i], 0) < 0)
             return false;
     }
-    return true;
+    return fill_first();
 }
 
 bool mmkit_side_start(uint64_t base_count)
@@ -501,27 +514,32 @@ static int note_mapping(const struct mmk_mapping *mapping, void *argument)
 
 static void look_at_page(struct mmk_mm *mm, struct observation *seen, unsigned page)
 {
+    static uint64_t words[PAGE / sizeof(uint64_t)];
     uint8_t in_core;
     unsigned i;
 
     seen->page[page] = 0;
     if (mmk_mincore(mm, island_page(page), PAGE, &in_core) != 0)
         return;
-    seen->page[page] = (uint8_t)(PAGE_KNOWN | (in_core ? PAGE_IN_CORE : 0) | PAGE_READABLE);
+    seen->page[page] = (uint8_t)(PAGE_KNOWN | (in_core ? PAGE_IN_CORE : 0));
+    if (mmk_copy_from_user_nofault(mm, words, island_page(page), PAGE) != 0)
+        return;
+    seen->page[page] |= PAGE_READABLE;
     for (i = 0; i < WORDS; i++)
-        if (mmk_copy_from_user_nofault(mm, &seen->words[page][i],
-                                       island_page(page) + word_offsets[i], 8) != 0)
-            seen->page[page] &= (uint8_t)~PAGE_READABLE;
+        seen->words[page][i] = words[word_offsets[i] / sizeof(uint64_t)];
+    seen->hash[page] = 0;
+    for (i = 0; i < PAGE / sizeof(uint64_t) && seen->full; i++)
+        seen->hash[page] = hash_word(seen->hash[page], words[i]);
 }
 
-void mmkit_side_look(unsigned process, struct observation *seen)
+void mmkit_side_look(unsigned process, struct observation *seen, bool full)
 {
     struct mmk_mm *mm = spaces[process];
     struct mmk_mm_stats stats;
     unsigned i;
 
     load(mm);
-    seen->full = true;
+    seen->full = full;
     seen->mappings = 0;
     if (mmk_for_each_mapping(mm, WINDOW_START, WINDOW_END, note_mapping, seen) != 0)
         seen->mappings = MAPPINGS_MAX;

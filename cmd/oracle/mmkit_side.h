@@ -31,7 +31,7 @@ void mmkit_side_do(const struct op *op, uint64_t chosen, struct outcome *outcome
 /* => false: there is no such process, nor can it do anything */
 bool mmkit_side_has(unsigned process);
 
-void mmkit_side_look(unsigned process, struct observation *seen);
+void mmkit_side_look(unsigned process, struct observation *seen, bool full);
 
 /* The number of the file that is mapped as that object. => FILES: none */
 unsigned mmkit_side_file(uint64_t object);

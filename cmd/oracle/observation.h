@@ -27,7 +27,7 @@ enum access {
     ACCESS_OTHER, /* a signal that there should not be */
 };
 
-/* What memory holds, in a number. */
+/* What memory holds, in a number: of a part, and of a page, by its words. */
 static inline uint64_t hash_bytes(const uint8_t *bytes, uint64_t size)
 {
     uint64_t hash = 0xcbf29ce484222325u, i;
@@ -35,6 +35,12 @@ static inline uint64_t hash_bytes(const uint8_t *bytes, uint64_t size)
     for (i = 0; i < size; i++)
         hash = (hash ^ bytes[i]) * 0x100000001b3u;
     return hash;
+}
+
+static inline uint64_t hash_word(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
 }
 
 /* What one operation answered. */
@@ -74,10 +80,10 @@ enum page_flag {
 };
 
 struct observation {
-    bool full;          /* mappings' flags are known */
+    bool full;          /* mappings' flags are known, and hashes */
     uint64_t anonymous; /* entries of private anonymous memory in the window, in pages */
     uint8_t page[ISLANDS_PAGES];
-    uint64_t words[ISLANDS_PAGES][WORDS];
+    uint64_t words[ISLANDS_PAGES][WORDS], hash[ISLANDS_PAGES];
     unsigned mappings;
     struct mapping mapping[MAPPINGS_MAX];
 };

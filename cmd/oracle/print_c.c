@@ -303,6 +303,10 @@ static void print_setup(FILE *stream)
                 "    file[%u] = open(path, %s);\n",
                 files[i].same_as, i, files[i].mode & MMK_OPEN_WRITE ? "O_WRONLY" : "O_RDONLY");
     }
+    fprintf(stream,
+            "    for (long i = 0; i < %" PRIu64 "; i++)\n"
+            "        pwrite(file[0], &(long){0x%" PRIx64 " + (i << 8)}, 8, 8 * i);\n",
+            FILE_FILLED / 8, file_word(0));
 }
 
 void print_c(FILE *stream, const struct ops *ops)

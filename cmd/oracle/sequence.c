@@ -68,7 +68,7 @@ static bool compare_seen(struct run *run, unsigned process, const struct observa
     static struct observation left, right;
     char text[COMPARE_TEXT];
 
-    mmkit_side_look(process, &run->here[process]);
+    mmkit_side_look(process, &run->here[process], on_linux->full);
     observation_copy(&left, on_linux);
     observation_copy(&right, &run->here[process]);
     if (compare_observations(&left, &right, &run->past[process], text))

@@ -37,6 +37,9 @@ static const uint64_t islands[ISLANDS] = {
 /* A process may have a few of these in memory, and locked. */
 #define LOCKED_MOST (8 * MIB)
 
+/* What stacks keep free below them: Linux's stack_guard_gap, as it is set at boot. */
+#define STACK_GAP MIB
+
 #define HEAP_START (islands[2] + 6 * PAGE)
 
 /* The islands' pages in one row. */
