@@ -555,6 +555,18 @@ static uint8_t pick_process(struct generator *generator)
     return (uint8_t)process;
 }
 
+#define BIT(call) ((uint32_t)1 << CALL_##call)
+
+/* Calls that some sequences have. */
+static const uint32_t special = BIT(PRIVILEGE) | BIT(MDWE);
+
+bool generate_can(uint32_t allowed)
+{
+    const uint32_t lives = BIT(FORK) | BIT(EXIT);
+
+    return (allowed & ~(lives | BIT(CROWD))) != 0 || (allowed & lives) == lives;
+}
+
 void generate_begin(struct generator *generator, uint64_t seed, uint32_t allowed,
                     unsigned processes)
 {
@@ -564,6 +576,8 @@ void generate_begin(struct generator *generator, uint64_t seed, uint32_t allowed
     generator->is_strict = one_in(generator, 6);
     generator->locks_all = one_in(generator, 4);
     generator->seals = one_in(generator, 8) || generator->is_strict;
+    if (!generate_can(allowed & ~special))
+        generator->locks_all = generator->is_strict = true;
 }
 
 void generate(struct generator *generator, struct op *op)

@@ -18,6 +18,12 @@ struct generator {
     bool is_strict; /* it has PR_SET_MDWE, which cannot be taken back */
 };
 
+/*
+ * Whether there is something to generate at any time: `allowed' has a call that is always possible,
+ * or fork and exit, with two processes or more.
+ */
+bool generate_can(uint32_t allowed);
+
 void generate_begin(struct generator *generator, uint64_t seed, uint32_t allowed,
                     unsigned processes);
 void generate(struct generator *generator, struct op *op);

@@ -28,6 +28,9 @@ bad '--processes 99: expected a number from 1 to' --processes 99
 bad '--failures 0: expected a number from 1$' --failures 0
 bad "--only: there is no 'mmapp'" --only munmap,mmapp
 bad '--only: nothing is left' --only fork --processes 1
+bad '--only: nothing is left' --only crowd
+bad '--only: nothing is left' --only fork,crowd
+bad '--only: nothing is left' --only exit
 bad "'more': expected options only" more
 bad '--print: expected --replay or --script' --print
 bad "--replay: no operation: '0 munmap 0x200000000000'" --replay '0 brk 0x0;0 munmap 0x200000000000'
@@ -124,6 +127,7 @@ done
 good 0 --seed 5 --ops 400 --only munmap,mmap --json "$work/json"
 [ "$(value mmap)" -gt 100 ] || fail "--only: $(value mmap) times mmap"
 [ "$(value fork)" -eq 0 ] || fail "--only: forked"
+good 0 --seed 5 --ops 400 --only privilege,mdwe
 good 0 --seed 5 --ops 400 --check --thorough --processes 6
 
 # What was found once.
