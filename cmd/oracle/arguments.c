@@ -74,6 +74,7 @@ static void parse_sequence(struct arguments *arguments, const char *option, cons
 {
     const char *wrong;
 
+    free(arguments->sequence.list);
     if (!ops_parse(text, &arguments->sequence, &wrong))
         bad_usage("%s: no operation: '%.*s'", option, (int)strcspn(wrong, ";\n"), wrong);
     if (arguments->sequence.count == 0)

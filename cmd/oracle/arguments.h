@@ -13,8 +13,8 @@ struct arguments {
     bool shrink, check, thorough;
     bool print; /* the sequence as a C program; nothing is run */
     const char *json;
-    bool replay; /* these operations, once */
-    struct ops sequence;
+    bool replay;         /* these operations, once */
+    struct ops sequence; /* the caller frees the list */
 };
 
 /* Exits, after a message, when they are not good. */

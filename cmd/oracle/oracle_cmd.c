@@ -163,32 +163,41 @@ static int replay(const struct arguments *arguments, struct totals *totals)
     }
 }
 
-int oracle_cmd(int argc, char **argv)
+/* => exit status */
+static int compare(const struct arguments *arguments)
 {
-    struct arguments arguments;
     struct totals totals = {0};
     double start = clock_seconds(), seconds;
     FILE *json;
     int status;
 
-    arguments_parse(&arguments, argc, argv);
-    if (arguments.print) {
-        print_c(stdout, &arguments.sequence);
-        return 0;
-    }
-    if (!results_open_json(arguments.json, &json))
+    if (!results_open_json(arguments->json, &json))
         return STATUS_BAD_USAGE;
     out = json == stdout ? stderr : stdout;
-    status = arguments.replay ? replay(&arguments, &totals) : search(&arguments, &totals);
+    status = arguments->replay ? replay(arguments, &totals) : search(arguments, &totals);
     if (status == STATUS_BAD_USAGE)
         return status;
     seconds = clock_seconds() - start;
     fprintf(out,
             "%" PRIu64 " operations in %" PRIu64 " sequences, seed %" PRIu64 ", in %.1f s; %" PRIu64
             " left out; %" PRIu64 " divergences\n",
-            totals.ops, totals.sequences, arguments.seed, seconds, totals.avoided,
+            totals.ops, totals.sequences, arguments->seed, seconds, totals.avoided,
             totals.divergences);
     if (json)
-        write_json(json, &arguments, &totals, seconds);
-    return results_close_json(arguments.json, json) ? status : STATUS_BAD_USAGE;
+        write_json(json, arguments, &totals, seconds);
+    return results_close_json(arguments->json, json) ? status : STATUS_BAD_USAGE;
+}
+
+int oracle_cmd(int argc, char **argv)
+{
+    struct arguments arguments;
+    int status = 0;
+
+    arguments_parse(&arguments, argc, argv);
+    if (arguments.print)
+        print_c(stdout, &arguments.sequence);
+    else
+        status = compare(&arguments);
+    free(arguments.sequence.list);
+    return status;
 }
