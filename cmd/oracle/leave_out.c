@@ -70,6 +70,15 @@ static bool is_on_disk(uint64_t start, uint64_t length, const struct situation *
     return false;
 }
 
+/* "hole punching": of the page with the end, all of which is beyond the hole or the end: whether it
+   goes from memory is the file system's to decide. */
+static bool punches_end(const struct op *op)
+{
+    uint64_t end = op->args[1] + op->args[2], size = mmkit_side_file_size((unsigned)op->args[0]);
+
+    return op->args[0] == FILE_DISK && size % PAGE != 0 && end >= size && end / PAGE == size / PAGE;
+}
+
 /* "fault": Linux on x86-64 brings a page in, of a stack that grows, too, before it sees that it may
    not be executed. */
 static bool brings_page_in(const struct op *op, const struct situation *now)
@@ -127,6 +136,8 @@ bool is_left_out(const struct op *op, const struct situation *now)
         return reads_in(args[0], args[1], args[4], now) || reads_in(args[2], args[3], args[4], now);
     case CALL_MINCORE:
         return is_on_disk(args[0], args[1], now);
+    case CALL_PUNCH:
+        return punches_end(op);
     case CALL_EXEC:
         return brings_page_in(op, now);
     default:

@@ -549,6 +549,11 @@ void mmkit_side_look(unsigned process, struct observation *seen, bool full)
     seen->anonymous = stats.rss_anon;
 }
 
+uint64_t mmkit_side_file_size(unsigned file)
+{
+    return mmk_object_size(objects[file]);
+}
+
 unsigned mmkit_side_file(uint64_t object)
 {
     unsigned i;

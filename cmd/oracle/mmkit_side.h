@@ -36,6 +36,8 @@ void mmkit_side_look(unsigned process, struct observation *seen, bool full);
 /* The number of the file that is mapped as that object. => FILES: none */
 unsigned mmkit_side_file(uint64_t object);
 
+uint64_t mmkit_side_file_size(unsigned file);
+
 /* Every invariant. */
 void mmkit_side_check(unsigned process);
 
