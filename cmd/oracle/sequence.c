@@ -2,8 +2,8 @@
 /*
  * sequence.c - see sequence.h.
  *
- * Each operation runs on Linux first: where that has chosen an address, mmkit is told. After it
- * the process that ran it is looked at; now and then, and at the end, all are, and closer.
+ * Each operation runs on Linux first: an address that mmkit could not choose likewise it is told.
+ * After it the process that ran it is looked at; now and then, and at the end, all are, and closer.
  */
 #include "sequence.h"
 
@@ -19,6 +19,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#define HUGE (2 * MIB)
 
 enum { BETWEEN_FULL = 16, CHECK_EVERY = 64 }; /* operations */
 
@@ -109,10 +111,13 @@ static void check_all(const struct run *run)
 
 /* ---- one operation --------------------------------------------------------------------------- */
 
-/* Where Linux put what it could have put elsewhere; 0: it had no choice. */
+/*
+ * Where Linux put what it could have put elsewhere, and mmkit would: it keeps addresses for huge
+ * pages, if what is mapped is as long as one. 0: it had no choice, or mmkit has to make the same.
+ */
 static uint64_t choice(const struct op *op, int64_t result)
 {
-    if (result < 0)
+    if (result < 0 || op->args[op->call == CALL_MMAP ? 1 : 2] <= HUGE - PAGE)
         return 0;
     if (op->call == CALL_MMAP && (op->args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == 0)
         return (uint64_t)result;
