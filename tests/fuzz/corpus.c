@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -26,8 +27,17 @@ static long read_hex(char *line)
     return (long)(length / 2);
 }
 
+/* => how many there are, and a constant: each is a directory, which is a link to the one above */
+static unsigned long threads(void)
+{
+    struct stat tasks;
+
+    return stat("/proc/self/task", &tasks) == 0 ? tasks.st_nlink : 0;
+}
+
 int main(int argc, char **argv)
 {
+    unsigned long before = threads();
     FILE *file = argc == 2 ? fopen(argv[1], "re") : NULL;
     char *line = NULL;
     size_t room = 0;
@@ -36,6 +46,11 @@ int main(int argc, char **argv)
 
     if (!file || LLVMFuzzerInitialize(&argc, &argv) != 0) {
         fprintf(stderr, "usage: corpus FILE\n");
+        return 2;
+    }
+    /* AFL++ forks after it, and a child would be without them. */
+    if (threads() != before) {
+        fprintf(stderr, "LLVMFuzzerInitialize() has started threads\n");
         return 2;
     }
     while (getline(&line, &room, file) > 0) {

@@ -19,16 +19,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+    (void)argc;
+    (void)argv;
+    return 0;
+}
+
+/* With the first input: AFL++ forks after LLVMFuzzerInitialize(), and a child has no threads. */
+static void create(void)
+{
     const struct linux_constants constants = {.may_advise = true,
                                               .may_lock = true,
                                               .memlock_max = UINT64_MAX,
                                               .mmap_min_addr = 65536,
                                               .max_map_count = 64,
                                               .overcommit = 0};
+    static bool is_there;
 
-    (void)argc;
-    (void)argv;
-    return mmkit_side_create(&constants) ? 0 : -1;
+    if (!is_there && !mmkit_side_create(&constants))
+        abort();
+    is_there = true;
 }
 
 static bool is_possible(const struct op *op)
@@ -73,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     generator.bytes = bytes;
     generator.left = size;
     generator.is_strict = size & 1;
+    create();
     if (!mmkit_side_start(2))
         abort();
     run(&generator, getenv("FUZZ_PRINT") != NULL);
