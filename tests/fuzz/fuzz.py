@@ -82,8 +82,10 @@ class Target:
         """=> False: something was found"""
         good = self.run.wait() == 0
         self.log.seek(0)
+        lines = self.log.readlines()
         print(f"{self.name}:")
-        print("".join(self.log.readlines()[-9 if good else -60:]))
+        print("".join(line for line in lines if line.startswith(("Done ", "stat::"))) if good
+              else "".join(lines[-60:]))
         for found in self.work.glob("found-*"):
             self.tell(found)
         return good
