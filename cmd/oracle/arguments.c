@@ -32,10 +32,11 @@ static const struct argp_option option_list[] = {
     {"ops", KEY_OPS, "N", 0, "Operations in all (default 100000)", 0},
     {"processes", KEY_PROCESSES, "N", 0, "At most, at a time, forked from each other (default 3)",
      0},
-    {"only", KEY_ONLY, "CALLS", 0, "Of these calls only: names, with commas between", 0},
+    {"only", KEY_ONLY, "CALLS", 0, "Of these calls only: names, with commas between; ? lists them",
+     0},
     {"shrink", KEY_SHRINK, NULL, 0,
-     "Reduce a sequence that diverges to as few operations as it takes, and print it as a program "
-     "in C as well",
+     "Reduce a sequence that diverges, of --replay and --script too, to as few operations as it "
+     "takes, and print it as a program in C as well",
      0},
     {"failures", KEY_FAILURES, "N", 0, "Stop after so many (default 1)", 0},
     {"check", KEY_CHECK, NULL, 0, "Check mmkit's invariants after each operation", 0},
@@ -53,6 +54,19 @@ static const struct argp_option option_list[] = {
     {0},
 };
 
+/* "mmap, munmap, ...". => a static buffer */
+static const char *all_calls(void)
+{
+    static char names[512];
+    size_t length = 0;
+    unsigned call;
+
+    for (call = 0; call < CALLS; call++)
+        length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s",
+                                   call > 0 ? ", " : "", call_name(call));
+    return names;
+}
+
 static uint32_t parse_calls(const char *text)
 {
     uint32_t calls = 0;
@@ -63,7 +77,7 @@ static uint32_t parse_calls(const char *text)
         length = strcspn(text, ",");
         call = call_find(text, length);
         if (call == CALLS)
-            bad_usage("--only: there is no '%.*s'", (int)length, text);
+            bad_usage("--only: there is no '%.*s', but %s", (int)length, text, all_calls());
         calls |= (uint32_t)1 << call;
         if (text[length] == '\0')
             return calls;

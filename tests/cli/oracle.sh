@@ -26,7 +26,7 @@ bad '--ops 0: expected a number from 1$' --ops 0
 bad '--processes 0: expected a number from 1 to' --processes 0
 bad '--processes 99: expected a number from 1 to' --processes 99
 bad '--failures 0: expected a number from 1$' --failures 0
-bad "--only: there is no 'mmapp'" --only munmap,mmapp
+bad "--only: there is no 'mmapp', but mmap, .*, crowd\$" --only munmap,mmapp
 bad '--only: nothing is left' --only fork --processes 1
 bad '--only: nothing is left' --only crowd
 bad '--only: nothing is left' --only fork,crowd
