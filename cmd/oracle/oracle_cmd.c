@@ -45,14 +45,11 @@ static void print_ops(const struct ops *ops)
     }
 }
 
-static void tell_failure(const struct arguments *arguments, struct failure *failure,
-                         struct totals *totals)
+/* What it takes, if that was asked for, and what repeats it. */
+static void tell_sequence(const struct arguments *arguments, struct failure *failure)
 {
     unsigned tries;
 
-    totals->divergences++;
-    fprintf(out, "DIVERGES, seed %" PRIu64 ", sequence %" PRIu64 ", operation %zu: %s\n",
-            arguments->seed, failure->number, failure->ops.count, failure->text);
     if (arguments->shrink) {
         tries = shrink(failure);
         if (tries == 0)
@@ -63,11 +60,20 @@ static void tell_failure(const struct arguments *arguments, struct failure *fail
     print_ops(&failure->ops);
     print_replay(failure);
     if (arguments->shrink && failure->ops.count <= 2 * OPS_SHOWN) {
-        fputs("  as a program:\n\n", out);
+        fprintf(out, "  as a program:\n\n/* %s */\n", failure->text);
         print_c(out, &failure->ops);
         putc('\n', out);
     }
     fflush(out);
+}
+
+static void tell_failure(const struct arguments *arguments, struct failure *failure,
+                         struct totals *totals)
+{
+    totals->divergences++;
+    fprintf(out, "DIVERGES, seed %" PRIu64 ", sequence %" PRIu64 ", operation %zu: %s\n",
+            arguments->seed, failure->number, failure->ops.count, failure->text);
+    tell_sequence(arguments, failure);
 }
 
 static void write_json(FILE *stream, const struct arguments *arguments, const struct totals *totals,
@@ -148,15 +154,17 @@ static int replay(const struct arguments *arguments, struct totals *totals)
 {
     const struct sequence_options options = {.thorough = arguments->thorough,
                                              .check = arguments->check};
-    char text[FAILURE_TEXT];
+    struct failure failure = {.ops = arguments->sequence, .thorough = arguments->thorough};
 
     totals->sequences = 1;
-    switch (run_one(&arguments->sequence, &options, totals, text)) {
+    switch (run_one(&arguments->sequence, &options, totals, failure.text)) {
     case RESULT_WELL:
         return 0;
     case RESULT_FAILURE:
         totals->divergences = 1;
-        fprintf(out, "DIVERGES: %s\n", text);
+        fprintf(out, "DIVERGES: %s\n", failure.text);
+        if (arguments->shrink)
+            tell_sequence(arguments, &failure);
         return STATUS_FAULT;
     default:
         return STATUS_BAD_USAGE;

@@ -171,4 +171,9 @@ finds flush-one-short --processes 1
 finds move-unflushed --processes 1
 finds fork-unflushed
 
+# What is given is reduced, too.
+"$planted" fork-unflushed $thorough --replay "0 brk 0x0; $again" --shrink >"$work/out" 2>&1
+[ $? -eq 1 ] || fail "--replay --shrink: $(cat "$work/out")"
+grep -q "^  again: .* --replay '$again'\$" "$work/out" || fail "--replay --shrink: $(cat "$work/out")"
+
 [ $failures -eq 0 ]
