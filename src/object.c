@@ -489,6 +489,12 @@ int mmk_object_resize(struct mmk_object *object, uint64_t size)
     return error;
 }
 
+/* What was read and cannot be forgotten would be read again. */
+static bool can_forget(const struct mmk_object *object)
+{
+    return !object->ops || !object->ops->read_page || object->ops->punch_hole;
+}
+
 /* Who keeps the object's content forgets [start, end). => 0 or an error with nothing changed */
 static int forget(struct mmk_object *object, uint64_t start, uint64_t end)
 {
@@ -542,6 +548,8 @@ int mmk_object_punch_hole(struct mmk_object *object, uint64_t offset, uint64_t l
         return MMK_EINVAL;
     if (end > SIZE_MAX_BYTES)
         return MMK_EFBIG;
+    if (!can_forget(object))
+        return MMK_EOPNOTSUPP;
     mmk_rw_write_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
     error = punch_locked(object, offset, end);
     mmk_rw_write_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);

@@ -59,7 +59,7 @@ struct mmk_object_ops {
     /*
      * Forgets the bytes [offset, offset + length), which may lie beyond the size: read_page answers
      * zeros for them from now on. For mmk_object_punch_hole(), and so for MMK_MADV_REMOVE. Nothing
-     * is read or written back meanwhile. NULL: what was read once is read again.
+     * is read or written back meanwhile. NULL: what has read_page gets no holes.
      * => 0; or a negative error: nothing has changed
      * => may sleep; the object's invalidate lock is held
      */
@@ -109,10 +109,10 @@ MMK_MUST_CHECK int mmk_object_sync(struct mmk_object *object, uint64_t offset, u
 
 /*
  * Frees the pages in [offset, offset + length), as fallocate(2) with FALLOC_FL_PUNCH_HOLE: parts
- * of pages are zeroed, whole pages unmapped everywhere and dropped. Private copies stay. An object
- * with read_page is to forget them, too: punch_hole.
+ * of pages are zeroed, whole pages unmapped everywhere and dropped. Private copies stay.
  * => 0; MMK_EINVAL: length 0, or one of the two above 2^63 - 1; MMK_EFBIG: their sum is;
- *    MMK_ENOMEM; or an error of read_page or punch_hole. After an error nothing has changed
+ *    MMK_EOPNOTSUPP: the object has read_page, but not punch_hole; MMK_ENOMEM; or an error of
+ *    read_page or punch_hole. After an error nothing has changed
  * => may sleep; no locks held
  */
 MMK_MUST_CHECK int mmk_object_punch_hole(struct mmk_object *object, uint64_t offset,

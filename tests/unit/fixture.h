@@ -216,7 +216,17 @@ static inline int fixture_read_page(struct mmk_object *object, uint64_t index, v
     return 0;
 }
 
-static const struct mmk_object_ops file_ops = {.read_page = fixture_read_page};
+/* What was there comes back. */
+static inline int fixture_punch_hole(struct mmk_object *object, uint64_t offset, uint64_t length)
+{
+    (void)object;
+    (void)offset;
+    (void)length;
+    return 0;
+}
+
+static const struct mmk_object_ops file_ops = {.read_page = fixture_read_page,
+                                               .punch_hole = fixture_punch_hole};
 
 static inline struct mmk_object *new_file(uint64_t pages)
 {

@@ -257,6 +257,26 @@ static void test_remove_refused(void **state)
     mmk_object_put(file);
 }
 
+/* A file whose keeper makes no holes. */
+static void test_remove_unsupported(void **state)
+{
+    static const struct mmk_object_ops ops = {.read_page = fixture_read_page};
+    mmk_vaddr_t a = BASE;
+    struct mmk_object *file;
+
+    (void)state;
+    assert_int_equal(mmk_object_create(&ops, 4 * PAGE, NULL, &file), 0);
+    map_object_at(0, 4, RW, MMK_MAP_SHARED, file, 0);
+    map_at(4, 2, RW, SHARED_ANON);
+    fill(a, 6, 100);
+    assert_int_equal(advise(a + PAGE, 4, MMK_MADV_REMOVE), MMK_EOPNOTSUPP);
+    assert_int_equal(mmk_object_punch_hole(file, 0, PAGE), MMK_EOPNOTSUPP);
+    assert_int_equal(mmk_object_punch_hole(file, 0, 0), MMK_EINVAL);
+    assert_int_equal(mmk_object_punch_hole(file, 1, INT64_MAX), MMK_EFBIG);
+    expect_filled(a, 6, 100);
+    mmk_object_put(file);
+}
+
 /* Shared anonymous memory: only the mapping has a reference to the object. */
 static void test_remove_last(void **state)
 {
@@ -379,7 +399,8 @@ int main(void)
         TEST(test_arguments),        TEST(test_dontneed),    TEST(test_holes),
         TEST(test_dontneed_objects), TEST(test_lazyfree),    TEST(test_free_refused),
         TEST(test_one_flush),        TEST(test_locked),      TEST(test_remove),
-        TEST(test_remove_refused),   TEST(test_remove_last), TEST(test_race_remove),
+        TEST(test_remove_refused),   TEST(test_remove_last), TEST(test_remove_unsupported),
+        TEST(test_race_remove),
     };
 
     return cmocka_run_group_tests_name("advise", tests, NULL, NULL);

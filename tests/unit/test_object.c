@@ -71,7 +71,17 @@ static void file_release(struct mmk_object *object)
     mmk_a32_fetch_add(&file->released, 1 + (uint32_t)object->pages.count, MMK_RELAXED);
 }
 
-static const struct mmk_object_ops file_ops = {.read_page = file_read, .release = file_release};
+/* Its content comes back. */
+static int file_punch(struct mmk_object *object, uint64_t offset, uint64_t length)
+{
+    (void)object;
+    (void)offset;
+    (void)length;
+    return 0;
+}
+
+static const struct mmk_object_ops file_ops = {
+    .read_page = file_read, .release = file_release, .punch_hole = file_punch};
 
 static struct mmk_object *open_file(struct file *file, uint64_t size)
 {

@@ -34,7 +34,16 @@ static int read_sevens(struct mmk_object *object, uint64_t index, void *page)
     return 0;
 }
 
-static const struct mmk_object_ops sevens = {.read_page = read_sevens};
+/* Its content comes back. */
+static int stay_sevens(struct mmk_object *object, uint64_t offset, uint64_t length)
+{
+    (void)object;
+    (void)offset;
+    (void)length;
+    return 0;
+}
+
+static const struct mmk_object_ops sevens = {.read_page = read_sevens, .punch_hole = stay_sevens};
 
 static struct mmk_object *open_object(const struct mmk_object_ops *ops)
 {
