@@ -233,6 +233,19 @@ static void test_move_and_keep(void **state)
     EXPECT_VMAS({0, 20}, {20, 2});
 }
 
+/* It becomes a whole by what its target takes away. */
+static void test_move_over_rest(void **state)
+{
+    (void)state;
+    map_plain(10, 4, RW);
+    write_page(10);
+    move_pages(10, 2, 12, FIXED | MMK_MREMAP_DONTUNMAP);
+    map_plain(6, 2, RW);
+    write_page(6);
+    map_plain(8, 2, RW);
+    EXPECT_VMAS({6, 6}, {12, 2});
+}
+
 /* ---- fork -------------------------------------------------------------------------------------
  */
 
@@ -632,6 +645,7 @@ int main(void)
         TEST(test_move_away_and_back),
         TEST(test_move_unwritten),
         TEST(test_move_and_keep),
+        TEST(test_move_over_rest),
         TEST(test_fork),
         TEST(test_fork_unwritten),
         TEST(test_fork_and_grow),

@@ -370,6 +370,7 @@ static void remap_fixed(struct space *space, const struct move *move)
     bool may;
 
     clear(space, move->to, move->count);
+    begins[move->to] = begins[move->to + move->count] = true; /* perhaps beside what moves */
     may = !space->slots[move->from].counts || growth == 0 || may_commit(growth * unit);
     assert_int_equal(mmk_mremap(space->mm, address(move->from), move->old_count * unit * PAGE,
                                 move->count * unit * PAGE,
