@@ -2,8 +2,9 @@
 /*
  * pairs_object.c - what is done to the object that is mapped. Its page `n` is mapped at page n.
  *
- * Truncation is one step: an access that still finds a page beyond the new end is one that came
- * before. Holes and write-back go page by page, as on Linux.
+ * Truncation is one step: a call that still finds a page beyond the new end is one that came
+ * before, unless others that came before it did not. Holes and write-back go page by page, as on
+ * Linux.
  */
 #include "pairs.h"
 
@@ -94,7 +95,7 @@ static bool model_msync(struct flat *flat, struct act *act)
 }
 
 const struct op pair_ops_object[] = {
-    {"truncate", OP_LARGE | OP_CUTS | OP_ACCESS | OP_OBJECT | OP_ONE_PAGE, run_truncate,
+    {"truncate", OP_LARGE | OP_CUTS | OP_ACCESS | OP_OBJECT | OP_ONE_PAGE | OP_PAIRED, run_truncate,
      model_truncate},
     {"extend", OP_ACCESS | OP_OBJECT | OP_ONE_PAGE | OP_RARE, run_extend, model_extend},
     {"punch", OP_LARGE | OP_ACCESS | OP_OBJECT, run_punch, model_punch},

@@ -146,17 +146,16 @@ static bool looks_late(void)
 /*
  * Not of a failing allocation, nor of what somebody does who was killed, nor where it matters which
  * neighbours have become one mapping (mlockall, DONTUNMAP). A stack grows, and then its page comes,
- * which is one step there. And as on Linux, a load may find what lies under a private copy: it has
- * looked while the copy was made, and truncation has taken that away before the load looks again;
- * its page goes right after, with the rest.
+ * which is one step there. So is truncation, which goes page by page; and as on Linux, a load may
+ * find what lies under a private copy: it has looked while the copy was made, and truncation has
+ * taken that away before the load looks again; its page goes right after, with the rest.
  */
 static bool is_modelled(void)
 {
-    bool copies = calls.ground->object && !calls.ground->shared;
     unsigned cpu;
 
     for (cpu = 0; cpu < calls.scenario.cpus; cpu++)
-        if (has_one(cpu, OP_PAIRED) || (copies && has_one(cpu, OP_CUTS)))
+        if (has_one(cpu, OP_PAIRED))
             return false;
     return !calls.scenario.inject && !calls.ground->grows && !looks_late();
 }
