@@ -100,11 +100,13 @@ static const char head[] =
     "    return syscall(SYS_mincore, address, length, vector);\n"
     "}\n"
     "\n"
-    "static long limit(int which, unsigned long bytes) /* of the whole process */\n"
+    "static unsigned long own[RLIM_NLIMITS]; /* what is mapped before the first step */\n"
+    "\n"
+    "static long limit(int which, unsigned long bytes)\n"
     "{\n"
     "    struct rlimit both;\n"
     "    getrlimit(which, &both);\n"
-    "    both.rlim_cur = bytes;\n"
+    "    both.rlim_cur = bytes + own[which];\n"
     "    return setrlimit(which, &both);\n"
     "}\n"
     "\n"
@@ -152,6 +154,27 @@ static const char head[] =
     "    else\n"
     "        turn[1 + child] = pid;\n"
     "    return pid < 0 ? -1 : 0;\n"
+    "}\n"
+    "\n"
+    "/* The heap is where addresses are compared; printf() is to leave it alone. */\n"
+    "static void begin(unsigned long heap, unsigned long locked, unsigned long stack)\n"
+    "{\n"
+    "    static char line[BUFSIZ], text[1 << 14];\n"
+    "    setvbuf(stdout, line, _IOLBF, sizeof(line));\n"
+    "    read(open(\"/proc/self/status\", O_RDONLY), text, sizeof(text) - 1);\n"
+    "    own[RLIMIT_AS] = strtoul(strstr(text, \"VmSize:\") + 7, NULL, 10) << 10;\n"
+    "    own[RLIMIT_DATA] = strtoul(strstr(text, \"VmData:\") + 7, NULL, 10) << 10;\n"
+    "    struct prctl_mm_map map = {\n"
+    "        .start_code = 0x10000, .end_code = 0x20000,\n"
+    "        .start_data = 0x20000, .end_data = 0x20000 + own[RLIMIT_DATA],\n"
+    "        .start_brk = heap, .brk = heap, .start_stack = 0x100000,\n"
+    "        .arg_start = 0x100000, .arg_end = 0x100000,\n"
+    "        .env_start = 0x100000, .env_end = 0x100000, .exe_fd = -1};\n"
+    "    if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof(map), 0) != 0)\n"
+    "        perror(\"PR_SET_MM_MAP\");\n"
+    "    limit(RLIMIT_MEMLOCK, locked);\n"
+    "    limit(RLIMIT_STACK, stack);\n"
+    "    privilege(0);\n"
     "}\n"
     "\n";
 
@@ -311,6 +334,8 @@ static void print_setup(FILE *stream)
             "    for (long i = 0; i < %" PRIu64 "; i++)\n"
             "        pwrite(file[0], &(long){0x%" PRIx64 " + (i << 8)}, 8, 8 * i);\n",
             FILE_FILLED / 8, file_word(0));
+    fprintf(stream, "    begin(0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ");\n", HEAP_START,
+            FIRST_MEMLOCK, FIRST_STACK);
 }
 
 void print_c(FILE *stream, const struct ops *ops)

@@ -142,6 +142,20 @@ ${CC:-cc} -std=gnu11 -o "$work/program" -x c "$work/out" 2>"$work/err" ||
 [ "$(grep -c ' = ' "$work/printed")" -eq 44 ] ||
     fail "the program of every call has not made all: $(cat "$work/printed")"
 
+# program SCRIPT NUMBER PATTERN: its program prints so many lines like this one
+program() {
+    good 0 --script "$here/../oracle/$1.txt" --print
+    ${CC:-cc} -std=gnu11 -o "$work/program" -x c "$work/out" 2>"$work/err" ||
+        fail "the program of $1 does not compile: $(cat "$work/err")"
+    "$work/program" >"$work/printed" || fail "the program of $1 fails"
+    [ "$(grep -c "$3" "$work/printed")" -eq "$2" ] || fail "the program of $1: $(cat "$work/printed")"
+}
+
+# What is there at first is there in a program: the heap, and what limits count from.
+program bounds_heap 5 ' brk \(0x[0-9a-f]*\) = \1 $'
+program mremap_limit 3 ' mmap .* = 0x[12]\| limit as .* = 0 $'
+program mremap_limit 1 ' mremap .* Cannot allocate memory$'
+
 # finds MISTAKE ARGUMENT...
 finds() {
     mistake=$1
