@@ -64,7 +64,7 @@ static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_walk *walk,
 static void exchange(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *copy)
     MMK_REQUIRES(walk->table->table.lock)
 {
-    mmk_pte_take(walk->entry);
+    mmk_pte_drop(walk->entry);
     if (MMK_MISTAKE(COPY_SET_BEFORE_FLUSH))
         mmk_pte_set(walk->entry, mmk_fault_leaf(vmf, copy, true));
     mmk_tlb_flush(vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE);

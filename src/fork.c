@@ -145,11 +145,11 @@ static void move_entries(struct mmk_page *from_table, struct mmk_page *to_table)
     unsigned i;
 
     for (i = 0; *mmk_table_live_private(from_table) != 0; i++) {
-        mmk_pte_t pte = mmk_pte_read(&from[i]);
+        mmk_pte_t pte;
 
-        if (mmk_pte_none(pte))
+        if (mmk_pte_none(mmk_pte_read(&from[i])))
             continue;
-        mmk_pte_take(&from[i]);
+        pte = mmk_pte_take(&from[i]);
         *mmk_table_live_private(from_table) -= 1;
         mmk_pte_set(&to[i], pte);
         *mmk_table_live(to_table) += 1;

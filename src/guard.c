@@ -109,7 +109,7 @@ static mmk_vaddr_t remove_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *unu
     for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, entry++) {
         if (!mmk_pte_guard(mmk_pte_read(entry)))
             continue;
-        mmk_pte_take(entry); /* no TLB holds it */
+        mmk_pte_drop(entry); /* no TLB holds it */
         *mmk_table_live(walk->table) -= 1;
     }
     return end;

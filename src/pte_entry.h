@@ -32,7 +32,7 @@ MMK_ALWAYS_INLINE void mmk_pte_set(struct mmk_a64 *entry, mmk_pte_t pte)
  * Makes it none, and tells what it was, the bits that hardware set last included. Relaxed: that an
  * entry is none counts only under the table's lock (P1), and the flush orders the rest.
  */
-MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_take(struct mmk_a64 *entry)
+MMK_MUST_CHECK MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_take(struct mmk_a64 *entry)
 {
     mmk_pte_t pte = {mmk_a64_xchg(entry, 0, MMK_RELAXED)};
 
@@ -44,7 +44,8 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_take(struct mmk_a64 *entry)
  * From *old to pte; false with *old renewed when hardware was first. Release: who may write now
  * does so after those have read who had to let go first (fault_cow.c).
  */
-MMK_ALWAYS_INLINE bool mmk_pte_change(struct mmk_a64 *entry, mmk_pte_t *old, mmk_pte_t pte)
+MMK_MUST_CHECK MMK_ALWAYS_INLINE bool mmk_pte_change(struct mmk_a64 *entry, mmk_pte_t *old,
+                                                     mmk_pte_t pte)
 {
     mmk_assert(!mmk_pte_grouped(*old), "no entry of a group changes alone");
     if (MMK_MISTAKE(CHANGE_BY_STORE)) {
@@ -61,6 +62,19 @@ MMK_ALWAYS_INLINE bool mmk_pte_change(struct mmk_a64 *entry, mmk_pte_t *old, mmk
 MMK_ALWAYS_INLINE struct mmk_page *mmk_pte_page(mmk_pte_t pte)
 {
     return mmk_likely(mmk_pte_normal(pte)) ? mmk_pfn_to_page(mmk_pte_pfn(pte)) : NULL;
+}
+
+/*
+ * Makes it none where nobody asks what hardware has set: a marker, a link to a table, a page that
+ * is not written back.
+ */
+MMK_ALWAYS_INLINE void mmk_pte_drop(struct mmk_a64 *entry)
+{
+    mmk_pte_t old = mmk_pte_take(entry);
+    const struct mmk_page *page = mmk_pte_dirty(old) ? mmk_pte_page(old) : NULL;
+
+    mmk_assert(!page || mmk_page_type(page) != MMK_PAGE_OBJECT,
+               "P13 what hardware has set for an object's page is looked at");
 }
 
 /* The entries of a table; the table that an entry links, and that one's entries. */

@@ -321,7 +321,7 @@ void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chai
     struct mmk_page *table = mmk_pte_table(mmk_pte_read(from->entry));
 
     mmk_table_lock(table);
-    mmk_pte_take(from->entry);
+    mmk_pte_drop(from->entry);
     *mmk_table_live(from->table) -= 1;
     link_path(to, chain, table);
     mmk_table_unlock(table);
@@ -408,7 +408,7 @@ static void unlink_table(struct mmk_page *parent, struct mmk_page *table, mmk_va
 {
     struct mmk_a64 *entry = (struct mmk_a64 *)mmk_aptr_load(&table->table.parent, MMK_RELAXED);
 
-    mmk_pte_take(entry);
+    mmk_pte_drop(entry);
     *mmk_table_live(parent) -= 1;
     table->table.dead = 1;
     mmk_frame_note(table, 0, MMK_FRAME_UNLINKED);

@@ -159,7 +159,7 @@ static void store_over_absent(unsigned cpu)
     expect(mmk_pte_none(mmk_pte_read(walk.entry + 1)));
     mmk_pte_set(walk.entry + 1, mmk_pte_mkguard());
     mmk_pte_set(walk.entry + 1, mmk_pte_mkspecial(mmk_pte_leaf(1, false, false)));
-    mmk_pte_take(walk.entry + 1);
+    mmk_pte_drop(walk.entry + 1);
 }
 
 static void store_over_entry(unsigned cpu)
@@ -191,6 +191,32 @@ static void exchange_entry(unsigned cpu)
     pte = mmk_pte_read(walk.entry);
     expect(mmk_pte_change(walk.entry, &pte, mmk_pte_wrprotect(pte)));
     mmk_tlb_flush(world.mm, page_at(0), page_at(1));
+}
+
+static void map_dirty(void)
+{
+    map_pages(0, 4, RW, MMK_MAP_SHARED | MMK_MAP_ANONYMOUS);
+    expect(put_word(0, 1) == MMK_FAULT_DONE);
+}
+
+/* What the exchange has found is thrown away. */
+static void drop_entry(unsigned cpu)
+{
+    struct mmk_walk walk;
+    mmk_pte_t pte;
+
+    (void)cpu;
+    find(0, &walk);
+    pte = mmk_pte_read(walk.entry);
+    mmk_pte_drop(walk.entry);
+    mmk_tlb_flush(world.mm, page_at(0), page_at(1));
+    mmk_pte_set(walk.entry, pte);
+}
+
+static void test_dropped_entry(void **state)
+{
+    EXPECT(map_four, drop_entry, 1, NULL);
+    EXPECT(map_dirty, drop_entry, 1, "P13 what hardware has set for an object's page is looked at");
 }
 
 static void test_stored_entry(void **state)
@@ -298,7 +324,7 @@ int main(void)
         cmocka_unit_test(test_freed_object),    cmocka_unit_test(test_object_again),
         cmocka_unit_test(test_dead_table),      cmocka_unit_test(test_read_without_section),
         cmocka_unit_test(test_no_grace_period), cmocka_unit_test(test_hurried_table),
-        cmocka_unit_test(test_stored_entry),
+        cmocka_unit_test(test_stored_entry),    cmocka_unit_test(test_dropped_entry),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

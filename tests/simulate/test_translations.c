@@ -89,7 +89,7 @@ static void free_cached_table(unsigned cpu)
 
     (void)cpu;
     find(0, &walk);
-    (void)mmk_pte_take(walk.parent);
+    mmk_pte_drop(walk.parent);
     mmk_frame_note(walk.table, 0, MMK_FRAME_UNLINKED);
     mmk_frame_note(walk.table, 0, MMK_FRAME_SPARE);
 }
@@ -100,7 +100,7 @@ static void unflushed_table_waits(unsigned cpu)
 
     (void)cpu;
     find(0, &walk);
-    (void)mmk_pte_take(walk.parent);
+    mmk_pte_drop(walk.parent);
     mmk_frame_note(walk.table, 0, MMK_FRAME_UNLINKED);
     mmk_table_free_rcu(walk.table);
 }
@@ -328,7 +328,7 @@ static void flush_table_first(unsigned cpu)
         return;
     find(0, &walk);
     mmk_tlb_flush_tables(world.mm, 0, MMK_USER_END);
-    (void)mmk_pte_take(walk.parent);
+    mmk_pte_drop(walk.parent);
     mmk_frame_note(walk.table, 0, MMK_FRAME_UNLINKED);
     mmk_table_free_rcu(walk.table);
     fibers_fail("nobody has looked");
@@ -401,7 +401,7 @@ static void take_while_walking(unsigned cpu)
         wait_for(1);
         find(0, &walk);
         hardware = 1;
-        (void)mmk_pte_take(walk.entry);
+        mmk_pte_drop(walk.entry);
         return;
     }
     mmk_tlb_flush(world.mm, page_at(0), page_at(1));

@@ -108,7 +108,7 @@ static void free_table(unsigned cpu, void *unused)
     mmk_rcu_read_lock();
     (void)lock_leaf(&walk, base);
     let_in();
-    mmk_pte_take(walk.entry);
+    mmk_pte_drop(walk.entry);
     walk.table->table.live--;
     mmk_gather_range(&gather, base, base + PAGE);
     mmk_table_unlock_free(&walk, &gather);
