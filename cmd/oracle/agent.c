@@ -80,9 +80,9 @@ static int64_t do_limit(const struct op *op)
     getrlimit(resource, &limit);
     limit.rlim_cur = op->args[1];
     if (resource == RLIMIT_AS)
-        limit.rlim_cur += board->base_virt;
+        limit.rlim_cur += board->base.virt;
     if (resource == RLIMIT_DATA)
-        limit.rlim_cur += board->base_data;
+        limit.rlim_cur += board->base.data;
     return answer(setrlimit(resource, &limit));
 }
 

@@ -50,4 +50,7 @@ enum access agent_exec(uint64_t addr);
 bool agent_open_eyes(struct board *board);
 void agent_look(struct observation *seen, bool full);
 
+/* Of all that is mapped. */
+void agent_look_at_sizes(struct sizes *sizes);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -28,7 +29,7 @@ struct scan {
 
 enum { SCAN_FILE = 4, SCAN_PRESENT = 8, SCAN_ZERO = 32 };
 
-static int maps = -1, smaps = -1, pagemap = -1;
+static int maps = -1, smaps = -1, pagemap = -1, status = -1;
 static char text[TEXT];
 
 static bool open_eye(struct board *board, int *eye, const char *path)
@@ -196,6 +197,25 @@ static void look_at_mappings(struct observation *seen)
     }
 }
 
+/* The number behind a name in /proc/self/status, in KiB there. */
+static uint64_t status_bytes(const char *name)
+{
+    const char *at = strstr(text, name);
+
+    return at ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
+}
+
+void agent_look_at_sizes(struct sizes *sizes)
+{
+    ssize_t got = pread(status, text, TEXT - 1, 0);
+
+    text[got > 0 ? got : 0] = '\0';
+    sizes->virt = status_bytes("VmSize:");
+    sizes->locked = status_bytes("VmLck:");
+    sizes->data = status_bytes("VmData:");
+    sizes->stack = status_bytes("VmStk:");
+}
+
 /* ---- pages ----------------------------------------------------------------------------------- */
 
 static void look_at_words(struct observation *seen, unsigned page)
@@ -263,6 +283,8 @@ void agent_look(struct observation *seen, bool full)
     look_at_mappings(seen);
     look_at_entries(seen);
     look_at_pages(seen);
+    if (full)
+        agent_look_at_sizes(&seen->sizes);
 }
 
 bool agent_open_eyes(struct board *board)
@@ -271,6 +293,7 @@ bool agent_open_eyes(struct board *board)
 
     if (!open_eye(board, &maps, "/proc/self/maps") ||
         !open_eye(board, &smaps, "/proc/self/smaps") ||
+        !open_eye(board, &status, "/proc/self/status") ||
         !open_eye(board, &pagemap, "/proc/self/pagemap"))
         return false;
     if (ioctl(pagemap, SCAN, &scan) >= 0)

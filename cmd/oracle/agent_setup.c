@@ -320,14 +320,6 @@ static bool seal_mappings(struct board *board)
     return true;
 }
 
-/* The number behind a name in /proc/self/status, in KiB there. */
-static uint64_t status_bytes(const char *status, const char *name)
-{
-    const char *at = strstr(status, name);
-
-    return at ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
-}
-
 /* All that is mapped may come into memory (mlockall(2)): but not what sanitizers have. */
 static bool bound_locks(struct board *board, uint64_t accessible)
 {
@@ -348,14 +340,11 @@ static bool bound_locks(struct board *board, uint64_t accessible)
 /* What is there already counts towards limits. */
 static bool measure(struct board *board)
 {
-    const char *at = read_text("/proc/self/status");
     uint64_t start, end, accessible = 0;
     bool is_accessible;
+    const char *at;
 
-    if (!at)
-        return trouble(board, "/proc/self/status");
-    board->base_virt = status_bytes(at, "VmSize:");
-    board->base_data = status_bytes(at, "VmData:");
+    agent_look_at_sizes(&board->base);
     at = read_text("/proc/self/maps");
     for (board->base_count = 0; at && next_mapping(&at, &start, &end, &is_accessible);) {
         board->base_count += start < ADDRESS_END;
@@ -370,7 +359,7 @@ static bool start_heap(struct board *board)
         .start_code = 0x10000,
         .end_code = 0x20000,
         .start_data = 0x20000,
-        .end_data = 0x20000 + board->base_data, /* else RLIMIT_DATA of the heap starts at 0 */
+        .end_data = 0x20000 + board->base.data, /* else RLIMIT_DATA of the heap starts at 0 */
         .start_brk = HEAP_START,
         .brk = HEAP_START,
         .start_stack = 0x100000,

@@ -270,6 +270,31 @@ static bool compare_page(const struct observation *on_linux, const struct observ
     return true;
 }
 
+/* What is locked counts the same as long as it is not what lies beyond the window. */
+static bool compare_sizes(const struct sizes *on_linux, const struct sizes *here, char *text)
+{
+    const struct sizes *base = linux_side_base();
+    const struct {
+        const char *name;
+        uint64_t left, right;
+    } all[] = {
+        {"mapped", on_linux->virt - base->virt, here->virt},
+        {"data", on_linux->data - base->data, here->data},
+        {"stacks", on_linux->stack - base->stack, here->stack},
+        {"locked", on_linux->locked, here->locked},
+    };
+    unsigned i, count = here->locked > WINDOW_END - WINDOW_START ? 3 : 4;
+
+    for (i = 0; i < count; i++) {
+        if (all[i].left == all[i].right)
+            continue;
+        snprintf(text, COMPARE_TEXT, "%s: %" PRIu64 " bytes on Linux, %" PRIu64 " in mmkit",
+                 all[i].name, all[i].left, all[i].right);
+        return false;
+    }
+    return true;
+}
+
 bool compare_observations(struct observation *on_linux, struct observation *here,
                           const struct past *past, char *text)
 {
@@ -287,5 +312,5 @@ bool compare_observations(struct observation *on_linux, struct observation *here
                  on_linux->anonymous, here->anonymous);
         return false;
     }
-    return true;
+    return !on_linux->full || compare_sizes(&on_linux->sizes, &here->sizes, text);
 }

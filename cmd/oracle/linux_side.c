@@ -125,6 +125,11 @@ uint64_t linux_side_base_count(void)
     return board->base_count;
 }
 
+const struct sizes *linux_side_base(void)
+{
+    return &board->base;
+}
+
 void linux_side_constants(struct linux_constants *known)
 {
     known->may_advise = board->may_advise;

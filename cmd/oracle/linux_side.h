@@ -29,6 +29,7 @@ void linux_side_stop(void);
 
 /* What is mapped beyond the window counts on Linux: mappings. => started */
 uint64_t linux_side_base_count(void);
+const struct sizes *linux_side_base(void);
 
 /* The constants that only a process knows. => started */
 void linux_side_constants(struct linux_constants *constants);

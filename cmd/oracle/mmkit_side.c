@@ -547,6 +547,10 @@ void mmkit_side_look(unsigned process, struct observation *seen, bool full)
         look_at_page(mm, seen, i);
     mmk_mm_stats(mm, &stats);
     seen->anonymous = stats.rss_anon;
+    seen->sizes = (struct sizes){.virt = stats.virt_bytes - base_virt,
+                                 .data = stats.data_bytes,
+                                 .stack = stats.stack_bytes,
+                                 .locked = stats.locked_bytes};
 }
 
 uint64_t mmkit_side_file_size(unsigned file)

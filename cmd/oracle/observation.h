@@ -79,8 +79,14 @@ enum page_flag {
     PAGE_READABLE = 8, /* there is an entry, and the words are known */
 };
 
+/* What mappings count for, in bytes, in the window; but `locked' everywhere. */
+struct sizes {
+    uint64_t virt, data, stack, locked;
+};
+
 struct observation {
-    bool full;          /* mappings' flags are known, and hashes */
+    bool full; /* mappings' flags are known, and hashes, and sizes */
+    struct sizes sizes;
     uint64_t anonymous; /* entries of private anonymous memory in the window, in pages */
     uint8_t page[ISLANDS_PAGES];
     uint64_t words[ISLANDS_PAGES][WORDS], hash[ISLANDS_PAGES];

@@ -31,8 +31,9 @@ struct board {
     bool is_ready;       /* the first process is */
     const char *trouble; /* why not */
     int trouble_errno;
-    uint64_t lowest;                           /* address that may be mapped */
-    uint64_t base_virt, base_data, base_count; /* mapped beyond the window: bytes, mappings */
+    uint64_t lowest;     /* address that may be mapped */
+    uint64_t base_count; /* mappings beyond the window */
+    struct sizes base;   /* of them */
     uint64_t file_inode[FILES];
     bool has_disk;        /* FILE_DISK is on one */
     bool may_advise;      /* others, by process_madvise(2) */
