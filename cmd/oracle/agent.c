@@ -128,6 +128,21 @@ static void do_copy_in(const struct op *op, struct outcome *outcome)
         outcome->word = 0;
 }
 
+/* What a debugger may read, or write. */
+static void do_debug(const struct op *op, struct outcome *outcome)
+{
+    static uint8_t bytes[COPY_MAX];
+
+    if (op->args[2]) {
+        memset(bytes, COPY_BYTE, op->args[1]);
+        outcome->result = answer(pwrite(agent_memory, bytes, op->args[1], (off_t)op->args[0]));
+        return;
+    }
+    outcome->result = answer(pread(agent_memory, bytes, op->args[1], (off_t)op->args[0]));
+    if (outcome->result > 0)
+        outcome->word = hash_bytes(bytes, (uint64_t)outcome->result);
+}
+
 static int64_t do_file(const struct op *op)
 {
     int file = agent_files[op->args[0]];
@@ -257,6 +272,9 @@ static void do_op(const struct op *op, struct outcome *outcome)
         break;
     case CALL_COPY_OUT:
         outcome->result = answer(pread(agent_scratch, (void *)op->args[0], op->args[1], 0));
+        break;
+    case CALL_DEBUG:
+        do_debug(op, outcome);
         break;
     case CALL_MDWE:
         outcome->result = answer(prctl(PR_SET_MDWE, op->args[0], 0, 0, 0));

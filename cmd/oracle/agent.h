@@ -48,6 +48,7 @@ enum access agent_exec(uint64_t addr);
 
 /* Opens what a process sees itself by: again in each. => false: board->trouble */
 bool agent_open_eyes(struct board *board);
+extern int agent_memory; /* /proc/self/mem */
 void agent_look(struct observation *seen, bool full);
 
 /* Of all that is mapped. */

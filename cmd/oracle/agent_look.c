@@ -29,14 +29,16 @@ struct scan {
 
 enum { SCAN_FILE = 4, SCAN_PRESENT = 8, SCAN_ZERO = 32 };
 
+int agent_memory = -1;
+
 static int maps = -1, smaps = -1, pagemap = -1, status = -1;
 static char text[TEXT];
 
-static bool open_eye(struct board *board, int *eye, const char *path)
+static bool open_eye(struct board *board, int *eye, const char *path, int how)
 {
     if (*eye >= 0)
         close(*eye);
-    *eye = open(path, O_RDONLY | O_CLOEXEC);
+    *eye = open(path, how | O_CLOEXEC);
     if (*eye < 0) {
         board->trouble = path;
         board->trouble_errno = errno;
@@ -291,10 +293,11 @@ bool agent_open_eyes(struct board *board)
 {
     struct scan scan = {.size = sizeof(scan)};
 
-    if (!open_eye(board, &maps, "/proc/self/maps") ||
-        !open_eye(board, &smaps, "/proc/self/smaps") ||
-        !open_eye(board, &status, "/proc/self/status") ||
-        !open_eye(board, &pagemap, "/proc/self/pagemap"))
+    if (!open_eye(board, &maps, "/proc/self/maps", O_RDONLY) ||
+        !open_eye(board, &smaps, "/proc/self/smaps", O_RDONLY) ||
+        !open_eye(board, &status, "/proc/self/status", O_RDONLY) ||
+        !open_eye(board, &pagemap, "/proc/self/pagemap", O_RDONLY) ||
+        !open_eye(board, &agent_memory, "/proc/self/mem", O_RDWR))
         return false;
     if (ioctl(pagemap, SCAN, &scan) >= 0)
         return true;

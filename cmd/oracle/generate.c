@@ -471,6 +471,11 @@ static bool fill(struct generator *generator, struct op *op)
         args[0] = word_address(generator);
         args[1] = one_in(generator, 4) ? length(generator) : below(generator, 3 * PAGE);
         return true;
+    case CALL_DEBUG:
+        args[0] = word_address(generator);
+        args[1] = one_in(generator, 2) ? 8 : below(generator, 3 * PAGE);
+        args[2] = below(generator, 2);
+        return true;
     case CALL_SWEEP:
         args[0] = page(generator);
         args[1] = (1 + below(generator, ISLAND_PAGES)) * PAGE;
@@ -515,13 +520,15 @@ static const uint8_t weights[CALLS] = {
     [CALL_PWRITE] = 12,   [CALL_PRIVILEGE] = 6,
     [CALL_MDWE] = 3,      [CALL_PROCESS_MADVISE] = 15,
     [CALL_COPY_IN] = 15,  [CALL_COPY_OUT] = 15,
-    [CALL_LIMIT] = 6,
+    [CALL_LIMIT] = 6,     [CALL_DEBUG] = 20,
 };
 
 static unsigned weight(const struct generator *generator, unsigned call)
 {
     bool locks = call == CALL_MLOCKALL || call == CALL_LIMIT;
 
+    if (call == CALL_DEBUG && generator->bytes)
+        return 0; /* inputs that fuzzers keep go on meaning what they did */
     if (call == CALL_MSEAL && generator->seals)
         return 10;
     return locks && generator->locks_all ? 12 : weights[call];

@@ -359,7 +359,6 @@ static int64_t do_lock(struct mmk_mm *mm, const struct op *op)
     }
 }
 
-/* Which ranges, whose, and whether one may is a kernel's to look at. */
 /* Page by page, no two alike. */
 static int64_t do_crowd(struct mmk_mm *mm, const struct op *op)
 {
@@ -376,6 +375,7 @@ static int64_t do_crowd(struct mmk_mm *mm, const struct op *op)
     return (int64_t)((at - op->args[0]) / PAGE);
 }
 
+/* Which ranges, whose, and whether one may is a kernel's to look at. */
 static int64_t do_process_madvise(struct mmk_mm *mm, const struct op *op)
 {
     uint64_t whom = op->args[5], all = RANGES_BYTES_MAX;
@@ -414,6 +414,21 @@ static void do_copy(struct mmk_mm *mm, const struct op *op, struct outcome *outc
     outcome->result = length > 0 && left == length ? MMK_EFAULT : (int64_t)(length - left);
     if (op->call == CALL_COPY_IN && outcome->result > 0)
         outcome->word = hash_bytes(bytes, length - left);
+}
+
+/* As /proc/PID/mem: what the program may not is forced. */
+static void do_debug(struct mmk_mm *mm, const struct op *op, struct outcome *outcome)
+{
+    static uint8_t bytes[COPY_MAX];
+    uint64_t addr = op->args[0];
+    size_t length = op->args[1], done;
+
+    memset(bytes, COPY_BYTE, length);
+    done = op->args[2] ? mmk_mm_write(mm, addr, bytes, length, MMK_MM_FORCE)
+                       : mmk_mm_read(mm, addr, bytes, length, MMK_MM_FORCE);
+    outcome->result = done > 0 ? (int64_t)done : -5; /* EIO */
+    if (!op->args[2] && done > 0)
+        outcome->word = hash_bytes(bytes, done);
 }
 
 static int64_t do_call(struct mmk_mm *mm, const struct op *op, uint64_t chosen)
@@ -476,6 +491,8 @@ void mmkit_side_do(const struct op *op, uint64_t chosen, struct outcome *outcome
         do_access(op, outcome);
     else if (op->call == CALL_COPY_IN || op->call == CALL_COPY_OUT)
         do_copy(mm, op, outcome);
+    else if (op->call == CALL_DEBUG)
+        do_debug(mm, op, outcome);
     else if (op->call == CALL_MINCORE)
         do_mincore(mm, op, outcome);
     else

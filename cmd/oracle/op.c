@@ -43,6 +43,7 @@ static const struct description {
     [CALL_MDWE] = {"mdwe", 1, {ARG_MDWE}},
     [CALL_COPY_IN] = {"copy_in", 2, {ARG_NUMBER, ARG_NUMBER}},
     [CALL_COPY_OUT] = {"copy_out", 2, {ARG_NUMBER, ARG_NUMBER}},
+    [CALL_DEBUG] = {"debug", 3, {ARG_NUMBER, ARG_NUMBER, ARG_NUMBER}},
     [CALL_PROCESS_MADVISE] = {"process_madvise",
                               6,
                               {ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_ADVICE,

@@ -44,6 +44,7 @@ enum call {
     CALL_MDWE,            /* bits: PR_SET_MDWE of prctl(2) */
     CALL_COPY_IN,         /* address, length: the kernel reads, as for write(2) */
     CALL_COPY_OUT,        /* the kernel writes, as for read(2) */
+    CALL_DEBUG,           /* address, length, whether to write: as a debugger, /proc/self/mem */
     CALL_PROCESS_MADVISE, /* address, length, and again; advice; enum whom: process_madvise(2) */
     CALL_CROWD, /* address, number: as many mappings as there may be, less so many; in scripts */
     CALLS

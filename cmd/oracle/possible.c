@@ -95,6 +95,9 @@ bool op_is_possible(const struct op *op)
     case CALL_COPY_OUT:
         /* of nothing at an address that is no program's, the system call decides by itself */
         return is_harmless(args[0], args[1]) && args[1] > 0 && args[1] <= COPY_MAX;
+    case CALL_DEBUG:
+        return args[0] < ADDRESS_END && is_harmless(args[0], args[1]) && args[1] > 0 &&
+               args[1] <= COPY_MAX && args[2] <= 1;
     case CALL_TRUNCATE:
         return args[0] < FILES && args[1] <= FILE_MAX;
     case CALL_PUNCH:

@@ -146,6 +146,14 @@ static const char head[] =
     "    return pread(scratch, (void *)address, length, 0);\n"
     "}\n"
     "\n"
+    "static long debug(unsigned long address, unsigned long length, int writes)\n"
+    "{\n"
+    "    int memory = open(\"/proc/self/mem\", O_RDWR);\n"
+    "    memset(bytes, 0xc3, length);\n"
+    "    return writes ? pwrite(memory, bytes, length, address)\n"
+    "                  : pread(memory, bytes, length, address);\n"
+    "}\n"
+    "\n"
     "static long fork_as(int child)\n"
     "{\n"
     "    int pid = fork();\n"
@@ -246,13 +254,14 @@ static void print_arguments(FILE *stream, const struct op *op, const char *betwe
 static void print_call(FILE *stream, const struct op *op)
 {
     static const char *const own[CALLS] = {
-        [CALL_READ] = "load",          [CALL_WRITE] = "store",
-        [CALL_EXEC] = "run",           [CALL_SWEEP] = "sweep",
-        [CALL_LIMIT] = "limit",        [CALL_PRIVILEGE] = "privilege",
-        [CALL_MINCORE] = "in_core",    [CALL_PROCESS_MADVISE] = "advise",
-        [CALL_COPY_IN] = "copy_in",    [CALL_COPY_OUT] = "copy_out",
-        [CALL_FORK] = "fork_as",       [CALL_EXIT] = "exit",
-        [CALL_TRUNCATE] = "ftruncate", [CALL_CROWD] = "crowd",
+        [CALL_READ] = "load",       [CALL_WRITE] = "store",
+        [CALL_EXEC] = "run",        [CALL_SWEEP] = "sweep",
+        [CALL_LIMIT] = "limit",     [CALL_PRIVILEGE] = "privilege",
+        [CALL_MINCORE] = "in_core", [CALL_PROCESS_MADVISE] = "advise",
+        [CALL_COPY_IN] = "copy_in", [CALL_COPY_OUT] = "copy_out",
+        [CALL_DEBUG] = "debug",     [CALL_FORK] = "fork_as",
+        [CALL_EXIT] = "exit",       [CALL_TRUNCATE] = "ftruncate",
+        [CALL_CROWD] = "crowd",
     };
 
     if (op->call == CALL_PWRITE) {
