@@ -165,7 +165,7 @@ int report_end(FILE *stream, const struct plan *plan, double seconds)
             "schedules a second), %zu failures\n",
             totals.scenarios, totals.schedules, totals.steps, seconds,
             per_second(totals.schedules, seconds), totals.failures);
-    if (plan->strategy.kind == STRATEGY_EXHAUSTIVE)
+    if (plan->strategy.kind == STRATEGY_EXHAUSTIVE && totals.pairs > 0)
         fprintf(stream, "%zu of %zu pairs exhausted\n", totals.pairs_exhausted, totals.pairs);
     return totals.failures > 0 ? STATUS_FAULT : 0;
 }
