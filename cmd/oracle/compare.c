@@ -47,16 +47,19 @@ static bool compare_results(const struct outcome *on_linux, const struct outcome
     return false;
 }
 
-static bool compare_accesses(const struct outcome *on_linux, const struct outcome *here, char *text)
+static bool compare_accesses(const struct op *op, const struct outcome *on_linux,
+                             const struct outcome *here, char *text)
 {
+    const char *of_bytes = op->call == CALL_COPY_IN ? "bytes with the hash " : "";
+
     if (on_linux->access != here->access) {
         snprintf(text, COMPARE_TEXT, "the access on Linux: %s, in mmkit: %s",
                  access_names[on_linux->access], access_names[here->access]);
         return false;
     }
     if (on_linux->access == ACCESS_DONE && on_linux->word != here->word) {
-        snprintf(text, COMPARE_TEXT, "on Linux it reads 0x%" PRIx64 ", in mmkit 0x%" PRIx64,
-                 on_linux->word, here->word);
+        snprintf(text, COMPARE_TEXT, "on Linux it reads %s0x%" PRIx64 ", in mmkit 0x%" PRIx64,
+                 of_bytes, on_linux->word, here->word);
         return false;
     }
     return true;
@@ -105,7 +108,7 @@ static bool compare_vectors(const struct outcome *on_linux, const struct outcome
 bool compare_outcomes(const struct op *op, const struct outcome *on_linux,
                       const struct outcome *here, const struct past *past, char *text)
 {
-    if (!compare_results(on_linux, here, text) || !compare_accesses(on_linux, here, text))
+    if (!compare_results(on_linux, here, text) || !compare_accesses(op, on_linux, here, text))
         return false;
     if (op->call == CALL_SWEEP)
         return compare_sweeps(on_linux, here, text);
