@@ -11,13 +11,14 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-/* In place. => how many bytes; -1: they are none */
+/* In place, without the line's end. => how many bytes; -1: they are none */
 static long read_hex(char *line)
 {
     size_t length = strcspn(line, "\n"), i;
     unsigned byte;
 
-    if (length % 2 != 0)
+    line[length] = '\0';
+    if (length % 2 != 0 || strspn(line, "0123456789abcdefABCDEF") != length)
         return -1;
     for (i = 0; i < length / 2; i++) {
         if (sscanf(line + 2 * i, "%2x", &byte) != 1)
@@ -61,6 +62,10 @@ int main(int argc, char **argv)
         }
         LLVMFuzzerTestOneInput((const uint8_t *)line, (size_t)size);
         inputs++;
+    }
+    if (ferror(file)) {
+        fprintf(stderr, "%s: cannot be read\n", argv[1]);
+        return 2;
     }
     free(line);
     fclose(file);

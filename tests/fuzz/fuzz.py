@@ -15,6 +15,7 @@ on has threads. Otherwise all goes by the time.
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -103,9 +104,13 @@ class Target:
 
 def main(kind, usage):
     words = [word for word in sys.argv[1:] if word != "--update"]
-    if len(words) < 2:
+    if len(words) < 2 or not words[0].isdigit() or not os.environ.get("SEED", "0").isdigit():
         print(usage, file=sys.stderr)
         return 2
+    for program in words[1:]:
+        if shutil.which(program) is None:
+            print(f"{program}: cannot be run", file=sys.stderr)
+            return 2
     with tempfile.TemporaryDirectory() as name:
         targets = [kind(program, pathlib.Path(name)) for program in words[1:]]
         for target in targets:
