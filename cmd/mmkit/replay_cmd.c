@@ -7,23 +7,21 @@
 #include "options.h"
 #include "report.h"
 #include "results.h"
+#include "shared_options.h"
 #include "version.h"
 
 #include <machine.h>
 
-#include <argp.h>
 #include <error.h>
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
-    KEY_HELP = 'h',
     KEY_POLICY = 0x100,
     KEY_COMPARE,
     KEY_MEMORY,
     KEY_CHECK,
-    KEY_JSON,
     KEY_WRONG_AT,
 };
 
@@ -54,11 +52,7 @@ static const struct argp_option option_list[] = {
      "After every event check what it touched; every N events (default 1000) and at the end, "
      "everything",
      0},
-    {"json", KEY_JSON, "FILE", 0,
-     "Write the results as one JSON object to FILE; - is standard output, and the summary then "
-     "goes to standard error",
-     0},
-    {NULL, KEY_HELP, NULL, OPTION_HIDDEN, NULL, 0},
+    SHARED_OPTIONS,
     {"wrong-at", KEY_WRONG_AT, "N", OPTION_HIDDEN, NULL, 0}, /* for tests of the checks */
     {0},
 };
@@ -143,16 +137,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         arguments->options.check_interval =
             text == NULL ? CHECK_INTERVAL : parse_count(state, "check", text);
         return 0;
-    case KEY_JSON:
-        if (*text == '\0')
-            argp_failure(state, STATUS_BAD_INPUT, 0, "--json: expected a file, or -");
-        arguments->json = text;
-        return 0;
     case KEY_WRONG_AT:
         arguments->options.wrong_at = parse_count(state, "wrong-at", text);
-        return 0;
-    case KEY_HELP:
-        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
         return 0;
     case ARGP_KEY_ARG:
         parse_trace(state, arguments, text);
@@ -166,7 +152,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
                          "expected --policy or --compare, which runs all policies, not both");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return shared_option(key, text, state, &arguments->json) ? 0 : ARGP_ERR_UNKNOWN;
     }
 }
 

@@ -3,8 +3,8 @@
 #include "arguments.h"
 
 #include "generate.h"
+#include "shared_options.h"
 
-#include <argp.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,6 @@
 #include <time.h>
 
 enum {
-    KEY_HELP = 'h',
     KEY_SEED = 0x100,
     KEY_OPS,
     KEY_PROCESSES,
@@ -24,7 +23,6 @@ enum {
     KEY_REPLAY,
     KEY_SCRIPT,
     KEY_PRINT,
-    KEY_JSON,
 };
 
 static const struct argp_option option_list[] = {
@@ -46,11 +44,7 @@ static const struct argp_option option_list[] = {
     {"script", KEY_SCRIPT, "FILE", 0, "One sequence: the operations in FILE, a line for each", 0},
     {"print", KEY_PRINT, NULL, 0,
      "Print the sequence that --replay or --script gives as a program in C, and do not run it", 0},
-    {"json", KEY_JSON, "FILE", 0,
-     "Write the results as one JSON object to FILE; - is standard output, and the summary then "
-     "goes to standard error",
-     0},
-    {NULL, KEY_HELP, NULL, OPTION_HIDDEN, NULL, 0},
+    SHARED_OPTIONS,
     {0},
 };
 
@@ -165,19 +159,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case KEY_SCRIPT:
         read_sequence(arguments, text);
         return 0;
-    case KEY_JSON:
-        if (*text == '\0')
-            bad_usage("--json: expected a file, or -");
-        arguments->json = text;
-        return 0;
-    case KEY_HELP:
-        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
-        return 0;
-    case ARGP_KEY_ARG:
-        bad_usage("'%s': expected options only", text);
     default:
-        return parse_flag(key, arguments) || parse_count(key, text, arguments) ? 0
-                                                                               : ARGP_ERR_UNKNOWN;
+        return parse_flag(key, arguments) || parse_count(key, text, arguments) ||
+                       shared_option_only(key, text, state, &arguments->json)
+                   ? 0
+                   : ARGP_ERR_UNKNOWN;
     }
 }
 

@@ -5,14 +5,13 @@
 #include "corpus.h"
 #include "deviations.h"
 #include "options.h"
+#include "shared_options.h"
 
-#include <argp.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
-    KEY_HELP = 'h',
     KEY_SCENARIO = 0x100,
     KEY_STRATEGY,
     KEY_MEMORY,
@@ -22,7 +21,6 @@ enum {
     KEY_CORPUS,
     KEY_PLANT,
     KEY_MUTATE_ORDERS,
-    KEY_JSON,
     KEY_LIST,
     KEY_FORMAT,
     KEY_PART,
@@ -66,11 +64,7 @@ static const struct argp_option option_list[] = {
     {"list", KEY_LIST, NULL, 0, "Print the scenarios, and what each is about", 0},
     {"hash", KEY_HASH, NULL, 0,
      "Print, for each scenario, a number that is the same for the same schedules", 0},
-    {"json", KEY_JSON, "FILE", 0,
-     "Write the results as one JSON object to FILE; - is standard output, and the summary then "
-     "goes to standard error",
-     0},
-    {NULL, KEY_HELP, NULL, OPTION_HIDDEN, NULL, 0},
+    SHARED_OPTIONS,
     {"worker", KEY_WORKER, "FD", OPTION_HIDDEN, NULL, 0},
     {0},
 };
@@ -193,19 +187,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case KEY_REPLAY:
         parse_replay(arguments, text);
         return 0;
-    case KEY_JSON:
-        if (*text == '\0')
-            bad_usage("--json: expected a file, or -");
-        arguments->json = text;
-        return 0;
-    case KEY_HELP:
-        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
-        return 0;
-    case ARGP_KEY_ARG:
-        bad_usage("'%s': expected options only", text);
     default:
-        return parse_flag(key, arguments) || parse_count(key, text, arguments) ? 0
-                                                                               : ARGP_ERR_UNKNOWN;
+        return parse_flag(key, arguments) || parse_count(key, text, arguments) ||
+                       shared_option_only(key, text, state, &arguments->json)
+                   ? 0
+                   : ARGP_ERR_UNKNOWN;
     }
 }
 
