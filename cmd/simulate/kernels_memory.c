@@ -300,17 +300,8 @@ static int write_nowhere(struct mmk_object *object, uint64_t index, const void *
     return 0;
 }
 
-/* Its content comes back. */
-static int punch_nowhere(struct mmk_object *object, uint64_t offset, uint64_t length)
-{
-    (void)object;
-    (void)offset;
-    (void)length;
-    return 0;
-}
-
 static const struct mmk_object_ops file_ops = {
-    .read_page = read_numbers, .write_page = write_nowhere, .punch_hole = punch_nowhere};
+    .read_page = read_numbers, .write_page = write_nowhere, .punch_hole = punch_nothing};
 
 enum { FAR = 100 }; /* a page that shares no node of the index with page 0 */
 

@@ -139,17 +139,8 @@ static int write_kept(struct mmk_object *object, uint64_t index, const void *pag
     return 0;
 }
 
-/* What is kept comes back. */
-static int keep(struct mmk_object *object, uint64_t offset, uint64_t length)
-{
-    (void)object;
-    (void)offset;
-    (void)length;
-    return 0;
-}
-
 static const struct mmk_object_ops file_ops = {
-    .read_page = read_kept, .write_page = write_kept, .punch_hole = keep};
+    .read_page = read_kept, .write_page = write_kept, .punch_hole = punch_nothing};
 
 /* The pages that are used at first, as bits. */
 static unsigned used_pages(const struct ground *ground, const struct act *act, unsigned acts)

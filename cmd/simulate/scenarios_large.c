@@ -159,17 +159,8 @@ static int write_page(struct mmk_object *object, uint64_t index, const void *pag
     return 0;
 }
 
-/* Its content comes back. */
-static int punch_hole(struct mmk_object *object, uint64_t offset, uint64_t length)
-{
-    (void)object;
-    (void)offset;
-    (void)length;
-    return 0;
-}
-
 static const struct mmk_object_ops file_ops = {
-    .read_page = read_page, .write_page = write_page, .punch_hole = punch_hole};
+    .read_page = read_page, .write_page = write_page, .punch_hole = punch_nothing};
 
 static void start_object(const struct mmk_object_ops *ops, unsigned flags)
 {

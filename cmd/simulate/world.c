@@ -111,3 +111,11 @@ void world_stop(const struct scenario *scenario)
     }
     machine_destroy();
 }
+
+int punch_nothing(struct mmk_object *object, uint64_t offset, uint64_t length)
+{
+    (void)object;
+    (void)offset;
+    (void)length;
+    return 0;
+}

@@ -46,4 +46,7 @@ void map_pages(unsigned page, unsigned count, unsigned prot, unsigned flags);
 enum mmk_fault_result put_word(unsigned page, uint64_t word);
 enum mmk_fault_result get_word(unsigned page, uint64_t *word);
 
+/* punch_hole of files whose content comes back. */
+int punch_nothing(struct mmk_object *object, uint64_t offset, uint64_t length);
+
 #endif

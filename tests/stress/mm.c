@@ -372,17 +372,8 @@ static int write_disk(struct mmk_object *object, uint64_t index, const void *pag
     return self && random_below(32) == 0 ? MMK_EIO : 0;
 }
 
-/* Its content comes back. */
-static int punch_disk(struct mmk_object *object, uint64_t offset, uint64_t length)
-{
-    (void)object;
-    (void)offset;
-    (void)length;
-    return 0;
-}
-
 static const struct mmk_object_ops disk_ops = {
-    .read_page = read_disk, .write_page = write_disk, .punch_hole = punch_disk};
+    .read_page = read_disk, .write_page = write_disk, .punch_hole = punch_nothing};
 
 /* --- file, heap, stack ----------------------------------------------------------------------- */
 

@@ -238,19 +238,10 @@ static int own_write_page(struct mmk_object *object, uint64_t index, const void 
     return 0;
 }
 
-/* Its content comes back. */
-static int own_punch_hole(struct mmk_object *object, uint64_t offset, uint64_t length)
-{
-    (void)object;
-    (void)offset;
-    (void)length;
-    return 0;
-}
-
 static const struct mmk_object_ops own_ops = {
     .read_page = own_read_page,
     .write_page = own_write_page,
-    .punch_hole = own_punch_hole,
+    .punch_hole = punch_nothing,
 };
 
 /* What was stored beyond the end in the last page is cut by shrinking, or by writing it back. */
