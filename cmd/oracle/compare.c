@@ -50,7 +50,7 @@ static bool compare_results(const struct outcome *on_linux, const struct outcome
 static bool compare_accesses(const struct op *op, const struct outcome *on_linux,
                              const struct outcome *here, char *text)
 {
-    const char *of_bytes = op->call == CALL_COPY_IN ? "bytes with the hash " : "";
+    bool many = op->call == CALL_COPY_IN || op->call == CALL_DEBUG;
 
     if (on_linux->access != here->access) {
         snprintf(text, COMPARE_TEXT, "the access on Linux: %s, in mmkit: %s",
@@ -59,7 +59,7 @@ static bool compare_accesses(const struct op *op, const struct outcome *on_linux
     }
     if (on_linux->access == ACCESS_DONE && on_linux->word != here->word) {
         snprintf(text, COMPARE_TEXT, "on Linux it reads %s0x%" PRIx64 ", in mmkit 0x%" PRIx64,
-                 of_bytes, on_linux->word, here->word);
+                 many ? "bytes with the hash " : "", on_linux->word, here->word);
         return false;
     }
     return true;

@@ -47,7 +47,7 @@ static inline uint64_t hash_word(uint64_t hash, uint64_t word)
 struct outcome {
     int64_t result;                  /* of a call: -errno, or the value */
     enum access access;              /* READ, WRITE, EXEC */
-    uint64_t word;                   /* READ; COPY_IN: hash_bytes() */
+    uint64_t word;                   /* READ; COPY_IN, DEBUG: hash_bytes() */
     unsigned pages;                  /* MINCORE, SWEEP: of `page` */
     uint8_t page[2 * ISLANDS_PAGES]; /* MINCORE: 0, 1, or 2: not written; SWEEP: enum access */
     uint64_t words[SWEEP_MAX];       /* SWEEP */
