@@ -363,12 +363,21 @@ static int refused_late(const struct remap *r) MMK_REQUIRES_SHARED(r->mm->mmap_l
     return r->new_addr < mmk_config.mmap_min_addr ? MMK_EPERM : 0;
 }
 
+/* DONTUNMAP asks for as much again, as soon as the target is unmapped, and before it is EPERM. */
+static bool is_too_much(const struct remap *r) MMK_REQUIRES_SHARED(r->mm->mmap_lock)
+{
+    return (r->flags & MMK_MREMAP_DONTUNMAP) &&
+           !mmk_account_fits(r->mm, mmk_vma_flags(at(r, r->addr)), r->new_len);
+}
+
 static int64_t refuse(const struct remap *r, int refused) MMK_REQUIRES(r->mm->mmap_lock)
 {
     int error = unmap_target(r);
 
     if (!error && refused == MMK_EPERM && r->old_len > r->new_len)
         error = mmk_unmap_locked(r->mm, r->addr + r->new_len, r->addr + r->old_len);
+    if (!error && refused == MMK_EPERM && is_too_much(r))
+        error = MMK_ENOMEM;
     return error ? error : refused;
 }
 
