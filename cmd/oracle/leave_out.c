@@ -70,13 +70,20 @@ static bool is_on_disk(uint64_t start, uint64_t length, const struct situation *
     return false;
 }
 
-/* "hole punching": of the page with the end, all of which is beyond the hole or the end: whether it
-   goes from memory is the file system's to decide. */
+/* Is it in the file's last page, behind the end? */
+static bool is_behind(uint64_t at, uint64_t size)
+{
+    return size % PAGE != 0 && at >= size && at / PAGE == size / PAGE;
+}
+
+/* "hole punching": whether the page with the file's end goes from memory, all of which is beyond
+   the hole or the end, and what lies behind the end goes, is the file system's to decide. */
 static bool punches_end(const struct op *op)
 {
-    uint64_t end = op->args[1] + op->args[2], size = mmkit_side_file_size((unsigned)op->args[0]);
+    uint64_t size = mmkit_side_file_size((unsigned)op->args[0]);
 
-    return op->args[0] == FILE_DISK && size % PAGE != 0 && end >= size && end / PAGE == size / PAGE;
+    return op->args[0] == FILE_DISK &&
+           (is_behind(op->args[1], size) || is_behind(op->args[1] + op->args[2], size));
 }
 
 /* "fault": Linux on x86-64 brings a page in, of a stack that grows, too, before it sees that it may
