@@ -10,6 +10,7 @@
 #include "run.h"
 #include "shrink.h"
 
+#include <error.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,18 +19,67 @@ enum { OPS_SHOWN = 12 };
 
 static FILE *out; /* for people */
 
-static void print_replay(const struct failure *failure)
+/* A divergence, for the JSON object. */
+struct found {
+    uint64_t sequence;
+    size_t operation; /* how many it took to show; 0: they were given */
+    char what[FAILURE_TEXT];
+    char *again;
+};
+
+static struct found *found;
+static size_t found_count;
+
+/* The command that repeats it. */
+static void print_again(FILE *stream, const struct failure *failure)
 {
     const struct ops *ops = &failure->ops;
     size_t i;
 
-    fprintf(out, "  again: mmkit oracle%s --replay '", failure->thorough ? " --thorough" : "");
+    fprintf(stream, "mmkit oracle%s --replay '", failure->thorough ? " --thorough" : "");
     for (i = 0; i < ops->count; i++) {
         if (i > 0)
-            fputs("; ", out);
-        op_print(out, &ops->list[i]);
+            fputs("; ", stream);
+        op_print(stream, &ops->list[i]);
     }
-    fputs("'\n", out);
+    putc('\'', stream);
+}
+
+static void no_memory(void)
+{
+    error(STATUS_BAD_USAGE, 0, "no memory"); /* exits */
+}
+
+static void keep(const struct failure *failure, size_t operation)
+{
+    struct found *more = realloc(found, (found_count + 1) * sizeof(*more));
+
+    if (!more)
+        no_memory();
+    found = more;
+    found[found_count] = (struct found){.sequence = failure->number, .operation = operation};
+    memcpy(found[found_count++].what, failure->text, FAILURE_TEXT);
+}
+
+/* Of what was kept last, which may have been reduced since. */
+static void keep_again(const struct failure *failure)
+{
+    size_t size;
+    FILE *stream = open_memstream(&found[found_count - 1].again, &size);
+
+    if (!stream)
+        no_memory();
+    print_again(stream, failure);
+    if (fclose(stream) == EOF)
+        no_memory();
+}
+
+static void forget_found(void)
+{
+    while (found_count > 0)
+        free(found[--found_count].again);
+    free(found);
+    found = NULL;
 }
 
 static void print_ops(const struct ops *ops)
@@ -58,7 +108,9 @@ static void tell_sequence(const struct arguments *arguments, struct failure *fai
             fprintf(out, "  smallest, found in %u tries: %s\n", tries, failure->text);
     }
     print_ops(&failure->ops);
-    print_replay(failure);
+    fputs("  again: ", out);
+    print_again(out, failure);
+    putc('\n', out);
     if (arguments->shrink && failure->ops.count <= 2 * OPS_SHOWN) {
         fprintf(out, "  as a program:\n\n/* %s */\n", failure->text);
         print_c(out, &failure->ops);
@@ -73,7 +125,27 @@ static void tell_failure(const struct arguments *arguments, struct failure *fail
     totals->divergences++;
     fprintf(out, "DIVERGES, seed %" PRIu64 ", sequence %" PRIu64 ", operation %zu: %s\n",
             arguments->seed, failure->number, failure->ops.count, failure->text);
+    keep(failure, failure->ops.count);
     tell_sequence(arguments, failure);
+    keep_again(failure);
+}
+
+static void write_found(struct json *json)
+{
+    size_t i;
+
+    json_array(json, "found");
+    for (i = 0; i < found_count; i++) {
+        json_object(json, NULL);
+        if (found[i].operation > 0) {
+            json_unsigned(json, "sequence", found[i].sequence);
+            json_unsigned(json, "operation", found[i].operation);
+        }
+        json_string(json, "what", found[i].what);
+        json_string(json, "again", found[i].again);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
 }
 
 static void write_json(FILE *stream, const struct arguments *arguments, const struct totals *totals,
@@ -95,6 +167,7 @@ static void write_json(FILE *stream, const struct arguments *arguments, const st
     for (i = 0; i < CALLS; i++)
         json_unsigned(&json, call_name(i), totals->by_call[i]);
     json_close(&json, '}');
+    write_found(&json);
     json_close(&json, '}');
     json_end(&json);
 }
@@ -163,8 +236,10 @@ static int replay(const struct arguments *arguments, struct totals *totals)
     case RESULT_FAILURE:
         totals->divergences = 1;
         fprintf(out, "DIVERGES: %s\n", failure.text);
+        keep(&failure, 0);
         if (arguments->shrink)
             tell_sequence(arguments, &failure);
+        keep_again(&failure);
         return STATUS_FAULT;
     default:
         return STATUS_BAD_USAGE;
@@ -206,6 +281,7 @@ int oracle_cmd(int argc, char **argv)
         print_c(stdout, &arguments.sequence);
     else
         status = compare(&arguments);
+    forget_found();
     free(arguments.sequence.list);
     return status;
 }

@@ -181,13 +181,34 @@ finds() {
         fail "$mistake: the program has not done all: $(cat "$work/printed")"
 }
 
+# has_found COUNT: $work/json has as many divergences, as $work/out tells them
+has_found() {
+    [ "$(value divergences)" -eq "$1" ] || fail "$(value divergences) divergences, expected $1"
+    sed -n 's/^ *"what": "\(.*\)",$/\1/p' "$work/json" >"$work/what"
+    sed -n 's/^ *"again": "\(.*\)"$/\1/p' "$work/json" >"$work/again"
+    [ "$(wc -l <"$work/what")" -eq "$1" ] || fail "no $1 found: $(cat "$work/json")"
+    sed -n 's/^DIVERGES[^:]*: //p' "$work/out" | sed 's/\\/\\\\/g; s/"/\\"/g' | cmp -s - "$work/what" ||
+        fail "other than told: $(cat "$work/what")"
+    sed -n 's/^  again: //p' "$work/out" | cmp -s - "$work/again" ||
+        fail "other than told: $(cat "$work/again")"
+}
+
 finds flush-one-short --processes 1
 finds move-unflushed --processes 1
 finds fork-unflushed
 
 # What is given is reduced, too.
-"$planted" fork-unflushed $thorough --replay "0 brk 0x0; $again" --shrink >"$work/out" 2>&1
+"$planted" fork-unflushed $thorough --replay "0 brk 0x0; $again" --shrink --json "$work/json" \
+    >"$work/out" 2>&1
 [ $? -eq 1 ] || fail "--replay --shrink: $(cat "$work/out")"
 grep -q "^  again: .* --replay '$again'\$" "$work/out" || fail "--replay --shrink: $(cat "$work/out")"
+has_found 1
+
+# Each that it finds is in the JSON object, with what it was, and what repeats it.
+"$planted" flush-one-short --seed 1 --ops 20000 --failures 2 --json "$work/json" >"$work/out" 2>&1
+[ $? -eq 1 ] || fail "--failures 2: $(cat "$work/out")"
+has_found 2
+[ "$(value sequence)" -eq "$(sed -n 's/^DIVERGES.* sequence \([0-9]*\),.*/\1/p' "$work/out" | head -n 1)" ] ||
+    fail "--failures 2: $(cat "$work/json")"
 
 [ $failures -eq 0 ]
