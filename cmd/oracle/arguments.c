@@ -78,16 +78,23 @@ static uint32_t parse_calls(const char *text)
     }
 }
 
-static void parse_sequence(struct arguments *arguments, const char *option, const char *text)
+/* Of an option given twice the last counts; of two that exclude each other none. */
+static void set_source(struct arguments *arguments, const char *option)
+{
+    if (arguments->source && strcmp(arguments->source, option) != 0)
+        bad_usage("%s: not with %s", option, arguments->source);
+    arguments->source = option;
+}
+
+static void parse_sequence(struct arguments *arguments, const char *from, const char *text)
 {
     const char *wrong;
 
     free(arguments->sequence.list);
     if (!ops_parse(text, &arguments->sequence, &wrong))
-        bad_usage("%s: no operation: '%.*s'", option, (int)strcspn(wrong, ";\n"), wrong);
+        bad_usage("%s: no operation: '%.*s'", from, (int)strcspn(wrong, ";\n"), wrong);
     if (arguments->sequence.count == 0)
-        bad_usage("%s: no operations", option);
-    arguments->replay = true;
+        bad_usage("%s: no operations", from);
 }
 
 static void read_sequence(struct arguments *arguments, const char *path)
@@ -124,21 +131,29 @@ static bool parse_flag(int key, struct arguments *arguments)
     }
 }
 
-/* => false: not of these */
-static bool parse_count(int key, const char *text, struct arguments *arguments)
+/* What a search goes by. => false: not of these */
+static bool parse_of_search(int key, const char *text, struct arguments *arguments)
 {
     switch (key) {
     case KEY_SEED:
         arguments->seed = usage_number("seed", text, 0, UINT64_MAX);
+        arguments->of_search = "--seed";
         return true;
     case KEY_OPS:
         arguments->ops = usage_number("ops", text, 1, UINT64_MAX);
+        arguments->of_search = "--ops";
         return true;
     case KEY_PROCESSES:
         arguments->processes = (unsigned)usage_number("processes", text, 1, PROCESSES);
+        arguments->of_search = "--processes";
         return true;
     case KEY_FAILURES:
         arguments->failures = usage_number("failures", text, 1, UINT64_MAX);
+        arguments->of_search = "--failures";
+        return true;
+    case KEY_ONLY:
+        arguments->calls = parse_calls(text);
+        arguments->of_search = "--only";
         return true;
     default:
         return false;
@@ -150,17 +165,16 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     struct arguments *arguments = state->input;
 
     switch (key) {
-    case KEY_ONLY:
-        arguments->calls = parse_calls(text);
-        return 0;
     case KEY_REPLAY:
+        set_source(arguments, "--replay");
         parse_sequence(arguments, "--replay", text);
         return 0;
     case KEY_SCRIPT:
+        set_source(arguments, "--script");
         read_sequence(arguments, text);
         return 0;
     default:
-        return parse_flag(key, arguments) || parse_count(key, text, arguments) ||
+        return parse_flag(key, arguments) || parse_of_search(key, text, arguments) ||
                        shared_option_only(key, text, state, &arguments->json)
                    ? 0
                    : ARGP_ERR_UNKNOWN;
@@ -179,6 +193,20 @@ static const struct argp parser = {
            "purpose.",
 };
 
+/* What was given and could say nothing is refused, rather than passed over. */
+static void refuse_idle(const struct arguments *arguments)
+{
+    if (arguments->source && arguments->of_search)
+        bad_usage("%s: not with %s, which is one sequence", arguments->of_search,
+                  arguments->source);
+    if (!arguments->print)
+        return;
+    if (!arguments->source)
+        bad_usage("--print: expected --replay or --script");
+    if (arguments->shrink || arguments->check || arguments->thorough || arguments->json)
+        bad_usage("--print: not with --shrink, --check, --thorough or --json: nothing is run");
+}
+
 void arguments_parse(struct arguments *arguments, int argc, char **argv)
 {
     *arguments = (struct arguments){
@@ -193,8 +221,7 @@ void arguments_parse(struct arguments *arguments, int argc, char **argv)
     if (arguments->processes == 1)
         arguments->calls &= ~((uint32_t)1 << CALL_FORK | (uint32_t)1 << CALL_EXIT);
     arguments->calls &= ((uint32_t)1 << CALLS) - 1;
-    if (arguments->print && !arguments->replay)
-        bad_usage("--print: expected --replay or --script");
+    refuse_idle(arguments);
     if (!generate_can(arguments->calls))
         bad_usage("--only: nothing is left that could be done at any time");
 }

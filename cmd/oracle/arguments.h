@@ -13,8 +13,9 @@ struct arguments {
     bool shrink, check, thorough;
     bool print; /* the sequence as a C program; nothing is run */
     const char *json;
-    bool replay;         /* these operations, once */
-    struct ops sequence; /* the caller frees the list */
+    const char *source;    /* --replay or --script: these operations, once; NULL: a search */
+    const char *of_search; /* an option that was given and says something of a search, or NULL */
+    struct ops sequence;   /* the caller frees the list */
 };
 
 /* Exits, after a message, when they are not good. */

@@ -257,7 +257,7 @@ static int compare(const struct arguments *arguments)
     if (!results_open_json(arguments->json, &json))
         return STATUS_BAD_USAGE;
     out = json == stdout ? stderr : stdout;
-    status = arguments->replay ? replay(arguments, &totals) : search(arguments, &totals);
+    status = arguments->source ? replay(arguments, &totals) : search(arguments, &totals);
     if (status == STATUS_BAD_USAGE)
         return status;
     seconds = clock_seconds() - start;

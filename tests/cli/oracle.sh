@@ -38,6 +38,16 @@ bad "--replay: no operation: ' 9 brk 0x0'" --replay '0 brk 0x0; 9 brk 0x0'
 bad '--replay: no operation: .0 mmap' --replay '0 mmap 0x0 0x1000 rwy private - 0x0'
 bad '--replay: no operation: .0 madvise' --replay '0 madvise 0x1000 0x700000000000 dontneed'
 bad '--replay: no operations' --replay ' # nothing'
+bad "--script: not with --replay" --replay '0 brk 0x0' --script "$here/../oracle/edges.txt"
+bad "--replay: not with --script" --script "$here/../oracle/edges.txt" --replay '0 brk 0x0'
+for option in --seed --ops --processes --failures; do
+    bad "$option: not with --replay" --replay '0 brk 0x0' $option 2
+    bad "$option: not with --script" $option 2 --script "$here/../oracle/edges.txt"
+done
+bad '--only: not with --replay' --replay '0 brk 0x0' --only brk
+for option in --shrink --check --thorough '--json -'; do
+    bad '--print: not with' --replay '0 brk 0x0' --print $option
+done
 bad 'No such file' --script "$work/none"
 bad 'cannot\|No such file' --ops 10 --json "$work/no/such/folder"
 

@@ -24,7 +24,7 @@ run() {
 
 run 0 "$mmkit" oracle --script "$script"
 run 0 "$mmkit" oracle --script "$script" --print
-run 0 "$mmkit" oracle --script "$script" --replay '0 brk 0x0; 0 munlockall' --json -
+run 0 "$mmkit" oracle --replay '0 brk 0x0' --replay '0 brk 0x0; 0 munlockall' --json -
 run 2 "$mmkit" oracle --replay '0 brk 0x0; 0 brk'
 run 0 "$mmkit" oracle --seed 1 --ops 400 --json "$work/json"
 run 0 "$chance" drop-clean 1 --seed 1 --ops 400 --only mmap,mprotect,truncate,read,write,mincore
