@@ -14,7 +14,7 @@ static bool could_be_one(const struct mmk_vma *lower, const struct mmk_vma *uppe
     mmk_vaddr_t end = mmk_vma_end(lower);
 
     flags |= mmk_vma_flags(upper) & MMK_VM_PROT;
-    return end == mmk_vma_start(upper) &&
+    return end == mmk_vma_start(upper) && mmk_vma_shift(lower) == mmk_vma_shift(upper) &&
            mmk_vma_compatible(upper, flags, lower->object, mmk_vma_origin(lower));
 }
 

@@ -4,19 +4,22 @@
  *
  * A VMA has none (0) until its first private page is on its way; then a number, which
  * its parts keep when it is split or moved. Two VMAs that touch may be merged only when their
- * numbers agree, so that whoever has to find the mappings of a private page can do it by number.
- * Nothing does yet: the numbers decide which mappings are one, as on Linux, where programs see it
- * (mremap of several, max_map_count, a stack's limit).
+ * numbers agree. That is all that the numbers are for: they decide which mappings are one, as on
+ * Linux, where programs see it (mremap of several, max_map_count, a stack's limit). The way from a
+ * private page to those that map it is another (family.h).
  *
  * AN1 A VMA that maps a private page has a number. (mmk_check)
  * AN2 Numbers are given out once in the life of an address space. (mmk_check: below the source)
  * AN3 A fork gives each VMA that has a number one of its own, marked MMK_ANON_FORKED: its pages may
  *     still be the parent's. Nothing that has none is merged with it, nor takes over its number
  *     (list_is_singular() of Linux), but what grows in place.
+ * AN4 Origin less shift is the same for all VMAs with one number: so those that may become one by
+ *     their origins have one shift, too, by which their pages are found. Anonymous memory's shift
+ * is its origin. (asserted by merges; mmk_check)
  *
  * Set from 0 by a compare-exchange with the mmap lock held for reading; everything else happens
  * with it held for writing. Rejected: a flag in `flags` beside a number, two words that would have
- * to agree; an object to count and free, as long as nobody looks for pages.
+ * to agree; an object to count and free for each (DESIGN.md has figures).
  */
 #ifndef MMK_SRC_ANON_H
 #define MMK_SRC_ANON_H

@@ -13,7 +13,7 @@
 #include "frame.h"
 #include "mm.h"
 #include "object.h"
-#include "rmap.h"
+#include "rmap_walk.h"
 #include "slab.h"
 #include "table.h"
 #include "zap.h"
@@ -62,6 +62,25 @@ static bool is_referenced(const struct mmk_page *page, uint32_t more)
     return false;
 }
 
+/*
+ * R1 of one entry and its page: the way back finds the entry, and no more than the page counts. As
+ * above, others may be at work, and be between counting and setting an entry for long: that none is
+ * counted too many mmk_check_frames() finds.
+ */
+static void check_way_back(struct mmk_page *page, const struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    bool found = false, enough = false;
+    unsigned looks;
+
+    for (looks = 0; looks < LOOKS && !enough; looks++) {
+        uint32_t entries = mmk_rmap_count(page, mm, addr, &found);
+
+        enough = entries <= mmk_page_mapcount(page);
+        mmk_assert(found, "R1 the way back from a page finds an entry that maps it");
+    }
+    mmk_assert(enough, "R1 the way back from a page finds no more entries than it counts");
+}
+
 static void check_anon_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const struct mmk_page *page)
 {
     uint32_t mapcount = mmk_page_mapcount(page);
@@ -74,7 +93,8 @@ static void check_anon_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const stru
                "F1 every mapping and pin of an anonymous page holds a reference");
     mmk_assert(pins == 0 || exclusive,
                "P9 a pinned anonymous page is exclusive while it is mapped");
-    mmk_assert(!exclusive || mapcount == 1, "P9 an exclusive page has one mapping");
+    mmk_assert(!exclusive || (mapcount == 1 && mmk_page_kin(page) == vma->mm->kin),
+               "P9 an exclusive page has one mapping, its owner's");
     mmk_assert(!mmk_pte_write(pte) || exclusive, "P9 a writable anonymous page is exclusive");
 }
 
@@ -120,7 +140,7 @@ static void check_special_leaf(const struct mmk_vma *vma, mmk_pte_t pte)
 static void check_normal_leaf(struct census *census, const struct mmk_vma *vma, mmk_pte_t pte,
                               mmk_vaddr_t addr)
 {
-    const struct mmk_page *page = mmk_pte_page(pte);
+    struct mmk_page *page = mmk_pte_page(pte);
 
     mmk_assert(page, "an entry that is not none maps a frame");
     mmk_assert(page != mmk_zero_page(), "P18 the zero page's entries are special");
@@ -130,6 +150,7 @@ static void check_normal_leaf(struct census *census, const struct mmk_vma *vma, 
         mmk_assert(mmk_page_type(page) == MMK_PAGE_OBJECT, "R1 an entry maps a user page");
         check_object_leaf(vma, pte, page, addr);
     }
+    check_way_back(page, census->mm, addr);
     census->rss[mmk_page_rss_kind(page)]++;
 }
 
@@ -193,6 +214,26 @@ static void check_table(struct census *census, struct mmk_page *table, const str
                "T3 no linked table below the root is empty");
 }
 
+/* R1: a VMA that has moved is in the tree of its address space's kin, and no other is. */
+static void check_moved(const struct mmk_mm *mm, const struct mmk_vma *vma)
+{
+    uint64_t shift = mmk_vma_shift(vma), first = vma->moved.first, last = vma->moved.last;
+    const struct mmk_interval *node;
+
+    mmk_assert(vma->object || shift == mmk_vma_origin(vma),
+               "AN4 anonymous memory moves as a whole");
+    if (shift == 0)
+        return;
+    node = mmk_interval_first(&mm->kin->moved, first, last);
+    while (node && node != &vma->moved)
+        node = mmk_interval_next(node, first, last);
+    mmk_assert(node, "R1 a VMA that has moved is found by its pages' indices");
+    mmk_assert((first == mmk_vma_anon_index(vma, mmk_vma_start(vma)) &&
+                last == mmk_vma_anon_index(vma, mmk_vma_end(vma) - 1)) ||
+                   (first == 0 && last == UINT64_MAX),
+               "R1 a moved VMA's indices are its range");
+}
+
 static void check_vma(struct mmk_mm *mm, const struct mmk_vma *vma)
 {
     mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
@@ -205,12 +246,19 @@ static void check_vma(struct mmk_mm *mm, const struct mmk_vma *vma)
     mmk_assert(vma->mm == mm, "a VMA knows its address space");
     mmk_assert(start < end && end <= MMK_USER_END && !((start | end) & ~MMK_PAGE_MASK),
                "a VMA is whole pages of the user half");
+    check_moved(mm, vma);
     if (vma->object)
         mmk_assert(vma->interval.first == mmk_vma_index(vma, start) &&
                        vma->interval.last == mmk_vma_index(vma, end - 1),
                    "R1 a VMA's interval is its range");
     else
         mmk_assert(!(mmk_vma_flags(vma) & MMK_VM_SHARED), "a shared mapping has an object");
+}
+
+static void check_kin(const struct mmk_mm *mm)
+{
+    mmk_assert(mm->kin->mm == mm, "KN1 an address space has a place in its family");
+    mmk_interval_tree_check(&mm->kin->moved);
 }
 
 static void check_vmas(struct mmk_mm *mm) MMK_REQUIRES_SHARED(mm->mmap_lock)
@@ -221,6 +269,7 @@ static void check_vmas(struct mmk_mm *mm) MMK_REQUIRES_SHARED(mm->mmap_lock)
     uint64_t flags, count = 0;
 
     mmk_vma_tree_check(&mm->vmas);
+    check_kin(mm);
     while (vma) {
         check_vma(mm, vma);
         flags = mmk_vma_flags(vma);
@@ -294,12 +343,34 @@ static void check_offline_cpus(void)
                    "a CPU that is offline caches nothing");
 }
 
+/* R1, with all of them: a page counts the entries that the way back finds. */
+static void check_page(struct mmk_page *page)
+{
+    enum mmk_page_type type = mmk_page_type(page);
+    bool found;
+
+    if ((type == MMK_PAGE_ANON || type == MMK_PAGE_OBJECT) && mmk_page_refs(page) > 0)
+        mmk_assert(mmk_rmap_count(page, NULL, 0, &found) == mmk_page_mapcount(page),
+                   "R1 the way back from a page finds all the entries that it counts");
+}
+
+static void check_pages(void)
+{
+    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
+    mmk_pfn_t pfn;
+
+    for (i = 0; i < count; i++)
+        for (pfn = mmk_ranges[i].start; pfn < mmk_ranges[i].end; pfn++)
+            check_page(mmk_pfn_to_page(pfn));
+}
+
 void mmk_check_frames(void)
 {
     mmk_host_rcu_barrier(); /* callbacks free frames on a CPU of their own */
     check_offline_cpus();
     mmk_frame_check();
     mmk_slab_check();
+    check_pages();
 }
 
 void mmk_check_object(struct mmk_object *object)

@@ -5,6 +5,7 @@
 #include "core.h"
 
 #include "account.h"
+#include "family.h"
 #include "frame.h"
 #include "gather.h"
 #include "mm.h"
@@ -52,6 +53,7 @@ int mmk_init(const struct mmk_config *config)
     mmk_tlb_init();
     mmk_gather_init();
     mmk_table_init();
+    mmk_family_module_init();
     mmk_vma_module_init();
     mmk_vma_tree_module_init();
     mmk_page_index_module_init();

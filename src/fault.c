@@ -57,9 +57,7 @@ struct mmk_page *mmk_fault_new_anon(unsigned flags)
     if (!page)
         return NULL;
     mmk_a32_store(&page->flags, MMK_PAGE_ANON | MMK_PF_EXCLUSIVE, MMK_RELAXED);
-    mmk_a32_store(&page->user.mapcount, 1, MMK_RELAXED);
     mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
-    mmk_aptr_store(&page->user.object, NULL, MMK_RELAXED);
     return page;
 }
 

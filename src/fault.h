@@ -12,6 +12,7 @@
 #define MMK_SRC_FAULT_H
 
 #include "mm.h"
+#include "page_rmap.h"
 #include "table.h"
 #include <mmkit/fault.h>
 
@@ -82,13 +83,23 @@ void mmk_fault_unlock(struct mmk_walk *walk) MMK_RELEASES(walk->table->table.loc
     MMK_RELEASES_SHARED(mmk_rcu);
 
 /*
- * A new page of private anonymous memory, mapped by nobody yet, with the reference and the mapping
- * that its entry will have. flags: enum mmk_alloc.
+ * A new page of private anonymous memory, mapped by nobody yet, with the reference that its entry
+ * will have. flags: enum mmk_alloc.
  * => NULL: no memory; may sleep unless MMK_ALLOC_NOWAIT
  */
 struct mmk_page *mmk_fault_new_anon(unsigned flags);
 
-/* Frees a page of mmk_fault_new_anon() that no entry came to map. */
+/* The same, to be mapped where vmf says. */
+MMK_ALWAYS_INLINE struct mmk_page *mmk_fault_new_anon_at(const struct mmk_vmf *vmf, unsigned flags)
+{
+    struct mmk_page *page = mmk_fault_new_anon(flags);
+
+    if (mmk_likely(page))
+        mmk_page_add_rmap(page, vmf->vma, vmf->addr, true);
+    return page;
+}
+
+/* Frees a page of one of these two that no entry came to map. */
 void mmk_fault_drop_anon(struct mmk_page *page);
 
 /* More than the VMA allows: only mmk_fault_force() comes that far. */

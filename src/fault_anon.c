@@ -50,7 +50,7 @@ bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
 
     if (vmf->access == MMK_ACCESS_WRITE) {
         mmk_anon_prepare(vmf->mm, vmf->vma);
-        page = mmk_fault_new_anon(MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
+        page = mmk_fault_new_anon_at(vmf, MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
         if (!page)
             return false;
         pte = mmk_fault_leaf(vmf, page, true);
@@ -86,7 +86,7 @@ enum mmk_fault_result mmk_fault_anon(struct mmk_vmf *vmf)
     if (vmf->access != MMK_ACCESS_WRITE)
         return read_zero(vmf);
     mmk_anon_prepare(vmf->mm, vmf->vma);
-    page = mmk_fault_new_anon(MMK_ALLOC_ZERO);
+    page = mmk_fault_new_anon_at(vmf, MMK_ALLOC_ZERO);
     if (!page)
         return MMK_FAULT_OOM;
     result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, page, true));

@@ -29,10 +29,10 @@
  */
 static bool is_own(const struct mmk_page *page)
 {
-    const struct mmk_a32 *users = MMK_MISTAKE(OWN_BY_MAPCOUNT) ? &page->user.mapcount : &page->refs;
-
-    return mmk_page_type(page) == MMK_PAGE_ANON &&
-           (mmk_page_test(page, MMK_PF_EXCLUSIVE) || mmk_a32_load(users, MMK_ACQUIRE) == 1);
+    if (mmk_page_type(page) != MMK_PAGE_ANON)
+        return false;
+    return mmk_page_test(page, MMK_PF_EXCLUSIVE) || mmk_a32_load(&page->refs, MMK_ACQUIRE) == 1 ||
+           (MMK_MISTAKE(OWN_BY_MAPCOUNT) && mmk_page_mapcount(page) == 1);
 }
 
 /* The entry becomes writable; this CPU's stale translation is the spurious fault's business. */
@@ -48,10 +48,12 @@ static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_walk *walk,
                                    struct mmk_page *page) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
     MMK_RELEASES(walk->table->table.lock) MMK_RELEASES_SHARED(mmk_rcu)
 {
-    if (page && mmk_page_type(page) == MMK_PAGE_ANON)
+    if (page && mmk_page_type(page) == MMK_PAGE_ANON) {
+        mmk_page_own_rmap(page, vmf->vma, vmf->addr);
         mmk_page_set(page, MMK_PF_EXCLUSIVE);
-    else if (page)
+    } else if (page) {
         mmk_page_mkdirty(page);
+    }
     if (vmf->flags & MMK_VM_WRITE)
         make_writable(walk, vmf->pte);
     mmk_fault_unlock(walk);
@@ -79,13 +81,13 @@ static void exchange(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page
 static void drop_mapping(struct mmk_mm *mm, struct mmk_page *page)
 {
     mmk_mm_count(mm, mmk_page_rss_kind(page), -1);
-    mmk_a32_fetch_sub(&page->user.mapcount, 1, MMK_RELEASE);
+    mmk_page_remove_rmap(page, mm);
 }
 
 /* NULL: of the zero page. */
-static struct mmk_page *make_copy(const struct mmk_page *page)
+static struct mmk_page *make_copy(const struct mmk_vmf *vmf, const struct mmk_page *page)
 {
-    struct mmk_page *copy = mmk_fault_new_anon(page ? MMK_ALLOC_NORMAL : MMK_ALLOC_ZERO);
+    struct mmk_page *copy = mmk_fault_new_anon_at(vmf, page ? MMK_ALLOC_NORMAL : MMK_ALLOC_ZERO);
 
     if (copy && page)
         mmk_copy_page(mmk_page_virt(copy), mmk_page_virt(page));
@@ -101,7 +103,7 @@ static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
     struct mmk_walk walk;
 
     mmk_anon_prepare(vmf->mm, vmf->vma);
-    copy = make_copy(page);
+    copy = make_copy(vmf, page);
     if (!copy)
         return MMK_FAULT_OOM;
     mmk_notify_begin(&notify, vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE, MMK_NOTIFY_COPY);

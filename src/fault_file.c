@@ -32,7 +32,7 @@ static enum mmk_fault_result map_page(struct mmk_vmf *vmf, struct mmk_page *page
     bool write = vmf->access == MMK_ACCESS_WRITE;
     enum mmk_fault_result result;
 
-    mmk_a32_fetch_add(&page->user.mapcount, 1, MMK_RELAXED);
+    mmk_page_add_rmap(page, vmf->vma, vmf->addr, false);
     if (write)
         mmk_page_mkdirty(page);
     result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, page, write));
@@ -41,7 +41,7 @@ static enum mmk_fault_result map_page(struct mmk_vmf *vmf, struct mmk_page *page
         mmk_page_unlock(page);
         return result;
     }
-    mmk_a32_fetch_sub(&page->user.mapcount, 1, MMK_RELAXED);
+    mmk_page_remove_rmap(page, vmf->mm);
     mmk_page_unlock(page);
     mmk_page_put(page);
     return result;
@@ -55,7 +55,7 @@ static enum mmk_fault_result map_page(struct mmk_vmf *vmf, struct mmk_page *page
 static enum mmk_fault_result map_copy(struct mmk_vmf *vmf, struct mmk_page *page)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_RELEASES(page)
 {
-    struct mmk_page *copy = mmk_fault_new_anon(MMK_ALLOC_NORMAL);
+    struct mmk_page *copy = mmk_fault_new_anon_at(vmf, MMK_ALLOC_NORMAL);
     enum mmk_fault_result result = MMK_FAULT_OOM;
 
     if (copy) {

@@ -29,11 +29,12 @@
 
 struct copy {
     struct mmk_mm *child;
-    struct mmk_gather gather; /* the parent's: entries that have become read-only */
-    struct mmk_chain chain;   /* table[0] is being filled */
-    uint32_t pages;           /* in table[0], without guards */
-    struct mmk_page *spare;   /* for the copy of a pinned page, or NULL */
-    bool needs_spare;         /* and has none */
+    const struct mmk_vma *vma; /* the child's, of what is being copied */
+    struct mmk_gather gather;  /* the parent's: entries that have become read-only */
+    struct mmk_chain chain;    /* table[0] is being filled */
+    uint32_t pages;            /* in table[0], without guards */
+    struct mmk_page *spare;    /* for the copy of a pinned page, or NULL */
+    bool needs_spare;          /* and has none */
 };
 
 /* What one leaf table's copy has come to. */
@@ -50,7 +51,7 @@ MMK_ALWAYS_INLINE mmk_pte_t share(struct mmk_page *page, struct mmk_a64 *entry, 
                                   mmk_vaddr_t addr, struct tally *tally)
 {
     mmk_page_get(page);
-    mmk_a32_fetch_add(&page->user.mapcount, 1, MMK_RELAXED);
+    mmk_page_dup_rmap(page);
     if (mmk_page_test(page, MMK_PF_EXCLUSIVE))
         mmk_page_clear(page, MMK_PF_EXCLUSIVE);
     if (mmk_pte_write(pte)) {
@@ -63,11 +64,12 @@ MMK_ALWAYS_INLINE mmk_pte_t share(struct mmk_page *page, struct mmk_a64 *entry, 
 }
 
 /*
- * From the parent's entry for a pinned page, *pte, to the child's: for the spare page, a copy.
+ * From the parent's entry for a pinned page at addr, *pte, to the child's: for the spare page, a
+ * copy.
  * => false: needs the spare that it has not
  * => parent's table locked
  */
-static MMK_NOINLINE bool copy_pinned(struct copy *copy, mmk_pte_t *pte)
+static MMK_NOINLINE bool copy_pinned(struct copy *copy, mmk_pte_t *pte, mmk_vaddr_t addr)
 {
     struct mmk_page *page = copy->spare;
     bool write = mmk_pte_write(*pte), exec = mmk_pte_exec(*pte);
@@ -77,6 +79,7 @@ static MMK_NOINLINE bool copy_pinned(struct copy *copy, mmk_pte_t *pte)
         return false;
     }
     copy->spare = NULL;
+    mmk_page_add_rmap(page, copy->vma, addr, true);
     mmk_copy_page(mmk_page_virt(page), mmk_page_virt(mmk_pte_page(*pte)));
     *pte = mmk_pte_protect(mmk_pte_leaf(mmk_page_to_pfn(page), write, exec),
                            mmk_pte_accessible(*pte), write, exec);
@@ -101,7 +104,7 @@ MMK_ALWAYS_INLINE bool copy_entry(struct copy *copy, struct mmk_a64 *from, struc
             return true;
         if (mmk_likely(!mmk_page_pinned(page) || MMK_MISTAKE(FORK_SHARES_PINNED)))
             pte = share(page, from, pte, addr, tally);
-        else if (!copy_pinned(copy, &pte))
+        else if (!copy_pinned(copy, &pte, addr))
             return false;
         tally->pages++;
     } else {
@@ -176,7 +179,7 @@ static void give_leaf(struct copy *copy, mmk_vaddr_t addr)
 }
 
 /* One table of the parent; answers where to go on. => the chain reaches the root */
-static mmk_vaddr_t copy_step(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t end)
+static mmk_vaddr_t copy_table(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t end)
 {
     struct mmk_walk walk;
     mmk_vaddr_t table_end, next;
@@ -195,6 +198,22 @@ static mmk_vaddr_t copy_step(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t en
     if (walk.level == 0)
         give_leaf(copy, addr);
     return next;
+}
+
+/*
+ * A step, as a whole to whoever looks for the entries of a page: he has been in the parent, where
+ * it is, and then finds the child's; or he has not, and what he does to the parent's is copied.
+ */
+static mmk_vaddr_t copy_step(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t end)
+{
+    struct mmk_kin *kin = copy->gather.mm->kin;
+
+    if (MMK_MISTAKE(FORK_BEHIND_SEARCH))
+        return copy_table(copy, addr, end);
+    mmk_rw_write_lock(&kin->lock, MMK_LOCK_KIN);
+    addr = copy_table(copy, addr, end);
+    mmk_rw_write_unlock(&kin->lock, MMK_LOCK_KIN);
+    return addr;
 }
 
 /* All that one table can need. => 0; MMK_ENOMEM; MMK_EINTR: killed, so its memory is wanted */
@@ -244,13 +263,16 @@ static int copy_entries(struct copy *copy, const struct mmk_vma *vma)
     return error;
 }
 
-static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma) MMK_REQUIRES(child->mmap_lock)
+/* => 0 with *copied set, NULL: it is left out; or MMK_ENOMEM */
+static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma, const struct mmk_vma **copied)
+    MMK_REQUIRES(child->mmap_lock)
 {
     uint64_t flags = mmk_vma_flags(vma) & ~(uint64_t)MMK_VM_LOCK; /* mlock(2): not inherited */
     mmk_vaddr_t start = mmk_vma_start(vma), end = mmk_vma_end(vma);
     struct mmk_vma_tree_reserve reserve;
     struct mmk_vma *new;
 
+    *copied = NULL;
     if (flags & MMK_VM_DONTFORK)
         return 0;
     if (flags & MMK_VM_WIPEONFORK)
@@ -259,15 +281,17 @@ static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma) MMK_REQUIRE
     if (!new)
         return MMK_ENOMEM;
     mmk_a64_store(&new->anon, mmk_anon_fork(child, vma), MMK_RELAXED);
+    mmk_vma_set_shift(new, mmk_vma_shift(vma));
     if (mmk_account_ask_copy(child, flags, end - start) ||
         mmk_vma_tree_reserve(mmk_mm_vmas(child), 1, &reserve)) {
         mmk_vma_free(new);
         return MMK_ENOMEM;
     }
-    mmk_vma_link_object(new);
+    mmk_vma_link(new);
     mmk_vma_tree_insert(mmk_mm_vmas(child), new, &reserve);
     mmk_vma_tree_unreserve(&reserve);
     mmk_account_come(child, flags, end - start);
+    *copied = new;
     return 0;
 }
 
@@ -282,7 +306,7 @@ static int copy_everything(struct mmk_mm *parent, struct copy *copy) MMK_REQUIRE
     copy->child->brk = parent->brk;
     mmk_limit_inherit(copy->child, parent);
     while (vma && !error) {
-        error = copy_vma(copy->child, vma);
+        error = copy_vma(copy->child, vma, &copy->vma);
         if (!error)
             error = copy_entries(copy, vma);
         vma = mmk_mm_find_vma(parent, mmk_vma_end(vma));
@@ -317,7 +341,7 @@ static int copy_locked(struct mmk_mm *parent, struct copy *copy) MMK_REQUIRES(pa
 int mmk_fork(struct mmk_mm *parent, struct mmk_mm **child)
 {
     struct copy copy;
-    int error = mmk_mm_create(&copy.child);
+    int error = mmk_mm_create_child(parent, &copy.child);
 
     if (error)
         return error;

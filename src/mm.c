@@ -7,7 +7,8 @@
  * mmap lock held for writing, so that a holder who takes the lock sees all of it or, `users` being
  * 0, knows that there is nothing. Objects find an mm through their interval trees without a
  * reference: its VMAs leave those trees after their entries are gone and before the last user's
- * hold goes, under the interval lock that a visitor holds shared (P16).
+ * hold goes, under the interval lock that a visitor holds shared (P16). Private pages find it
+ * through its family, which it leaves likewise.
  *
  * The structure and the root go a grace period after the last hold. A CPU that leaves an mm still
  * has its root loaded until it has loaded another; that is a moment in which it is in no quiescent
@@ -16,6 +17,7 @@
 #include "mm.h"
 
 #include "account.h"
+#include "family.h"
 #include "notifier.h"
 #include "planted.h"
 #include "slab.h"
@@ -131,28 +133,54 @@ static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_pa
     mmk_mm_count_table(mm, MMK_PT_LEVELS - 1, 1);
 }
 
-int mmk_mm_create(struct mmk_mm **mm_out)
+/* => NULL: no memory */
+static struct mmk_mm *alloc_mm(struct mmk_kin *kin)
 {
-    struct mmk_page *cpu, *root;
+    struct mmk_mm *mm = mmk_slab_alloc(&mm_cache, MMK_ALLOC_NORMAL);
+    struct mmk_page *cpu = mm ? mmk_page_alloc(CPU_ORDER, MMK_ALLOC_ZERO) : NULL;
+    struct mmk_page *root = cpu ? mmk_table_alloc_root(mm) : NULL;
+
+    if (!root) {
+        if (cpu)
+            mmk_page_put(cpu);
+        if (mm)
+            mmk_slab_free(&mm_cache, mm);
+        return NULL;
+    }
+    mm->kin = kin;
+    init_fields(mm, (struct mmk_mm_cpu *)mmk_page_virt(cpu), root);
+    return mm;
+}
+
+static int create(struct mmk_kin *parent, struct mmk_mm **mm_out)
+{
+    struct mmk_kin *kin;
     struct mmk_mm *mm;
 
     if (mmk_zero_page_ready())
         return MMK_ENOMEM;
-    mm = mmk_slab_alloc(&mm_cache, MMK_ALLOC_NORMAL);
-    if (!mm)
+    kin = mmk_kin_alloc(parent);
+    if (!kin)
         return MMK_ENOMEM;
-    cpu = mmk_page_alloc(CPU_ORDER, MMK_ALLOC_ZERO);
-    root = cpu ? mmk_table_alloc_root(mm) : NULL;
-    if (!root) {
-        if (cpu)
-            mmk_page_put(cpu);
-        mmk_slab_free(&mm_cache, mm);
+    mm = alloc_mm(kin);
+    if (!mm) {
+        mmk_kin_discard(kin);
         return MMK_ENOMEM;
     }
-    init_fields(mm, (struct mmk_mm_cpu *)mmk_page_virt(cpu), root);
+    mmk_kin_join(kin, parent, mm);
     mmk_a64_fetch_add(&existing, 1, MMK_RELAXED);
     *mm_out = mm;
     return 0;
+}
+
+int mmk_mm_create(struct mmk_mm **mm_out)
+{
+    return create(NULL, mm_out);
+}
+
+int mmk_mm_create_child(struct mmk_mm *parent, struct mmk_mm **child)
+{
+    return create(parent->kin, child);
 }
 
 void mmk_mm_get(struct mmk_mm *mm)
@@ -187,8 +215,8 @@ void *mmk_mm_private(const struct mmk_mm *mm)
 }
 
 /*
- * Entries first, then the way back from the objects, then the VMAs (P16). => mmap lock held for
- * writing
+ * Entries first, then the ways back from objects and private pages, then the VMAs (P16). => mmap
+ * lock held for writing
  */
 static void unmap_everything(struct mmk_mm *mm) MMK_REQUIRES(mm->mmap_lock)
 {
@@ -202,10 +230,11 @@ static void unmap_everything(struct mmk_mm *mm) MMK_REQUIRES(mm->mmap_lock)
     mmk_gather_finish(&gather);
     while ((vma = mmk_mm_find_vma(mm, addr)) != NULL) {
         addr = mmk_vma_end(vma);
-        mmk_vma_unlink_object(vma);
+        mmk_vma_unlink(vma);
         mmk_vma_free(vma);
     }
     mmk_vma_tree_destroy(mmk_mm_vmas(mm));
+    mmk_kin_leave(mm->kin);
 }
 
 /*

@@ -52,6 +52,7 @@ struct mmk_mm {
     struct mmk_page *root;          /* c: descriptor of the highest table */
     struct mmk_a64 *top;            /* c: its entries */
     struct mmk_tlb_context context; /* c */
+    struct mmk_kin *kin;            /* c: its place in its family; family.h */
     struct mmk_mm_cpu *cpu;         /* c: one for each CPU, in a block of their own */
     struct mmk_aptr notifiers;      /* a: the first; mmap lock for writing to change (notifier.c) */
     struct mmk_a32 killed;          /* a: 1 from mmk_kill() on */
@@ -85,6 +86,9 @@ struct mmk_mm {
 _Static_assert(MMK_MAX_CPUS <= 64, "a CPU mask is one word");
 
 void mmk_mm_module_init(void);
+
+/* mmk_mm_create() for fork: its private pages will be parent's. => parent has a user */
+MMK_MUST_CHECK int mmk_mm_create_child(struct mmk_mm *parent, struct mmk_mm **child);
 uint64_t mmk_mm_count_all(void);     /* address spaces that exist */
 bool mmk_mm_is_loaded(unsigned cpu); /* the CPU has entered one */
 

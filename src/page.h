@@ -59,11 +59,14 @@ struct MMK_CAPABILITY("page lock") mmk_page {
         } free;
 
         struct {
-            struct mmk_a32 mapcount; /* a: entries that map it */
+            struct mmk_a32 mapcount; /* a: entries that map it; page_rmap.h */
             struct mmk_a32 pins;     /* a: references that use the frame's memory; raised under the
                                         lock of a table that maps it */
-            struct mmk_aptr object;  /* L to write, a: the object, NULL once truncated */
-            uint64_t index;          /* c: page offset in the object */
+            union {
+                struct mmk_aptr object; /* L to write, a: the object, NULL once truncated */
+                struct mmk_aptr kin;    /* ANON: where to look for its entries; page_rmap.h */
+            };
+            uint64_t index; /* c: page offset in the object; ANON: see page_rmap.h */
         } user;
 
         struct {

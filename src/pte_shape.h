@@ -141,6 +141,13 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkold_clean(mmk_pte_t pte)
     return pte;
 }
 
+/* Old: as if nobody had used it since; dirty stays dirty. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkold(mmk_pte_t pte)
+{
+    pte.v &= ~MMK_PTE_ACCESSED;
+    return pte;
+}
+
 /* => present; for a write, writable */
 MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkused(mmk_pte_t pte, bool write)
 {

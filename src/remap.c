@@ -18,15 +18,17 @@
  *   perform   target unmapped and flushed, if it had pages
  *             old range leaves the tree; what of it does not move is unmapped
  *             new VMA comes, and with it its interval
- *             entries move, with the object's interval lock held for writing (P10)
+ *             entries move, with the object's interval lock, and the lock of mm's kin, held for
+ *             writing (P10)
  *             old intervals go
  *   finish    one flush for it all, then VMAs and their objects go, and the mmap lock is let go of
  *
- * So a search through the object finds either VMA, never none, and each entry at one of the two
- * (R1). FIXED with one length moves all VMAs of a range, one after another, as on Linux, with one
- * flush at the end.
+ * So a search from a page finds either VMA, never none, and each entry at one of the two (R1).
+ * FIXED with one length moves all VMAs of a range, one after another, as on Linux, with one flush
+ * at the end.
  */
 #include "account.h"
+#include "family.h"
 #include "map.h"
 #include "move.h"
 #include "object.h"
@@ -138,12 +140,15 @@ static bool prepare_vma(const struct remap *r, struct relocation *go) MMK_REQUIR
 {
     const struct mmk_vma *vma = at(r, r->addr);
     uint64_t flags = mmk_vma_flags(vma), shift = r->new_addr - r->addr;
+    uint64_t anon = mmk_vma_anon(vma);
 
     go->vma = mmk_vma_alloc(r->mm, r->new_addr, r->new_addr + r->new_len, flags, vma->object,
                             mmk_vma_origin(vma) + shift);
     if (!go->vma)
         return false;
-    mmk_a64_store(&go->vma->anon, mmk_vma_anon(vma), MMK_RELAXED);
+    mmk_a64_store(&go->vma->anon, anon, MMK_RELAXED);
+    if (anon != 0)
+        mmk_vma_set_shift(go->vma, mmk_vma_shift(vma) + shift);
     return true;
 }
 
@@ -218,6 +223,12 @@ static int prepare(const struct remap *r, struct relocation *go) MMK_REQUIRES(r-
 
 /* --- relocation: performing ------------------------------------------------------------------ */
 
+/* May pages lead to what moves, while it does? */
+static bool is_found(const struct relocation *go)
+{
+    return go->vma->object || mmk_vma_anon(go->vma) != 0;
+}
+
 /* What is at the new place goes, out of every TLB too before something else comes there (P7). */
 static void replace(struct remap *r, struct mmk_unmap *target) MMK_REQUIRES(r->mm->mmap_lock)
 {
@@ -261,8 +272,8 @@ static void detach_source(struct remap *r, struct relocation *go) MMK_REQUIRES(r
     mmk_gather_policy(&r->gather, MMK_GATHER_UNMAP, low, high);
     if (r->old_len > r->new_len)
         mmk_zap_range(&r->gather, r->addr + r->new_len, r->addr + r->old_len, MMK_ZAP_ALL);
-    /* No way back leads to anonymous memory, and what is left of it may soon be merged. */
-    if (!go->vma->object)
+    /* No way back leads to anonymous memory without pages, and what is left may soon be merged. */
+    if (!is_found(go))
         finish_source(r, &go->source);
 }
 
@@ -284,24 +295,44 @@ static void keep_source(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
     mmk_a64_store(&vma->flags, unlocked, MMK_RELAXED);
 }
 
-static void move_entries(struct remap *r, struct relocation *go, struct mmk_object *object)
-    MMK_REQUIRES(r->mm->mmap_lock)
+/* P10 for private pages; any mapping may have some but a shared one. */
+static void move_private(struct remap *r, struct relocation *go) MMK_REQUIRES(r->mm->mmap_lock)
 {
+    struct mmk_kin *kin = r->mm->kin;
+
     mmk_mm_is_write_locked(go->move.mm);
-    if (!object || MMK_MISTAKE(MOVE_UNLOCKED)) {
+    if (MMK_MISTAKE(MOVE_PRIVATE_UNLOCKED)) {
         mmk_move_perform(&go->move, &r->gather);
         return;
     }
-    mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
+    mmk_rw_write_lock(&kin->lock, MMK_LOCK_KIN);
     mmk_move_perform(&go->move, &r->gather);
+    mmk_rw_write_unlock(&kin->lock, MMK_LOCK_KIN);
+}
+
+static void move_entries(struct remap *r, struct relocation *go, struct mmk_object *object)
+    MMK_REQUIRES(r->mm->mmap_lock)
+{
+    if (!object || MMK_MISTAKE(MOVE_UNLOCKED)) {
+        move_private(r, go);
+        return;
+    }
+    mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
+    move_private(r, go);
     mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
+}
+
+static void set_origin(struct mmk_vma *vma, uint64_t origin)
+{
+    mmk_a64_store(&vma->origin, origin, MMK_RELAXED);
+    mmk_vma_set_shift(vma, origin);
 }
 
 /* The new VMA. Anonymous memory without a private page is as good as newly mapped: it may merge. */
 static void place(struct remap *r, struct relocation *go) MMK_REQUIRES(r->mm->mmap_lock)
 {
     if (!go->vma->object && mmk_vma_anon(go->vma) == 0)
-        mmk_a64_store(&go->vma->origin, 0, MMK_RELAXED);
+        set_origin(go->vma, 0);
     mmk_vma_place(r->mm, go->vma, MMK_MERGE_BOTH, &go->reserve);
     mmk_vma_tree_unreserve(&go->reserve);
 }
@@ -319,6 +350,7 @@ static int64_t relocate(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
 {
     struct mmk_object *object;
     struct relocation go;
+    bool found;
     int error;
 
     error = mmk_account_ask_maps(r->mm, 4) ? prepare(r, &go) : MMK_ENOMEM;
@@ -330,6 +362,7 @@ static int64_t relocate(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
         return error ? error : MMK_ENOMEM;
     }
     object = go.vma->object;
+    found = is_found(&go);
     if (go.replaces)
         replace(r, &go.target);
     if (!r->gathering)
@@ -339,11 +372,11 @@ static int64_t relocate(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
         detach_source(r, &go);
     else if (r->old_len > 0)
         keep_source(r);
-    if (MMK_MISTAKE(OLD_INTERVAL_FIRST) && go.unmaps && object)
+    if (MMK_MISTAKE(OLD_INTERVAL_FIRST) && go.unmaps && found)
         finish_source(r, &go.source);
     place(r, &go);
     move_entries(r, &go, object);
-    if (!MMK_MISTAKE(OLD_INTERVAL_FIRST) && go.unmaps && object)
+    if (!MMK_MISTAKE(OLD_INTERVAL_FIRST) && go.unmaps && found)
         finish_source(r, &go.source);
     return (int64_t)r->new_addr;
 }

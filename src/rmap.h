@@ -6,6 +6,7 @@
 #define MMK_SRC_RMAP_H
 
 #include "object.h"
+#include "page_rmap.h"
 
 /*
  * Takes pages [first, last] of object out of every address space that maps them: the entries are
@@ -22,11 +23,5 @@ void mmk_rmap_unmap_object(struct mmk_object *object, uint64_t first, uint64_t l
  * => as mmk_rmap_unmap_object()
  */
 void mmk_rmap_clean_object(struct mmk_object *object, uint64_t first, uint64_t last);
-
-/* How many pages' worth of mappings: 0 when no entry maps the page. */
-MMK_ALWAYS_INLINE uint32_t mmk_page_mapcount(const struct mmk_page *page)
-{
-    return mmk_a32_load(&page->user.mapcount, MMK_RELAXED);
-}
 
 #endif

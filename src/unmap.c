@@ -99,7 +99,7 @@ static void trim_ends(struct mmk_mm *mm, struct mmk_unmap *unmap) MMK_REQUIRES(m
 
     if (unmap->spare) {
         mmk_vma_copy_upper(unmap->spare, head, unmap->end);
-        mmk_vma_link_object(unmap->spare);
+        mmk_vma_link(unmap->spare);
     }
     if (head)
         mmk_vma_tree_resize(mmk_mm_vmas(mm), head, mmk_vma_start(head), unmap->start,
@@ -139,7 +139,7 @@ void mmk_unmap_free(struct mmk_vma *vma)
 
     for (; vma; vma = next) {
         next = vma->next;
-        mmk_vma_unlink_object(vma);
+        mmk_vma_unlink(vma);
         mmk_vma_free(vma);
     }
 }
@@ -150,7 +150,7 @@ void mmk_unmap_finish(struct mmk_unmap *unmap)
 
     for (i = 0; i < 2; i++)
         if (unmap->trimmed[i])
-            mmk_vma_relink_object(unmap->trimmed[i]);
+            mmk_vma_relink(unmap->trimmed[i]);
     mmk_unmap_free(unmap->removed);
     mmk_vma_tree_unreserve(&unmap->reserve);
 }

@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * vma.c - life of a VMA, and its place in its object's interval tree.
- *
- * An interval may be wider than its VMA while a part is being unmapped: it shrinks only after the
- * entries are gone, and grows before the first can appear, so that whoever looks for the mappings
- * of a page never misses one (R1). Addresses follow from `origin`, which trims do not change.
- */
+/* vma.c - life of a VMA. */
 #include "vma.h"
 
 #include "object.h"
@@ -29,13 +23,15 @@ struct mmk_vma *mmk_vma_alloc_blank(void)
 }
 
 static void fill(struct mmk_vma *vma, struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
-                 uint64_t flags, struct mmk_object *object, uint64_t origin, uint64_t anon)
+                 uint64_t flags, struct mmk_object *object, uint64_t origin, uint64_t anon,
+                 uint64_t shift)
 {
     mmk_a64_store(&vma->start, start, MMK_RELAXED);
     mmk_a64_store(&vma->end, end, MMK_RELAXED);
     mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
     mmk_a64_store(&vma->origin, origin, MMK_RELAXED);
     mmk_a64_store(&vma->anon, anon, MMK_RELAXED);
+    mmk_vma_set_shift(vma, shift);
     vma->mm = mm;
     vma->object = object;
     vma->next = NULL;
@@ -49,7 +45,7 @@ struct mmk_vma *mmk_vma_alloc(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t 
     struct mmk_vma *vma = mmk_vma_alloc_blank();
 
     if (vma)
-        fill(vma, mm, start, end, flags, object, origin, 0);
+        fill(vma, mm, start, end, flags, object, origin, 0, object ? 0 : origin);
     return vma;
 }
 
@@ -57,7 +53,8 @@ void mmk_vma_copy_upper(struct mmk_vma *upper, const struct mmk_vma *vma, mmk_va
 {
     uint64_t end = mmk_vma_end(vma), flags = mmk_vma_flags(vma), origin = mmk_vma_origin(vma);
 
-    fill(upper, vma->mm, addr, end, flags, vma->object, origin, mmk_vma_anon(vma));
+    fill(upper, vma->mm, addr, end, flags, vma->object, origin, mmk_vma_anon(vma),
+         mmk_vma_shift(vma));
 }
 
 static void free_rcu(struct mmk_rcu_head *head)
@@ -75,48 +72,6 @@ void mmk_vma_free(struct mmk_vma *vma)
         free_rcu(&vma->rcu);
     else
         mmk_host_call_rcu(&vma->rcu, free_rcu);
-}
-
-static void set_interval(struct mmk_vma *vma)
-{
-    vma->interval.first = mmk_vma_index(vma, mmk_vma_start(vma));
-    vma->interval.last = mmk_vma_index(vma, mmk_vma_end(vma) - 1);
-}
-
-void mmk_vma_link_object(struct mmk_vma *vma)
-{
-    struct mmk_object *object = vma->object;
-
-    if (!object)
-        return;
-    mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
-    set_interval(vma);
-    mmk_interval_insert(mmk_object_vmas(object), &vma->interval);
-    mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
-}
-
-void mmk_vma_unlink_object(struct mmk_vma *vma)
-{
-    struct mmk_object *object = vma->object;
-
-    if (!object)
-        return;
-    mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
-    mmk_interval_remove(mmk_object_vmas(object), &vma->interval);
-    mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
-}
-
-void mmk_vma_relink_object(struct mmk_vma *vma)
-{
-    struct mmk_object *object = vma->object;
-
-    if (!object)
-        return;
-    mmk_rw_write_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
-    mmk_interval_remove(mmk_object_vmas(object), &vma->interval);
-    set_interval(vma);
-    mmk_interval_insert(mmk_object_vmas(object), &vma->interval);
-    mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
 }
 
 bool mmk_vma_compatible(const struct mmk_vma *vma, uint64_t flags, const struct mmk_object *object,

@@ -57,13 +57,20 @@ struct mmk_vma {
     struct mmk_a64 origin;        /* address that page index 0 has, or would have (mod 2^64): in the
                                      object, or, for private anonymous memory, 0 when first mapped.
                                      Splitting, trimming and merging leave it alone */
+    struct mmk_a64 shift;         /* how far its private pages, present or to come, are from where
+                                     they were made (mod 2^64). Anonymous memory: the origin. While
+                                     it has pages, an object's that moves takes it along */
     struct mmk_a64 anon;          /* whose private pages it shares; 0: it has none (anon.h) */
     struct mmk_mm *mm;            /* c */
     struct mmk_object *object;    /* c: holds a reference; NULL: private anonymous */
     struct mmk_interval interval; /* object's interval lock: pages that it may map; wider than the
                                      range while a part is being unmapped */
     struct mmk_vma *next;         /* o: list of VMAs that have left the tree */
-    struct mmk_rcu_head rcu;
+    union {
+        struct mmk_interval moved; /* mm->kin's lock: if there is a shift, the indices of private
+                                      pages that it may map; wider than the range like `interval` */
+        struct mmk_rcu_head rcu;   /* o: after it has left that tree */
+    };
 };
 
 MMK_ALWAYS_INLINE mmk_vaddr_t mmk_vma_start(const struct mmk_vma *vma)
@@ -105,6 +112,17 @@ MMK_ALWAYS_INLINE uint64_t mmk_vma_index(const struct mmk_vma *vma, mmk_vaddr_t 
     return (addr - mmk_vma_origin(vma)) >> MMK_PAGE_SHIFT;
 }
 
+MMK_ALWAYS_INLINE uint64_t mmk_vma_shift(const struct mmk_vma *vma)
+{
+    return mmk_a64_load(&vma->shift, MMK_RELAXED);
+}
+
+/* The index that a private page at addr has (page_rmap.h). */
+MMK_ALWAYS_INLINE uint64_t mmk_vma_anon_index(const struct mmk_vma *vma, mmk_vaddr_t addr)
+{
+    return (addr - mmk_vma_shift(vma)) >> MMK_PAGE_SHIFT;
+}
+
 /* Whether user code may make this access (a readable page is not told from a writable one). */
 MMK_ALWAYS_INLINE bool mmk_vma_accessible(uint64_t flags)
 {
@@ -127,6 +145,12 @@ void mmk_vma_module_init(void);
 struct mmk_vma *mmk_vma_alloc(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, uint64_t flags,
                               struct mmk_object *object, uint64_t origin);
 
+/* Where its private pages are from: see mmk_vma.shift, AN4. => vma is linked nowhere */
+MMK_ALWAYS_INLINE void mmk_vma_set_shift(struct mmk_vma *vma, uint64_t shift)
+{
+    mmk_a64_store(&vma->shift, shift, MMK_RELAXED);
+}
+
 /* A VMA to be filled in by mmk_vma_copy_upper(). => NULL: no memory; may sleep */
 struct mmk_vma *mmk_vma_alloc_blank(void);
 
@@ -140,12 +164,20 @@ void mmk_vma_copy_upper(struct mmk_vma *upper, const struct mmk_vma *vma, mmk_va
 void mmk_vma_free(struct mmk_vma *vma);
 
 /*
- * Into its object's interval tree, or out of it, or to its present range (after a trim or merge);
- * nothing to do for one without object. => may sleep; takes the interval lock
+ * Into the trees by which its pages find it, or out of them, or to its present range (after a trim
+ * or merge): its object's, and that of its mm for private pages that have moved. Nothing to do for
+ * anonymous memory that has not. vma_link.c
+ * => may sleep; takes the interval lock, then the lock of mm's kin
  */
-void mmk_vma_link_object(struct mmk_vma *vma);
-void mmk_vma_unlink_object(struct mmk_vma *vma);
-void mmk_vma_relink_object(struct mmk_vma *vma);
+void mmk_vma_link(struct mmk_vma *vma);
+void mmk_vma_unlink(struct mmk_vma *vma);
+void mmk_vma_relink(struct mmk_vma *vma);
+
+/*
+ * Gives a VMA that is linked, and has no private pages, another shift: that of one which it is
+ * merged with. => mmap lock held for writing; as mmk_vma_link()
+ */
+void mmk_vma_reshift(struct mmk_vma *vma, uint64_t shift);
 
 /*
  * Whether two VMAs that touch could be one, but for what anon.h says: same protection and kind, one

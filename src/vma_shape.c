@@ -19,10 +19,10 @@ void mmk_vma_split(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, str
     struct mmk_vma_tree *tree = mmk_mm_vmas(mm);
 
     mmk_vma_copy_upper(upper, vma, addr);
-    mmk_vma_link_object(upper);
+    mmk_vma_link(upper);
     mmk_vma_tree_resize(tree, vma, mmk_vma_start(vma), addr, reserve);
     mmk_vma_tree_insert(tree, upper, reserve);
-    mmk_vma_relink_object(vma);
+    mmk_vma_relink(vma);
 }
 
 void mmk_vma_cut_at(struct mmk_mm *mm, mmk_vaddr_t addr)
@@ -98,8 +98,13 @@ static struct neighbours neighbours_of(struct mmk_mm *mm, const struct mmk_vma *
 static void inherit(struct mmk_vma *other, const struct mmk_vma *vma)
 {
     mmk_a64_fetch_or(&other->flags, mmk_vma_flags(vma) & MMK_VM_GUARDED, MMK_RELAXED);
-    if (mmk_vma_anon(other) == 0)
+    mmk_assert(mmk_vma_anon(other) == 0 || mmk_vma_anon(vma) == 0 ||
+                   mmk_vma_shift(other) == mmk_vma_shift(vma),
+               "AN4 what belongs together has moved together");
+    if (mmk_vma_anon(other) == 0 && mmk_vma_anon(vma) != 0) {
+        mmk_vma_reshift(other, mmk_vma_shift(vma));
         mmk_a64_store(&other->anon, mmk_vma_anon(vma), MMK_RELAXED);
+    }
 }
 
 /* upper's range goes to lower, which ends where it starts. => two changes of the reserve */
@@ -112,8 +117,8 @@ static void absorb(struct mmk_mm *mm, struct mmk_vma *lower, struct mmk_vma *upp
     inherit(lower, upper);
     mmk_vma_tree_erase_range(tree, start, end, reserve);
     mmk_vma_tree_resize(tree, lower, mmk_vma_start(lower), end, reserve);
-    mmk_vma_relink_object(lower);
-    mmk_vma_unlink_object(upper);
+    mmk_vma_relink(lower);
+    mmk_vma_unlink(upper);
     mmk_vma_free(upper);
 }
 
@@ -137,7 +142,7 @@ static void extend(struct mmk_mm *mm, struct mmk_vma *neighbour, mmk_vaddr_t sta
 {
     inherit(neighbour, vma);
     mmk_vma_tree_resize(mmk_mm_vmas(mm), neighbour, start, end, reserve);
-    mmk_vma_relink_object(neighbour);
+    mmk_vma_relink(neighbour);
     mmk_vma_free(vma);
 }
 
@@ -156,7 +161,7 @@ void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, enum mmk_vma_merge me
     } else if (beside.above) {
         extend(mm, beside.above, start, mmk_vma_end(beside.above), vma, reserve);
     } else {
-        mmk_vma_link_object(vma);
+        mmk_vma_link(vma);
         mmk_vma_tree_insert(mmk_mm_vmas(mm), vma, reserve);
     }
 }
@@ -168,7 +173,7 @@ void mmk_vma_grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t end)
 
     mmk_account_come(mm, flags, end - mmk_vma_end(vma));
     mmk_vma_tree_resize(mmk_mm_vmas(mm), vma, mmk_vma_start(vma), end, NULL);
-    mmk_vma_relink_object(vma);
+    mmk_vma_relink(vma);
     above = starts_at(mm, end);
     if (above && fits(above, vma, flags, true))
         (void)merge(mm, vma, above);
@@ -271,6 +276,7 @@ static enum mmk_fault_result grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_va
         return MMK_FAULT_SEGV_MAPERR;
     mmk_account_come(mm, mmk_vma_flags(vma), growth);
     mmk_vma_tree_resize(mmk_mm_vmas(mm), vma, start, mmk_vma_end(vma), NULL);
+    mmk_vma_relink(vma);
     return MMK_FAULT_DONE;
 }
 

@@ -8,6 +8,7 @@
 #include "zap.h"
 
 #include "object.h"
+#include "page_rmap.h"
 #include "planted.h"
 #include "range.h"
 
@@ -30,26 +31,39 @@ struct tally {
 
 _Static_assert(MMK_COUNT_RSS_ANON == 0 && MMK_COUNT_RSS_SHMEM == 2, "tally.rss is by counter");
 
+/* An object's page, whose entry was `old`. => as zap_entry() */
+MMK_ALWAYS_INLINE void zap_object_page(struct mmk_gather *gather, struct mmk_page *page,
+                                       mmk_pte_t old, struct tally *tally)
+{
+    bool dirty = mmk_pte_dirty(old);
+
+    if (!MMK_MISTAKE(RSS_LATE))
+        tally->rss[mmk_page_rss_kind(page)]--;
+    if (dirty && !MMK_MISTAKE(DIRTY_LATE))
+        mmk_page_mkdirty(page); /* G3: before the lock is dropped */
+    mmk_page_remove_rmap(page, gather->mm);
+    if (MMK_MISTAKE(RSS_LATE))
+        tally->rss[mmk_page_rss_kind(page)]--;
+    mmk_gather_page(gather, page, dirty);
+}
+
 /* Takes one entry that is not none. => table locked; the gather has room */
 MMK_ALWAYS_INLINE void zap_entry(struct mmk_gather *gather, struct mmk_a64 *entry,
                                  struct tally *tally)
 {
     mmk_pte_t old = mmk_pte_take(entry);
     struct mmk_page *page = mmk_pte_page(old);
-    bool dirty;
 
     tally->taken++;
     if (!page)
         return;
-    if (!MMK_MISTAKE(RSS_LATE))
-        tally->rss[mmk_page_rss_kind(page)]--;
-    dirty = mmk_pte_dirty(old) && mmk_page_type(page) == MMK_PAGE_OBJECT;
-    if (dirty && !MMK_MISTAKE(DIRTY_LATE))
-        mmk_page_mkdirty(page); /* G3: before the lock is dropped */
-    mmk_a32_fetch_sub(&page->user.mapcount, 1, MMK_RELEASE);
-    if (MMK_MISTAKE(RSS_LATE))
-        tally->rss[mmk_page_rss_kind(page)]--;
-    mmk_gather_page(gather, page, dirty);
+    if (mmk_page_type(page) != MMK_PAGE_ANON) {
+        zap_object_page(gather, page, old, tally);
+        return;
+    }
+    tally->rss[MMK_COUNT_RSS_ANON]--;
+    mmk_page_remove_private(page, gather->mm);
+    mmk_gather_page(gather, page, false);
 }
 
 /* Is this entry, which is not none, left alone? */

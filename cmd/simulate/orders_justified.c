@@ -10,12 +10,11 @@
 #include "orders.h"
 
 const struct justified orders_justified[] = {
-    {"src/zap.c", "&page->user.mapcount", FIBERS_SUB, MMK_RELEASE, MMK_RELAXED, "LB",
-     "the zap reads user.object before it counts down; truncation clears it when the count is 0"},
-    {"src/fault_cow.c", "&page->user.mapcount", FIBERS_SUB, MMK_RELEASE, MMK_RELAXED, "LB",
-     "as the zap: user.object is read before the count goes down"},
+    {"src/page_rmap.h", "&page->user.mapcount", FIBERS_SUB, MMK_RELEASE, MMK_RELAXED, "LB",
+     "who takes an entry reads user.object before it counts down; truncation clears it when the "
+     "count is 0"},
     {"src/object.c", "&page->user.mapcount", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, "LB",
-     "the other side of the two: user.object is cleared after the count was seen to be 0"},
+     "the other side: user.object is cleared after the count was seen to be 0"},
     {"src/pte_entry.h", "entry", FIBERS_CMPXCHG, MMK_RELEASE, MMK_RELAXED, "LB",
      "a copier reads the page before it lets go; programs store to it when the entry allows it, "
      "which it does once the copier was seen to have let go"},

@@ -12,6 +12,7 @@
 #include "fixture.h"
 #include "gather.h"
 #include "table.h"
+#include "page_rmap.h"
 #include "zap.h"
 #include "run_cpus.h"
 
@@ -224,7 +225,7 @@ static void reap_under_lock(unsigned cpu, void *unused)
     page = mmk_pte_page(mmk_pte_take(walk.entry));
     check(page && mmk_gather_room(&gather));
     walk.table->table.live--;
-    mmk_a32_fetch_sub(&page->user.mapcount, 1, MMK_RELEASE);
+    mmk_page_remove_rmap(page, mm);
     mmk_gather_page(&gather, page, false);
     mmk_mm_count(mm, MMK_COUNT_RSS_ANON, -1);
     mmk_gather_range(&gather, BASE, BASE + PAGE);

@@ -605,6 +605,7 @@ static void test_index_overflow(void **state)
     map_at(0, 2, RW, ANON);
     vma = peek_vma(mm, AT(0));
     mmk_a64_store(&vma->origin, AT(5), MMK_RELAXED);
+    mmk_vma_reshift(vma, AT(5));
     expect_error(0, 2, 6, MAYMOVE, 0, MMK_EINVAL);
     expect_error(0, 2, 6, FIXED, 20, MMK_EINVAL);
     expect_remap(0, 2, 4, 0, 0, 0);

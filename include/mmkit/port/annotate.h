@@ -78,7 +78,9 @@ enum mmk_lock_class {
     MMK_LOCK_MMAP,       /* mm's mapping; sleeps */
     MMK_LOCK_INVALIDATE, /* object against truncation; sleeps */
     MMK_LOCK_PAGE,       /* one page's identity; sleeps */
+    MMK_LOCK_FAMILY,     /* address spaces by descent; sleeps */
     MMK_LOCK_INTERVAL,   /* object's VMAs; sleeps */
+    MMK_LOCK_KIN,        /* an mm's private pages against moving and fork; sleeps */
     MMK_LOCK_TABLE_ROOT, /* table at level n: MMK_LOCK_TABLE_LEAF - n */
     MMK_LOCK_TABLE_LEAF = MMK_LOCK_TABLE_ROOT + 4,
     MMK_LOCK_INDEX, /* object's page index */

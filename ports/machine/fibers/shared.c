@@ -72,7 +72,9 @@ static bool keeps_apart(const struct machine_held *held, uintptr_t word, enum fi
         return false;
     case MMK_LOCK_MMAP:
     case MMK_LOCK_INVALIDATE:
+    case MMK_LOCK_FAMILY:
     case MMK_LOCK_INTERVAL:
+    case MMK_LOCK_KIN:
         lock = held->lock;
         return access == FIBERS_READ || (lock->state.v & MMK_RW_WRITER);
     default:

@@ -137,6 +137,13 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkold_clean(mmk_pte_t pte)
     return pte;
 }
 
+/* Old: as if nobody had used it since; dirty stays dirty. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkold(mmk_pte_t pte)
+{
+    pte.v &= ~MMK_ARM_ACCESSED;
+    return pte;
+}
+
 /*
  * Has what the access is to leave behind: accessed, and dirty for a write.
  * => present, and allows the access

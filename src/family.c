@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * family.c - owns the tree of address spaces by descent.
+ *
+ * KN1 A page's kin is that of the address space which made it, or was found to be its only user
+ *     (page_rmap.h). Only that one and its descendants map the page.
+ * KN2 A kin whose address space is gone stays while it has orphans, or more than one child. So
+ *     those that are gone are fewer than those that live and the pages that need them: a line of
+ *     processes that fork and end does not grow a line of kins.
+ * KN3 An orphan is counted before its owner's mapping is gone, and no longer after its last has
+ *     gone: a kin to which a mapped page leads is in the tree.
+ *
+ * Who looks holds the family's lock shared, and with it whatever he finds in the tree, address
+ * spaces included: these leave after their last entry is gone, and before their tables go (P16).
+ * What shape a family has changes with fork and exit alone.
+ *
+ * A kin that became superfluous by the end of an orphan goes with the next of its descendants: who
+ * unmaps a page holds a table's lock, and cannot take this one.
+ *
+ * Rejected:
+ * - An anon_vma for each VMA and process, and a chain of them for each VMA (Linux): exact too, but
+ *   a VMA costs 104 + 64 * (n + 1) bytes after n forks, and fork takes as many locks and
+ *   allocations for it. See DESIGN.md for figures.
+ * - One list of VMAs for a family (Linux before 2.6.34): a page of one of 1000 children is looked
+ *   for in all of them.
+ * - One lock for all: mremap and fork hold a kin's lock while entries move, in which other
+ *   processes of the family have no part.
+ * - Counting all pages of a kin: that would be a shared word for each fault.
+ */
+#include "family.h"
+
+#include "planted.h"
+#include "slab.h"
+
+#include <mmkit/host.h>
+
+static struct mmk_slab_cache family_cache, kin_cache;
+static struct mmk_a64 kins; /* that exist */
+
+void mmk_family_module_init(void)
+{
+    mmk_slab_cache_init(&family_cache, "family", sizeof(struct mmk_family));
+    mmk_slab_cache_init(&kin_cache, "kin", sizeof(struct mmk_kin));
+    mmk_a64_store(&kins, 0, MMK_RELAXED);
+}
+
+uint64_t mmk_kin_count(void)
+{
+    return mmk_a64_load(&kins, MMK_RELAXED);
+}
+
+/* => NULL: no memory */
+static struct mmk_family *new_family(void)
+{
+    struct mmk_family *family = mmk_slab_alloc(&family_cache, MMK_ALLOC_NORMAL);
+
+    if (!family)
+        return NULL;
+    mmk_rw_init(&family->lock);
+    mmk_a32_store(&family->refs, 1, MMK_RELAXED);
+    return family;
+}
+
+struct mmk_kin *mmk_kin_alloc(struct mmk_kin *parent)
+{
+    struct mmk_kin *kin = mmk_slab_alloc(&kin_cache, MMK_ALLOC_NORMAL);
+
+    if (!kin)
+        return NULL;
+    kin->family = parent ? parent->family : new_family();
+    if (!kin->family) {
+        mmk_slab_free(&kin_cache, kin);
+        return NULL;
+    }
+    if (parent)
+        mmk_a32_fetch_add(&kin->family->refs, 1, MMK_RELAXED);
+    mmk_rw_init(&kin->lock);
+    kin->moved.root = NULL;
+    mmk_a64_store(&kin->orphans, 0, MMK_RELAXED);
+    kin->parent = NULL;
+    mmk_list_init(&kin->children);
+    mmk_list_init(&kin->sibling);
+    kin->mm = NULL;
+    mmk_a64_fetch_add(&kins, 1, MMK_RELAXED);
+    return kin;
+}
+
+static void free_family_rcu(struct mmk_rcu_head *head)
+{
+    mmk_slab_free(&family_cache, (char *)head - offsetof(struct mmk_family, rcu));
+}
+
+bool mmk_family_get(struct mmk_family *family)
+{
+    uint32_t refs = mmk_a32_load(&family->refs, MMK_RELAXED);
+
+    while (refs != 0)
+        if (mmk_a32_cmpxchg(&family->refs, &refs, refs + 1, MMK_RELAXED))
+            return true;
+    return false;
+}
+
+void mmk_family_put(struct mmk_family *family)
+{
+    uint32_t refs = mmk_a32_fetch_sub(&family->refs, 1, MMK_ACQ_REL);
+
+    mmk_assert(refs != 0, "a family is put once for each reference");
+    if (refs == 1)
+        mmk_host_call_rcu(&family->rcu, free_family_rcu);
+}
+
+static void free_kin_rcu(struct mmk_rcu_head *head)
+{
+    mmk_slab_free(&kin_cache, (char *)head - offsetof(struct mmk_kin, rcu));
+}
+
+void mmk_kin_discard(struct mmk_kin *kin)
+{
+    struct mmk_family *family = kin->family;
+
+    mmk_a64_fetch_sub(&kins, 1, MMK_RELAXED);
+    mmk_host_call_rcu(&kin->rcu, free_kin_rcu);
+    mmk_family_put(family);
+}
+
+void mmk_kin_join(struct mmk_kin *kin, struct mmk_kin *parent, struct mmk_mm *mm)
+{
+    struct mmk_family *family = kin->family;
+
+    mmk_rw_write_lock(&family->lock, MMK_LOCK_FAMILY);
+    kin->mm = mm;
+    kin->parent = parent;
+    if (parent)
+        mmk_list_add(&parent->children, &kin->sibling);
+    mmk_rw_write_unlock(&family->lock, MMK_LOCK_FAMILY);
+}
+
+static struct mmk_kin *of_sibling(struct mmk_list *link)
+{
+    return (struct mmk_kin *)((char *)link - offsetof(struct mmk_kin, sibling));
+}
+
+/* KN2. Acquire: whoever let go of the last orphan has done with the kin. */
+static bool is_superfluous(const struct mmk_kin *kin)
+{
+    return !kin->mm && kin->children.next == kin->children.prev &&
+           (mmk_a64_load(&kin->orphans, MMK_ACQUIRE) == 0 || MMK_MISTAKE(KIN_WITHOUT_ORPHANS));
+}
+
+/* Its only child, if it has one, takes its place. => the family's lock held for writing */
+static void take_out(struct mmk_kin *kin)
+{
+    if (!mmk_list_empty(&kin->children)) {
+        struct mmk_kin *child = of_sibling(kin->children.next);
+
+        child->parent = kin->parent;
+        mmk_list_del(&child->sibling);
+        mmk_list_init(&child->sibling);
+        if (kin->parent)
+            mmk_list_add(&kin->sibling, &child->sibling);
+    }
+    mmk_list_del(&kin->sibling);
+}
+
+void mmk_kin_leave(struct mmk_kin *kin) MMK_NO_TSA /* for the mistake */
+{
+    struct mmk_family *family = kin->family;
+    struct mmk_kin *gone = NULL, *next;
+
+    if (!MMK_MISTAKE(LEAVES_UNLOCKED))
+        mmk_rw_write_lock(&family->lock, MMK_LOCK_FAMILY);
+    mmk_assert(!kin->moved.root, "R1 what has moved leaves its kin's tree before its kin goes");
+    kin->mm = NULL;
+    for (; kin && !kin->mm; kin = next) {
+        next = kin->parent;
+        if (!is_superfluous(kin))
+            continue;
+        take_out(kin);
+        kin->parent = gone;
+        gone = kin;
+    }
+    if (!MMK_MISTAKE(LEAVES_UNLOCKED))
+        mmk_rw_write_unlock(&family->lock, MMK_LOCK_FAMILY);
+    for (; gone; gone = next) {
+        next = gone->parent;
+        mmk_kin_discard(gone);
+    }
+}
+
+struct mmk_kin *mmk_kin_next(const struct mmk_kin *kin, const struct mmk_kin *top)
+{
+    if (!mmk_list_empty(&kin->children))
+        return of_sibling(kin->children.next);
+    for (; kin != top; kin = kin->parent)
+        if (kin->sibling.next != &kin->parent->children)
+            return of_sibling(kin->sibling.next);
+    return NULL;
+}
+
+bool mmk_kin_descends(const struct mmk_kin *kin, const struct mmk_kin *from)
+{
+    while (kin && kin != from)
+        kin = kin->parent;
+    return kin == from;
+}

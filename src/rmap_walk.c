@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rmap_walk.c - from a page to each entry that maps it.
+ *
+ *   an object's page   object, index -> the VMAs in the object's interval tree -> address -> entry
+ *   a private page     kin, index    -> the kin and its descendants; in each
+ *                                         the address where it was made           -> entry
+ *                                         the VMAs that have moved, by their tree -> address
+ *                                                                                 -> entry
+ *
+ * RW1 An entry of the page that is there from the beginning of a walk to its end is visited. What
+ *     would bring one from a place that is still to come to one that is past is kept out: mremap
+ *     holds the lock of the kin, or the interval lock, for writing while it moves entries (P10);
+ *     fork holds the parent's while it copies those of a table, and a parent comes before its
+ *     children. So a fork is over, for this page, when its parent is visited, or has yet to begin.
+ *
+ * What a walk finds of VMAs is where to look, no more: a place counts when its entry maps the page,
+ * seen under the lock of its table. So intervals may be too wide, indices need not be unique, and
+ * an address space whose program never had the page costs a look at its tables, without a lock.
+ *
+ * How a walk comes to a kin, without a lock that would keep it: the page is mapped at a moment
+ * inside the RCU read section, so its kin was in the tree then (KN3), and its memory stays. The
+ * family's count is raised, its lock taken, and asked again whether the page is mapped, and whose
+ * it is: if so, the kin is in the tree, and stays there.
+ *
+ * Rejected: the mmap lock of each address space (it comes before the page lock, and a program's own
+ * calls hold it for long); asking the VMA tree for the address (the entry answers that).
+ */
+#include "rmap_walk.h"
+
+#include "object.h"
+#include "planted.h"
+
+bool mmk_rmap_lock(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
+                   struct mmk_walk *walk) MMK_NO_TSA
+{
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(mm, addr, walk);
+    if (walk->level == 0 && mmk_pte_page(mmk_pte_read(walk->entry)) == page) {
+        mmk_walk_lock(mm, addr, walk);
+        if (mmk_likely(walk->level == 0 && mmk_pte_page(mmk_pte_read(walk->entry)) == page))
+            return true;
+        mmk_walk_unlock(walk);
+    }
+    mmk_rcu_read_unlock();
+    return false;
+}
+
+/* --- private pages --------------------------------------------------------------------------- */
+
+static bool is_mapped(const struct mmk_page *page)
+{
+    return mmk_page_mapcount(page) != 0;
+}
+
+/* => the page's kin, with its family locked and a reference to that; NULL: it is not mapped */
+static struct mmk_kin *enter(const struct mmk_page *page) MMK_NO_TSA
+{
+    struct mmk_family *family;
+    struct mmk_kin *kin;
+    bool got;
+
+    for (;;) {
+        mmk_rcu_read_lock();
+        kin = is_mapped(page) ? mmk_page_kin(page) : NULL;
+        family = kin ? kin->family : NULL;
+        got = family && mmk_family_get(family);
+        mmk_rcu_read_unlock();
+        if (!family)
+            return NULL;
+        if (!got)
+            continue; /* its last mapping went just then */
+        mmk_rw_read_lock(&family->lock, MMK_LOCK_FAMILY);
+        if (is_mapped(page) && mmk_page_kin(page) == kin)
+            return kin;
+        mmk_rw_read_unlock(&family->lock, MMK_LOCK_FAMILY);
+        mmk_family_put(family);
+    }
+}
+
+static void leave(struct mmk_family *family) MMK_NO_TSA
+{
+    mmk_rw_read_unlock(&family->lock, MMK_LOCK_FAMILY);
+    mmk_family_put(family);
+}
+
+static const struct mmk_vma *of_moved(const struct mmk_interval *node)
+{
+    return (const struct mmk_vma *)((const char *)node - offsetof(struct mmk_vma, moved));
+}
+
+/* The places in one address space. => true: enough */
+static bool visit_kin(struct mmk_kin *kin, struct mmk_page *page, mmk_rmap_visitor visit, void *arg)
+    MMK_REQUIRES_SHARED(kin->lock)
+{
+    uint64_t index = page->user.index;
+    mmk_vaddr_t addr = index << MMK_PAGE_SHIFT;
+    const struct mmk_interval *node;
+
+    if (addr < MMK_USER_END && visit(page, kin->mm, addr, arg))
+        return true;
+    for (node = mmk_interval_first(mmk_kin_moved_read(kin), index, index); node;
+         node = mmk_interval_next(node, index, index)) {
+        addr = mmk_vma_shift(of_moved(node)) + (index << MMK_PAGE_SHIFT);
+        if (addr < MMK_USER_END && visit(page, kin->mm, addr, arg))
+            return true;
+    }
+    return false;
+}
+
+static void walk_private(struct mmk_page *page, mmk_rmap_visitor visit, void *arg) MMK_NO_TSA
+{
+    struct mmk_kin *owner = enter(page), *kin;
+    bool enough = false;
+
+    if (!owner)
+        return;
+    for (kin = owner; kin && !enough; kin = mmk_kin_next(kin, owner)) {
+        if (!kin->mm)
+            continue;
+        mmk_rw_read_lock(&kin->lock, MMK_LOCK_KIN);
+        enough = visit_kin(kin, page, visit, arg);
+        mmk_rw_read_unlock(&kin->lock, MMK_LOCK_KIN);
+    }
+    leave(owner->family);
+}
+
+/* --- objects' pages -------------------------------------------------------------------------- */
+
+static const struct mmk_vma *of_interval(const struct mmk_interval *node)
+{
+    return (const struct mmk_vma *)((const char *)node - offsetof(struct mmk_vma, interval));
+}
+
+static void visit_object(struct mmk_object *object, struct mmk_page *page, mmk_rmap_visitor visit,
+                         void *arg) MMK_REQUIRES_SHARED(object->interval_lock)
+{
+    uint64_t index = page->user.index;
+    const struct mmk_interval *node;
+    const struct mmk_vma *vma;
+
+    for (node = mmk_interval_first(mmk_object_vmas_read(object), index, index); node;
+         node = mmk_interval_next(node, index, index)) {
+        vma = of_interval(node);
+        if (visit(page, vma->mm, mmk_vma_origin(vma) + (index << MMK_PAGE_SHIFT), arg))
+            return;
+    }
+}
+
+static void walk_object(struct mmk_page *page, mmk_rmap_visitor visit, void *arg)
+{
+    struct mmk_object *object = (struct mmk_object *)mmk_aptr_load(&page->user.object, MMK_RELAXED);
+
+    if (!object)
+        return;
+    mmk_rw_read_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
+    visit_object(object, page, visit, arg);
+    mmk_rw_read_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
+}
+
+void mmk_rmap_walk(struct mmk_page *page, mmk_rmap_visitor visit, void *arg)
+{
+    if (mmk_page_type(page) == MMK_PAGE_ANON)
+        walk_private(page, visit, arg);
+    else
+        walk_object(page, visit, arg);
+}
+
+/* --- counting -------------------------------------------------------------------------------- */
+
+struct count {
+    const struct mmk_mm *mm;
+    mmk_vaddr_t addr;
+    uint32_t entries;
+    bool found;
+};
+
+static bool count_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
+{
+    struct count *count = (struct count *)arg;
+    struct mmk_walk walk;
+
+    if (!mmk_rmap_lock(page, mm, addr, &walk))
+        return false;
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+    count->entries++;
+    if (mm == count->mm && addr == count->addr)
+        count->found = true;
+    return false;
+}
+
+uint32_t mmk_rmap_count(struct mmk_page *page, const struct mmk_mm *mm, mmk_vaddr_t addr,
+                        bool *found)
+{
+    struct count count = {.mm = mm, .addr = addr};
+
+    mmk_rmap_walk(page, count_entry, &count);
+    *found = count.found;
+    return count.entries;
+}
