@@ -356,7 +356,7 @@ static void check_page(struct mmk_page *page)
 
 static void check_pages(void)
 {
-    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
+    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_RELAXED);
     mmk_pfn_t pfn;
 
     for (i = 0; i < count; i++)

@@ -102,7 +102,8 @@ bool mmk_family_get(struct mmk_family *family)
 
 void mmk_family_put(struct mmk_family *family)
 {
-    uint32_t refs = mmk_a32_fetch_sub(&family->refs, 1, MMK_ACQ_REL);
+    /* What others have done before it is over when a grace period is. */
+    uint32_t refs = mmk_a32_fetch_sub(&family->refs, 1, MMK_RELAXED);
 
     mmk_assert(refs != 0, "a family is put once for each reference");
     if (refs == 1)

@@ -20,10 +20,12 @@ const struct scenario *scenario_list(unsigned number)
     case 5:
         return scenarios_files;
     case 6:
-        return scenarios_large;
+        return scenarios_rmap;
     case 7:
-        return scenarios_pairs();
+        return scenarios_large;
     case 8:
+        return scenarios_pairs();
+    case 9:
         return scenarios_selftest;
     default:
         return NULL;

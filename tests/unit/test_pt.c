@@ -241,6 +241,18 @@ static void test_clean_is_noticed(void **state)
     assert_false(mmk_pte_dirty(mmk_pte_mkused(clean, false)));
 }
 
+/* Not used of late is all that an old entry says, and being used makes up for it. */
+static void test_old(void **state)
+{
+    mmk_pte_t pte = mmk_pte_leaf(0x1234, true, false), old = mmk_pte_mkold(pte);
+
+    (void)state;
+    assert_true(old.v != pte.v && mmk_pte_mkold(old).v == old.v);
+    assert_int_equal(mmk_pte_mkused(old, false).v, pte.v);
+    assert_true(mmk_pte_dirty(old) && mmk_pte_write(old));
+    assert_false(mmk_pte_dirty(mmk_pte_mkold(mmk_pte_leaf(0x1234, false, false))));
+}
+
 static void test_not_present(void **state)
 {
     const mmk_pte_t none = {0};
@@ -311,9 +323,13 @@ static void test_shape(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_change),   cmocka_unit_test(test_leaf),
-        cmocka_unit_test(test_dirty_survives), cmocka_unit_test(test_clean_is_noticed),
-        cmocka_unit_test(test_not_present),    cmocka_unit_test(test_link),
+        cmocka_unit_test(test_every_change),
+        cmocka_unit_test(test_leaf),
+        cmocka_unit_test(test_dirty_survives),
+        cmocka_unit_test(test_clean_is_noticed),
+        cmocka_unit_test(test_old),
+        cmocka_unit_test(test_not_present),
+        cmocka_unit_test(test_link),
 #ifdef MMK_ARM_CONTIGUOUS
         cmocka_unit_test(test_group),
 #endif

@@ -9,6 +9,7 @@
 #include "family.h"
 #include "race.h"
 #include "random.h"
+#include "rmap_use.h"
 #include "rmap_walk.h"
 
 #define AT(page) (BASE + (uint64_t)(page)*PAGE)
@@ -294,6 +295,7 @@ static void test_copied_by_many(void **state)
     for (i = 0; i < CHILDREN; i++)
         for (page = 0; page < PAGES; page++)
             assert_int_equal(places_of(peek_page(child[i], AT(page))), 1);
+    assert_int_equal(mmk_page_referenced(peek_page(mm, AT(0))), 1);
     for (i = 0; i < CHILDREN; i++)
         put_mm(child[i]);
 }
@@ -503,6 +505,133 @@ static void test_object(void **state)
     mmk_object_put(memory);
 }
 
+/* ---- page_referenced ------------------------------------------------------------------------- */
+
+static uint32_t referenced(mmk_vaddr_t at)
+{
+    struct mmk_page *page = peek_page(mm, at);
+    uint32_t young;
+
+    mmk_page_get(page);
+    mmk_page_lock(page);
+    young = mmk_page_referenced(page);
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+    mmk_check(mm);
+    return young;
+}
+
+static void test_referenced(void **state)
+{
+    struct mmk_object *file = new_file(4);
+    struct mmk_mm *child;
+
+    (void)state;
+    map_at(0, 2, RW, ANON);
+    map_object_at(10, 4, RO, MMK_MAP_SHARED, file, 0);
+    map_object_at(20, 4, RW, MMK_MAP_PRIVATE, file, 0);
+    store_byte(AT(0), 1);
+    assert_int_equal(referenced(AT(0)), 1);
+    assert_int_equal(referenced(AT(0)), 0);
+    assert_true(mmk_pte_dirty(peek_entry(mm, AT(0))));
+    child = fork_of(mm);
+    assert_int_equal(referenced(AT(0)), 0);
+    expect_in(child, AT(0), 1);
+    assert_int_equal(referenced(AT(0)), 1);
+    expect_byte(AT(11), 2);
+    expect_byte(AT(21), 2);
+    expect_in(child, AT(11), 2);
+    assert_int_equal(referenced(AT(11)), 3);
+    assert_int_equal(referenced(AT(11)), 0);
+    put_mm(child);
+    mmk_object_put(file);
+}
+
+/* ---- try_to_unmap ---------------------------------------------------------------------------- */
+
+static bool try_to_unmap(struct mmk_page *page)
+{
+    bool gone;
+
+    mmk_page_get(page);
+    mmk_page_lock(page);
+    gone = mmk_page_try_to_unmap(page);
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+    mmk_check(mm);
+    return gone;
+}
+
+static void test_unmap_object(void **state)
+{
+    struct mmk_object *file = new_file(4);
+    struct mmk_page *page;
+    struct mmk_mm *child;
+
+    (void)state;
+    map_object_at(0, 4, RW, MMK_MAP_SHARED, file, 0);
+    map_object_at(20, 4, RW, MMK_MAP_PRIVATE, file, 0);
+    store_byte(AT(1), 50);
+    expect_byte(AT(21), 50);
+    child = fork_of(mm);
+    expect_in(child, AT(1), 50);
+    page = peek_page(mm, AT(1));
+    mmk_page_clear(page, MMK_PF_DIRTY);
+    assert_true(try_to_unmap(page));
+    mmk_check(child);
+    assert_true(mmk_page_test(page, MMK_PF_DIRTY));
+    assert_int_equal(mmk_page_mapcount(page), 0);
+    assert_int_equal(mm_stats(mm).rss_file + mm_stats(child).rss_file, 0);
+    assert_int_equal(mm_stats(mm).tables[0] + mm_stats(child).tables[0], 0); /* T3 */
+    expect_byte(AT(1), 50);
+    expect_byte(AT(21), 50);
+    put_mm(child);
+    mmk_object_put(file);
+}
+
+/* What MADV_FREE has marked goes while nobody has written to it. */
+static void test_unmap_free(void **state)
+{
+    struct mmk_mm *child;
+
+    (void)state;
+    map_at(0, 4, RW, ANON);
+    fill(AT(0), 4, 1);
+    assert_false(try_to_unmap(peek_page(mm, AT(3)))); /* not marked */
+    expect_byte(AT(3), 4);
+    assert_int_equal(advise(AT(0), 3, MMK_MADV_FREE), 0);
+    store_byte(AT(1) + 1, 5);
+    assert_true(try_to_unmap(peek_page(mm, AT(0))));
+    assert_false(try_to_unmap(peek_page(mm, AT(1))));
+    expect_byte(AT(0), 0);
+    expect_byte(AT(1), 2);
+    child = fork_of(mm);
+    assert_true(try_to_unmap(peek_page(mm, AT(2))));
+    expect_byte(AT(2), 0);
+    expect_in(child, AT(2), 0);
+    put_mm(child);
+}
+
+/* Somebody else has a reference, or a pin: it stays. */
+static void test_unmap_held(void **state)
+{
+    struct mmk_page *page, *pinned;
+
+    (void)state;
+    map_at(0, 2, RW, ANON);
+    fill(AT(0), 2, 1);
+    assert_int_equal(mmk_pin_pages(mm, AT(1), 1, MMK_PIN_WRITE, &pinned), 1);
+    assert_int_equal(advise(AT(0), 2, MMK_MADV_FREE), 0);
+    page = peek_page(mm, AT(0));
+    mmk_page_get(page);
+    assert_false(try_to_unmap(page));
+    mmk_page_put(page);
+    assert_false(try_to_unmap(pinned));
+    assert_true(try_to_unmap(page));
+    mmk_unpin_pages(&pinned, 1, false);
+    expect_byte(AT(1), 2);
+}
+
 /* Nothing maps it: there is nothing to find, and nothing to take. */
 static void test_unmapped(void **state)
 {
@@ -515,6 +644,7 @@ static void test_unmapped(void **state)
     mmk_page_get(page);
     assert_int_equal(mmk_munmap(mm, AT(0), PAGE), 0);
     assert_int_equal(places_of(page), 0);
+    assert_int_equal(mmk_page_referenced(page), 0);
     mmk_page_put(page);
 }
 
@@ -626,6 +756,7 @@ static void search(struct mmk_page *const *page)
     while (!mmk_a32_load(&ended, MMK_ACQUIRE))
         for (i = 0; i < RACE_PAGES; i++) {
             check(mmk_rmap_count(page[i], NULL, 0, &found) >= 1);
+            (void)mmk_page_referenced(page[i]);
         }
 }
 
@@ -671,15 +802,123 @@ static void test_race(void **state)
     assert_int_equal(mmk_kin_count(), 1);
 }
 
+/*
+ * CPU 2 takes pages out of all tables that CPU 0 stores to, and that CPU 1's children have: what
+ * was stored last is there. Shared memory at AT(0); at AT(20) private memory that is given away
+ * (MADV_FREE) before each store.
+ */
+static void store_and_look(void)
+{
+    uint64_t i, at, found, given;
+
+    machine_switch_mm(mm);
+    for (i = 1; i < 20 * RACE_ROUNDS; i++) {
+        at = AT(i % RACE_PAGES);
+        check(machine_store(at, &i, sizeof(i)) == MMK_FAULT_DONE);
+        given = AT(20) + i % RACE_PAGES * PAGE;
+        check(mmk_madvise(mm, given, PAGE, MMK_MADV_FREE) == 0);
+        check(machine_load(given, &found, sizeof(found)) == MMK_FAULT_DONE);
+        check(found == 0 || found + RACE_PAGES == i);
+        check(machine_store(given, &i, sizeof(i)) == MMK_FAULT_DONE);
+        check(machine_load(at, &found, sizeof(found)) == MMK_FAULT_DONE && found == i);
+        check(machine_load(given, &found, sizeof(found)) == MMK_FAULT_DONE && found == i);
+    }
+    machine_switch_mm(NULL);
+    mmk_a32_fetch_add(&ended, 1, MMK_RELEASE);
+}
+
+static struct mmk_page *page_of(struct mmk_mm *in, mmk_vaddr_t at)
+{
+    struct mmk_page *page = NULL;
+    struct mmk_walk walk;
+
+    mmk_rcu_read_lock();
+    mmk_walk_lock(in, at, &walk);
+    if (walk.level == 0)
+        page = mmk_pte_page(mmk_pte_read(walk.entry));
+    if (page)
+        mmk_page_get(page);
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+    return page;
+}
+
+static void unmap_at(mmk_vaddr_t at)
+{
+    struct mmk_page *page = page_of(mm, at);
+
+    if (!page)
+        return;
+    mmk_page_lock(page);
+    (void)mmk_page_referenced(page);
+    (void)mmk_page_try_to_unmap(page);
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+}
+
+static void race_unmap(unsigned cpu, void *argument)
+{
+    struct mmk_mm *child;
+    unsigned i;
+    int error;
+
+    (void)argument;
+    if (cpu == 0) {
+        store_and_look();
+        return;
+    }
+    for (i = 0; !mmk_a32_load(&ended, MMK_ACQUIRE); i++) {
+        if (cpu == 2) {
+            unmap_at(AT(i % 2 ? i / 2 % RACE_PAGES : 20 + i / 2 % RACE_PAGES));
+            continue;
+        }
+        error = mmk_fork(mm, &child);
+        check(!error);
+        check(mmk_fault(child, AT(i % RACE_PAGES), MMK_ACCESS_READ) == MMK_FAULT_DONE);
+        check(mmk_fault(child, AT(20 + i % RACE_PAGES), MMK_ACCESS_WRITE) == MMK_FAULT_DONE);
+        mmk_mm_put(child);
+    }
+}
+
+static void test_race_unmap(void **state)
+{
+    struct mmk_object *memory = new_shmem(RACE_PAGES);
+
+    (void)state;
+    map_object_at(0, RACE_PAGES, RW, MMK_MAP_SHARED, memory, 0);
+    map_at(20, RACE_PAGES, RW, ANON);
+    mmk_a32_store(&ended, 0, MMK_RELAXED);
+    race_cpus(race_unmap, NULL);
+    mmk_check(mm);
+    mmk_check_frames();
+    mmk_object_put(memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_counts),          TEST(test_owned),        TEST(test_every_order),
-        TEST(test_root_ends),       TEST(test_line),         TEST(test_copied_by_many),
-        TEST(test_moved),           TEST(test_made_twice),   TEST(test_cut_and_merged),
-        TEST(test_moved_stack),     TEST(test_private_file), TEST(test_indices_wrap),
-        TEST(test_file_neighbours), TEST(test_object),       TEST(test_unmapped),
-        TEST(test_random),          TEST_LIMITED(test_race),
+        TEST(test_counts),
+        TEST(test_owned),
+        TEST(test_every_order),
+        TEST(test_root_ends),
+        TEST(test_line),
+        TEST(test_copied_by_many),
+        TEST(test_moved),
+        TEST(test_made_twice),
+        TEST(test_cut_and_merged),
+        TEST(test_moved_stack),
+        TEST(test_private_file),
+        TEST(test_indices_wrap),
+        TEST(test_file_neighbours),
+        TEST(test_object),
+        TEST(test_referenced),
+        TEST(test_unmap_object),
+        TEST(test_unmap_free),
+        TEST(test_unmap_held),
+        TEST(test_unmapped),
+        TEST(test_random),
+        TEST_LIMITED(test_race),
+        TEST_LIMITED(test_race_unmap),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rmap_use.c - what is done to all entries of one page.
+ *
+ * P13 What hardware has set in an entry last decides: an object's page is dirty if the entry was
+ *     when it was taken; a private one's entry is taken if it was clean at that very moment. A
+ *     translation that is cached since before is clean, too: a store by it looks at the entry
+ * first.
+ */
+#include "rmap_use.h"
+
+#include "gather.h"
+#include "planted.h"
+#include "rmap_walk.h"
+#include "table.h"
+#include "zap.h"
+
+/* --- page_referenced ------------------------------------------------------------------------- */
+
+struct use {
+    uint32_t left; /* entries that have not been seen yet, as far as known */
+    uint32_t young;
+};
+
+static bool make_old(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
+{
+    struct use *use = (struct use *)arg;
+    struct mmk_walk walk;
+    mmk_pte_t pte, old;
+
+    if (!mmk_rmap_lock(page, mm, addr, &walk))
+        return false;
+    pte = mmk_pte_read(walk.entry);
+    do
+        old = mmk_pte_mkold(pte);
+    while (old.v != pte.v && !mmk_pte_change(walk.entry, &pte, old));
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+    use->young += old.v != pte.v ? 1u : 0u;
+    return --use->left == 0;
+}
+
+uint32_t mmk_page_referenced(struct mmk_page *page)
+{
+    struct use use = {.left = mmk_page_mapcount(page)};
+
+    if (use.left > 0)
+        mmk_rmap_walk(page, make_old, &use);
+    return use.young;
+}
+
+/* --- try_to_unmap ---------------------------------------------------------------------------- */
+
+/*
+ * Nobody has stored to it since MADV_FREE by this entry, and nobody else has it: there are its
+ * entries' references and the caller's. => the entry's table is locked
+ */
+static bool is_free(const struct mmk_page *page, mmk_pte_t pte)
+{
+    uint32_t known = mmk_page_mapcount(page) + 1;
+
+    return mmk_page_test(page, MMK_PF_LAZYFREE) && !mmk_page_test(page, MMK_PF_DIRTY) &&
+           (!mmk_pte_dirty(pte) || MMK_MISTAKE(DIRTY_DISCARDED)) && mmk_page_refs(page) == known;
+}
+
+/* => false: it stays, with *pte what it says */
+static bool take_private(const struct mmk_page *page, struct mmk_a64 *entry, mmk_pte_t *pte)
+{
+    const mmk_pte_t none = {0};
+
+    while (is_free(page, *pte))
+        if (mmk_pte_change(entry, pte, none))
+            return true;
+    return false;
+}
+
+/* => walk's entry maps the page; the gather has room */
+static bool take(struct mmk_page *page, struct mmk_walk *walk, struct mmk_gather *gather)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    mmk_pte_t pte = mmk_pte_read(walk->entry);
+    bool dirty = false;
+
+    if (mmk_page_type(page) == MMK_PAGE_ANON) {
+        if (!take_private(page, walk->entry, &pte))
+            return false;
+    } else {
+        pte = mmk_pte_take(walk->entry);
+        dirty = mmk_pte_dirty(pte);
+    }
+    if (dirty)
+        mmk_page_mkdirty(page); /* P5: before the lock is dropped */
+    *mmk_table_live(walk->table) -= 1;
+    mmk_mm_count(walk->mm, mmk_page_rss_kind(page), -1);
+    mmk_page_remove_rmap(page, walk->mm);
+    mmk_gather_page(gather, page, dirty);
+    mmk_gather_range(gather, walk->addr, walk->addr + MMK_PAGE_SIZE);
+    return true;
+}
+
+/* arg: set when an entry has stayed. */
+static bool unmap_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
+{
+    bool *stayed = (bool *)arg;
+    struct mmk_gather gather;
+    struct mmk_walk walk;
+
+    if (!mmk_rmap_lock(page, mm, addr, &walk))
+        return false;
+    mmk_walk_unlock(&walk); /* secondary MMUs are told before, and may sleep */
+    mmk_rcu_read_unlock();
+    mmk_gather_begin_range(&gather, mm, addr, addr + MMK_PAGE_SIZE, MMK_NOTIFY_DISCARD);
+    if (mmk_rmap_lock(page, mm, addr, &walk)) {
+        *stayed = !take(page, &walk, &gather);
+        mmk_table_unlock_free(&walk, &gather);
+        mmk_rcu_read_unlock();
+    }
+    mmk_gather_finish(&gather);
+    return *stayed || mmk_page_mapcount(page) == 0;
+}
+
+bool mmk_page_try_to_unmap(struct mmk_page *page)
+{
+    bool stayed = false;
+
+    mmk_rmap_walk(page, unmap_entry, &stayed);
+    return !stayed && mmk_page_mapcount(page) == 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rmap_use.h - what is done to all entries of one page.
+ */
+#ifndef MMK_SRC_RMAP_USE_H
+#define MMK_SRC_RMAP_USE_H
+
+#include "page_rmap.h"
+
+/*
+ * Was the page used since it was last asked? Entries become old. Nothing is flushed: a translation
+ * that is cached goes on unnoticed until it is dropped, as on Linux on x86.
+ * => how many entries were young; as mmk_rmap_walk()
+ */
+uint32_t mmk_page_referenced(struct mmk_page *page);
+
+/*
+ * Takes a page out of all tables, TLBs flushed, if its content can be had again: an object's page
+ * from its object; a private one that MADV_FREE has marked, and nobody written since, is zeros.
+ * What an entry knew of it being dirty the page knows then.
+ * => true: nothing maps it. false: some entry stays: it is private, and has been written, or
+ *    others hold it; or it was mapped anew
+ * => page locked, with one reference of the caller's; may sleep; as mmk_rmap_walk()
+ */
+bool mmk_page_try_to_unmap(struct mmk_page *page) MMK_REQUIRES(page);
+
+#endif
