@@ -120,7 +120,10 @@ void mmk_kin_discard(struct mmk_kin *kin)
     struct mmk_family *family = kin->family;
 
     mmk_a64_fetch_sub(&kins, 1, MMK_RELAXED);
-    mmk_host_call_rcu(&kin->rcu, free_kin_rcu);
+    if (MMK_MISTAKE(KIN_WITHOUT_GRACE))
+        free_kin_rcu(&kin->rcu);
+    else
+        mmk_host_call_rcu(&kin->rcu, free_kin_rcu);
     mmk_family_put(family);
 }
 

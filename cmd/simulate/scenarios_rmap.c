@@ -159,6 +159,29 @@ static void family_end(void)
     let_go();
 }
 
+/* Nobody is left who has it: there is nothing to find, nor to come to. */
+static void setup_alone(void)
+{
+    setup_family();
+    mmk_mm_put(grandchild);
+}
+
+static void search_beside_end(unsigned cpu)
+{
+    if (cpu == 0) {
+        mmk_mm_put(it.other);
+        expect(mmk_fork(world.mm, &it.other) == 0); /* where it was, perhaps */
+    } else {
+        expect(entries() <= 1);
+    }
+}
+
+static void nobody_has_it(void)
+{
+    expect(entries() == 0);
+    let_go();
+}
+
 /* The last two that have it let go of it together: one of them counts the orphan out. */
 static void both_exit(unsigned cpu)
 {
@@ -236,6 +259,12 @@ const struct scenario scenarios_rmap[] = {
      .setup = setup_family,
      .body = search_beside_exit,
      .check = family_end},
+    {.name = "P16.gone",
+     .what = "the process that has a page ends just as a search for the page comes to it",
+     .cpus = 2,
+     .setup = setup_alone,
+     .body = search_beside_end,
+     .check = nobody_has_it},
     {.name = "R1.orphan",
      .what = "the two that have a page, its owner one of them, let go of it together",
      .cpus = 2,
