@@ -14,18 +14,20 @@ const struct scenario *scenario_list(unsigned number)
     case 2:
         return kernels_notifier;
     case 3:
-        return scenarios_basic;
+        return kernels_rmap;
     case 4:
-        return scenarios_rules;
+        return scenarios_basic;
     case 5:
-        return scenarios_files;
+        return scenarios_rules;
     case 6:
-        return scenarios_rmap;
+        return scenarios_files;
     case 7:
-        return scenarios_large;
+        return scenarios_rmap;
     case 8:
-        return scenarios_pairs();
+        return scenarios_large;
     case 9:
+        return scenarios_pairs();
+    case 10:
         return scenarios_selftest;
     default:
         return NULL;

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels_rmap.c - as kernels_memory.c, the way back from a private page.
+ */
+#include "kernel.h"
+
+#include "mm.h"
+#include "rmap_walk.h"
+#include <mmkit/mmkit.h>
+
+/*
+ * world.mm's kin, its child `owner`, whose address space is gone, and two of its children. One of
+ * these has the page, which the owner has made. They are kins and a page alone, without tables.
+ */
+static struct mmk_kin *owner, *user, *other;
+
+static struct mmk_kin *join(struct mmk_kin *parent, struct mmk_mm *mm)
+{
+    struct mmk_kin *kin = mmk_kin_alloc(parent);
+
+    expect(kin != NULL);
+    mmk_kin_join(kin, parent, mm);
+    return kin;
+}
+
+static void setup_orphan(void)
+{
+    kernel_begin();
+    owner = join(world.mm->kin, NULL);
+    user = join(owner, world.mm);
+    other = join(owner, world.mm);
+    kernel.page = mmk_page_alloc(0, 0);
+    expect(kernel.page != NULL);
+    mmk_page_set_type(kernel.page, MMK_PAGE_ANON);
+    mmk_aptr_store(&kernel.page->user.kin, owner, MMK_RELAXED);
+    kernel.page->user.index = 0;
+    mmk_a32_store(&kernel.page->user.mapcount, MMK_MAPCOUNT_ORPHAN | 1, MMK_RELAXED);
+    mmk_a64_store(&owner->orphans, 1, MMK_RELAXED);
+}
+
+static bool visit(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
+{
+    (void)page;
+    (void)mm;
+    (void)addr;
+    (void)arg;
+    return false;
+}
+
+/*
+ * The page's last entry goes, so its owner's kin is superfluous, as the next finds that leaves.
+ * Who begins to look for entries when the kin's grace period has begun, and is not awaited, learns
+ * that the page has none.
+ */
+static void kin_orphan(unsigned cpu)
+{
+    if (cpu == 0) {
+        mmk_rcu_read_lock();
+        mmk_page_remove_shared(kernel.page, user);
+        mmk_rcu_read_unlock();
+    } else if (cpu == 1) {
+        mmk_kin_leave(other);
+    } else {
+        mmk_rmap_walk(kernel.page, visit, NULL);
+    }
+}
+
+static void end_orphan(void)
+{
+    mmk_kin_leave(user);
+    expect(mmk_kin_count() == 1);
+    mmk_page_put(kernel.page);
+    kernel_end();
+}
+
+const struct scenario kernels_rmap[] = {
+    {.name = "kernel.kin.orphan",
+     .what = "nobody needs a kin any more that a search comes to",
+     .cpus = 3,
+     .setup = setup_orphan,
+     .body = kin_orphan,
+     .check = end_orphan},
+    {.name = NULL},
+};
