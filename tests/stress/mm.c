@@ -17,7 +17,10 @@
  *   file     a private and a shared view of an object whose size changes all the time, that stay
  *            mapped: at quiet points what lies beyond the size is a bus error, what is below is not
  *   heap, stack   brk, and a mapping that grows down
+ *
+ * Meanwhile entries of pages anywhere are looked for, and taken where that loses nothing.
  */
+#include "back.h"
 #include "own.h"
 
 /* --- words ----------------------------------------------------------------------------------- */
@@ -502,8 +505,10 @@ static void child_visit(struct mmk_mm *child)
     unsigned i, count = random_below(80), kind;
 
     for (i = 0; i < count; i++) {
-        kind = random_below(16);
-        if (kind < 9)
+        kind = random_below(17);
+        if (kind == 16)
+            back_op(child);
+        else if (kind < 9)
             mixed_op(child);
         else if (kind < 12)
             peek_op();
@@ -593,9 +598,11 @@ static void calm_op(void)
 
 static void any_op(void)
 {
-    unsigned kind = random_below(200);
+    unsigned kind = random_below(210);
 
-    if (kind < 60)
+    if (kind >= 200)
+        back_op(world.mm);
+    else if (kind < 60)
         own_op(world.mm);
     else if (kind < 70)
         peek_op();

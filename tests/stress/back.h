@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * back.h - goes from a page, whoever's it is, to its entries, beside those who change them.
+ */
+#ifndef BACK_H
+#define BACK_H
+
+#include "rmap_use.h" /* first: world.h has a name of theirs, too */
+#include "rmap_walk.h"
+
+#include "world.h"
+
+static mmk_vaddr_t back_addr(void)
+{
+    switch (random_below(7)) {
+    case 0:
+        return WORD_BASE + random_below(WORD_PAGES) * PAGE;
+    case 1:
+        return LONE + random_below(WORD_EACH) * MB2;
+    case 2:
+        return FILE_PRIVATE + random_below(FILE_PAGES) * PAGE;
+    case 3:
+        return FILE_SHARED + random_below(FILE_PAGES) * PAGE;
+    case 4:
+        return BASE + random_below(3) * MB2 + MB2 / 2 + random_below(OWN_PAGES) * PAGE;
+    case 5:
+        return MIXED_NEAR + random_below(MIXED_PAGES) * PAGE;
+    default:
+        return MIXED_FAR + random_below(MIXED_PAGES) * PAGE;
+    }
+}
+
+/* The page at addr, with a reference; NULL: there is none. */
+static struct mmk_page *back_page(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    struct mmk_page *page = NULL;
+    struct mmk_walk walk;
+
+    mmk_rcu_read_lock();
+    mmk_walk_lock(mm, addr, &walk);
+    if (walk.level == 0)
+        page = mmk_pte_page(mmk_pte_read(walk.entry));
+    if (page)
+        mmk_page_get(page);
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+    return page;
+}
+
+/* Nobody may notice: what is in the page, and whether it is there, is the page's, or its object's.
+ */
+static void back_op(struct mmk_mm *mm)
+{
+    struct mmk_page *page = back_page(mm, back_addr());
+    bool found;
+
+    if (!page)
+        return;
+    switch (random_below(3)) {
+    case 0:
+        (void)mmk_page_referenced(page);
+        break;
+    case 1:
+        mmk_page_lock(page);
+        (void)mmk_rmap_count(page, NULL, 0, &found);
+        mmk_page_unlock(page);
+        break;
+    default:
+        mmk_page_lock(page);
+        (void)mmk_page_try_to_unmap(page);
+        mmk_page_unlock(page);
+        break;
+    }
+    mmk_page_put(page);
+}
+
+#endif
