@@ -11,10 +11,11 @@ static uint64_t new_number(struct mmk_mm *mm)
 static bool could_be_one(const struct mmk_vma *lower, const struct mmk_vma *upper)
 {
     uint64_t flags = mmk_vma_flags(lower) & ~(uint64_t)MMK_VM_PROT;
+    uint64_t shift = mmk_vma_shift(lower);
     mmk_vaddr_t end = mmk_vma_end(lower);
 
     flags |= mmk_vma_flags(upper) & MMK_VM_PROT;
-    return end == mmk_vma_start(upper) && mmk_vma_shift(lower) == mmk_vma_shift(upper) &&
+    return end == mmk_vma_start(upper) && shift == mmk_vma_shift(upper) &&
            mmk_vma_compatible(upper, flags, lower->object, mmk_vma_origin(lower));
 }
 

@@ -347,11 +347,14 @@ static void check_offline_cpus(void)
 static void check_page(struct mmk_page *page)
 {
     enum mmk_page_type type = mmk_page_type(page);
+    uint32_t entries;
     bool found;
 
-    if ((type == MMK_PAGE_ANON || type == MMK_PAGE_OBJECT) && mmk_page_refs(page) > 0)
-        mmk_assert(mmk_rmap_count(page, NULL, 0, &found) == mmk_page_mapcount(page),
-                   "R1 the way back from a page finds all the entries that it counts");
+    if ((type != MMK_PAGE_ANON && type != MMK_PAGE_OBJECT) || mmk_page_refs(page) == 0)
+        return;
+    entries = mmk_rmap_count(page, NULL, 0, &found);
+    mmk_assert(entries == mmk_page_mapcount(page),
+               "R1 the way back from a page finds all the entries that it counts");
 }
 
 static void check_pages(void)

@@ -31,14 +31,19 @@
 #include "object.h"
 #include "planted.h"
 
+static bool is_there(const struct mmk_page *page, const struct mmk_walk *walk)
+{
+    return walk->level == 0 && mmk_pte_page(mmk_pte_read(walk->entry)) == page;
+}
+
 bool mmk_rmap_lock(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
                    struct mmk_walk *walk) MMK_NO_TSA
 {
     mmk_rcu_read_lock();
     mmk_walk_rcu(mm, addr, walk);
-    if (walk->level == 0 && mmk_pte_page(mmk_pte_read(walk->entry)) == page) {
+    if (is_there(page, walk)) {
         mmk_walk_lock(mm, addr, walk);
-        if (mmk_likely(walk->level == 0 && mmk_pte_page(mmk_pte_read(walk->entry)) == page))
+        if (mmk_likely(is_there(page, walk)))
             return true;
         mmk_walk_unlock(walk);
     }
@@ -179,13 +184,14 @@ static bool count_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t ad
 {
     struct count *count = (struct count *)arg;
     struct mmk_walk walk;
+    bool maps;
 
-    if (!mmk_rmap_lock(page, mm, addr, &walk))
-        return false;
-    mmk_walk_unlock(&walk);
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(mm, addr, &walk);
+    maps = is_there(page, &walk);
     mmk_rcu_read_unlock();
-    count->entries++;
-    if (mm == count->mm && addr == count->addr)
+    count->entries += maps ? 1u : 0u;
+    if (maps && mm == count->mm && addr == count->addr)
         count->found = true;
     return false;
 }

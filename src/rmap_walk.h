@@ -34,7 +34,8 @@ bool mmk_rmap_lock(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t a
     MMK_TRY_ACQUIRES_SHARED(true, mmk_rcu);
 
 /*
- * How many entries map the page, by a walk; *found: one of them is at addr of mm.
+ * How many entries map the page, by a walk; *found: one of them is at addr of mm. It locks no
+ * table: exact while nobody changes one.
  * => as mmk_rmap_walk()
  */
 uint32_t mmk_rmap_count(struct mmk_page *page, const struct mmk_mm *mm, mmk_vaddr_t addr,

@@ -52,9 +52,9 @@ struct mmk_vma *mmk_vma_alloc(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t 
 void mmk_vma_copy_upper(struct mmk_vma *upper, const struct mmk_vma *vma, mmk_vaddr_t addr)
 {
     uint64_t end = mmk_vma_end(vma), flags = mmk_vma_flags(vma), origin = mmk_vma_origin(vma);
+    uint64_t anon = mmk_vma_anon(vma), shift = mmk_vma_shift(vma);
 
-    fill(upper, vma->mm, addr, end, flags, vma->object, origin, mmk_vma_anon(vma),
-         mmk_vma_shift(vma));
+    fill(upper, vma->mm, addr, end, flags, vma->object, origin, anon, shift);
 }
 
 static void free_rcu(struct mmk_rcu_head *head)

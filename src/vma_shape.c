@@ -97,13 +97,15 @@ static struct neighbours neighbours_of(struct mmk_mm *mm, const struct mmk_vma *
 /* What must not be lost when vma's range goes to another VMA of its kind. */
 static void inherit(struct mmk_vma *other, const struct mmk_vma *vma)
 {
+    uint64_t anon = mmk_vma_anon(vma), other_anon = mmk_vma_anon(other);
+    uint64_t shift = mmk_vma_shift(vma), other_shift = mmk_vma_shift(other);
+
     mmk_a64_fetch_or(&other->flags, mmk_vma_flags(vma) & MMK_VM_GUARDED, MMK_RELAXED);
-    mmk_assert(mmk_vma_anon(other) == 0 || mmk_vma_anon(vma) == 0 ||
-                   mmk_vma_shift(other) == mmk_vma_shift(vma),
+    mmk_assert(other_anon == 0 || anon == 0 || other_shift == shift,
                "AN4 what belongs together has moved together");
-    if (mmk_vma_anon(other) == 0 && mmk_vma_anon(vma) != 0) {
-        mmk_vma_reshift(other, mmk_vma_shift(vma));
-        mmk_a64_store(&other->anon, mmk_vma_anon(vma), MMK_RELAXED);
+    if (other_anon == 0 && anon != 0) {
+        mmk_vma_reshift(other, shift);
+        mmk_a64_store(&other->anon, anon, MMK_RELAXED);
     }
 }
 
