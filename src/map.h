@@ -98,12 +98,17 @@ struct mmk_vma_change {
 
 /*
  * [start, end) of vma gets other flags: it is merged with what it touches then, or cut off from the
- * rest of vma.
+ * rest of vma. A part that a neighbour gets is not cut off first: the border between them moves,
+ * which needs no spare and makes no mapping more.
  * => 0, or MMK_ENOMEM: there would be too many mappings; as on Linux it may be cut below then
  * => mmap lock held for writing; may sleep
  */
 MMK_MUST_CHECK int mmk_vma_change(struct mmk_mm *mm, struct mmk_vma *vma,
                                   struct mmk_vma_change *change) MMK_REQUIRES(mm->mmap_lock);
+
+/* Would changing a part of vma, as things are, move a border? => mmap lock held */
+bool mmk_vma_moves_border(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t start,
+                          mmk_vaddr_t end, uint64_t flags) MMK_REQUIRES_SHARED(mm->mmap_lock);
 
 /*
  * Where a mapping of `length` bytes goes: at *addr, a hint, if that is free, else in the highest

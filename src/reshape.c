@@ -7,7 +7,8 @@
  * and so does what is changed when max_map_count refuses a cut.
  *
  * At most two VMAs are cut, at the ends of what changes; those in between change as they are. So
- * all that cuts may need is known and allocated before the first change.
+ * all that cuts may need is known and allocated before the first change. In one mapping beside one
+ * that is as its part will be, as where a heap grows by mprotect, that is nothing.
  */
 #include "reshape.h"
 
@@ -56,15 +57,32 @@ static bool is_cut(const struct mmk_reshape *reshape, const struct mmk_vma *vma,
     return flags_of(reshape, vma) != flags;
 }
 
+/* Does vma, which nothing has changed yet, hand its part of the range to a neighbour? */
+static bool moves_border(struct mmk_mm *mm, const struct mmk_reshape *reshape,
+                         const struct mmk_vma *vma) MMK_REQUIRES_SHARED(mm->mmap_lock)
+{
+    mmk_vaddr_t start = mmk_max(reshape->next, mmk_vma_start(vma));
+    mmk_vaddr_t end = mmk_min(reshape->end, mmk_vma_end(vma));
+
+    return mmk_vma_moves_border(mm, vma, start, end, flags_of(reshape, vma));
+}
+
+/* Of the last VMA at most: those below it may become such that it is not cut. */
 static unsigned count_cuts(struct mmk_mm *mm, const struct mmk_reshape *reshape)
     MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    struct mmk_vma *first = at(mm, reshape->next);
-    struct mmk_vma *last =
-        first && mmk_vma_end(first) >= reshape->end ? first : at(mm, reshape->end);
+    mmk_vaddr_t start = reshape->next, end = reshape->end;
+    struct mmk_vma *first = at(mm, start);
+    struct mmk_vma *last = first && mmk_vma_end(first) >= end ? first : at(mm, end);
+    unsigned cuts = is_cut(reshape, first, start) ? 1 : 0;
 
-    return (is_cut(reshape, first, reshape->next) ? 1u : 0u) +
-           (is_cut(reshape, last, reshape->end) ? 1u : 0u);
+    if (is_cut(reshape, first, end))
+        cuts++;
+    if (cuts == 1 && moves_border(mm, reshape, first))
+        cuts = 0;
+    if (last != first && is_cut(reshape, last, end))
+        cuts++;
+    return cuts;
 }
 
 static void free_spares(struct mmk_reshape *reshape)

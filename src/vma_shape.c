@@ -5,13 +5,16 @@
  * Which are merged, and when, is what Linux does, as programs see it: a mapping that is made, moved
  * or changed, with what it touches, at that moment; and no two others. anon.h has the reasons.
  *
- * Order against those who look for mappings through an object (R1): an interval grows before the
- * VMA does, and shrinks after it; two may overlap in between, which costs a second look.
+ * Order against those who look for mappings through an object, or for private pages that have moved
+ * (R1): what goes from one VMA to another comes into the new one's interval before it leaves the
+ * old one's. In between the two overlap, which costs a second look. Those who search the tree may
+ * find nothing there meanwhile, rather than both.
  */
 #include "map.h"
 
 #include "account.h"
 #include "anon.h"
+#include "planted.h"
 
 void mmk_vma_split(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, struct mmk_vma *upper,
                    struct mmk_vma_tree_reserve *reserve)
@@ -79,14 +82,20 @@ struct neighbours {
     struct mmk_vma *below, *above;
 };
 
-/* Of [start, end) of vma, were its flags these. Below goes before above, where they disagree. */
+/*
+ * Of [start, end) of vma, were its flags these. Below goes before above, where they disagree; what
+ * is beside a part is the rest of vma, or touches vma, too.
+ */
 static struct neighbours neighbours_of(struct mmk_mm *mm, const struct mmk_vma *vma,
                                        mmk_vaddr_t start, mmk_vaddr_t end, uint64_t flags,
                                        enum mmk_vma_merge merges) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    struct mmk_vma *lower = merges == MMK_MERGE_NONE ? NULL : ends_at(mm, start);
-    struct mmk_vma *upper = merges == MMK_MERGE_BOTH ? starts_at(mm, end) : NULL;
+    struct mmk_vma *lower = NULL, *upper = NULL;
 
+    if (merges != MMK_MERGE_NONE && mmk_vma_start(vma) == start)
+        lower = ends_at(mm, start);
+    if (merges == MMK_MERGE_BOTH && mmk_vma_end(vma) == end)
+        upper = starts_at(mm, end);
     if (lower && !fits(lower, vma, flags, false))
         lower = NULL;
     if (upper && (!fits(upper, vma, flags, false) || (lower && !fit_each_other(lower, upper))))
@@ -195,33 +204,77 @@ static struct mmk_vma *cut(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t a
     return upper;
 }
 
-/* What is cut off goes to `other`; NULL: makes one VMA more. => false: there may be no more */
-static bool may_cut(const struct mmk_mm *mm, const struct mmk_vma *other)
-    MMK_REQUIRES_SHARED(mm->mmap_lock)
+bool mmk_vma_moves_border(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t start,
+                          mmk_vaddr_t end, uint64_t flags)
 {
-    return other || mmk_account_ask_maps(mm, 1);
+    struct neighbours beside = neighbours_of(mm, vma, start, end, flags, MMK_MERGE_BOTH);
+
+    return beside.below || beside.above;
+}
+
+/* Is [start, end), which lies in vma, a part of it only? */
+static bool is_part(const struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    return mmk_vma_start(vma) < start || mmk_vma_end(vma) > end;
+}
+
+/* [start, end), at one end of vma, goes to the neighbour there: one shrinks, the other grows. */
+static void move_border(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end,
+                        struct neighbours beside) MMK_REQUIRES(mm->mmap_lock)
+{
+    struct mmk_vma *other = beside.below ? beside.below : beside.above;
+    struct mmk_vma_tree *tree = mmk_mm_vmas(mm);
+
+    inherit(other, vma);
+    if (beside.below) {
+        mmk_vma_tree_resize(tree, vma, end, mmk_vma_end(vma), NULL);
+        mmk_vma_tree_resize(tree, other, mmk_vma_start(other), end, NULL);
+    } else {
+        mmk_vma_tree_resize(tree, vma, mmk_vma_start(vma), start, NULL);
+        mmk_vma_tree_resize(tree, other, start, mmk_vma_end(other), NULL);
+    }
+    if (MMK_MISTAKE(BORDER_SHRINKS_FIRST))
+        mmk_vma_relink(vma);
+    mmk_vma_relink(other);
+    mmk_vma_relink(vma);
+}
+
+/* Makes [start, end) of vma one of its own. => it; NULL: there would be too many mappings */
+static struct mmk_vma *cut_out(struct mmk_mm *mm, struct mmk_vma *vma,
+                               struct mmk_vma_change *change) MMK_REQUIRES(mm->mmap_lock)
+{
+    bool cuts = change->spare != NULL;
+
+    if (mmk_vma_start(vma) < change->start) {
+        if (!mmk_account_ask_maps(mm, 1))
+            return NULL;
+        vma = cut(mm, vma, change->start, change);
+    }
+    if (mmk_vma_end(vma) > change->end) {
+        if (!mmk_account_ask_maps(mm, 1))
+            return NULL;
+        (void)cut(mm, vma, change->end, change);
+    }
+    if (cuts && !change->spare)
+        mmk_vma_tree_unreserve(&change->reserve); /* for merging to take */
+    return vma;
 }
 
 int mmk_vma_change(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_change *change)
 {
     mmk_vaddr_t start = change->start, end = change->end;
-    uint64_t flags = change->flags;
+    uint64_t flags = change->flags, old_flags = mmk_vma_flags(vma);
     struct neighbours beside = neighbours_of(mm, vma, start, end, flags, MMK_MERGE_BOTH);
-    bool cuts = change->spare != NULL;
 
-    if (mmk_vma_start(vma) < start) {
-        if (!may_cut(mm, beside.above))
-            return MMK_ENOMEM;
-        vma = cut(mm, vma, start, change);
+    if (is_part(vma, start, end) && (beside.below || beside.above)) {
+        move_border(mm, vma, start, end, beside);
+        mmk_account_turn(mm, old_flags, flags, end - start);
+        return 0;
     }
-    if (mmk_vma_end(vma) > end) {
-        if (!may_cut(mm, beside.below))
-            return MMK_ENOMEM;
-        (void)cut(mm, vma, end, change);
-    }
-    if (cuts && !change->spare)
-        mmk_vma_tree_unreserve(&change->reserve); /* for merging to take */
-    mmk_account_turn(mm, mmk_vma_flags(vma), flags, end - start);
+    vma = cut_out(mm, vma, change);
+    if (!vma)
+        return MMK_ENOMEM;
+    mmk_account_turn(mm, old_flags, flags, end - start);
     mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
     if (beside.below)
         vma = merge(mm, beside.below, vma);

@@ -164,6 +164,37 @@ static void move_beside_truncate(unsigned cpu)
 }
 
 /*
+ * Two mappings that touch: the border between them is to move, up or down, by a call that flushes
+ * nothing. It passes the only page that is there: a search that misses it waits for nobody.
+ */
+static void setup_file_border(void)
+{
+    setup_file();
+    it.touched = 1 + world_random(2);
+    touch_by(2, it.touched, 1);
+    expect(mmk_madvise(world.mm, page_at(0), 2 * PAGE, MMK_MADV_DONTFORK) == 0);
+}
+
+static void border_beside_truncate(unsigned cpu)
+{
+    int advice = it.touched == 1 ? MMK_MADV_DOFORK : MMK_MADV_DONTFORK;
+
+    if (cpu == 0)
+        expect(mmk_object_resize(it.object, 0) == 0);
+    else
+        expect(mmk_madvise(world.mm, page_at(it.touched), PAGE, advice) == 0);
+}
+
+static void border_end(void)
+{
+    struct mmk_mm_stats stats;
+
+    mmk_mm_stats(world.mm, &stats);
+    expect(stats.vmas == 2);
+    truncated_end();
+}
+
+/*
  * The second half of the file is to join the first: that mapping then comes to an end behind it,
  * and whoever looks for mappings in order sees it first. A page of the half is there, mapped
  * nowhere.
@@ -420,6 +451,12 @@ const struct scenario scenarios_files[] = {
      .setup = setup_file_stored,
      .body = move_beside_truncate,
      .check = moved_end},
+    {.name = "R1.border",
+     .what = "the border between two mappings moves while rmap looks for them",
+     .cpus = 2,
+     .setup = setup_file_border,
+     .body = border_beside_truncate,
+     .check = border_end},
     {.name = "P10.joined",
      .what = "entries move to a mapping that rmap has passed, after its first sweep",
      .cpus = 2,

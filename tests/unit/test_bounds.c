@@ -116,6 +116,119 @@ static void test_written_apart(void **state)
     EXPECT_VMAS({0, 2}, {2, 4});
 }
 
+/* Part of a mapping goes to the one that it touches: the border between them moves. */
+static void test_border(void **state)
+{
+    (void)state;
+    map_plain(0, 2, RW);
+    map_plain(2, 4, RO);
+    map_plain(6, 2, RW);
+    protect_pages(2, 1, RW);
+    EXPECT_VMAS({0, 3}, {3, 3}, {6, 2});
+    protect_pages(5, 1, RW);
+    EXPECT_VMAS({0, 3}, {3, 2}, {5, 3});
+    protect_pages(2, 1, RO);
+    protect_pages(5, 1, RO);
+    EXPECT_VMAS({0, 2}, {2, 4}, {6, 2});
+}
+
+/* What has none takes over whose private pages it shares. */
+static void test_border_written(void **state)
+{
+    unsigned up;
+
+    (void)state;
+    for (up = 0; up < 2; up++) {
+        map_plain(0, 4, up ? RW : RWX);
+        map_plain(4, 4, up ? RWX : RW);
+        write_page(up ? 5 : 2);
+        protect_pages(up ? 4 : 3, 1, RW);
+        if (up)
+            EXPECT_VMAS({0, 5}, {5, 3});
+        else
+            EXPECT_VMAS({0, 3}, {3, 5});
+        write_page(up ? 0 : 7);
+        protect_pages(up ? 5 : 0, 3, RW);
+        EXPECT_VMAS({0, 8});
+        assert_int_equal(mmk_munmap(mm, AT(0), 8 * PAGE), 0);
+    }
+}
+
+/* Each was written before they touched: none moves, there is a mapping more. */
+static void test_border_of_others(void **state)
+{
+    (void)state;
+    map_plain(0, 2, RW);
+    map_plain(3, 5, RWX);
+    write_page(0);
+    write_page(3);
+    map_plain(2, 1, RWX);
+    protect_pages(2, 1, RW);
+    EXPECT_VMAS({0, 2}, {2, 1}, {3, 5});
+    assert_int_equal(mmk_munmap(mm, AT(0), 8 * PAGE), 0);
+    map_plain(6, 2, RW);
+    map_plain(0, 5, RWX);
+    write_page(6);
+    write_page(4);
+    map_plain(5, 1, RWX);
+    protect_pages(5, 1, RW);
+    EXPECT_VMAS({0, 5}, {5, 1}, {6, 2});
+}
+
+/* The object finds what is mapped on either side of the border. */
+static void test_border_of_file(void **state)
+{
+    struct mmk_object *file = new_file(8);
+    unsigned kind;
+
+    (void)state;
+    for (kind = 0; kind < 2; kind++) {
+        map_object_at(0, 8, RW, kind ? MMK_MAP_SHARED : MMK_MAP_PRIVATE, file, 0);
+        fill(AT(0), 8, 1);
+        protect_pages(4, 4, RO);
+        EXPECT_VMAS({0, 4}, {4, 4});
+        protect_pages(3, 1, RO);
+        EXPECT_VMAS({0, 3}, {3, 5});
+        protect_pages(3, 3, RW);
+        EXPECT_VMAS({0, 6}, {6, 2});
+        assert_int_equal(mmk_object_resize(file, 4 * PAGE), 0);
+        expect_filled(AT(0), 4, 1);
+        expect_load(AT(4), MMK_FAULT_BUS);
+        expect_load(AT(5), MMK_FAULT_BUS);
+        expect_load(AT(6), MMK_FAULT_BUS);
+        assert_int_equal(mmk_munmap(mm, AT(0), 8 * PAGE), 0);
+        assert_int_equal(mmk_object_resize(file, 8 * PAGE), 0);
+    }
+    mmk_object_put(file);
+}
+
+/* Of several mappings that change, the last loses its lower part to those below it. */
+static void test_border_of_last(void **state)
+{
+    (void)state;
+    map_plain(0, 2, RW);
+    map_plain(2, 2, RO);
+    map_plain(4, 4, RWX);
+    protect_pages(1, 5, RO);
+    EXPECT_VMAS({0, 1}, {1, 5}, {6, 2});
+}
+
+/* Guards that go along are not forgotten by fork. */
+static void test_border_guarded(void **state)
+{
+    struct mmk_mm *parent;
+
+    (void)state;
+    map_plain(0, 2, RW);
+    map_plain(2, 4, RO);
+    assert_int_equal(mmk_madvise(mm, AT(2), PAGE, MMK_MADV_GUARD_INSTALL), 0);
+    protect_pages(2, 1, RW);
+    EXPECT_VMAS({0, 3}, {3, 3});
+    parent = enter_child();
+    expect_load(AT(2), MMK_FAULT_SEGV_MAPERR);
+    leave_child(parent);
+}
+
 /* A mapping that changes merges with what it touches; two that do not change stay two. */
 static void test_unchanged_stay_apart(void **state)
 {
@@ -638,6 +751,12 @@ int main(void)
         TEST(test_split_and_one_again),
         TEST(test_written_beside),
         TEST(test_written_apart),
+        TEST(test_border),
+        TEST(test_border_written),
+        TEST(test_border_of_others),
+        TEST(test_border_of_file),
+        TEST(test_border_of_last),
+        TEST(test_border_guarded),
         TEST(test_unchanged_stay_apart),
         TEST(test_file),
         TEST(test_beyond_end),

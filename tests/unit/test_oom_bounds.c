@@ -87,6 +87,41 @@ static int call_protect_lower_half(void)
     return mmk_mprotect(mm, AT(2), PAGE, RW);
 }
 
+/* Nothing is mapped more, whatever memory there is. */
+static int counted(int (*call)(void))
+{
+    uint64_t vmas = mm_stats(mm).vmas;
+    int error = call();
+
+    assert_int_equal(mm_stats(mm).vmas, vmas);
+    return error;
+}
+
+static int call_protect_upwards(void)
+{
+    return counted(call_protect_lower_half);
+}
+
+static int call_protect_downwards(void)
+{
+    return counted(call_protect_upper_half);
+}
+
+static int call_lock_downwards(void)
+{
+    return mmk_mlock2(mm, AT(1), PAGE, MMK_MLOCK_ONFAULT);
+}
+
+static int call_unlock_upwards(void)
+{
+    return mmk_munlock(mm, AT(2), PAGE);
+}
+
+static int call_protect_last(void)
+{
+    return mmk_mprotect(mm, AT(0), 5 * PAGE, RO);
+}
+
 static int call_protect_across(void)
 {
     return mmk_mprotect(mm, AT(1), 4 * PAGE, RX);
@@ -282,15 +317,54 @@ static void with_limit(void)
     assert_int_equal(mmk_set_limit(mm, MMK_LIMIT_AS, mm_stats(mm).virt_bytes), 0);
 }
 
-/* One mapping may come, no more. */
-static void with_most(void)
+/* So many may come, no more. */
+static void leave(unsigned maps)
 {
     uint64_t page;
 
+    for (page = 1000; mm_stats(mm).vmas + maps < MAX_MAPS; page += 2)
+        assert_int_equal(map_plain(page, 1, RO), 0);
+}
+
+static void with_most(void)
+{
     with_one();
     fill(AT(0), 6, 1);
-    for (page = 1000; mm_stats(mm).vmas + 1 < MAX_MAPS; page += 2)
-        assert_int_equal(map_plain(page, 1, RO), 0);
+    leave(1);
+}
+
+static void with_three_at_most(void)
+{
+    with_three();
+    leave(0);
+}
+
+/* Only those that change have pages. */
+static void with_three_half_written(void)
+{
+    map_three(RW | MMK_PROT_EXEC);
+    store_byte(AT(3), 1);
+    leave(0);
+}
+
+static void with_three_of_file_at_most(void)
+{
+    object = new_file(6);
+    map_object_at(0, 6, RW, MMK_MAP_PRIVATE, object, 0);
+    assert_int_equal(mmk_mprotect(mm, AT(2), 2 * PAGE, RO), 0);
+    fill(AT(0), 2, 1);
+    leave(0);
+}
+
+/* A file's private pages that have moved are in a tree of their own. */
+static void with_moved(void)
+{
+    object = new_file(6);
+    map_object_at(10, 6, RW, MMK_MAP_PRIVATE, object, 0);
+    fill(AT(10), 6, 1);
+    assert_int_equal(remap(10, 6, 6, FIXED, 0), 0);
+    assert_int_equal(mmk_mprotect(mm, AT(2), 2 * PAGE, RO), 0);
+    leave(0);
 }
 
 static const struct oom_case cases[] = {
@@ -306,8 +380,18 @@ static const struct oom_case cases[] = {
     {"protect between two of a file", with_three_of_file, call_protect_between, AROUND},
     {"protect between two written", with_three_written, call_protect_between, AROUND},
     {"protect all", with_three, call_protect_all, AROUND},
-    {"protect beside another above", with_three, call_protect_upper_half, AROUND},
-    {"protect beside another below", with_three, call_protect_lower_half, AROUND},
+    {"protect beside another above", with_three, call_protect_downwards, NONE},
+    {"protect beside another below", with_three, call_protect_upwards, NONE},
+    {"protect beside another above, at most", with_three_at_most, call_protect_downwards, NONE},
+    {"protect beside another below, at most", with_three_at_most, call_protect_upwards, NONE},
+    {"protect what is written, beside", with_three_half_written, call_protect_upwards, NONE},
+    {"protect of a file above", with_three_of_file_at_most, call_protect_downwards, NONE},
+    {"protect of a file below", with_three_of_file_at_most, call_protect_upwards, NONE},
+    {"protect what has moved above", with_moved, call_protect_downwards, NONE},
+    {"protect what has moved below", with_moved, call_protect_upwards, NONE},
+    {"protect part of the last", with_three, call_protect_last, AROUND},
+    {"lock beside another above", with_middle_locked, call_lock_downwards, NONE},
+    {"unlock beside another below", with_middle_locked, call_unlock_upwards, NONE},
     {"protect across three", with_three, call_protect_across, AROUND},
     {"protect the middle", with_one, call_protect_middle, 0},
     {"lock between two", with_middle_unlocked, call_lock_between, AROUND},
