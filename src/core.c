@@ -12,6 +12,7 @@
 #include "object.h"
 #include "physical.h"
 #include "pin.h"
+#include "reclaim.h"
 #include "slab.h"
 #include "table.h"
 #include "tlb.h"
@@ -37,7 +38,8 @@ static bool valid(const struct mmk_config *config)
            config->max_map_count <= MMK_MAP_COUNT_MAX &&
            (unsigned)config->overcommit <= MMK_OVERCOMMIT_NEVER &&
            config->overcommit_ratio <= MMK_OVERCOMMIT_RATIO_MAX &&
-           config->overcommit_kbytes <= UINT64_MAX >> 10 && config->refuse_write_exec <= 1;
+           config->overcommit_kbytes <= UINT64_MAX >> 10 && config->refuse_write_exec <= 1 &&
+           config->watermark_low <= config->watermark_high;
 }
 
 int mmk_init(const struct mmk_config *config)
@@ -61,6 +63,7 @@ int mmk_init(const struct mmk_config *config)
     mmk_account_module_init();
     mmk_physical_module_init();
     mmk_pin_init();
+    mmk_reclaim_init();
     mmk_mm_module_init();
     return 0;
 }
@@ -128,6 +131,7 @@ void mmk_stats_read(struct mmk_stats *stats)
     mmk_frame_stats(stats);
     mmk_table_stats(stats);
     mmk_tlb_stats(stats);
+    mmk_reclaim_stats(stats);
     stats->pins = mmk_pin_count();
     stats->gather_early = mmk_gather_early_count();
     stats->address_spaces = mmk_mm_count_all();

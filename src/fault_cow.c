@@ -35,6 +35,30 @@ static bool is_own(const struct mmk_page *page)
            (MMK_MISTAKE(OWN_BY_MAPCOUNT) && mmk_page_mapcount(page) == 1);
 }
 
+/*
+ * Makes a page that is_own() the address space's for good. Reclaim may come to it by its frame at
+ * any moment, and search for its entries with the page locked: so that it does not find them half
+ * changed, this takes the same lock, or a copy is made after all. => table locked
+ */
+static bool take_over(const struct mmk_vmf *vmf, struct mmk_page *page)
+{
+    bool own;
+
+    if (!is_own(page))
+        return false;
+    if (mmk_page_test(page, MMK_PF_EXCLUSIVE))
+        return true;
+    if (!mmk_page_trylock(page))
+        return false;
+    own = is_own(page);
+    if (own) {
+        mmk_page_own_rmap(page, vmf->vma, vmf->addr);
+        mmk_page_set(page, MMK_PF_EXCLUSIVE);
+    }
+    mmk_page_unlock(page);
+    return own;
+}
+
 /* The entry becomes writable; this CPU's stale translation is the spurious fault's business. */
 static void make_writable(struct mmk_walk *walk, mmk_pte_t pte)
     MMK_REQUIRES(walk->table->table.lock)
@@ -48,12 +72,8 @@ static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_walk *walk,
                                    struct mmk_page *page) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
     MMK_RELEASES(walk->table->table.lock) MMK_RELEASES_SHARED(mmk_rcu)
 {
-    if (page && mmk_page_type(page) == MMK_PAGE_ANON) {
-        mmk_page_own_rmap(page, vmf->vma, vmf->addr);
-        mmk_page_set(page, MMK_PF_EXCLUSIVE);
-    } else if (page) {
+    if (page && mmk_page_type(page) != MMK_PAGE_ANON)
         mmk_page_mkdirty(page);
-    }
     if (vmf->flags & MMK_VM_WRITE)
         make_writable(walk, vmf->pte);
     mmk_fault_unlock(walk);
@@ -132,7 +152,7 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
 
     if (!mmk_fault_lock(vmf, &walk))
         return MMK_FAULT_RETRY;
-    if ((vmf->flags & MMK_VM_SHARED) || (page && is_own(page)))
+    if ((vmf->flags & MMK_VM_SHARED) || (page && take_over(vmf, page)))
         return reuse(vmf, &walk, page);
     if (page)
         mmk_page_get(page);

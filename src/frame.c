@@ -46,6 +46,7 @@
 #include <mmkit/port/percpu.h>
 #include <mmkit/stats.h>
 
+#define REFILLS     4  /* how often an allocation has memory reclaimed, before it gives up */
 #define CACHE_MAX   64 /* frames in a full cache */
 #define CACHE_BATCH 32 /* moved under one hold of the frame lock */
 
@@ -70,6 +71,8 @@ struct MMK_CACHE_ALIGNED frame_node {
 };
 
 static struct frame_node nodes[MMK_MAX_NODES];
+static mmk_reclaimer reclaimer; /* c from mmk_init() on */
+struct mmk_a32 mmk_frames_short;
 static struct mmk_a32 node_count; /* one more than the highest that has memory; 1 at least */
 
 /* ---- ranges ---------------------------------------------------------------------------------- */
@@ -173,11 +176,24 @@ static uint64_t kept_from(unsigned flags)
     return flags & MMK_ALLOC_HIGH ? mmk_config.reserve / 2 : mmk_config.reserve;
 }
 
+/* Below the watermark, whoever frees in advance is woken, once. */
+static void look_at(uint64_t left)
+{
+    uint32_t enough = MMK_FRAMES_ENOUGH;
+
+    if (mmk_likely(left >= mmk_config.watermark_low) ||
+        mmk_a32_load(&mmk_frames_short, MMK_RELAXED) != MMK_FRAMES_ENOUGH)
+        return;
+    if (mmk_a32_cmpxchg(&mmk_frames_short, &enough, MMK_FRAMES_SHORT, MMK_RELAXED))
+        mmk_host_wake(&mmk_frames_short, 1);
+}
+
 /* FR7: how many of `want` a request may take. */
 static uint64_t grant(uint64_t want, unsigned flags)
 {
     uint64_t free = listed(), kept = kept_from(flags);
 
+    look_at(free > want ? free - want : 0);
     if (mmk_likely(free >= want && free - want >= mmk_config.reserve))
         return want;
     return free > kept ? mmk_min(want, free - kept) : 0;
@@ -446,14 +462,37 @@ static struct mmk_page *take(unsigned order, unsigned flags)
 }
 
 /*
- * Nothing is free. What waits for a grace period, empty tables above all, soon is: this is the one
+ * Nothing is free. Others' pages may be had, unless it is for their sake that memory is wanted: a
+ * block of many frames takes several tries, as what is freed need not lie together.
+ */
+static struct mmk_page *take_reclaimed(unsigned order, unsigned flags)
+{
+    struct mmk_page *page = NULL;
+    unsigned tries;
+
+    for (tries = 0; !page && tries < REFILLS; tries++) {
+        if (reclaimer((uint64_t)1 << order, flags) == 0)
+            break;
+        page = take(order, flags);
+    }
+    return page;
+}
+
+/*
+ * If not, what waits for a grace period, empty tables above all, soon is free: this is the one
  * place where an operation waits for it, and its alternative is to fail. The last of it stays in
  * the cache of the CPU that frees it.
  */
-static MMK_NOINLINE struct mmk_page *take_after_grace_period(unsigned order, unsigned flags)
+static MMK_NOINLINE struct mmk_page *take_somehow(unsigned order, unsigned flags)
 {
+    struct mmk_page *page = NULL;
+
     if (flags & MMK_ALLOC_NOWAIT)
         return NULL;
+    if (reclaimer && !(flags & MMK_ALLOC_NORECLAIM))
+        page = take_reclaimed(order, flags);
+    if (page)
+        return page;
     mmk_host_rcu_barrier();
     return take(order, flags);
 }
@@ -468,7 +507,7 @@ struct mmk_page *mmk_page_alloc(unsigned order, unsigned flags)
         return NULL;
     page = take(order, flags);
     if (mmk_unlikely(!page))
-        page = take_after_grace_period(order, flags);
+        page = take_somehow(order, flags);
     if (mmk_unlikely(!page))
         return NULL;
     mmk_assert(mmk_page_refs(page) == 0, "F1 a free frame has no references");
@@ -580,6 +619,7 @@ void mmk_frame_init(void)
     for (i = 0; i < MMK_MAX_NODES; i++)
         node_init(&nodes[i]);
     mmk_a32_store(&node_count, 1, MMK_RELAXED);
+    mmk_a32_store(&mmk_frames_short, MMK_FRAMES_ENOUGH, MMK_RELAXED);
 }
 
 /* The largest block that may begin at pfn and ends by `end`. */
@@ -660,6 +700,37 @@ int mmk_add_memory_node(mmk_paddr_t start, mmk_paddr_t end, unsigned node)
     mmk_a32_store(&mmk_range_count, count + 1, MMK_RELEASE);
     add_blocks(&mmk_ranges[count], first + taken);
     return 0;
+}
+
+void mmk_frame_set_reclaimer(mmk_reclaimer function)
+{
+    reclaimer = function;
+}
+
+uint64_t mmk_frame_places(void)
+{
+    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
+    uint64_t sum = 0;
+
+    for (i = 0; i < count; i++)
+        sum += mmk_ranges[i].end - mmk_ranges[i].start;
+    return sum;
+}
+
+struct mmk_page *mmk_frame_at(uint64_t place)
+{
+    const struct mmk_range *range = mmk_ranges;
+
+    while (place >= range->end - range->start) {
+        place -= range->end - range->start;
+        range++;
+    }
+    return &range->map[place];
+}
+
+uint64_t mmk_frames_left(void)
+{
+    return listed();
 }
 
 uint64_t mmk_frames_total(void)

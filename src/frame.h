@@ -72,6 +72,25 @@ void mmk_frame_free(struct mmk_page *page);
 void mmk_frame_drain_cpu(unsigned cpu);
 uint32_t mmk_frames_cached(unsigned cpu); /* in that CPU's cache */
 
+/*
+ * Who gets memory back when none is left (reclaim.c), called by allocations that may sleep, with
+ * any of the locks that sleep held. `flags`: the allocation's. => how many frames became free
+ */
+typedef uint64_t (*mmk_reclaimer)(uint64_t frames, unsigned flags);
+void mmk_frame_set_reclaimer(mmk_reclaimer function);
+
+/*
+ * All frames by a number, from 0 to mmk_frame_places() - 1, those of descriptors among them.
+ * => at: place is below what mmk_frame_places() has answered
+ */
+uint64_t mmk_frame_places(void);
+struct mmk_page *mmk_frame_at(uint64_t place);
+
+/* a: are fewer left than mmk_config.watermark_low? Who frees sleeps on it, and clears it */
+enum { MMK_FRAMES_ENOUGH, MMK_FRAMES_SHORT, MMK_FRAMES_OVER /* nobody sleeps on it any more */ };
+extern struct mmk_a32 mmk_frames_short;
+uint64_t mmk_frames_left(void); /* what that looks at: frames in no CPU's cache */
+
 void mmk_frame_init(void); /* forget all ranges */
 uint64_t mmk_frames_total(void);
 uint64_t mmk_frames_free(void); /* buddy and caches; exact when nothing runs */

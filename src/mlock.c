@@ -3,8 +3,8 @@
  * mlock.c - mlock, mlock2, munlock, mlockall, munlockall.
  *
  * Locking is a flag of the VMA, counted in bytes by account.c, and that every page is brought in
- * once. Nothing takes pages from memory by itself in this version, so that a page stays is the
- * flag's doing only where a program gives pages back: DONTNEED, FREE and the like refuse.
+ * once. What a program gives back stays (DONTNEED, FREE and the like refuse), and reclaim takes no
+ * entry of such a VMA (rmap_use.c).
  *
  * The flags are set with the mmap lock held for writing; pages come in with it held for reading, so
  * that what is populated is what was locked.

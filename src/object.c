@@ -201,13 +201,12 @@ static struct mmk_page *new_page(struct mmk_object *object, uint64_t index) MMK_
 
     if (!page)
         return NULL;
-    mmk_page_set_type(page, MMK_PAGE_OBJECT);
     mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
     mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
     mmk_aptr_store(&page->user.object, object, MMK_RELAXED);
     page->user.index = index;
     mmk_page_get(page);
-    mmk_page_lock(page);
+    mmk_page_become_locked(page, MMK_PAGE_OBJECT);
     return page;
 }
 
@@ -230,6 +229,43 @@ static void remove_page(struct mmk_object *object, struct mmk_page *page) MMK_RE
     mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
     mmk_assert(removed == page, "O1 a page is where user.index says");
     forget_page(page);
+}
+
+/*
+ * Nobody can take a reference from 1 to 0 and back, so for the moment in between the page is ours:
+ * those who look it up under RCU pass it by, and then wait for the index lock to add one. What was
+ * stored to it by others is seen, as they have let go of it.
+ * => page and index lock held
+ */
+static bool freeze(struct mmk_page *page)
+{
+    uint32_t refs = 2; /* the index's, and the caller's */
+
+    if (mmk_page_refs(page) != refs) /* do not take the line away from those who use it */
+        return false;
+    if (!mmk_a32_cmpxchg(&page->refs, &refs, 0, MMK_ACQUIRE))
+        return false;
+    if (!mmk_page_test(page, MMK_PF_DIRTY) || MMK_MISTAKE(DIRTY_DROPPED))
+        return true;
+    mmk_a32_store(&page->refs, refs, MMK_RELEASE);
+    return false;
+}
+
+bool mmk_object_try_drop(struct mmk_object *object, struct mmk_page *page) MMK_NO_TSA
+{
+    struct mmk_page *removed = NULL;
+
+    mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
+    if (freeze(page))
+        removed = mmk_page_index_remove_locked(mmk_object_pages(object), page->user.index);
+    mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
+    if (!removed)
+        return false;
+    mmk_assert(removed == page, "O1 a page is where user.index says");
+    mmk_aptr_store(&page->user.object, NULL, MMK_RELAXED);
+    mmk_page_unlock(page);
+    mmk_frame_free(page);
+    return true;
 }
 
 /*
@@ -426,11 +462,13 @@ static int cut_prepare(struct mmk_object *object, uint64_t index, uint64_t from,
     cut->page = NULL;
     if (from == to || index >= pages_of(mmk_object_size(object)))
         return 0;
-    error = get_cached(NULL, object, index, &cut->page);
-    if (!error && !cut->page && object->ops && !mmk_object_has_frames(object)) {
-        error = create_page_locked(object, index, &cut->page);
-        mmk_assert(error || cut->page, "O1 only holders of the invalidate lock insert pages");
-    }
+    do { /* again: reclaim was about to take the page, and let it be */
+        error = get_cached(NULL, object, index, &cut->page);
+        if (!error && !cut->page && object->ops && !mmk_object_has_frames(object))
+            error = create_page_locked(object, index, &cut->page);
+        else
+            break;
+    } while (!error && !cut->page);
     if (error)
         return error;
     if (cut->page)

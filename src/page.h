@@ -44,6 +44,8 @@ enum mmk_page_type {
 #define MMK_PF_UPTODATE  0x1000u /* object's page: filled */
 #define MMK_PF_LAZYFREE  0x2000u /* MADV_FREE: may be dropped while clean */
 #define MMK_PF_WRITEBACK 0x4000u /* being written to where its object is kept */
+#define MMK_PF_AGE       0x700000u /* how often it was found used: reclaim.c */
+#define MMK_PF_AGE_AT    20
 #define MMK_PF_KICK      0x10000000u /* added by each kill of a sleeper: page_lock.c */
 
 struct mmk_list {
@@ -171,5 +173,11 @@ MMK_ALWAYS_INLINE bool mmk_page_pinned(const struct mmk_page *page)
 void mmk_page_lock(struct mmk_page *page) MMK_ACQUIRES(page);
 bool mmk_page_trylock(struct mmk_page *page) MMK_TRY_ACQUIRES(true, page);
 void mmk_page_unlock(struct mmk_page *page) MMK_RELEASES(page);
+
+/*
+ * mmk_page_set_type(), and locked from the beginning. Release: whoever finds the frame by its type
+ * (scan.c) finds the rest of the descriptor. => the caller owns the frame alone; does not sleep
+ */
+void mmk_page_become_locked(struct mmk_page *page, enum mmk_page_type type) MMK_ACQUIRES(page);
 
 #endif

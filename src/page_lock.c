@@ -53,6 +53,14 @@ bool mmk_page_trylock(struct mmk_page *page) MMK_NO_TSA
     return true;
 }
 
+void mmk_page_become_locked(struct mmk_page *page, enum mmk_page_type type) MMK_NO_TSA
+{
+    uint32_t order = mmk_a32_load(&page->flags, MMK_RELAXED) & MMK_PF_ORDER;
+
+    mmk_a32_store(&page->flags, order | (uint32_t)type | MMK_PF_LOCKED, MMK_RELEASE);
+    mmk_note_acquire(MMK_LOCK_PAGE, page, true);
+}
+
 void mmk_page_unlock(struct mmk_page *page) MMK_NO_TSA
 {
     uint32_t old;

@@ -38,6 +38,7 @@ void mmk_page_remove_shared(struct mmk_page *page, struct mmk_kin *kin)
 void mmk_page_own_rmap(struct mmk_page *page, const struct mmk_vma *vma, mmk_vaddr_t address)
 {
     uint32_t count = mmk_a32_load(&page->user.mapcount, MMK_RELAXED);
+    struct mmk_kin *owner;
 
     mmk_assert((count & ~MMK_MAPCOUNT_ORPHAN) == 1, "RM1 a page's only user is its only mapping");
     if (!(count & MMK_MAPCOUNT_ORPHAN)) {
@@ -45,8 +46,9 @@ void mmk_page_own_rmap(struct mmk_page *page, const struct mmk_vma *vma, mmk_vad
                                                        "is its kin");
         return;
     }
-    forget_orphan(mmk_page_kin(page));
+    owner = mmk_page_kin(page);
     mmk_aptr_store(&page->user.kin, vma->mm->kin, MMK_RELAXED);
     page->user.index = mmk_vma_anon_index(vma, address);
     mmk_a32_store(&page->user.mapcount, 1, MMK_RELAXED);
+    forget_orphan(owner); /* last: who comes by the old way until then finds it in its tree (KN3) */
 }

@@ -56,7 +56,8 @@ MMK_ALWAYS_INLINE void mmk_page_add_rmap(struct mmk_page *page, const struct mmk
     }
     mmk_aptr_store(&page->user.kin, vma->mm->kin, MMK_RELAXED);
     page->user.index = mmk_vma_anon_index(vma, address);
-    mmk_a32_store(&page->user.mapcount, 1, MMK_RELAXED);
+    /* Release: reclaim may come to the page by its frame, before any entry maps it. */
+    mmk_a32_store(&page->user.mapcount, 1, MMK_RELEASE);
 }
 
 /* One entry more, by fork, of a private page. => the lock of a table that maps it is held */
@@ -98,8 +99,9 @@ MMK_ALWAYS_INLINE void mmk_page_remove_rmap(struct mmk_page *page, const struct 
 /*
  * The page, at `address` of vma, turns out to be vma's address space's alone: it is its kin from
  * now on, and finds it where it is (page_move_anon_rmap of Linux).
- * => its only reference is that of the entry, whose table is locked: nobody looks for the page
+ * => its only reference is that of the entry, whose table is locked; page locked: nobody searches
  */
-void mmk_page_own_rmap(struct mmk_page *page, const struct mmk_vma *vma, mmk_vaddr_t address);
+void mmk_page_own_rmap(struct mmk_page *page, const struct mmk_vma *vma, mmk_vaddr_t address)
+    MMK_REQUIRES(page);
 
 #endif

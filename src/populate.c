@@ -4,8 +4,10 @@
  * and madvise with MADV_POPULATE_READ or _WRITE.
  *
  * Each page takes the way of a fault, but those are passed over whose entry already allows the
- * access: a walk under RCU sees that for a table at a time. It may look at a table that is freed by
- * then, as advice may take pages away meanwhile: populated means that each page was there once.
+ * access: a walk sees that for a table at a time, under its lock. Advice may take pages away
+ * meanwhile: populated means that each page was there once. Reclaim takes none of memory that is
+ * locked, as it looks at the mapping's flags under the same lock (rmap_use.c): what it took before
+ * they were set, populating finds missing.
  *
  * The mmap lock stays held for reading, so that what is populated is what the caller has mapped or
  * locked. Rejected: letting go of it every so often, as Linux does, for the sake of writers that
@@ -40,9 +42,10 @@ static mmk_vaddr_t first_missing(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_
         struct mmk_walk walk;
 
         mmk_rcu_read_lock();
-        mmk_walk_rcu(mm, addr, &walk);
+        mmk_walk_lock(mm, addr, &walk);
         if (walk.level == 0)
             addr = scan_leaf(walk.entry, addr, table_end, access);
+        mmk_walk_unlock(&walk);
         mmk_rcu_read_unlock();
         if (addr < table_end)
             return addr;

@@ -49,6 +49,15 @@ uint32_t mmk_page_referenced(struct mmk_page *page)
     return use.young;
 }
 
+bool mmk_page_try_referenced(struct mmk_page *page, uint32_t *young)
+{
+    struct use use = {.left = mmk_page_mapcount(page)};
+    bool whole = use.left == 0 || mmk_rmap_try_walk(page, make_old, &use);
+
+    *young = use.young;
+    return whole;
+}
+
 /* --- try_to_unmap ---------------------------------------------------------------------------- */
 
 /*
@@ -74,13 +83,28 @@ static bool take_private(const struct mmk_page *page, struct mmk_a64 *entry, mmk
     return false;
 }
 
-/* => walk's entry maps the page; the gather has room */
+/*
+ * Pages of locked memory stay. Whoever locks sets the flag first, and looks under the table's lock
+ * whether the page is there (populate.c): so either he misses it, or we see the flag. Without a
+ * mapping: munmap, or mremap, is at work there.
+ * => walk locked
+ */
+static bool is_locked(const struct mmk_walk *walk) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&walk->mm->vmas, walk->addr);
+
+    return !vma || mmk_vma_start(vma) > walk->addr || (mmk_vma_flags(vma) & MMK_VM_LOCKED);
+}
+
+/* => walk's entry maps the page; the gather has room. false: it stays */
 static bool take(struct mmk_page *page, struct mmk_walk *walk, struct mmk_gather *gather)
-    MMK_REQUIRES(walk->table->table.lock)
+    MMK_REQUIRES(walk->table->table.lock) MMK_REQUIRES_SHARED(mmk_rcu)
 {
     mmk_pte_t pte = mmk_pte_read(walk->entry);
     bool dirty = false;
 
+    if (is_locked(walk) && !MMK_MISTAKE(LOCKED_TAKEN))
+        return false;
     if (mmk_page_type(page) == MMK_PAGE_ANON) {
         if (!take_private(page, walk->entry, &pte))
             return false;
@@ -98,31 +122,62 @@ static bool take(struct mmk_page *page, struct mmk_walk *walk, struct mmk_gather
     return true;
 }
 
-/* arg: set when an entry has stayed. */
+/* A call. */
+struct unmap {
+    bool wait;   /* may it, for locks and for secondary MMUs */
+    bool stayed; /* an entry has */
+};
+
+/* => false: a secondary MMU would have to wait */
+static bool begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t addr, bool wait)
+{
+    if (!wait)
+        return !mmk_gather_try_begin(gather, mm, addr, addr + MMK_PAGE_SIZE, MMK_NOTIFY_DISCARD);
+    mmk_gather_begin_range(gather, mm, addr, addr + MMK_PAGE_SIZE, MMK_NOTIFY_DISCARD);
+    return true;
+}
+
 static bool unmap_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
 {
-    bool *stayed = (bool *)arg;
+    struct unmap *unmap = (struct unmap *)arg;
     struct mmk_gather gather;
     struct mmk_walk walk;
 
     if (!mmk_rmap_lock(page, mm, addr, &walk))
         return false;
+    unmap->stayed = is_locked(&walk);
     mmk_walk_unlock(&walk); /* secondary MMUs are told before, and may sleep */
     mmk_rcu_read_unlock();
-    mmk_gather_begin_range(&gather, mm, addr, addr + MMK_PAGE_SIZE, MMK_NOTIFY_DISCARD);
+    if (unmap->stayed || !begin(&gather, mm, addr, unmap->wait)) {
+        unmap->stayed = true;
+        return true;
+    }
     if (mmk_rmap_lock(page, mm, addr, &walk)) {
-        *stayed = !take(page, &walk, &gather);
+        unmap->stayed = !take(page, &walk, &gather);
         mmk_table_unlock_free(&walk, &gather);
         mmk_rcu_read_unlock();
     }
     mmk_gather_finish(&gather);
-    return *stayed || mmk_page_mapcount(page) == 0;
+    return unmap->stayed || mmk_page_mapcount(page) == 0;
+}
+
+/* => nothing maps it */
+static bool gone(const struct mmk_page *page, const struct unmap *unmap)
+{
+    return !unmap->stayed && mmk_page_mapcount(page) == 0;
 }
 
 bool mmk_page_try_to_unmap(struct mmk_page *page)
 {
-    bool stayed = false;
+    struct unmap unmap = {.wait = true};
 
-    mmk_rmap_walk(page, unmap_entry, &stayed);
-    return !stayed && mmk_page_mapcount(page) == 0;
+    mmk_rmap_walk(page, unmap_entry, &unmap);
+    return gone(page, &unmap);
+}
+
+bool mmk_page_try_to_unmap_nowait(struct mmk_page *page)
+{
+    struct unmap unmap = {.wait = false};
+
+    return mmk_rmap_try_walk(page, unmap_entry, &unmap) && gone(page, &unmap);
 }

@@ -14,14 +14,23 @@
  */
 uint32_t mmk_page_referenced(struct mmk_page *page);
 
+/* The same, but it waits for no lock. => false: it did not come to all entries; *young: so far */
+MMK_MUST_CHECK bool mmk_page_try_referenced(struct mmk_page *page, uint32_t *young);
+
 /*
  * Takes a page out of all tables, TLBs flushed, if its content can be had again: an object's page
  * from its object; a private one that MADV_FREE has marked, and nobody written since, is zeros.
  * What an entry knew of it being dirty the page knows then.
- * => true: nothing maps it. false: some entry stays: it is private, and has been written, or
- *    others hold it; or it was mapped anew
+ * => true: nothing maps it. false: some entry stays: its memory is locked; it is private, and has
+ *    been written, or others hold it; or it was mapped anew
  * => page locked, with one reference of the caller's; may sleep; as mmk_rmap_walk()
  */
 bool mmk_page_try_to_unmap(struct mmk_page *page) MMK_REQUIRES(page);
+
+/*
+ * The same, but it waits for no lock, and no secondary MMU sleeps: false, too, when one would have
+ * to. => page locked
+ */
+bool mmk_page_try_to_unmap_nowait(struct mmk_page *page) MMK_REQUIRES(page);
 
 #endif

@@ -53,13 +53,27 @@ bool mmk_rmap_lock(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t a
 
 /* --- private pages --------------------------------------------------------------------------- */
 
+/* Acquire: of whoever comes to a page that is just being made, and finds it counted. */
 static bool is_mapped(const struct mmk_page *page)
 {
-    return mmk_page_mapcount(page) != 0;
+    return (mmk_a32_load(&page->user.mapcount, MMK_ACQUIRE) & ~MMK_MAPCOUNT_ORPHAN) != 0;
 }
 
-/* => the page's kin, with its family locked and a reference to that; NULL: it is not mapped */
-static struct mmk_kin *enter(const struct mmk_page *page) MMK_NO_TSA
+/* => false: others have it for writing, or wait for that, and we do not wait */
+static bool read_lock(struct mmk_rwlock *lock, enum mmk_lock_class cls, bool wait)
+    MMK_TRY_ACQUIRES_SHARED(true, lock) MMK_NO_TSA
+{
+    if (!wait)
+        return mmk_rw_try_read_lock(lock, cls);
+    mmk_rw_read_lock(lock, cls);
+    return true;
+}
+
+/*
+ * => the page's kin, with its family locked and a reference to that; NULL: it is not mapped, or,
+ * with *busy, the lock is not to be had
+ */
+static struct mmk_kin *enter(const struct mmk_page *page, bool wait, bool *busy) MMK_NO_TSA
 {
     struct mmk_family *family;
     struct mmk_kin *kin;
@@ -75,11 +89,14 @@ static struct mmk_kin *enter(const struct mmk_page *page) MMK_NO_TSA
             return NULL;
         if (!got)
             continue; /* its last mapping went just then */
-        mmk_rw_read_lock(&family->lock, MMK_LOCK_FAMILY);
-        if (is_mapped(page) && mmk_page_kin(page) == kin)
+        *busy = !read_lock(&family->lock, MMK_LOCK_FAMILY, wait);
+        if (!*busy && is_mapped(page) && mmk_page_kin(page) == kin)
             return kin;
-        mmk_rw_read_unlock(&family->lock, MMK_LOCK_FAMILY);
+        if (!*busy)
+            mmk_rw_read_unlock(&family->lock, MMK_LOCK_FAMILY);
         mmk_family_put(family);
+        if (*busy)
+            return NULL;
     }
 }
 
@@ -113,21 +130,26 @@ static bool visit_kin(struct mmk_kin *kin, struct mmk_page *page, mmk_rmap_visit
     return false;
 }
 
-static void walk_private(struct mmk_page *page, mmk_rmap_visitor visit, void *arg) MMK_NO_TSA
+/* => false: it did not come through, for a lock */
+static bool walk_private(struct mmk_page *page, mmk_rmap_visitor visit, void *arg,
+                         bool wait) MMK_NO_TSA
 {
-    struct mmk_kin *owner = enter(page), *kin;
-    bool enough = false;
+    bool enough = false, busy = false;
+    struct mmk_kin *owner = enter(page, wait, &busy), *kin;
 
     if (!owner)
-        return;
-    for (kin = owner; kin && !enough; kin = mmk_kin_next(kin, owner)) {
+        return !busy;
+    for (kin = owner; kin && !enough && !busy; kin = mmk_kin_next(kin, owner)) {
         if (!kin->mm)
             continue;
-        mmk_rw_read_lock(&kin->lock, MMK_LOCK_KIN);
+        busy = !read_lock(&kin->lock, MMK_LOCK_KIN, wait);
+        if (busy)
+            break;
         enough = visit_kin(kin, page, visit, arg);
         mmk_rw_read_unlock(&kin->lock, MMK_LOCK_KIN);
     }
     leave(owner->family);
+    return !busy;
 }
 
 /* --- objects' pages -------------------------------------------------------------------------- */
@@ -152,23 +174,35 @@ static void visit_object(struct mmk_object *object, struct mmk_page *page, mmk_r
     }
 }
 
-static void walk_object(struct mmk_page *page, mmk_rmap_visitor visit, void *arg)
+/* => as walk_private() */
+static bool walk_object(struct mmk_page *page, mmk_rmap_visitor visit, void *arg, bool wait)
 {
     struct mmk_object *object = (struct mmk_object *)mmk_aptr_load(&page->user.object, MMK_RELAXED);
 
     if (!object)
-        return;
-    mmk_rw_read_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
+        return true;
+    if (!read_lock(&object->interval_lock, MMK_LOCK_INTERVAL, wait))
+        return false;
     visit_object(object, page, visit, arg);
     mmk_rw_read_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
+    return true;
+}
+
+static bool walk(struct mmk_page *page, mmk_rmap_visitor visit, void *arg, bool wait)
+{
+    if (mmk_page_type(page) == MMK_PAGE_ANON)
+        return walk_private(page, visit, arg, wait);
+    return walk_object(page, visit, arg, wait);
 }
 
 void mmk_rmap_walk(struct mmk_page *page, mmk_rmap_visitor visit, void *arg)
 {
-    if (mmk_page_type(page) == MMK_PAGE_ANON)
-        walk_private(page, visit, arg);
-    else
-        walk_object(page, visit, arg);
+    (void)walk(page, visit, arg, true);
+}
+
+bool mmk_rmap_try_walk(struct mmk_page *page, mmk_rmap_visitor visit, void *arg)
+{
+    return walk(page, visit, arg, false);
 }
 
 /* --- counting -------------------------------------------------------------------------------- */

@@ -27,6 +27,12 @@ typedef bool (*mmk_rmap_visitor)(struct mmk_page *page, struct mmk_mm *mm, mmk_v
 void mmk_rmap_walk(struct mmk_page *page, mmk_rmap_visitor visit, void *arg);
 
 /*
+ * The same, but it waits for no lock: for whoever may hold any of those that sleep.
+ * => false: a lock was not to be had, some places were not visited
+ */
+MMK_MUST_CHECK bool mmk_rmap_try_walk(struct mmk_page *page, mmk_rmap_visitor visit, void *arg);
+
+/*
  * For a visitor: locks the table whose entry at addr maps the page.
  * => true: inside an RCU read section, with the table locked. false: it is not mapped there
  */

@@ -33,11 +33,6 @@
 #include "planted.h"
 #include "rmap.h"
 
-static bool writes(const struct mmk_object *object)
-{
-    return object->ops && object->ops->write_page;
-}
-
 /* As file systems do on Linux: what mappings have stored beyond the end goes. => size is kept */
 static void zero_beyond_end(struct mmk_object *object, struct mmk_page *page)
 {
@@ -78,6 +73,18 @@ static int write_locked(struct mmk_object *object, struct mmk_page *page) MMK_RE
         error = write_dirty(object, page);
     mmk_a32_fetch_and(&page->flags, ~MMK_PF_WRITEBACK, MMK_RELEASE); /* it is written */
     return error;
+}
+
+bool mmk_writeback_nowait(struct mmk_object *object, struct mmk_page *page) MMK_NO_TSA
+{
+    int error;
+
+    if (!mmk_object_writes(object) ||
+        !mmk_rw_try_read_lock(&object->invalidate, MMK_LOCK_INVALIDATE))
+        return false;
+    error = write_locked(object, page);
+    mmk_rw_read_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    return !error;
 }
 
 /* Written, if it has been dirty: by whom does not matter. */
@@ -133,7 +140,7 @@ int mmk_object_sync(struct mmk_object *object, uint64_t offset, uint64_t length)
     uint64_t end = offset + length < offset ? UINT64_MAX : offset + length;
     uint64_t first = offset >> MMK_PAGE_SHIFT, last = (end - 1) >> MMK_PAGE_SHIFT;
 
-    if (length == 0 || !writes(object))
+    if (length == 0 || !mmk_object_writes(object))
         return 0;
     mmk_rmap_clean_object(object, first, last);
     return write_pages(object, first, last);
@@ -141,6 +148,6 @@ int mmk_object_sync(struct mmk_object *object, uint64_t offset, uint64_t length)
 
 void mmk_writeback_last(struct mmk_object *object)
 {
-    if (writes(object) && write_pages(object, 0, UINT64_MAX))
+    if (mmk_object_writes(object) && write_pages(object, 0, UINT64_MAX))
         mmk_host_log(MMK_LOG_ERROR, "an object ends with dirty pages that could not be written");
 }

@@ -45,6 +45,14 @@ bool replay_is_exhausted(const struct replay *replay)
     return stats.frames_free < replay->linked + FEW_FRAMES;
 }
 
+bool replay_has_reclaimed(void)
+{
+    struct mmk_stats stats;
+
+    mmk_stats_read(&stats);
+    return stats.reclaim_freed > 0;
+}
+
 static void complain_memory(const struct replay *replay)
 {
     const char *text = replay->options->memory_text;
@@ -191,6 +199,10 @@ static void read_peaks(struct replay *replay)
     result->tlb.pages = stats.tlb_pages;
     result->tlb.full = stats.tlb_full;
     result->tlb.ipis = stats.tlb_ipis;
+    result->reclaim.scanned = stats.reclaim_scanned;
+    result->reclaim.freed = stats.reclaim_freed;
+    result->reclaim.written = stats.reclaim_written;
+    result->reclaim.direct = stats.reclaim_direct;
 }
 
 bool replay_run(const struct program *program, const struct replay_options *options,

@@ -39,6 +39,9 @@ struct replay_result {
     struct {
         uint64_t flushes, pages, full, ipis;
     } tlb;
+    struct {
+        uint64_t scanned, freed, written, direct;
+    } reclaim;
     uint64_t divergences;
     int64_t leaked_frames;
 };

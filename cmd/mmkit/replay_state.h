@@ -68,6 +68,12 @@ __attribute__((format(printf, 2, 3))) void replay_diverge(struct replay *replay,
 /* replay.c: a call answered MMK_ENOMEM: is it true that there is no memory to speak of? */
 bool replay_is_exhausted(const struct replay *replay);
 
+/*
+ * replay.c: memory has been short, and pages were reclaimed: from here on the shadow knows no more
+ * what is mapped, but only what may be.
+ */
+bool replay_has_reclaimed(void);
+
 /* replay_calls.c: everything but faults. */
 enum step replay_call(struct replay *replay, const struct op *op);
 

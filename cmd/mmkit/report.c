@@ -74,6 +74,10 @@ static const struct row rows[] = {
     ROW("    pages named", ROW_COUNT, result.tlb.pages),
     ROW("    whole spaces", ROW_COUNT, result.tlb.full),
     ROW("    interrupts", ROW_COUNT, result.tlb.ipis),
+    ROW("reclaim: times in need", ROW_COUNT, result.reclaim.direct),
+    ROW("         pages looked at", ROW_COUNT, result.reclaim.scanned),
+    ROW("         freed", ROW_COUNT, result.reclaim.freed),
+    ROW("         written back", ROW_COUNT, result.reclaim.written),
     ROW("divergences", ROW_COUNT, result.divergences),
     ROW("leaked frames", ROW_SIGNED, result.leaked_frames),
 };
@@ -157,6 +161,16 @@ static void write_tlb(struct json *json, const struct replay_result *result)
     json_close(json, '}');
 }
 
+static void write_reclaim(struct json *json, const struct replay_result *result)
+{
+    json_object(json, "reclaim");
+    json_unsigned(json, "direct", result->reclaim.direct);
+    json_unsigned(json, "scanned", result->reclaim.scanned);
+    json_unsigned(json, "freed", result->reclaim.freed);
+    json_unsigned(json, "written", result->reclaim.written);
+    json_close(json, '}');
+}
+
 void report_json(struct json *json, const struct report *report)
 {
     const struct replay_result *result = &report->result;
@@ -176,6 +190,7 @@ void report_json(struct json *json, const struct report *report)
     json_unsigned(json, "rss_peak_bytes", result->rss_peak_bytes);
     write_tables(json, result);
     write_tlb(json, result);
+    write_reclaim(json, result);
     json_unsigned(json, "divergences", result->divergences);
     json_signed(json, "leaked_frames", result->leaked_frames);
 }

@@ -130,6 +130,10 @@ const struct mistake corpus[] = {
      "an orphan is counted when it may be one no more: nobody counts it out", "R1.orphan"},
     {MMK_MISTAKE_DIRTY_DISCARDED, "dirty-discarded",
      "a page that was to be discarded has been stored to, and is discarded", "P13.discarded"},
+    {MMK_MISTAKE_DIRTY_DROPPED, "dirty-dropped",
+     "reclaim drops a page that became dirty after it was written back", "reclaim.zap"},
+    {MMK_MISTAKE_LOCKED_TAKEN, "locked-taken",
+     "reclaim asks whether memory is locked, but not again when it takes a page", "reclaim.lock"},
     {MMK_MISTAKE_NONE, NULL, NULL, NULL},
 };
 

@@ -40,6 +40,7 @@ struct scenario {
 extern const struct scenario kernels_locks[], kernels_memory[], kernels_notifier[], kernels_rmap[];
 extern const struct scenario scenarios_basic[];
 extern const struct scenario scenarios_rules[], scenarios_files[], scenarios_rmap[];
+extern const struct scenario scenarios_reclaim[];
 extern const struct scenario scenarios_large[];
 extern const struct scenario scenarios_selftest[];
 const struct scenario *scenarios_pairs(void);

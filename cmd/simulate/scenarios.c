@@ -24,10 +24,12 @@ const struct scenario *scenario_list(unsigned number)
     case 7:
         return scenarios_rmap;
     case 8:
-        return scenarios_large;
+        return scenarios_reclaim;
     case 9:
-        return scenarios_pairs();
+        return scenarios_large;
     case 10:
+        return scenarios_pairs();
+    case 11:
         return scenarios_selftest;
     default:
         return NULL;

@@ -112,9 +112,18 @@ struct mmk_config {
      * Frames kept for those who cannot do without: the last that are free are given to requests
      * with MMK_ALLOC_NORECLAIM only, and the first half of them to MMK_ALLOC_HIGH as well (page.h).
      * What CPUs have cached does not count. Range: any; all of it means that nobody else gets any.
-     * Default: 0, as nothing reclaims yet. Linux: vm.min_free_kbytes.
+     * Default: 0. Linux: vm.min_free_kbytes.
      */
     uint64_t reserve;
+
+    /*
+     * When fewer frames than watermark_low are left, mmk_reclaim_work() is woken, and frees until
+     * watermark_high are (reclaim.h). So few allocations, if any, have to reclaim for themselves,
+     * which they do when there is nothing left. What CPUs have cached does not count. Range:
+     * watermark_low up to watermark_high, that below all of memory. Default: 0: nobody is woken.
+     * Linux: the watermarks of a zone, by vm.watermark_scale_factor.
+     */
+    uint64_t watermark_low, watermark_high;
 };
 
 /*
@@ -129,7 +138,7 @@ struct mmk_config {
 #define MMK_CONFIG_DEFAULT                                                                         \
     {                                                                                              \
         MMK_TABLES_MMKIT, MMK_CONFIG_MMAP_MIN_ADDR, MMK_CONFIG_STACK_LIMIT, MMK_CONFIG_GUARD_GAP,  \
-            16, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0                                       \
+            16, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0, 0, 0                                 \
     }
 
 /*

@@ -16,6 +16,7 @@
 #include <mmkit/object.h>
 #include <mmkit/page.h>
 #include <mmkit/pin.h>
+#include <mmkit/reclaim.h>
 #include <mmkit/stats.h>
 #include <mmkit/tlb.h>
 #include <mmkit/types.h>

@@ -23,6 +23,9 @@ struct mmk_object_ops {
     /*
      * Fills `page` (MMK_PAGE_SIZE bytes, in the direct map) with the content at index * page size;
      * what lies beyond the object's size is zeroed by mmkit afterwards.
+     * A page that is clean may be dropped when memory is short, and asked for again: with
+     * write_page it then finds what was written last, and without it a page that was ever stored to
+     * is not dropped.
      * => 0, or a negative error: whoever touches the page gets MMK_FAULT_BUS
      * => may sleep; the page is locked, the object's invalidate lock is held
      * => not called, and may be NULL, when there is `frame`
@@ -52,7 +55,10 @@ struct mmk_object_ops {
      * object's size has just been zeroed. Programs may store to the page meanwhile: it is written
      * again then. NULL: what is written stays in memory, until the object goes.
      * => 0; or a negative error: the page stays dirty
-     * => as read_page; from the last mmk_object_put(), as release
+     * => as read_page; from the last mmk_object_put(), as release. When memory is short also from
+     *    any allocation that may sleep without MMK_ALLOC_NOIO, by this CPU or another, whatever
+     *    locks its caller holds: it may wait for the device, not for who may be waiting for memory;
+     *    what it allocates is MMK_ALLOC_NORECLAIM
      */
     int (*write_page)(struct mmk_object *object, uint64_t index, const void *page);
 

@@ -21,13 +21,13 @@ enum mmk_alloc {
     MMK_ALLOC_NOWAIT = 1, /* may not sleep: interrupt context, RCU sections, spin locks held */
     MMK_ALLOC_ZERO = 2,   /* filled with zeros */
     /*
-     * On behalf of reclaim itself, which frees more than it takes: nothing is reclaimed for it
-     * (there is no reclaim yet), and all of mmk_config.reserve is its to take.
+     * On behalf of reclaim itself, which frees more than it takes: nothing is reclaimed for it, and
+     * all of mmk_config.reserve is its to take. So in write_page, and whatever it calls.
      */
     MMK_ALLOC_NORECLAIM = 4,
     /*
-     * Whoever asks does I/O, or holds what I/O wants: nothing is written out for it. There is no
-     * reclaim yet, so nothing is anyhow: accepted, no effect.
+     * Whoever asks does I/O, or holds what I/O wants: what is reclaimed for it is clean, write_page
+     * is not called.
      */
     MMK_ALLOC_NOIO = 8,
     MMK_ALLOC_HIGH = 16, /* important: half of mmk_config.reserve may be taken (__GFP_HIGH) */
@@ -37,8 +37,8 @@ enum mmk_alloc {
 
 /*
  * Allocates 2^order frames that lie together, aligned to their size, with one reference.
- * => NULL: none free, beyond the reserve. Unless MMK_ALLOC_NOWAIT, a grace period was waited for
- * before that
+ * => NULL: none free, beyond the reserve. Unless MMK_ALLOC_NOWAIT, pages were reclaimed as far as
+ * that goes (reclaim.h), and a grace period waited for, before that
  * => order 0..MMK_MAX_ORDER; flags: enum mmk_alloc, or'ed
  * => may sleep unless MMK_ALLOC_NOWAIT
  */

@@ -53,17 +53,21 @@ struct mmk_stats {
     uint64_t tables_waiting_peak;
     uint64_t tables_stock; /* zeroed, ready for use */
     uint64_t tables_stock_peak;
-    uint64_t tlb_flushes;    /* flush operations */
-    uint64_t tlb_pages;      /* pages named in them */
-    uint64_t tlb_full;       /* those that dropped the whole address space instead */
-    uint64_t tlb_ipis;       /* interrupts sent */
-    uint64_t gather_early;   /* flushes in mid-operation because a gather got no memory */
-    uint64_t address_spaces; /* that exist */
-    uint64_t objects;        /* that exist */
-    uint64_t slab_frames;    /* holding mmkit's own small objects */
-    uint64_t pins;           /* held: mmk_pin_pages() */
-    uint64_t committed;      /* bytes, of all address spaces and shared anonymous objects */
-    uint64_t commit_limit;   /* bytes that may be committed in mode MMK_OVERCOMMIT_NEVER */
+    uint64_t tlb_flushes;     /* flush operations */
+    uint64_t tlb_pages;       /* pages named in them */
+    uint64_t tlb_full;        /* those that dropped the whole address space instead */
+    uint64_t tlb_ipis;        /* interrupts sent */
+    uint64_t gather_early;    /* flushes in mid-operation because a gather got no memory */
+    uint64_t address_spaces;  /* that exist */
+    uint64_t objects;         /* that exist */
+    uint64_t slab_frames;     /* holding mmkit's own small objects */
+    uint64_t reclaim_scanned; /* pages that reclaim has looked at, to free them */
+    uint64_t reclaim_freed; /* pages that it has freed: of objects, and what MADV_FREE had marked */
+    uint64_t reclaim_written; /* pages of objects that it has written back */
+    uint64_t reclaim_direct;  /* allocations that found nothing free, and had it work for them */
+    uint64_t pins;            /* held: mmk_pin_pages() */
+    uint64_t committed;       /* bytes, of all address spaces and shared anonymous objects */
+    uint64_t commit_limit;    /* bytes that may be committed in mode MMK_OVERCOMMIT_NEVER */
 };
 
 /* Sums up over the CPUs; takes no locks. => any context */

@@ -25,6 +25,7 @@ enum option {
     OVERCOMMIT_RATIO,
     OVERCOMMIT_KBYTES,
     REFUSE_WRITE_EXEC,
+    WATERMARK_LOW,
     OPTIONS
 };
 
@@ -58,6 +59,10 @@ static void set_option(struct mmk_config *config, enum option option, uint64_t v
     case OVERCOMMIT_KBYTES:
         config->overcommit_kbytes = value;
         break;
+    case WATERMARK_LOW:
+        config->watermark_low = value;
+        config->watermark_high = 1000;
+        break;
     case REFUSE_WRITE_EXEC:
     case OPTIONS:
     default:
@@ -82,6 +87,7 @@ static const struct value good[] = {
     {OVERCOMMIT_RATIO, 0},  {OVERCOMMIT_RATIO, MMK_OVERCOMMIT_RATIO_MAX},
     {OVERCOMMIT_KBYTES, 0}, {OVERCOMMIT_KBYTES, UINT64_MAX / 1024},
     {REFUSE_WRITE_EXEC, 0}, {REFUSE_WRITE_EXEC, 1},
+    {WATERMARK_LOW, 0},     {WATERMARK_LOW, 1000},
 };
 
 #define PAGES_UP(bytes) (((bytes) + PAGE - 1) & MMK_PAGE_MASK)
@@ -109,6 +115,8 @@ static const struct value bad[] = {
     {OVERCOMMIT_KBYTES, UINT64_MAX},
     {REFUSE_WRITE_EXEC, 2},
     {REFUSE_WRITE_EXEC, UINT32_MAX},
+    {WATERMARK_LOW, 1001}, /* above the other */
+    {WATERMARK_LOW, UINT64_MAX},
 };
 
 /* Whether every option has a value in the list, but for `without`. */

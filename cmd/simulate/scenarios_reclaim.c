@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scenarios_reclaim.c - as scenarios_rules.c, what reclaim must get right beside whoever uses, or
+ * takes away, the pages that it is after: those of a file.
+ */
+#include "rules.h"
+
+#include "family.h"
+
+#include <string.h>
+
+static int read_page(struct mmk_object *object, uint64_t index, void *page)
+{
+    (void)object;
+    memset(page, 0, PAGE);
+    *(uint64_t *)page = it.file[index];
+    return 0;
+}
+
+static int write_page(struct mmk_object *object, uint64_t index, const void *page)
+{
+    (void)object;
+    it.file[index] = __atomic_load_n((const uint64_t *)page, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static const struct mmk_object_ops file_ops = {
+    .read_page = read_page, .write_page = write_page, .punch_hole = punch_nothing};
+
+static void map_file(unsigned flags)
+{
+    memset(&it, 0, sizeof(it));
+    expect(mmk_object_create(&file_ops, 4 * PAGE, NULL, &it.object) == 0);
+    expect(mmk_mmap(world.mm, page_at(0), 4 * PAGE, RW, flags | MMK_MAP_FIXED, it.object, 0) ==
+           (int64_t)page_at(0));
+}
+
+static void setup_clean(void)
+{
+    map_file(MMK_MAP_SHARED);
+    it.file[0] = 1;
+    expect(look(0) == 1);
+}
+
+static void setup_dirty(void)
+{
+    map_file(MMK_MAP_SHARED);
+    touch_by(3, 0, 1);
+}
+
+static void reclaim(void)
+{
+    (void)mmk_reclaim(1);
+}
+
+static void put_file(void)
+{
+    expect(mmk_munmap(world.mm, page_at(0), 16 * PAGE) == 0);
+    put_other();
+    mmk_check_object(it.object);
+    mmk_object_put(it.object);
+}
+
+/* ---- use ------------------------------------------------------------------------------------- */
+
+static void reclaim_beside_store(unsigned cpu)
+{
+    if (cpu == 0)
+        reclaim();
+    else
+        store(0, 7);
+}
+
+static void stored_end(void)
+{
+    expect(look(0) == 7);
+    put_file();
+}
+
+static void reclaim_beside_look(unsigned cpu)
+{
+    if (cpu == 0)
+        reclaim();
+    else
+        expect(look(0) == 1);
+}
+
+/* One has taken the entry and not flushed, one reclaims, and one still stores. */
+static void reclaim_beside_zap(unsigned cpu)
+{
+    if (cpu == 0)
+        dontneed(0, 1);
+    else if (cpu == 1)
+        reclaim();
+    else
+        store(0, 7);
+}
+
+static void reclaim_beside_reclaim(unsigned cpu)
+{
+    (void)cpu;
+    reclaim();
+}
+
+static void as_it_was(void)
+{
+    expect(look(0) == 1);
+    put_file();
+}
+
+/* What mlock has found there is there. */
+static void reclaim_beside_lock(unsigned cpu)
+{
+    struct mmk_mm_stats stats;
+
+    if (cpu == 0) {
+        reclaim();
+        return;
+    }
+    expect(mmk_mlock(world.mm, page_at(0), PAGE) == 0);
+    mmk_mm_stats(world.mm, &stats);
+    expect(stats.rss_file == 1);
+}
+
+static void locked_end(void)
+{
+    struct mmk_mm_stats stats;
+
+    mmk_mm_stats(world.mm, &stats);
+    expect(stats.rss_file == 1);
+    as_it_was();
+}
+
+/* A private page's only user takes it over, as it is come to by its frame. */
+static void setup_left(void)
+{
+    struct mmk_mm *child;
+
+    memset(&it, 0, sizeof(it));
+    map_pages(0, 2, RW, ANON);
+    store(0, 1);
+    expect(mmk_fork(world.mm, &child) == 0);
+    expect(mmk_fork(child, &it.other) == 0);
+    dontneed(0, 1);
+    mmk_mm_put(child);
+    expect(mmk_madvise(it.other, page_at(0), PAGE, MMK_MADV_FREE) == 0);
+}
+
+static void reclaim_beside_owner(unsigned cpu)
+{
+    const uint64_t word = 7;
+
+    if (cpu == 0)
+        reclaim();
+    else
+        expect(mmk_mm_write(it.other, page_at(0), &word, sizeof(word), 0) == sizeof(word));
+}
+
+static void owned_end(void)
+{
+    expect(word_of(it.other, 0) == 7);
+    mmk_check(it.other);
+    put_other();
+    expect(mmk_kin_count() == 1);
+}
+
+/* ---- going away ------------------------------------------------------------------------------ */
+
+static void reclaim_beside_truncate(unsigned cpu)
+{
+    if (cpu == 0)
+        reclaim();
+    else
+        expect(mmk_object_resize(it.object, 0) == 0);
+}
+
+static void reclaim_beside_cut(unsigned cpu)
+{
+    if (cpu == 0)
+        reclaim();
+    else
+        expect(mmk_object_resize(it.object, 8) == 0);
+}
+
+static void cut_end(void)
+{
+    expect(look(0) == 1);
+    put_file();
+}
+
+/* Nobody is left who would write it but the last put. */
+static void setup_last(void)
+{
+    setup_dirty();
+    unmap(0, 4);
+}
+
+static void reclaim_beside_put(unsigned cpu)
+{
+    if (cpu == 0)
+        reclaim();
+    else
+        mmk_object_put(it.object);
+}
+
+static void written(void)
+{
+    expect(it.file[0] == 1);
+}
+
+static void setup_other(void)
+{
+    setup_dirty();
+    expect(mmk_mm_create(&it.other) == 0);
+    expect(mmk_mmap(it.other, page_at(0), PAGE, RW, MMK_MAP_SHARED | MMK_MAP_FIXED, it.object, 0) ==
+           (int64_t)page_at(0));
+    expect(word_of(it.other, 0) == 1);
+}
+
+static void reclaim_beside_exit(unsigned cpu)
+{
+    if (cpu == 0) {
+        reclaim();
+    } else {
+        mmk_mm_put(it.other);
+        it.other = NULL;
+    }
+}
+
+static void reclaim_beside_move(unsigned cpu)
+{
+    if (cpu == 0)
+        reclaim();
+    else
+        move_pages(0, 8, 1);
+}
+
+static void moved_end(void)
+{
+    expect(look(8) == 1);
+    put_file();
+}
+
+const struct scenario scenarios_reclaim[] = {
+    {.name = "reclaim.store",
+     .what = "a page is stored to while it is written back and dropped",
+     .cpus = 2,
+     .setup = setup_dirty,
+     .body = reclaim_beside_store,
+     .check = stored_end},
+    {.name = "reclaim.look",
+     .what = "a page is looked up while it is dropped",
+     .cpus = 2,
+     .setup = setup_clean,
+     .body = reclaim_beside_look,
+     .check = as_it_was},
+    {.name = "reclaim.zap",
+     .what = "a page is dropped while a TLB still stores to it",
+     .cpus = 3,
+     .setup = setup_dirty,
+     .body = reclaim_beside_zap,
+     .check = stored_end},
+    {.name = "reclaim.both",
+     .what = "two drop the same page",
+     .cpus = 2,
+     .setup = setup_dirty,
+     .body = reclaim_beside_reclaim,
+     .check = as_it_was},
+    {.name = "reclaim.lock",
+     .what = "a page is dropped that mlock has just found there",
+     .cpus = 2,
+     .setup = setup_clean,
+     .body = reclaim_beside_lock,
+     .check = locked_end},
+    {.name = "reclaim.truncate",
+     .what = "a page is truncated while it is dropped",
+     .cpus = 2,
+     .setup = setup_dirty,
+     .body = reclaim_beside_truncate,
+     .check = put_file},
+    {.name = "reclaim.cut",
+     .what = "the rest of a page is cut off while it is dropped",
+     .cpus = 2,
+     .setup = setup_dirty,
+     .body = reclaim_beside_cut,
+     .check = cut_end},
+    {.name = "reclaim.put",
+     .what = "an object goes while a page of its is dropped",
+     .cpus = 2,
+     .setup = setup_last,
+     .body = reclaim_beside_put,
+     .check = written},
+    {.name = "reclaim.exit",
+     .what = "an address space goes while a page of its is taken from it",
+     .cpus = 2,
+     .setup = setup_other,
+     .body = reclaim_beside_exit,
+     .check = as_it_was},
+    {.name = "reclaim.move",
+     .what = "a page moves while it is dropped",
+     .cpus = 2,
+     .setup = setup_dirty,
+     .body = reclaim_beside_move,
+     .check = moved_end},
+    {.name = "reclaim.owner",
+     .what = "a private page's only user takes it over while it is searched for by its frame",
+     .cpus = 2,
+     .setup = setup_left,
+     .body = reclaim_beside_owner,
+     .check = owned_end},
+    {.name = NULL},
+};
