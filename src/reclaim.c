@@ -2,14 +2,21 @@
 /*
  * reclaim.c - which pages go when memory is short, and how.
  *
- * There are no lists. A hand goes round over the descriptors of all frames, which lie in arrays:
- * each page that it comes to was used since its last round, and gets older by less; or was not, and
- * gets a step nearer to being freed. What a page's age is worth falls with each round in vain, so
- * that whatever can be freed is found in a few.
+ * There are no lists. Hands go round over the descriptors of all frames, which lie in arrays. Each
+ * look at a page takes away the accessed bits of its entries, and changes its age (MMK_PF_AGE):
  *
- *   MMK_PF_AGE   0                      1 ... AGE_MAX
- *   used         becomes 1              one more
- *   not used     is freed               one less; freed, if it is not above the pressure
+ *            new             kept
+ *   age      0      1        2 ... AGE_MAX
+ *   used     1      2        one more
+ *   unused   goes   goes     one less; 2: goes
+ *
+ * The one hand looks at new pages only, the other at those that are kept; passing by the others is
+ * one load. The first has its turn while new pages are more than a quarter: so a page that is used
+ * once is gone soon, before it costs one that is used again, and one that is used again is kept for
+ * long. What a page is used for when it comes in is one use: it takes two more looks to be kept.
+ *
+ * How many are kept is counted as they become it and go; what others free in between is put right
+ * each time that the first hand has come round.
  *
  * RC1 A page is looked at with a reference and its lock held, and by its type: whoever makes a
  *     frame a page sets its type last (release).
@@ -22,7 +29,7 @@
  * Rejected: lists (Linux's two, its generations, S3-FIFO). Each page would have to be put on one
  * when it is first mapped: a shared line on the fault path, or a batch by CPU whose pages neither
  * their owner nor reclaim can take off. What lists order, the accessed bits have to tell again, as
- * nothing is moved on a hit; docs/DESIGN.md has what that costs in hits.
+ * nothing is moved on a hit; docs/DESIGN.md has the hits of each.
  */
 #include "reclaim.h"
 
@@ -36,20 +43,28 @@
 #include <mmkit/host.h>
 #include <mmkit/stats.h>
 
-#define AGE_ONE ((uint32_t)1 << MMK_PF_AGE_AT)
-#define AGE_MAX 3u
-#define CHUNK   8  /* frames that the hand goes on by */
-#define BATCH   32 /* pages that are freed at once, if there are many */
+#define AGE_ONE  ((uint32_t)1 << MMK_PF_AGE_AT)
+#define AGE_KEPT 2u
+#define AGE_MAX  4u
+#define NEW_PART 4u /* of so many pages one may be new, before the first hand has its turn */
+#define CHUNK    8  /* frames that a hand goes on by */
+#define BATCH    32 /* pages that are freed at once, if there are many */
+#define LOOKS    4  /* rounds of each hand in vain, after which use does not count any more */
 
-static struct mmk_a64 hand; /* places it has come to, since mmk_init() */
+enum which { NEW, KEPT, HANDS };
+
+static struct mmk_a64 hands[HANDS];        /* places that each has come to, since mmk_init() */
+static struct mmk_a64 all, kept;           /* pages, as far as is known; signed */
+static struct mmk_a64 seen_all, seen_kept; /* by the first hand, in its round */
 static struct mmk_percpu_count count_scanned, count_freed, count_written, count_direct;
 
 /* One call. */
 struct round {
-    unsigned flags;    /* enum mmk_alloc, of the allocation that it is for */
-    unsigned pressure; /* rounds in vain: ages up to it do not count */
+    unsigned flags; /* enum mmk_alloc, of the allocation that it is for */
+    enum which which;
+    bool desperate; /* use does not count, nor age */
+    bool hopeful;   /* there are pages that may go another time */
     uint64_t freed;
-    bool hopeful; /* another round may find more */
 };
 
 void mmk_reclaim_stats(struct mmk_stats *stats)
@@ -67,21 +82,25 @@ static uint32_t age_of(const struct mmk_page *page)
     return (mmk_a32_load(&page->flags, MMK_RELAXED) & MMK_PF_AGE) >> MMK_PF_AGE_AT;
 }
 
-/* => false: it stays for this round; page locked */
-static bool is_old(struct round *round, struct mmk_page *page) MMK_REQUIRES(page)
+/* A look. => false: it stays; page locked */
+static bool is_old(const struct round *round, struct mmk_page *page) MMK_REQUIRES(page)
 {
     uint32_t age = age_of(page), young;
 
     if (!mmk_page_try_referenced(page, &young))
         return false;
-    if (young > 0 && round->pressure <= AGE_MAX) {
-        if (age < AGE_MAX)
-            mmk_a32_fetch_add(&page->flags, AGE_ONE, MMK_RELAXED);
-        return false;
-    }
-    if (age > 0)
+    if (round->desperate)
+        return true;
+    if (young == 0 && (age <= 1 || age == AGE_KEPT))
+        return true;
+    if (young == 0) {
         mmk_a32_fetch_sub(&page->flags, AGE_ONE, MMK_RELAXED);
-    return age <= round->pressure;
+    } else if (age < AGE_MAX) {
+        mmk_a32_fetch_add(&page->flags, AGE_ONE, MMK_RELAXED);
+        if (age + 1 == AGE_KEPT)
+            mmk_a64_fetch_add(&kept, 1, MMK_RELAXED);
+    }
+    return false;
 }
 
 /* It is clean now, or cannot be made so. => page locked, mapped nowhere */
@@ -128,36 +147,43 @@ static bool take_private_page(struct mmk_page *page) MMK_REQUIRES(page)
 /* => page locked, with a reference: both are gone afterwards */
 static void take_locked(struct round *round, struct mmk_page *page) MMK_NO_TSA
 {
-    bool gone;
+    bool is_kept = age_of(page) >= AGE_KEPT, gone;
+    bool object = mmk_page_type(page) == MMK_PAGE_OBJECT;
 
-    if (mmk_page_type(page) == MMK_PAGE_OBJECT) {
-        if (take_object_page(round, page)) {
-            round->freed++;
-            return;
-        }
-        gone = false;
-    } else {
-        gone = take_private_page(page);
+    gone = object ? take_object_page(round, page) : take_private_page(page);
+    if (!gone || !object) {
+        mmk_page_unlock(page);
+        mmk_page_put(page);
     }
-    mmk_page_unlock(page);
-    mmk_page_put(page);
-    round->freed += gone;
+    if (!gone)
+        return;
+    round->freed++;
+    if (is_kept)
+        mmk_a64_fetch_sub(&kept, 1, MMK_RELAXED);
 }
 
-/* By its flags alone: neither a program's nor an object's; or private, and to be kept. */
-static bool is_passed_by(uint32_t flags)
+/* By its flags alone: neither a program's nor an object's; or private, and to stay. */
+static bool is_page(uint32_t flags)
 {
     uint32_t type = flags & MMK_PF_TYPE;
 
-    return type != MMK_PAGE_OBJECT && (type != MMK_PAGE_ANON || !(flags & MMK_PF_LAZYFREE));
+    return type == MMK_PAGE_OBJECT || (type == MMK_PAGE_ANON && (flags & MMK_PF_LAZYFREE));
+}
+
+/* Whether the hand looks at it. */
+static bool is_for(const struct round *round, uint32_t flags)
+{
+    bool is_kept = (flags & MMK_PF_AGE) >= AGE_KEPT << MMK_PF_AGE_AT;
+
+    return is_page(flags) && (round->desperate || is_kept == (round->which == KEPT));
 }
 
 static void look_at(struct round *round, struct mmk_page *page) MMK_NO_TSA
 {
-    if (is_passed_by(mmk_a32_load(&page->flags, MMK_RELAXED)) || !mmk_page_get_unless_zero(page))
+    if (!mmk_page_get_unless_zero(page))
         return;
     /* RC1: it may have become something else before there was the reference. */
-    if (is_passed_by(mmk_a32_load(&page->flags, MMK_ACQUIRE))) {
+    if (!is_page(mmk_a32_load(&page->flags, MMK_ACQUIRE))) {
         mmk_page_put(page);
     } else if (!mmk_page_trylock(page)) {
         mmk_page_put(page);
@@ -170,27 +196,76 @@ static void look_at(struct round *round, struct mmk_page *page) MMK_NO_TSA
 
 /* ---- all ------------------------------------------------------------------------------------- */
 
-/* The next places under the hand, which several may move. => how many */
-static uint64_t go_on(struct round *round, uint64_t places)
+/* The first hand counts what it passes; having come round, it knows. */
+static void count(uint64_t pages, uint64_t of_them_kept, bool round_over)
 {
-    uint64_t first = mmk_a64_fetch_add(&hand, CHUNK, MMK_RELAXED) % places;
-    uint64_t i, count = mmk_min((uint64_t)CHUNK, places - first);
+    mmk_a64_fetch_add(&seen_all, pages, MMK_RELAXED);
+    mmk_a64_fetch_add(&seen_kept, of_them_kept, MMK_RELAXED);
+    if (!round_over)
+        return;
+    mmk_a64_store(&all, mmk_a64_xchg(&seen_all, 0, MMK_RELAXED), MMK_RELAXED);
+    mmk_a64_store(&kept, mmk_a64_xchg(&seen_kept, 0, MMK_RELAXED), MMK_RELAXED);
+}
 
-    for (i = 0; i < count; i++)
-        look_at(round, mmk_frame_at(first + i));
-    return CHUNK;
+/* The next places under a hand, which several may move. */
+static void go_on(struct round *round, uint64_t places)
+{
+    uint64_t first = mmk_a64_fetch_add(&hands[round->which], CHUNK, MMK_RELAXED) % places;
+    uint64_t i, count_here = mmk_min((uint64_t)CHUNK, places - first), pages = 0, old = 0;
+
+    for (i = 0; i < count_here; i++) {
+        struct mmk_page *page = mmk_frame_at(first + i);
+        uint32_t flags = mmk_a32_load(&page->flags, MMK_RELAXED);
+
+        pages += is_page(flags);
+        old += is_page(flags) && (flags & MMK_PF_AGE) >= AGE_KEPT << MMK_PF_AGE_AT;
+        if (is_for(round, flags))
+            look_at(round, page);
+    }
+    if (round->which == NEW)
+        count(pages, old, first + CHUNK >= places);
+}
+
+/* Whose turn it is. Nothing is known before the first round is over. */
+static enum which whose_turn(void)
+{
+    int64_t pages = (int64_t)mmk_a64_load(&all, MMK_RELAXED);
+    int64_t is_kept = (int64_t)mmk_a64_load(&kept, MMK_RELAXED);
+
+    return (pages - is_kept) * (int64_t)NEW_PART >= pages ? NEW : KEPT;
+}
+
+/*
+ * A hand that has come round in vain, often enough, lets the other have its turn; at last both take
+ * whatever there is.
+ * => false: there is nothing
+ */
+static bool choose(struct round *round, uint64_t vain[HANDS], uint64_t steps)
+{
+    uint64_t enough = round->hopeful ? LOOKS * steps : steps;
+
+    round->which = whose_turn();
+    if (vain[round->which] < enough)
+        return true;
+    round->which = round->which == NEW ? KEPT : NEW;
+    if (vain[round->which] < enough)
+        return true;
+    if (round->desperate || !round->hopeful)
+        return false;
+    round->desperate = true;
+    vain[NEW] = vain[KEPT] = (LOOKS - 1) * steps;
+    return true;
 }
 
 static uint64_t reclaim(uint64_t want, unsigned flags)
 {
-    uint64_t places = mmk_frame_places(), seen;
-    struct round round = {.flags = flags, .hopeful = true};
+    uint64_t places = mmk_frame_places(), vain[HANDS] = {0, 0}, before;
+    struct round round = {.flags = flags};
 
-    for (; round.freed < want && round.hopeful && places > 0 && round.pressure <= AGE_MAX + 1;
-         round.pressure++) {
-        round.hopeful = false;
-        for (seen = 0; seen < places + CHUNK && round.freed < want;)
-            seen += go_on(&round, places);
+    while (round.freed < want && places > 0 && choose(&round, vain, places / CHUNK + 2)) {
+        before = round.freed;
+        go_on(&round, places);
+        vain[round.which] = round.freed > before ? 0 : vain[round.which] + 1;
     }
     mmk_percpu_count_add(&count_freed, (int64_t)round.freed);
     return round.freed;
@@ -241,7 +316,12 @@ void mmk_reclaim_stop(void)
 
 void mmk_reclaim_init(void)
 {
-    mmk_a64_store(&hand, 0, MMK_RELAXED);
+    mmk_a64_store(&hands[NEW], 0, MMK_RELAXED);
+    mmk_a64_store(&hands[KEPT], 0, MMK_RELAXED);
+    mmk_a64_store(&all, 0, MMK_RELAXED);
+    mmk_a64_store(&kept, 0, MMK_RELAXED);
+    mmk_a64_store(&seen_all, 0, MMK_RELAXED);
+    mmk_a64_store(&seen_kept, 0, MMK_RELAXED);
     mmk_percpu_count_init(&count_scanned);
     mmk_percpu_count_init(&count_freed);
     mmk_percpu_count_init(&count_written);

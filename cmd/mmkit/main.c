@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - finds the subcommand, and sees to it that what it printed has arrived. */
+#include "bench_cmd.h"
 #include "oracle_cmd.h"
 #include "replay_cmd.h"
 #include "results.h"
@@ -17,6 +18,7 @@ static const struct command {
     const char *name, *summary;
     int (*run)(int argc, char **argv);
 } commands[] = {
+    {"bench", "measure, and compare", bench_cmd},
     {"oracle", "make the same calls on Linux and on mmkit", oracle_cmd},
     {"replay", "run a recording of real programs", replay_cmd},
     {"simulate", "explore schedules of small programs", simulate_cmd},
@@ -38,7 +40,7 @@ static const struct command *find_command(struct argp_state *state, const char *
         if (strcmp(name, commands[i].name) == 0)
             return &commands[i];
     argp_failure(state, STATUS_BAD_USAGE, 0,
-                 "unknown subcommand '%s', expected oracle, replay, simulate or help", name);
+                 "unknown subcommand '%s', expected bench, oracle, replay, simulate or help", name);
     return NULL;
 }
 

@@ -231,6 +231,21 @@ bool replay_run(const struct program *program, const struct replay_options *opti
     return complete;
 }
 
+void replay_references(const struct program *program,
+                       void (*visit)(void *context, uint64_t owner, uint64_t page), void *context)
+{
+    struct replay_result result;
+    struct replay replay;
+    size_t i;
+
+    state_init(&replay, program, NULL, &result);
+    replay.visit = visit;
+    replay.visit_context = context;
+    for (i = 0; i < program->op_count; i++)
+        run_op(&replay, &program->ops[i]);
+    state_destroy(&replay);
+}
+
 uint64_t replay_estimate_memory(const struct program *program)
 {
     struct replay_result result;

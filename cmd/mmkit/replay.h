@@ -53,6 +53,13 @@ struct replay_result {
 uint64_t replay_estimate_memory(const struct program *program);
 
 /*
+ * Tells of each recorded access that does not fail, in order, which page it was to: `page` of the
+ * file or address space with the number `owner`.
+ */
+void replay_references(const struct program *program,
+                       void (*visit)(void *context, uint64_t owner, uint64_t page), void *context);
+
+/*
  * Replays on a machine of its own, which is gone afterwards.
  * => false after printing one message: the memory does not suffice. Everything has been torn down:
  *    divergences and leaked_frames are valid

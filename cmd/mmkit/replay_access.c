@@ -188,6 +188,21 @@ static enum step access_mmkit(struct replay *replay, struct space *space, const 
     return STEP_DONE;
 }
 
+/* Which page is it? A file's, by the file, unless it is copied; else the address space's own. */
+static void tell_reference(struct replay *replay, const struct space *space, const struct op *op,
+                           const struct shadow_view *view)
+{
+    const struct shadow_region *region = view->region;
+    bool copies = op->access == MMK_ACCESS_WRITE && !region->shared;
+
+    if (view->kind < SHADOW_PRIVATE && region->object != NULL && !copies)
+        replay->visit(replay->visit_context,
+                      region->object->file ? region->object->seed : (uintptr_t)region->object,
+                      shadow_index(region, op->address));
+    else
+        replay->visit(replay->visit_context, space->number, op->address >> MMK_PAGE_SHIFT);
+}
+
 enum step replay_fault(struct replay *replay, struct space *space, const struct op *op)
 {
     enum mmk_access access = (enum mmk_access)op->access;
@@ -197,6 +212,8 @@ enum step replay_fault(struct replay *replay, struct space *space, const struct 
     replay->fault_number++;
     if (!replay_is_planning(replay))
         return access_mmkit(replay, space, op, predicted, &view);
+    if (predicted == MMK_FAULT_DONE && replay->visit != NULL)
+        tell_reference(replay, space, op, &view);
     if (predicted == MMK_FAULT_DONE)
         shadow_touch(&space->shadow, op->address, access, next_stamp(replay), &view);
     return STEP_DONE;

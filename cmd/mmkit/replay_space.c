@@ -20,7 +20,7 @@ static struct space *add_space(struct replay *replay, struct mmk_mm *mm)
     if (space->next != NULL)
         space->next->link = &space->next;
     replay->spaces = space;
-    replay->result->processes++;
+    space->number = ++replay->result->processes;
     return space;
 }
 

@@ -24,6 +24,7 @@ struct space {
     struct shadow shadow;
     struct mmk_mm *mm; /* NULL when planning */
     uint64_t users;
+    uint64_t number; /* from 1, in the order of their creation */
     uint64_t linked; /* tables, as mmkit counted them last */
     uint64_t least_seen, linked_seen, virt_seen, created_seen; /* counted in the sums */
 };
@@ -48,6 +49,8 @@ struct replay {
     uint64_t least, linked, virt_bytes, created; /* sums; tables in pages */
     uint64_t resident_peak, demand_peak;         /* pages */
     bool too_few_tables;                         /* said already */
+    void (*visit)(void *context, uint64_t owner, uint64_t page); /* planning; or NULL */
+    void *visit_context;
 };
 
 enum step {

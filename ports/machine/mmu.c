@@ -575,6 +575,8 @@ bool machine_tables_agree(struct machine_cpu *cpu, mmk_vaddr_t addr, uint64_t ca
         rights = format_table_rights(rights, seen);
         table = format_address(seen);
     }
+    /* An entry is made old without a flush: what is cached goes on, and does not mark it. */
+    seen = format_leaf_used(seen, MMK_ACCESS_READ);
     word = tlb_word(seen, level, addr, format_leaf_rights(rights, seen, hardware));
     return ((word ^ cached) & MACHINE_TLB_ADDRESS) == 0 &&
            (cached & ~word & (MACHINE_LOAD | MACHINE_STORE | MACHINE_EXEC)) == 0;
