@@ -14,6 +14,7 @@
 #include "pin.h"
 #include "reclaim.h"
 #include "slab.h"
+#include "swap_area.h"
 #include "table.h"
 #include "tlb.h"
 #include "zap.h"
@@ -56,6 +57,7 @@ int mmk_init(const struct mmk_config *config)
     mmk_gather_init();
     mmk_table_init();
     mmk_family_module_init();
+    mmk_swap_module_init();
     mmk_vma_module_init();
     mmk_vma_tree_module_init();
     mmk_page_index_module_init();
@@ -79,6 +81,7 @@ void mmk_drain(void)
 {
     unsigned cpu;
 
+    mmk_kin_reap();
     mmk_host_rcu_barrier();
     mmk_zero_page_release();
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
@@ -92,6 +95,7 @@ void mmk_shutdown(void)
     mmk_assert(started, "mmk_shutdown() comes after mmk_init()");
     mmk_assert(mmk_mm_count_all() == 0, "no address space is left at shutdown");
     mmk_assert(mmk_object_count() == 0, "no object is left at shutdown");
+    mmk_assert(mmk_swap_area_count() == 0, "no swap area is left at shutdown");
     mmk_drain();
     mmk_frame_init();
     started = false;
@@ -139,4 +143,5 @@ void mmk_stats_read(struct mmk_stats *stats)
     stats->slab_frames = mmk_slab_frames();
     stats->committed = mmk_committed();
     stats->commit_limit = mmk_commit_limit();
+    mmk_swap_area_stats(stats);
 }

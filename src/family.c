@@ -14,8 +14,10 @@
  * spaces included: these leave after their last entry is gone, and before their tables go (P16).
  * What shape a family has changes with fork and exit alone.
  *
- * A kin that became superfluous by the end of an orphan goes with the next of its descendants: who
- * unmaps a page holds a table's lock, and cannot take this one.
+ * A kin that becomes superfluous by the end of an orphan cannot go at once: who unmaps a page, or
+ * frees a slot, holds a table's lock, and cannot take the family's. It is put into a list of idle
+ * ones, once, since without an mm it gets no further orphans; IDLE keeps it meanwhile. The next
+ * process that is made or ends empties the list.
  *
  * Rejected:
  * - An anon_vma for each VMA and process, and a chain of them for each VMA (Linux): exact too, but
@@ -35,13 +37,15 @@
 #include <mmkit/host.h>
 
 static struct mmk_slab_cache family_cache, kin_cache;
-static struct mmk_a64 kins; /* that exist */
+static struct mmk_a64 kins;  /* that exist */
+static struct mmk_aptr idle; /* a: stack of those to be reaped */
 
 void mmk_family_module_init(void)
 {
     mmk_slab_cache_init(&family_cache, "family", sizeof(struct mmk_family));
     mmk_slab_cache_init(&kin_cache, "kin", sizeof(struct mmk_kin));
     mmk_a64_store(&kins, 0, MMK_RELAXED);
+    mmk_aptr_store(&idle, NULL, MMK_RELAXED);
 }
 
 uint64_t mmk_kin_count(void)
@@ -63,8 +67,10 @@ static struct mmk_family *new_family(void)
 
 struct mmk_kin *mmk_kin_alloc(struct mmk_kin *parent)
 {
-    struct mmk_kin *kin = mmk_slab_alloc(&kin_cache, MMK_ALLOC_NORMAL);
+    struct mmk_kin *kin;
 
+    mmk_kin_reap();
+    kin = mmk_slab_alloc(&kin_cache, MMK_ALLOC_NORMAL);
     if (!kin)
         return NULL;
     kin->family = parent ? parent->family : new_family();
@@ -148,7 +154,8 @@ static struct mmk_kin *of_sibling(struct mmk_list *link)
 static bool is_superfluous(const struct mmk_kin *kin)
 {
     return !kin->mm && kin->children.next == kin->children.prev &&
-           (mmk_a64_load(&kin->orphans, MMK_ACQUIRE) == 0 || MMK_MISTAKE(KIN_WITHOUT_ORPHANS));
+           (mmk_a64_load(&kin->orphans, MMK_ACQUIRE) == MMK_KIN_GONE ||
+            MMK_MISTAKE(KIN_WITHOUT_ORPHANS));
 }
 
 /* Its only child, if it has one, takes its place. => the family's lock held for writing */
@@ -166,15 +173,12 @@ static void take_out(struct mmk_kin *kin)
     mmk_list_del(&kin->sibling);
 }
 
-void mmk_kin_leave(struct mmk_kin *kin) MMK_NO_TSA /* for the mistake */
+/* Takes a kin out, if it is superfluous, and those above that are then. => they, linked by parent
+ */
+static struct mmk_kin *take_out_line(struct mmk_kin *kin)
 {
-    struct mmk_family *family = kin->family;
     struct mmk_kin *gone = NULL, *next;
 
-    if (!MMK_MISTAKE(LEAVES_UNLOCKED))
-        mmk_rw_write_lock(&family->lock, MMK_LOCK_FAMILY);
-    mmk_assert(!kin->moved.root, "R1 what has moved leaves its kin's tree before its kin goes");
-    kin->mm = NULL;
     for (; kin && !kin->mm; kin = next) {
         next = kin->parent;
         if (!is_superfluous(kin))
@@ -183,11 +187,83 @@ void mmk_kin_leave(struct mmk_kin *kin) MMK_NO_TSA /* for the mistake */
         kin->parent = gone;
         gone = kin;
     }
-    if (!MMK_MISTAKE(LEAVES_UNLOCKED))
-        mmk_rw_write_unlock(&family->lock, MMK_LOCK_FAMILY);
+    return gone;
+}
+
+static void discard_line(struct mmk_kin *gone)
+{
+    struct mmk_kin *next;
+
     for (; gone; gone = next) {
         next = gone->parent;
         mmk_kin_discard(gone);
+    }
+}
+
+void mmk_kin_leave(struct mmk_kin *kin) MMK_NO_TSA /* for the mistake */
+{
+    struct mmk_family *family = kin->family;
+    struct mmk_kin *gone;
+
+    if (!MMK_MISTAKE(LEAVES_UNLOCKED))
+        mmk_rw_write_lock(&family->lock, MMK_LOCK_FAMILY);
+    mmk_assert(!kin->moved.root, "R1 what has moved leaves its kin's tree before its kin goes");
+    kin->mm = NULL;
+    mmk_a64_fetch_or(&kin->orphans, MMK_KIN_GONE, MMK_RELAXED);
+    gone = take_out_line(kin);
+    if (!MMK_MISTAKE(LEAVES_UNLOCKED))
+        mmk_rw_write_unlock(&family->lock, MMK_LOCK_FAMILY);
+    discard_line(gone);
+    mmk_kin_reap();
+}
+
+static void push_idle(struct mmk_kin *kin)
+{
+    void *first = mmk_aptr_load(&idle, MMK_RELAXED);
+
+    do
+        kin->reap_next = first;
+    while (!mmk_aptr_cmpxchg(&idle, &first, kin, MMK_RELEASE));
+}
+
+/* Release: whoever frees the kin comes after what was done with it. */
+void mmk_kin_forget_orphan(struct mmk_kin *kin)
+{
+    uint64_t orphans = mmk_a64_load(&kin->orphans, MMK_RELAXED), left;
+
+    do {
+        left = orphans - 1;
+        mmk_assert((left & ~MMK_KIN_GONE) < MMK_KIN_IDLE,
+                   "KN3 an orphan is counted until its last mapping, and its slot, goes");
+        if (left == MMK_KIN_GONE)
+            left |= MMK_KIN_IDLE;
+    } while (!mmk_a64_cmpxchg(&kin->orphans, &orphans, left, MMK_RELEASE));
+    if (left & MMK_KIN_IDLE)
+        push_idle(kin);
+}
+
+/* It is no longer kept for the list's sake. */
+static void reap(struct mmk_kin *kin)
+{
+    struct mmk_family *family = kin->family;
+    struct mmk_kin *gone;
+
+    mmk_rw_write_lock(&family->lock, MMK_LOCK_FAMILY);
+    mmk_a64_fetch_and(&kin->orphans, ~MMK_KIN_IDLE, MMK_RELAXED);
+    gone = take_out_line(kin);
+    mmk_rw_write_unlock(&family->lock, MMK_LOCK_FAMILY);
+    discard_line(gone);
+}
+
+void mmk_kin_reap(void)
+{
+    struct mmk_kin *kin, *next;
+
+    if (!mmk_aptr_load(&idle, MMK_RELAXED))
+        return;
+    for (kin = mmk_aptr_xchg(&idle, NULL, MMK_ACQUIRE); kin; kin = next) {
+        next = kin->reap_next;
+        reap(kin);
     }
 }
 

@@ -31,13 +31,19 @@ struct mmk_kin {
     struct mmk_rwlock lock;            /* shared by whoever looks for entries in mm */
     struct mmk_interval_tree moved;    /* K: VMAs whose private pages are not where they were made,
                                           by the pages' indices */
-    struct mmk_a64 orphans;            /* a: pages of ours that mm maps no more, and others do */
+    struct mmk_a64 orphans;            /* a: pages of ours that mm maps no more, and others do,
+                                          slots and cached pages; and the bits below */
     struct mmk_family *family;         /* c: holds a reference */
     struct mmk_kin *parent;            /* F: NULL: the first */
     struct mmk_list children, sibling; /* F: the youngest child is first */
     struct mmk_mm *mm;                 /* F: NULL once it is gone */
+    struct mmk_kin *reap_next;         /* whoever has it in the list of idle ones */
     struct mmk_rcu_head rcu;
 };
+
+#define MMK_KIN_GONE (UINT64_C(1) << 63) /* mm is */
+#define MMK_KIN_IDLE                                                                               \
+    (UINT64_C(1) << 62) /* and so is the last orphan: in the list of mmk_kin_reap() */
 
 void mmk_family_module_init(void);
 uint64_t mmk_kin_count(void); /* that exist, gone ones among them */
@@ -62,6 +68,26 @@ void mmk_kin_join(struct mmk_kin *kin, struct mmk_kin *parent, struct mmk_mm *mm
  * => may sleep; takes the family's lock. kin may be gone
  */
 void mmk_kin_leave(struct mmk_kin *kin);
+
+/*
+ * One orphan more, or less, of a kin (KN3): a page that others map, a slot, a cached page.
+ * => add: the kin is in the tree, by its mm, or by another orphan
+ * => forget: any context; the kin may be gone afterwards
+ */
+MMK_ALWAYS_INLINE void mmk_kin_add_orphan(struct mmk_kin *kin)
+{
+    uint64_t orphans = mmk_a64_fetch_add(&kin->orphans, 1, MMK_RELAXED);
+
+    mmk_assert((orphans & ~MMK_KIN_GONE) != 0 || orphans == 0,
+               "KN3 a kin without mm and orphans gets none");
+}
+
+void mmk_kin_forget_orphan(struct mmk_kin *kin);
+
+/*
+ * Frees kins that lost their last orphan after their mm. => may sleep; takes families' locks
+ */
+void mmk_kin_reap(void);
 
 /* The VMAs in its mm that have moved. */
 MMK_ALWAYS_INLINE struct mmk_interval_tree *mmk_kin_moved(struct mmk_kin *kin)

@@ -37,13 +37,15 @@ enum mmk_page_type {
 #define MMK_PF_TYPE      0x0fu
 #define MMK_PF_ORDER     0xf0u
 #define MMK_PF_ORDER_AT  4
-#define MMK_PF_LOCKED    0x100u  /* page lock held */
-#define MMK_PF_WAITERS   0x200u  /* somebody sleeps for the page lock */
-#define MMK_PF_DIRTY     0x400u  /* written since it was filled */
-#define MMK_PF_EXCLUSIVE 0x800u  /* anonymous, and mapped by one entry only: write needs no copy */
-#define MMK_PF_UPTODATE  0x1000u /* object's page: filled */
-#define MMK_PF_LAZYFREE  0x2000u /* MADV_FREE: may be dropped while clean */
-#define MMK_PF_WRITEBACK 0x4000u /* being written to where its object is kept */
+#define MMK_PF_LOCKED    0x100u   /* page lock held */
+#define MMK_PF_WAITERS   0x200u   /* somebody sleeps for the page lock */
+#define MMK_PF_DIRTY     0x400u   /* written since it was filled */
+#define MMK_PF_EXCLUSIVE 0x800u   /* anonymous, and mapped by one entry only: write needs no copy */
+#define MMK_PF_UPTODATE  0x1000u  /* object's page: filled */
+#define MMK_PF_LAZYFREE  0x2000u  /* MADV_FREE: may be dropped while clean */
+#define MMK_PF_WRITEBACK 0x4000u  /* being written to where its object is kept, or to its slot */
+#define MMK_PF_SWAPCACHE 0x8000u  /* ANON: user.slot is its slot; swap_cache.h */
+#define MMK_PF_UNUSED    0x10000u /* locked; somebody has handed over: page_lock.c */
 #define MMK_PF_AGE       0x700000u /* how often it was found used: reclaim.c */
 #define MMK_PF_AGE_AT    20
 #define MMK_PF_KICK      0x10000000u /* added by each kill of a sleeper: page_lock.c */
@@ -69,6 +71,7 @@ struct MMK_CAPABILITY("page lock") mmk_page {
                 struct mmk_aptr kin;    /* ANON: where to look for its entries; page_rmap.h */
             };
             uint64_t index; /* c: page offset in the object; ANON: see page_rmap.h */
+            uint64_t slot;  /* L: while SWAPCACHE */
         } user;
 
         struct {
@@ -179,5 +182,14 @@ void mmk_page_unlock(struct mmk_page *page) MMK_RELEASES(page);
  * (scan.c) finds the rest of the descriptor. => the caller owns the frame alone; does not sleep
  */
 void mmk_page_become_locked(struct mmk_page *page, enum mmk_page_type type) MMK_ACQUIRES(page);
+
+/*
+ * For one who has found the lock of a private page held, and wants something looked at under it:
+ * whoever unlocks calls mmk_page_unlocked() (swap_cache.c) afterwards, and has the reference that
+ * the caller had.
+ * => false: it is not held. Any context but interrupts
+ */
+MMK_MUST_CHECK bool mmk_page_hand_over(struct mmk_page *page);
+void mmk_page_unlocked(struct mmk_page *page);
 
 #endif

@@ -6,6 +6,8 @@
  * PL2 While somebody sleeps, or is about to, WAITERS is set or a wake-up is on its way.
  * PL3 Whoever was woken as the one sleeper takes the lock, or sees to it that WAITERS is set: so
  *     one who gives up, being killed (kill.c), swallows no wake-up.
+ * PL4 UNUSED is set only while LOCKED is, and stands for a reference to the page. Who unlocks takes
+ *     it away, and has the reference (swap_cache.c).
  *
  * Unlocking clears both bits and wakes one sleeper. That one takes the lock with WAITERS set, for
  * there may be others asleep: the worst that comes of it is one wake-up that finds nobody. Others
@@ -71,8 +73,25 @@ void mmk_page_unlock(struct mmk_page *page) MMK_NO_TSA
         mmk_a32_fetch_and(&page->flags, ~(uint32_t)MMK_PF_LOCKED, MMK_RELAXED);
         return;
     }
-    old = mmk_a32_fetch_and(&page->flags, ~(MMK_PF_LOCKED | MMK_PF_WAITERS), MMK_RELEASE);
+    old = mmk_a32_fetch_and(&page->flags, ~(MMK_PF_LOCKED | MMK_PF_WAITERS | MMK_PF_UNUSED),
+                            MMK_RELEASE);
     /* The page may be gone by now: only its address is used. */
     if (mmk_unlikely(old & MMK_PF_WAITERS))
         mmk_host_wake(&page->flags, 1);
+    if (mmk_unlikely(old & MMK_PF_UNUSED))
+        mmk_page_unlocked(page);
+}
+
+/* Release, even if it is set already: whoever locks next finds what we have done. */
+bool mmk_page_hand_over(struct mmk_page *page)
+{
+    uint32_t seen = mmk_a32_load(&page->flags, MMK_RELAXED);
+
+    do {
+        if (!(seen & MMK_PF_LOCKED))
+            return false;
+    } while (!mmk_a32_cmpxchg(&page->flags, &seen, seen | MMK_PF_UNUSED, MMK_RELEASE));
+    if (seen & MMK_PF_UNUSED)
+        mmk_page_put(page); /* one is enough */
+    return true;
 }

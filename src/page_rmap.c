@@ -4,13 +4,6 @@
 
 #include "planted.h"
 
-static void forget_orphan(struct mmk_kin *kin)
-{
-    uint64_t orphans = mmk_a64_fetch_sub(&kin->orphans, 1, MMK_RELEASE);
-
-    mmk_assert(orphans != 0, "KN3 an orphan is counted until its last mapping goes");
-}
-
 /*
  * The owner counts an orphan before anybody can see that it is one. If nobody else has it mapped by
  * then, it finds that out as whoever takes an orphan's last entry does.
@@ -24,14 +17,14 @@ void mmk_page_remove_shared(struct mmk_page *page, struct mmk_kin *kin)
     if (leaves)
         change += MMK_MAPCOUNT_ORPHAN;
     if (leaves && !MMK_MISTAKE(ORPHAN_LATE))
-        mmk_a64_fetch_add(&owner->orphans, 1, MMK_RELAXED);
+        mmk_kin_add_orphan(owner);
     count = mmk_a32_fetch_add(&page->user.mapcount, change, MMK_RELAXED);
     mmk_assert((count & ~MMK_MAPCOUNT_ORPHAN) != 0, "RM2 a mapping is taken off once");
     if (leaves && MMK_MISTAKE(ORPHAN_LATE))
-        mmk_a64_fetch_add(&owner->orphans, 1, MMK_RELAXED);
+        mmk_kin_add_orphan(owner);
     if (count + change == MMK_MAPCOUNT_ORPHAN) {
         mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
-        forget_orphan(owner);
+        mmk_kin_forget_orphan(owner);
     }
 }
 
@@ -50,5 +43,5 @@ void mmk_page_own_rmap(struct mmk_page *page, const struct mmk_vma *vma, mmk_vad
     mmk_aptr_store(&page->user.kin, vma->mm->kin, MMK_RELAXED);
     page->user.index = mmk_vma_anon_index(vma, address);
     mmk_a32_store(&page->user.mapcount, 1, MMK_RELAXED);
-    forget_orphan(owner); /* last: who comes by the old way until then finds it in its tree (KN3) */
+    mmk_kin_forget_orphan(owner); /* last: who comes by the old way until then finds it in its tree (KN3) */
 }

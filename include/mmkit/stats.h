@@ -68,6 +68,11 @@ struct mmk_stats {
     uint64_t pins;            /* held: mmk_pin_pages() */
     uint64_t committed;       /* bytes, of all address spaces and shared anonymous objects */
     uint64_t commit_limit;    /* bytes that may be committed in mode MMK_OVERCOMMIT_NEVER */
+    uint64_t swap_slots;      /* of all areas of swap space (swap.h), a page each */
+    uint64_t swap_used;       /* of these: hold a page, or are just being freed */
+    uint64_t swap_bad;        /* retired after an error */
+    uint64_t swap_in;         /* pages read */
+    uint64_t swap_out;        /* pages written */
 };
 
 /* Sums up over the CPUs; takes no locks. => any context */

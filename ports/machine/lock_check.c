@@ -43,6 +43,8 @@ static const char *class_name(enum mmk_lock_class cls)
         [MMK_LOCK_TABLE_LEAF - 1] = "table level 1",
         [MMK_LOCK_TABLE_LEAF] = "table level 0",
         [MMK_LOCK_INDEX] = "index",
+        [MMK_LOCK_SWAP] = "swap",
+        [MMK_LOCK_SLOT] = "slot",
         [MMK_LOCK_SLAB] = "slab",
         [MMK_LOCK_FRAME] = "frame",
         [MMK_LOCK_MM] = "mm",

@@ -84,6 +84,8 @@ enum mmk_lock_class {
     MMK_LOCK_TABLE_ROOT, /* table at level n: MMK_LOCK_TABLE_LEAF - n */
     MMK_LOCK_TABLE_LEAF = MMK_LOCK_TABLE_ROOT + 4,
     MMK_LOCK_INDEX, /* object's page index */
+    MMK_LOCK_SWAP,  /* which areas there are */
+    MMK_LOCK_SLOT,  /* an area's slots */
     MMK_LOCK_SLAB,  /* cache of small objects */
     MMK_LOCK_FRAME, /* buddy allocator */
     MMK_LOCK_MM,    /* an mm's killable sleepers, its notifiers */

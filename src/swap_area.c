@@ -1,0 +1,721 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * swap_area.c - owns areas of swap space: which there are, which slots are free, what a slot keeps.
+ *
+ *   areas[n] --> area --> root --> node (512 pointers) ... --> frame of three clusters
+ *
+ * Invariants (mmk_swap_area_check):
+ *   SA1 A slot's word is 0 exactly while it is free or out of use (bad), or on its way there.
+ *   SA2 A cluster is in the list of whole ones if all its slots are free, in that of partial ones
+ *       if some are, in none if none is; one that is to be discarded first is in that of stale
+ *       ones, or, while that is done, has no free slot.
+ *   SA3 `free` and `bad` of an area are the sums of its clusters' bits.
+ *
+ * A word changes by one atomic operation, without a lock: whoever takes it to 0 has the slot to
+ * himself, and gives it back under the area's lock. The next one gets it from there.
+ *
+ * Locks: the list of areas, then one area's. Slots are freed under table locks: both are spin locks
+ * near the innermost.
+ *
+ * Rejected:
+ * - Looking for a word that is 0 (Linux, long ago): a scan, and slots of one process strewn about.
+ * - A lock a cluster, and each CPU its own (Linux today): a slot is an I/O, or a page compressed.
+ * - An index tree for the swap cache: that needs memory just when pages go out. The slot has a word
+ *   for its owner; while the page is in memory, that is the page, which knows the owner.
+ */
+#include "swap_area.h"
+
+#include "frame.h"
+#include "list.h"
+#include "slab.h"
+
+#include <mmkit/stats.h>
+
+#define PER_FRAME 3 /* clusters */
+#define NODE_BITS 9 /* pointers in a frame of the directory */
+
+_Static_assert(PER_FRAME * sizeof(struct mmk_swap_cluster) <= MMK_PAGE_SIZE,
+               "clusters fit into a frame");
+
+struct mmk_swap_area {
+    struct mmk_spinlock lock;
+    unsigned number;                            /* c */
+    int priority;                               /* c */
+    const struct mmk_swap_ops *ops;             /* c */
+    void *device;                               /* c */
+    uint64_t slots, free, bad;                  /* c; A; A */
+    struct mmk_list whole, partial, stale;      /* A: SA2 */
+    struct mmk_swap_cluster *cpu[MMK_MAX_CPUS]; /* A: where its next page goes; NULL: anywhere */
+    void *root;                                 /* c: highest node */
+    unsigned levels;                            /* c: of nodes above the frames of clusters */
+    bool stopped;                               /* S, A: gives out none */
+    struct mmk_a32 given;                       /* a: raised by who gives a slot back */
+    struct mmk_list link;                       /* S */
+    struct mmk_rcu_head rcu;                    /* whoever removes it */
+};
+
+static struct mmk_slab_cache area_cache;
+static struct mmk_spinlock areas_lock;        /* S */
+static struct mmk_list by_priority;           /* S: highest first */
+static int least;                             /* S: priority of the last that got a default one */
+static struct mmk_aptr areas[MMK_SWAP_AREAS]; /* S to write; whoever uses a slot of it reads */
+static struct mmk_a64 pages_in, pages_out;    /* a */
+
+void mmk_swap_module_init(void)
+{
+    unsigned i;
+
+    mmk_slab_cache_init(&area_cache, "swap_area", sizeof(struct mmk_swap_area));
+    mmk_spin_init(&areas_lock);
+    mmk_list_init(&by_priority);
+    least = -1;
+    for (i = 0; i < MMK_SWAP_AREAS; i++)
+        mmk_aptr_store(&areas[i], NULL, MMK_RELAXED);
+    mmk_a64_store(&pages_in, 0, MMK_RELAXED);
+    mmk_a64_store(&pages_out, 0, MMK_RELAXED);
+}
+
+/* --- where a slot is ------------------------------------------------------------------------- */
+
+static uint64_t clusters_of(const struct mmk_swap_area *area)
+{
+    return (area->slots + MMK_SWAP_CLUSTER - 1) / MMK_SWAP_CLUSTER;
+}
+
+static struct mmk_swap_cluster *cluster_at(const struct mmk_swap_area *area, uint32_t number)
+{
+    uint32_t frame = number / PER_FRAME;
+    unsigned level = area->levels;
+    void *node = area->root;
+
+    while (level-- > 0)
+        node = ((void **)node)[frame >> (level * NODE_BITS) & ((1u << NODE_BITS) - 1)];
+    return (struct mmk_swap_cluster *)node + number % PER_FRAME;
+}
+
+static struct mmk_swap_area *area_of(uint64_t slot)
+{
+    return (struct mmk_swap_area *)mmk_aptr_load(&areas[mmk_slot_area(slot)], MMK_RELAXED);
+}
+
+static struct mmk_swap_cluster *cluster_of(uint64_t slot)
+{
+    return cluster_at(area_of(slot), (uint32_t)(mmk_slot_offset(slot) / MMK_SWAP_CLUSTER));
+}
+
+struct mmk_a32 *mmk_slot_word(uint64_t slot)
+{
+    return &cluster_of(slot)->word[slot % MMK_SWAP_CLUSTER];
+}
+
+struct mmk_aptr *mmk_slot_owner(uint64_t slot)
+{
+    return &cluster_of(slot)->owner[slot % MMK_SWAP_CLUSTER];
+}
+
+uint64_t *mmk_slot_index(uint64_t slot)
+{
+    return &cluster_of(slot)->index[slot % MMK_SWAP_CLUSTER];
+}
+
+/* --- an area's clusters ---------------------------------------------------------------------- */
+
+/* The bits of a cluster's slots: the last one of an area may have fewer. */
+static uint64_t all_of(const struct mmk_swap_area *area, const struct mmk_swap_cluster *cluster)
+{
+    uint64_t left = area->slots - (uint64_t)cluster->number * MMK_SWAP_CLUSTER;
+
+    return left >= MMK_SWAP_CLUSTER ? UINT64_MAX : ((uint64_t)1 << left) - 1;
+}
+
+/* SA2, after a bit has changed. => area's lock held */
+static void relist(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster)
+{
+    bool whole = (cluster->free | cluster->bad) == all_of(area, cluster);
+
+    mmk_list_del(&cluster->link);
+    if (cluster->free == 0)
+        mmk_list_init(&cluster->link);
+    else if (!whole)
+        mmk_list_add_tail(&area->partial, &cluster->link);
+    else
+        mmk_list_add_tail(cluster->stale ? &area->stale : &area->whole, &cluster->link);
+}
+
+static unsigned count_bits(uint64_t bits)
+{
+    unsigned count = 0;
+
+    for (; bits; bits &= bits - 1)
+        count++;
+    return count;
+}
+
+static unsigned lowest_bit(uint64_t bits)
+{
+    return count_bits((bits & (0 - bits)) - 1);
+}
+
+static struct mmk_swap_cluster *first_of(struct mmk_list *list)
+{
+    return mmk_list_empty(list) ? NULL : mmk_list_entry(list->next, struct mmk_swap_cluster, link);
+}
+
+/* A cluster that is to be discarded first leaves the lists, as if its slots were in use. */
+static struct mmk_swap_cluster *claim_stale(struct mmk_swap_area *area)
+{
+    struct mmk_swap_cluster *cluster = first_of(&area->stale);
+
+    if (!cluster)
+        return NULL;
+    area->free -= count_bits(cluster->free);
+    cluster->free = 0;
+    relist(area, cluster);
+    return cluster;
+}
+
+/* Where this CPU's next page goes; NULL: nowhere. *stale: one that should be discarded, or NULL */
+static struct mmk_swap_cluster *choose_cluster(struct mmk_swap_area *area,
+                                               struct mmk_swap_cluster **stale)
+{
+    struct mmk_swap_cluster **own = &area->cpu[mmk_cpu_id()];
+
+    if (*own && (*own)->free != 0 && !(*own)->stale)
+        return *own;
+    *stale = claim_stale(area);
+    *own = first_of(&area->whole);
+    if (!*own)
+        *own = first_of(&area->partial);
+    return *own;
+}
+
+/* => area's lock held; the cluster has a free slot */
+static uint64_t take_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster)
+{
+    unsigned bit = lowest_bit(cluster->free);
+
+    cluster->free &= ~((uint64_t)1 << bit);
+    area->free--;
+    relist(area, cluster);
+    mmk_assert(mmk_a32_load(&cluster->word[bit], MMK_RELAXED) == 0 &&
+                   !mmk_aptr_load(&cluster->owner[bit], MMK_RELAXED),
+               "SA1 a free slot is nobody's");
+    /* Release: a neighbour finds it without an owner. */
+    mmk_a32_store(&cluster->word[bit], 1, MMK_RELEASE);
+    return (uint64_t)area->number << MMK_SLOT_AREA_AT |
+           ((uint64_t)cluster->number * MMK_SWAP_CLUSTER + bit);
+}
+
+/* Slots have come back. Who swaps the area off may wait for that, and free it. */
+static void unlock_given(struct mmk_swap_area *area) MMK_RELEASES(area->lock)
+{
+    bool stopped = area->stopped;
+
+    if (stopped)
+        mmk_a32_fetch_add(&area->given, 1, MMK_RELAXED);
+    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
+    if (stopped)
+        mmk_host_wake(&area->given, UINT32_MAX);
+}
+
+/* The opposite of take_slot(), with the word 0. */
+static void give_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster, unsigned bit,
+                      bool bad)
+{
+    mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
+    *(bad ? &cluster->bad : &cluster->free) |= (uint64_t)1 << bit;
+    *(bad ? &area->bad : &area->free) += 1;
+    if (area->ops->discard && (cluster->free | cluster->bad) == all_of(area, cluster))
+        cluster->stale = 1;
+    relist(area, cluster);
+    unlock_given(area);
+}
+
+/* Nobody gets a slot of the cluster meanwhile; then it is like new. */
+static void discard_cluster(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster)
+{
+    uint64_t all = all_of(area, cluster);
+
+    area->ops->discard(area->device, (uint64_t)cluster->number * MMK_SWAP_CLUSTER, count_bits(all));
+    mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
+    cluster->stale = 0;
+    cluster->free = all & ~cluster->bad;
+    area->free += count_bits(cluster->free);
+    relist(area, cluster);
+    unlock_given(area);
+}
+
+/* --- slots ----------------------------------------------------------------------------------- */
+
+/* What is to be discarded, and where. */
+struct stale {
+    struct mmk_swap_area *area;
+    struct mmk_swap_cluster *cluster; /* NULL: nothing */
+};
+
+/* => true: *slot is one of the area's; *full: the last of its cluster */
+static bool alloc_in(struct mmk_swap_area *area, uint64_t *slot, bool *full, struct stale *stale)
+{
+    struct mmk_swap_cluster *cluster;
+
+    mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
+    stale->area = area;
+    cluster = choose_cluster(area, &stale->cluster);
+    if (cluster) {
+        *slot = take_slot(area, cluster);
+        *full = cluster->free == 0;
+    }
+    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
+    return cluster != NULL;
+}
+
+/* Behind those of the same priority, if there are any. => areas_lock held */
+static void take_turns(struct mmk_swap_area *area)
+{
+    struct mmk_list *at = area->link.next;
+
+    while (at != &by_priority &&
+           mmk_list_entry(at, struct mmk_swap_area, link)->priority == area->priority)
+        at = at->next;
+    mmk_list_del(&area->link);
+    mmk_list_add(at->prev, &area->link);
+}
+
+/* => as mmk_slot_alloc(); stale->cluster: this is to be discarded now */
+static bool try_alloc(uint64_t *slot, struct stale *stale)
+{
+    struct mmk_swap_area *area = NULL;
+    bool found = false, full = false;
+    struct mmk_list *at;
+
+    stale->cluster = NULL;
+    mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
+    for (at = by_priority.next; at != &by_priority && !found && !stale->cluster; at = at->next) {
+        area = mmk_list_entry(at, struct mmk_swap_area, link);
+        found = !area->stopped && alloc_in(area, slot, &full, stale);
+    }
+    if (full)
+        take_turns(area);
+    mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
+    return found;
+}
+
+bool mmk_slot_alloc(uint64_t *slot)
+{
+    struct stale stale;
+    bool found;
+
+    do {
+        found = try_alloc(slot, &stale);
+        if (stale.cluster)
+            discard_cluster(stale.area, stale.cluster);
+    } while (!found && stale.cluster);
+    return found;
+}
+
+void mmk_slot_get(uint64_t slot)
+{
+    mmk_a32_fetch_add(mmk_slot_word(slot), 1, MMK_RELAXED);
+}
+
+/*
+ * One more, if the word has any of `bits` set already. Acquire: one that was just given out has no
+ * owner yet.
+ */
+static bool get_if(uint64_t slot, uint32_t bits)
+{
+    struct mmk_a32 *word = mmk_slot_word(slot);
+    uint32_t seen = mmk_a32_load(word, MMK_RELAXED);
+
+    while ((seen & bits) != 0)
+        if (mmk_a32_cmpxchg(word, &seen, seen + 1, MMK_ACQUIRE))
+            return true;
+    return false;
+}
+
+bool mmk_slot_get_neighbour(uint64_t slot)
+{
+    return mmk_slot_offset(slot) < area_of(slot)->slots && get_if(slot, MMK_SLOT_REFS);
+}
+
+/* The word has come to 0 references, by the caller. */
+static void free_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster, unsigned bit,
+                      bool bad)
+{
+    char *owner = mmk_aptr_load(&cluster->owner[bit], MMK_RELAXED);
+    uintptr_t kind = (uintptr_t)owner & MMK_SLOT_OWNER;
+
+    mmk_assert(kind != MMK_SLOT_CACHED, "SC1 a page is cached as long as its slot says so");
+    if (owner && kind == MMK_SLOT_KIN)
+        mmk_kin_forget_orphan((struct mmk_kin *)(void *)owner);
+    mmk_aptr_store(&cluster->owner[bit], NULL, MMK_RELAXED);
+    mmk_a32_store(&cluster->word[bit], 0, MMK_RELAXED);
+    give_slot(area, cluster, bit, bad);
+}
+
+/* Release, acquire: what others have done with the slot is over when it is freed. */
+bool mmk_slot_put(uint64_t slot)
+{
+    struct mmk_swap_cluster *cluster = cluster_of(slot);
+    unsigned bit = (unsigned)(slot % MMK_SWAP_CLUSTER);
+    struct mmk_swap_area *area = area_of(slot);
+    uint32_t old = mmk_a32_fetch_sub(&cluster->word[bit], 1, MMK_ACQ_REL);
+
+    mmk_assert((old & MMK_SLOT_REFS) != 0, "SA1 a slot is put once for each reference");
+    if ((old & ~MMK_SLOT_BAD) == 1)
+        free_slot(area, cluster, bit, (old & MMK_SLOT_BAD) != 0);
+    return (old & ~MMK_SLOT_BAD) == (MMK_SLOT_IN_CACHE | 1);
+}
+
+void mmk_slot_set_object(uint64_t slot, struct mmk_object *object, uint64_t index)
+{
+    *mmk_slot_index(slot) = index;
+    mmk_aptr_store(mmk_slot_owner(slot), (char *)object + MMK_SLOT_OBJECT, MMK_RELEASE);
+}
+
+/* --- I/O ------------------------------------------------------------------------------------- */
+
+int mmk_slot_read(uint64_t slot, struct mmk_page *const page[], unsigned count)
+{
+    const struct mmk_swap_area *area = area_of(slot);
+    void *memory[MMK_SLOT_IO_MOST];
+    unsigned i;
+    int error;
+
+    mmk_assert(count > 0 && count <= MMK_SLOT_IO_MOST, "swap: so many pages are read at once");
+    for (i = 0; i < count; i++)
+        memory[i] = mmk_page_virt(page[i]);
+    error = area->ops->read(area->device, mmk_slot_offset(slot), memory, count);
+    if (!error)
+        mmk_a64_fetch_add(&pages_in, count, MMK_RELAXED);
+    return error;
+}
+
+int mmk_slot_write(uint64_t slot, struct mmk_page *const page[], unsigned count)
+{
+    const struct mmk_swap_area *area = area_of(slot);
+    const void *memory[MMK_SLOT_IO_MOST];
+    unsigned i;
+    int error;
+
+    mmk_assert(count > 0 && count <= MMK_SLOT_IO_MOST, "swap: so many pages are written at once");
+    for (i = 0; i < count; i++) {
+        memory[i] = mmk_page_virt(page[i]);
+        if (MMK_FRAME_NOTES)
+            mmk_note_written(mmk_page_phys(page[i]));
+    }
+    error = area->ops->write(area->device, mmk_slot_offset(slot), memory, count);
+    if (!error)
+        mmk_a64_fetch_add(&pages_out, count, MMK_RELAXED);
+    for (i = 0; error == MMK_EIO && i < count; i++)
+        mmk_a32_fetch_or(mmk_slot_word(slot + i), MMK_SLOT_BAD, MMK_RELAXED);
+    return error;
+}
+
+/* --- areas ----------------------------------------------------------------------------------- */
+
+static void free_nodes(void *node, unsigned levels)
+{
+    unsigned i;
+
+    if (!node)
+        return;
+    for (i = 0; levels > 0 && i < 1u << NODE_BITS; i++)
+        free_nodes(((void **)node)[i], levels - 1);
+    mmk_page_put(mmk_virt_to_page(node));
+}
+
+static void *new_node(void)
+{
+    struct mmk_page *page = mmk_page_alloc(0, MMK_ALLOC_ZERO);
+
+    return page ? mmk_page_virt(page) : NULL;
+}
+
+/* The frame of clusters number `frame`, with the nodes above it. => false: no memory */
+static bool add_frame(struct mmk_swap_area *area, uint32_t frame)
+{
+    unsigned level = area->levels;
+    void **link = &area->root;
+
+    for (;;) {
+        if (!*link)
+            *link = new_node();
+        if (!*link || level == 0)
+            return *link != NULL;
+        level--;
+        link = (void **)*link + (frame >> (level * NODE_BITS) & ((1u << NODE_BITS) - 1));
+    }
+}
+
+static void init_cluster(struct mmk_swap_area *area, uint32_t number)
+{
+    struct mmk_swap_cluster *cluster = cluster_at(area, number);
+
+    cluster->number = number;
+    cluster->free = all_of(area, cluster);
+    mmk_list_init(&cluster->link);
+    relist(area, cluster);
+}
+
+/* => 0 or MMK_ENOMEM, with what there is to be freed by free_area() */
+static int add_clusters(struct mmk_swap_area *area)
+{
+    uint32_t clusters = (uint32_t)clusters_of(area), i;
+    uint32_t frames = (clusters + PER_FRAME - 1) / PER_FRAME;
+
+    while (frames - 1 >= (uint64_t)1 << (area->levels * NODE_BITS))
+        area->levels++;
+    for (i = 0; i < frames; i++)
+        if (!add_frame(area, i))
+            return MMK_ENOMEM;
+    for (i = 0; i < clusters; i++)
+        init_cluster(area, i);
+    return 0;
+}
+
+static void free_area(struct mmk_swap_area *area)
+{
+    free_nodes(area->root, area->levels);
+    mmk_slab_free(&area_cache, area);
+}
+
+static struct mmk_swap_area *new_area(const struct mmk_swap_ops *ops, void *device, uint64_t slots)
+{
+    struct mmk_swap_area *area = mmk_slab_alloc(&area_cache, MMK_ALLOC_ZERO);
+
+    if (!area)
+        return NULL;
+    mmk_spin_init(&area->lock);
+    area->ops = ops;
+    area->device = device;
+    area->slots = slots;
+    area->free = slots;
+    mmk_list_init(&area->whole);
+    mmk_list_init(&area->partial);
+    mmk_list_init(&area->stale);
+    if (!add_clusters(area))
+        return area;
+    free_area(area);
+    return NULL;
+}
+
+/* Into the list, behind those of the same priority. => areas_lock held */
+static void insert_by_priority(struct mmk_swap_area *area)
+{
+    struct mmk_list *at = by_priority.next;
+
+    while (at != &by_priority &&
+           mmk_list_entry(at, struct mmk_swap_area, link)->priority >= area->priority)
+        at = at->next;
+    mmk_list_add(at->prev, &area->link);
+}
+
+/* Gives it a number, and lets others see it. => false: there is none left */
+static bool publish(struct mmk_swap_area *area, int priority)
+{
+    unsigned number = 0;
+
+    mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
+    while (number < MMK_SWAP_AREAS && mmk_aptr_load(&areas[number], MMK_RELAXED))
+        number++;
+    if (number < MMK_SWAP_AREAS) {
+        area->number = number;
+        area->priority = priority < 0 ? --least : priority;
+        mmk_aptr_store(&areas[number], area, MMK_RELAXED);
+        insert_by_priority(area);
+    }
+    mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
+    return number < MMK_SWAP_AREAS;
+}
+
+int mmk_swapon(const struct mmk_swap_ops *ops, void *device, uint64_t slots, int priority,
+               struct mmk_swap_area **area_out)
+{
+    struct mmk_swap_area *area;
+
+    if (slots == 0 || slots > MMK_SWAP_SLOTS_MAX || priority > MMK_SWAP_PRIORITY_MAX)
+        return MMK_EINVAL;
+    area = new_area(ops, device, slots);
+    if (!area)
+        return MMK_ENOMEM;
+    if (ops->discard)
+        ops->discard(device, 0, slots);
+    if (!publish(area, priority)) {
+        free_area(area);
+        return MMK_EPERM;
+    }
+    *area_out = area;
+    return 0;
+}
+
+void mmk_swap_area_stop(struct mmk_swap_area *area, bool stop)
+{
+    mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
+    mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
+    area->stopped = stop;
+    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
+    mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
+}
+
+/* Until all slots are back. */
+static void wait_unused(struct mmk_swap_area *area)
+{
+    uint32_t given;
+    bool used;
+
+    for (;;) {
+        mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
+        given = mmk_a32_load(&area->given, MMK_RELAXED);
+        used = area->free + area->bad != area->slots;
+        mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
+        if (!used)
+            return;
+        mmk_host_wait(&area->given, given);
+    }
+}
+
+static void free_area_rcu(struct mmk_rcu_head *head)
+{
+    free_area((struct mmk_swap_area *)(void *)((char *)head - offsetof(struct mmk_swap_area, rcu)));
+}
+
+/* After a grace period: who has put a slot's last reference may still look at it. */
+void mmk_swap_area_remove(struct mmk_swap_area *area)
+{
+    wait_unused(area);
+    mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
+    mmk_list_del(&area->link);
+    mmk_aptr_store(&areas[area->number], NULL, MMK_RELAXED);
+    mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
+    mmk_host_call_rcu(&area->rcu, free_area_rcu);
+}
+
+/* --- looking --------------------------------------------------------------------------------- */
+
+struct mmk_swap_area *mmk_swap_area_next(const struct mmk_swap_area *area)
+{
+    unsigned i = area ? area->number + 1 : 0;
+    struct mmk_swap_area *next = NULL;
+
+    while (i < MMK_SWAP_AREAS && !next)
+        next = (struct mmk_swap_area *)mmk_aptr_load(&areas[i++], MMK_RELAXED);
+    return next;
+}
+
+int mmk_slot_for_each(struct mmk_swap_area *area, mmk_slot_visitor visit, void *arg)
+{
+    uint64_t slot = (uint64_t)area->number << MMK_SLOT_AREA_AT, end = slot + area->slots;
+    int result = 0;
+
+    for (; slot < end && !result; slot++)
+        if (get_if(slot, MMK_SLOT_REFS | MMK_SLOT_IN_CACHE))
+            result = visit(slot, arg);
+    return result;
+}
+
+void mmk_swap_stats(struct mmk_swap_area *area, struct mmk_swap_stats *stats)
+{
+    mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
+    stats->slots = area->slots;
+    stats->used = area->slots - area->free - area->bad;
+    stats->bad = area->bad;
+    stats->priority = area->priority;
+    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
+}
+
+void mmk_swap_area_stats(struct mmk_stats *stats)
+{
+    struct mmk_swap_stats one;
+    struct mmk_list *at;
+
+    mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
+    for (at = by_priority.next; at != &by_priority; at = at->next) {
+        mmk_swap_stats(mmk_list_entry(at, struct mmk_swap_area, link), &one);
+        stats->swap_slots += one.slots;
+        stats->swap_used += one.used;
+        stats->swap_bad += one.bad;
+    }
+    mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
+    stats->swap_in = mmk_a64_load(&pages_in, MMK_RELAXED);
+    stats->swap_out = mmk_a64_load(&pages_out, MMK_RELAXED);
+}
+
+unsigned mmk_swap_area_count(void)
+{
+    struct mmk_swap_area *area = NULL;
+    unsigned count = 0;
+
+    while ((area = mmk_swap_area_next(area)))
+        count++;
+    return count;
+}
+
+/* SA1, SA2 */
+static void check_cluster(const struct mmk_swap_area *area, const struct mmk_swap_cluster *cluster)
+{
+    uint64_t all = all_of(area, cluster);
+    unsigned bit;
+    bool used;
+
+    mmk_assert(((cluster->free | cluster->bad) & ~all) == 0 && !(cluster->free & cluster->bad),
+               "SA2 a cluster's free and bad slots are its own");
+    mmk_assert(mmk_list_empty(&cluster->link) == (cluster->free == 0),
+               "SA2 a cluster with a free slot is in a list");
+    mmk_assert(!cluster->stale || (cluster->free | cluster->bad) == all,
+               "SA2 what is to be discarded is unused");
+    for (bit = 0; bit < MMK_SWAP_CLUSTER && all >> bit & 1; bit++) {
+        used = ((cluster->free | cluster->bad) >> bit & 1) == 0;
+        mmk_assert((mmk_a32_load(&cluster->word[bit], MMK_RELAXED) != 0) == used,
+                   "SA1 a slot's word is 0 while it is free");
+        mmk_assert(used || !mmk_aptr_load(&cluster->owner[bit], MMK_RELAXED),
+                   "SA1 a free slot is nobody's");
+    }
+}
+
+static uint64_t check_list(const struct mmk_swap_area *area, const struct mmk_list *list)
+{
+    const struct mmk_swap_cluster *cluster;
+    const struct mmk_list *at;
+    uint64_t free = 0;
+    bool whole;
+
+    for (at = list->next; at != list; at = at->next) {
+        cluster = (const struct mmk_swap_cluster *)(const void *)((const char *)at -
+                                                                  offsetof(struct mmk_swap_cluster,
+                                                                           link));
+        whole = (cluster->free | cluster->bad) == all_of(area, cluster);
+        mmk_assert(whole == (list != &area->partial), "SA2 a cluster is in the list it belongs to");
+        mmk_assert((cluster->stale != 0) == (list == &area->stale), "SA2 likewise");
+        free += count_bits(cluster->free);
+    }
+    return free;
+}
+
+static void check_area(const struct mmk_swap_area *area)
+{
+    uint64_t free = 0, bad = 0, listed;
+    const struct mmk_swap_cluster *cluster;
+    uint32_t i;
+
+    for (i = 0; i < clusters_of(area); i++) {
+        cluster = cluster_at(area, i);
+        mmk_assert(cluster->number == i, "SA2 a cluster knows where it is");
+        check_cluster(area, cluster);
+        free += count_bits(cluster->free);
+        bad += count_bits(cluster->bad);
+    }
+    listed = check_list(area, &area->whole);
+    listed += check_list(area, &area->partial);
+    listed += check_list(area, &area->stale);
+    mmk_assert(listed == free, "SA2 each cluster is in one list");
+    mmk_assert(area->free == free && area->bad == bad, "SA3 sums over the clusters");
+}
+
+void mmk_swap_area_check(void)
+{
+    struct mmk_swap_area *area = NULL;
+
+    while ((area = mmk_swap_area_next(area)))
+        check_area(area);
+}
