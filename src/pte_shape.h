@@ -7,8 +7,11 @@
  *   present    VALID or PROTNONE: maps a frame. With SPECIAL that frame is not accounted: it has no
  *              reference for the entry, no mapcount, no RSS; its descriptor, if it has one, is not
  *              looked at
- *   marker     neither, and not zero: maps no frame. GUARD is the one kind so far; the format says
- *              which bits are free for others (swap, an entry on the move), and for what they need
+ *   marker     neither, and not zero: maps no frame. One of
+ *              guard   every access is a SEGV
+ *              swap    a private page's place while the page is out. Says which slot it is in, and
+ *                      whether the entry is the only one that needs it (`exclusive`, as of a page)
+ *              and one more, for which the formats have room
  *
  * 1 Asked whether it is writable, dirty, or special, a marker says no.
  * 2 Whoever wants a frame number asks mmk_pte_present() first.
@@ -20,7 +23,9 @@
  *   MMK_PTE_PROTNONE                  of an entry that is not valid: maps a page that no access may
  *                                     reach
  *   MMK_PTE_SPECIAL                   of one that is present: ignored by hardware
- *   MMK_PTE_GUARD                     the marker
+ *   MMK_PTE_KIND                      of a marker: which kind it is
+ *   MMK_PTE_GUARD, MMK_PTE_SWAP       two of its values; the third is none's yet
+ *   MMK_PTE_SAYS_AT                   where the MMK_PTE_SAYS_BITS begin that a marker may use
  *   MMK_PTE_FRAME, MMK_PTE_FRAME_AT   where the frame number is
  *   MMK_PTE_EXEC, MMK_PTE_NO_EXEC     either: that it may be executed, or not; the other is 0
  *   MMK_PTE_WRITE, MMK_PTE_DIRTY, MMK_PTE_ACCESSED   where each is one bit. A format in which they
@@ -36,8 +41,18 @@
 #include "pt.h"
 
 _Static_assert((MMK_PTE_VALID | MMK_PTE_PROTNONE) < MMK_PTE_SPECIAL, "mmk_pte_normal()");
-_Static_assert(!(MMK_PTE_GUARD & (MMK_PTE_VALID | MMK_PTE_PROTNONE | MMK_PTE_SPECIAL)),
-               "a guard is not present, nor special");
+_Static_assert(!(MMK_PTE_KIND & (MMK_PTE_VALID | MMK_PTE_PROTNONE | MMK_PTE_SPECIAL)),
+               "a marker is not present, nor special");
+
+/* What a marker says: `exclusive`, and a slot, which names its area as well (swap_area.h). */
+#define MMK_PTE_SLOT_BITS 45
+#define MMK_PTE_SAYS_BITS (MMK_PTE_SLOT_BITS + 1)
+#define MMK_PTE_EXCLUSIVE ((uint64_t)1 << MMK_PTE_SAYS_AT)
+
+_Static_assert(!((((uint64_t)1 << MMK_PTE_SAYS_BITS) - 1) << MMK_PTE_SAYS_AT &
+                 (MMK_PTE_KIND | MMK_PTE_VALID | MMK_PTE_PROTNONE | MMK_PTE_SPECIAL)) &&
+                   MMK_PTE_SAYS_BITS + MMK_PTE_SAYS_AT <= 64,
+               "what a marker says is none of the bits by which it is one");
 
 MMK_ALWAYS_INLINE bool mmk_pte_none(mmk_pte_t pte)
 {
@@ -81,6 +96,50 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkguard(void)
 MMK_ALWAYS_INLINE bool mmk_pte_guard(mmk_pte_t pte)
 {
     return pte.v == MMK_PTE_GUARD;
+}
+
+/*
+ * A private page is out, in this slot. => slot < 2^MMK_PTE_SLOT_BITS
+ */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkswap(uint64_t slot, bool exclusive)
+{
+    mmk_pte_t pte = {MMK_PTE_SWAP | slot << (MMK_PTE_SAYS_AT + 1)};
+
+    if (exclusive)
+        pte.v |= MMK_PTE_EXCLUSIVE;
+    return pte;
+}
+
+MMK_ALWAYS_INLINE bool mmk_pte_swap(mmk_pte_t pte)
+{
+    return (pte.v & (MMK_PTE_VALID | MMK_PTE_PROTNONE | MMK_PTE_KIND)) == MMK_PTE_SWAP;
+}
+
+/* => of a swap entry; as the next two */
+MMK_ALWAYS_INLINE uint64_t mmk_pte_slot(mmk_pte_t pte)
+{
+    return pte.v >> (MMK_PTE_SAYS_AT + 1);
+}
+
+MMK_ALWAYS_INLINE bool mmk_pte_swap_exclusive(mmk_pte_t pte)
+{
+    return (pte.v & MMK_PTE_EXCLUSIVE) != 0;
+}
+
+/* No longer the only one that needs the slot. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_swap_share(mmk_pte_t pte)
+{
+    pte.v &= ~MMK_PTE_EXCLUSIVE;
+    return pte;
+}
+
+/*
+ * A marker that is no guard: there is a private page behind it, which no entry maps now, and which
+ * a fault brings back.
+ */
+MMK_ALWAYS_INLINE bool mmk_pte_away(mmk_pte_t pte)
+{
+    return !mmk_pte_present(pte) && !mmk_pte_none(pte) && !mmk_pte_guard(pte);
 }
 
 /* => present */

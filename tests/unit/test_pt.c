@@ -15,7 +15,7 @@
 
 /* What an entry says, in no format. */
 struct said {
-    bool none, present, accessible, write, exec, dirty, special, normal, guard, grouped;
+    bool none, present, accessible, write, exec, dirty, special, normal, guard, swap, away, grouped;
     bool used_read, used_write;
     mmk_pfn_t pfn;
 };
@@ -36,6 +36,8 @@ static struct said ask(mmk_pte_t pte)
         .special = mmk_pte_special(pte),
         .normal = mmk_pte_normal(pte),
         .guard = mmk_pte_guard(pte),
+        .swap = mmk_pte_swap(pte),
+        .away = mmk_pte_away(pte),
         .grouped = mmk_pte_grouped(pte),
         .used_read = mmk_pte_used(pte, false),
         .used_write = mmk_pte_used(pte, true),
@@ -58,6 +60,7 @@ static void expect_said(mmk_pte_t pte, const struct said *want)
     assert_int_equal(said.special, want->special);
     assert_int_equal(said.normal, want->normal);
     assert_int_equal(said.guard, want->guard);
+    assert_false(said.swap || said.away);
     assert_int_equal(said.grouped, want->grouped);
     assert_int_equal(said.used_read, want->used_read);
     assert_int_equal(said.used_write, want->used_write);
@@ -262,10 +265,35 @@ static void test_not_present(void **state)
     assert_true(mmk_pte_none(none));
     assert_false(mmk_pte_present(none) || mmk_pte_accessible(none) || mmk_pte_normal(none));
     assert_false(mmk_pte_guard(none) || mmk_pte_special(none) || mmk_pte_grouped(none));
+    assert_false(mmk_pte_swap(none) || mmk_pte_away(none));
     assert_true(mmk_pte_guard(guard));
+    assert_false(mmk_pte_swap(guard) || mmk_pte_away(guard));
     assert_false(mmk_pte_none(guard) || mmk_pte_present(guard) || mmk_pte_accessible(guard));
     assert_false(mmk_pte_write(guard) || mmk_pte_dirty(guard) || mmk_pte_special(guard));
     assert_false(mmk_pte_normal(guard) || mmk_pte_grouped(guard));
+}
+
+/* Each bit that a slot may have, alone and with all others. */
+static void test_swap(void **state)
+{
+    const uint64_t all = ((uint64_t)1 << MMK_PTE_SLOT_BITS) - 1;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i <= 2 * MMK_PTE_SLOT_BITS; i++) {
+        uint64_t slot = i < MMK_PTE_SLOT_BITS ? (uint64_t)1 << i : all >> (i - MMK_PTE_SLOT_BITS);
+        mmk_pte_t own = mmk_pte_mkswap(slot, true), shared = mmk_pte_mkswap(slot, false);
+
+        assert_true(mmk_pte_swap(own) && mmk_pte_swap(shared));
+        assert_true(mmk_pte_away(own) && mmk_pte_away(shared));
+        assert_true(mmk_pte_slot(own) == slot && mmk_pte_slot(shared) == slot);
+        assert_true(mmk_pte_swap_exclusive(own) && !mmk_pte_swap_exclusive(shared));
+        assert_int_equal(mmk_pte_swap_share(own).v, shared.v);
+        assert_false(mmk_pte_none(shared) || mmk_pte_guard(own) || mmk_pte_guard(shared));
+        assert_false(mmk_pte_present(own) || mmk_pte_accessible(own) || mmk_pte_normal(own));
+        assert_false(mmk_pte_write(own) || mmk_pte_dirty(own) || mmk_pte_special(own));
+        assert_false(mmk_pte_grouped(own));
+    }
 }
 
 /* A link names its table, and is nothing that a leaf can be taken for. */
@@ -329,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_clean_is_noticed),
         cmocka_unit_test(test_old),
         cmocka_unit_test(test_not_present),
+        cmocka_unit_test(test_swap),
         cmocka_unit_test(test_link),
 #ifdef MMK_ARM_CONTIGUOUS
         cmocka_unit_test(test_group),

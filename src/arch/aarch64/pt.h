@@ -32,8 +32,8 @@
  * after the first was made invalid and flushed (MMK_PT_BREAK_FIRST; docs/DESIGN.md has the places).
  * Changes of AP, DBM, AF, UXN and of the software's bits need no break.
  *
- * A marker's bits 3..2 say which kind: 1 = guard, the others are free, as are bits 50..4 for what
- * they need. All other bits are clear.
+ * A marker's bits 3..2 say which kind: 1 = guard, 2 = swapped out, 3 is free. What it needs to say
+ * is in bits 50..4; all other bits are clear.
  */
 #ifndef MMK_SRC_ARCH_AARCH64_PT_H
 #define MMK_SRC_ARCH_AARCH64_PT_H
@@ -76,6 +76,9 @@ typedef struct {
 #define MMK_ARM_PAGE       ((uint64_t)1 << 1) /* or table */
 #define MMK_ARM_ATTR       ((uint64_t)MMK_AARCH64_ATTR << 2)
 #define MMK_PTE_GUARD      ((uint64_t)1 << 2) /* with V clear */
+#define MMK_PTE_SWAP       ((uint64_t)2 << 2) /* likewise */
+#define MMK_PTE_KIND       ((uint64_t)3 << 2)
+#define MMK_PTE_SAYS_AT    4
 #define MMK_ARM_USER       ((uint64_t)1 << 6)
 #define MMK_ARM_READ_ONLY  ((uint64_t)1 << 7)
 #define MMK_ARM_SHARE      ((uint64_t)3 << 8)

@@ -16,8 +16,8 @@
  * library sets both, where it knows of the access, and answers a fault for their sake
  * (mmk_pte_used()).
  *
- * A marker's bits 5..4 say which kind: 1 = guard, the others are free, as are bits 63..10 for what
- * they need. All other bits are clear.
+ * A marker's bits 5..4 say which kind: 1 = guard, 2 = swapped out, 3 is free. What it needs to say
+ * is in bits 63..10; all other bits are clear.
  */
 #ifndef MMK_SRC_ARCH_RISCV64_PT_H
 #define MMK_SRC_ARCH_RISCV64_PT_H
@@ -59,11 +59,14 @@ typedef struct {
 #define MMK_PTE_NO_EXEC  ((uint64_t)0)
 #define MMK_RISCV_USER   ((uint64_t)1 << 4)
 #define MMK_PTE_GUARD    ((uint64_t)1 << 4) /* with V clear */
+#define MMK_PTE_SWAP     ((uint64_t)2 << 4) /* likewise */
+#define MMK_PTE_KIND     ((uint64_t)3 << 4)
 #define MMK_PTE_ACCESSED ((uint64_t)1 << 6)
 #define MMK_PTE_DIRTY    ((uint64_t)1 << 7)
 #define MMK_PTE_PROTNONE ((uint64_t)1 << 8) /* with V clear */
 #define MMK_PTE_SPECIAL  ((uint64_t)1 << 9)
 #define MMK_PTE_FRAME_AT 10
+#define MMK_PTE_SAYS_AT  10
 #define MMK_PTE_FRAME    ((((uint64_t)1 << 44) - 1) << MMK_PTE_FRAME_AT)
 
 /*

@@ -6,8 +6,8 @@
  *   63 62      52 51                        12 11    9 8   7  6  5  4   3   2   1   0
  *   NX  ignored    frame number                ignored G  PS  D  A PCD PWT U/S R/W  P
  *
- * Of a leaf that is present SPECIAL is bit 9. A marker's bits 4..3 say which kind: 1 = guard, the
- * others are free, as are bits 63..9 for what they need; 1, 2, 5, 6, 8 and 9 are clear.
+ * Of a leaf that is present SPECIAL is bit 9. A marker's bits 4..3 say which kind: 1 = guard,
+ * 2 = swapped out, 3 is free. What it needs to say is in bits 63..10; all other bits are clear.
  */
 #ifndef MMK_SRC_ARCH_X86_64_PTE_H
 #define MMK_SRC_ARCH_X86_64_PTE_H
@@ -23,12 +23,15 @@ typedef struct {
 #define MMK_PTE_WRITE    ((uint64_t)1 << 1)
 #define MMK_X86_USER     ((uint64_t)1 << 2)
 #define MMK_PTE_GUARD    ((uint64_t)1 << 3) /* with P clear */
+#define MMK_PTE_SWAP     ((uint64_t)2 << 3) /* likewise */
+#define MMK_PTE_KIND     ((uint64_t)3 << 3)
 #define MMK_PTE_ACCESSED ((uint64_t)1 << 5)
 #define MMK_PTE_DIRTY    ((uint64_t)1 << 6)
 #define MMK_PTE_PROTNONE ((uint64_t)1 << 8) /* with P clear */
 #define MMK_PTE_SPECIAL  ((uint64_t)1 << 9)
 #define MMK_PTE_FRAME    ((((uint64_t)1 << 52) - 1) & MMK_PAGE_MASK)
 #define MMK_PTE_FRAME_AT MMK_PAGE_SHIFT
+#define MMK_PTE_SAYS_AT  10
 #define MMK_PTE_EXEC     ((uint64_t)0)
 #define MMK_PTE_NO_EXEC  ((uint64_t)1 << 63)
 
