@@ -5,27 +5,54 @@
 #include "planted.h"
 
 /*
- * The owner counts an orphan before anybody can see that it is one. If nobody else has it mapped by
- * then, it finds that out as whoever takes an orphan's last entry does.
+ * The owner counts an orphan before anybody can see that it is one. The count goes to its last
+ * value at once: when it is 0 a swap-in may begin anew with it.
  */
 void mmk_page_remove_shared(struct mmk_page *page, struct mmk_kin *kin)
 {
-    uint32_t count = mmk_a32_load(&page->user.mapcount, MMK_RELAXED), change = (uint32_t)-1;
+    uint32_t count = mmk_a32_load(&page->user.mapcount, MMK_RELAXED), rest;
     struct mmk_kin *owner = mmk_page_kin(page);
-    bool leaves = owner == kin && !(count & MMK_MAPCOUNT_ORPHAN);
+    bool counted = false, leaves;
 
-    if (leaves)
-        change += MMK_MAPCOUNT_ORPHAN;
-    if (leaves && !MMK_MISTAKE(ORPHAN_LATE))
-        mmk_kin_add_orphan(owner);
-    count = mmk_a32_fetch_add(&page->user.mapcount, change, MMK_RELAXED);
-    mmk_assert((count & ~MMK_MAPCOUNT_ORPHAN) != 0, "RM2 a mapping is taken off once");
+    do {
+        mmk_assert((count & ~MMK_MAPCOUNT_ORPHAN) != 0, "RM2 a mapping is taken off once");
+        rest = count - 1;
+        leaves = owner == kin && !(count & MMK_MAPCOUNT_ORPHAN) && rest != 0;
+        if (leaves) {
+            rest |= MMK_MAPCOUNT_ORPHAN;
+            if (!counted && !MMK_MISTAKE(ORPHAN_LATE)) {
+                mmk_kin_add_orphan(owner);
+                counted = true;
+            }
+        } else if (rest == MMK_MAPCOUNT_ORPHAN) {
+            rest = 0;
+        }
+    } while (!mmk_a32_cmpxchg(&page->user.mapcount, &count, rest, MMK_RELEASE));
     if (leaves && MMK_MISTAKE(ORPHAN_LATE))
         mmk_kin_add_orphan(owner);
-    if (count + change == MMK_MAPCOUNT_ORPHAN) {
-        mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
+    if (rest == 0 && (counted || (count & MMK_MAPCOUNT_ORPHAN)))
         mmk_kin_forget_orphan(owner);
-    }
+}
+
+/*
+ * The first entry counts the page as its kin's orphan: whether it is the owner's own is not asked.
+ * Zaps of other entries go on meanwhile.
+ */
+void mmk_page_return_rmap(struct mmk_page *page)
+{
+    uint32_t count = mmk_a32_load(&page->user.mapcount, MMK_RELAXED), more;
+    struct mmk_kin *owner = mmk_page_kin(page);
+    bool counted = false;
+
+    do {
+        if (count == 0 && !counted) {
+            mmk_kin_add_orphan(owner);
+            counted = true;
+        }
+        more = count == 0 ? MMK_MAPCOUNT_ORPHAN | 1 : count + 1;
+    } while (!mmk_a32_cmpxchg(&page->user.mapcount, &count, more, MMK_RELAXED));
+    if (counted && count != 0)
+        mmk_kin_forget_orphan(owner);
 }
 
 void mmk_page_own_rmap(struct mmk_page *page, const struct mmk_vma *vma, mmk_vaddr_t address)

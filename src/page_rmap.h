@@ -14,8 +14,12 @@
  * RM2 The count is raised before an entry appears, or under the lock of a table that maps the page
  *     already, and lowered after an entry is taken, under the lock of its table. So whoever has
  *     locked the table of the only entry has the page's count to himself.
- * RM3 ORPHAN in the count: its kin's address space has let go of the page when others had it, and
- *     has counted it as an orphan (KN3).
+ * RM3 ORPHAN in the count: its kin's address space has let go of the page when others had it, or it
+ *     came back from swap; it is counted as an orphan (KN3).
+ * RM4 An entry appears in the place of a swap entry, in any address space, with the page locked and
+ *     in the swap cache (SWAPCACHE). So a count of 1 is for its only mapper to change as he likes
+ *     when the page is not there. It may have got there just now; but whoever has a swap entry of
+ *     it by then had it mapped before, and who sees the count without that one sees SWAPCACHE.
  *
  * Rejected: a bit for ORPHAN in `flags`. The last mapping may go just when the owner's goes: that
  * has to be one word.
@@ -26,6 +30,7 @@
 #include "family.h"
 #include "mm.h"
 #include "page.h"
+#include "planted.h"
 #include "vma.h"
 
 #define MMK_MAPCOUNT_ORPHAN 0x80000000u
@@ -69,12 +74,20 @@ MMK_ALWAYS_INLINE void mmk_page_dup_rmap(struct mmk_page *page)
 void mmk_page_remove_shared(struct mmk_page *page, struct mmk_kin *kin);
 
 /*
- * An entry of address space `in` no longer maps the page, which is a private one.
+ * One entry more, in the place of a swap entry, of a private page that others may have, too. Kin
+ * and index are those that it had when it was swapped out.
+ * => the page is locked, and in the swap cache
+ */
+void mmk_page_return_rmap(struct mmk_page *page) MMK_REQUIRES(page);
+
+/*
+ * An entry of address space `in` no longer maps the page, which is a private one. Acquire: RM4.
  * => the entry's reference is still held; its table is locked
  */
 MMK_ALWAYS_INLINE void mmk_page_remove_private(struct mmk_page *page, const struct mmk_mm *in)
 {
-    if (mmk_likely(mmk_a32_load(&page->user.mapcount, MMK_RELAXED) == 1))
+    if (mmk_likely(mmk_a32_load(&page->user.mapcount, MMK_ACQUIRE) == 1 &&
+                   (!mmk_page_test(page, MMK_PF_SWAPCACHE) || MMK_MISTAKE(COUNT_OF_CACHED))))
         mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
     else
         mmk_page_remove_shared(page, in->kin);

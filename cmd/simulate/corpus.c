@@ -128,6 +128,8 @@ const struct mistake corpus[] = {
      "an address space goes while entries are looked for in it", "P16.searched"},
     {MMK_MISTAKE_ORPHAN_LATE, "orphan-late",
      "an orphan is counted when it may be one no more: nobody counts it out", "R1.orphan"},
+    {MMK_MISTAKE_COUNT_OF_CACHED, "count-of-cached",
+     "a page's only mapper sets its count, and another maps it", "kernel.swap.count"},
     {MMK_MISTAKE_DIRTY_DISCARDED, "dirty-discarded",
      "a page that was to be discarded has been stored to, and is discarded", "P13.discarded"},
     {MMK_MISTAKE_DIRTY_DROPPED, "dirty-dropped",

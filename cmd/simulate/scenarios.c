@@ -31,6 +31,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_pairs();
     case 11:
         return scenarios_selftest;
+    case 12:
+        return kernels_swap;
     default:
         return NULL;
     }
