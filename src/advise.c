@@ -16,6 +16,8 @@
 #include "range.h"
 #include "reshape.h"
 #include "seal.h"
+#include "swap_cache.h"
+#include "swap_range.h"
 #include "zap.h"
 
 struct advice {
@@ -78,14 +80,29 @@ static void free_entry(struct mmk_gather *gather, struct mmk_a64 *entry, mmk_vad
         mmk_gather_range(gather, addr, addr + MMK_PAGE_SIZE); /* the next write must set dirty */
 }
 
+/* What is in swap is not worth being read again: it goes at once, as on Linux. => table locked */
+static void free_swapped(struct mmk_walk *walk, struct mmk_a64 *entry)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    mmk_pte_t pte = mmk_pte_take(entry);
+
+    *mmk_table_live(walk->table) -= 1;
+    mmk_mm_count(walk->mm, MMK_COUNT_SWAP, -1);
+    mmk_swap_put(mmk_pte_slot(pte));
+}
+
 static mmk_vaddr_t free_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
     MMK_REQUIRES(walk->table->table.lock)
 {
     struct mmk_a64 *entry = walk->entry;
     mmk_vaddr_t addr;
 
-    for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE)
-        free_entry((struct mmk_gather *)arg, entry++, addr);
+    for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, entry++) {
+        if (mmk_unlikely(mmk_pte_swap(mmk_pte_read(entry))))
+            free_swapped(walk, entry);
+        else
+            free_entry((struct mmk_gather *)arg, entry, addr);
+    }
     return end;
 }
 
@@ -149,21 +166,35 @@ static int remove_pages(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t 
     return error;
 }
 
-/* MADV_WILLNEED: what an object would read when it is touched is read now; errors do not count. */
+/*
+ * MADV_WILLNEED: what an object would read when it is touched is read now, and so is what is in
+ * swap; errors do not count.
+ */
 static int willneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
     MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
 {
+    mmk_swap_read_range(advice->mm, start, end);
     mmk_populate_object(advice->mm, vma, start, end);
     return 0;
 }
 
-/* MADV_COLD, MADV_PAGEOUT: nothing ages and nothing is reclaimed yet. */
+/* MADV_COLD: nothing ages yet. */
 static int age(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
 {
     (void)advice;
     (void)start;
     (void)end;
     return is_locked(vma) || mmk_vma_has_frames(vma) ? MMK_EINVAL : 0;
+}
+
+/* MADV_PAGEOUT: private pages that nobody else maps go to swap; what cannot stays. */
+static int pageout(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
+{
+    if (is_locked(vma) || mmk_vma_has_frames(vma))
+        return MMK_EINVAL;
+    mmk_swap_out_range(advice->mm, start, end);
+    return 0;
 }
 
 /* Every VMA in the range in turn. => mmap lock held for reading; a visit may let go of it */
@@ -255,7 +286,7 @@ static const struct rule rules[] = {
     {.kind = MMK_MADV_REMOVE, .visit = remove_pages, .discards = true},
     {.kind = MMK_MADV_WILLNEED, .visit = willneed, .remote = true},
     {.kind = MMK_MADV_COLD, .visit = age, .remote = true},
-    {.kind = MMK_MADV_PAGEOUT, .visit = age, .remote = true},
+    {.kind = MMK_MADV_PAGEOUT, .visit = pageout, .remote = true},
     {.kind = MMK_MADV_NORMAL, .clear = MMK_VM_RAND | MMK_VM_SEQ},
     {.kind = MMK_MADV_RANDOM, .clear = MMK_VM_SEQ, .set = MMK_VM_RAND},
     {.kind = MMK_MADV_SEQUENTIAL, .clear = MMK_VM_RAND, .set = MMK_VM_SEQ},

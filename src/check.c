@@ -15,6 +15,7 @@
 #include "object.h"
 #include "rmap_walk.h"
 #include "slab.h"
+#include "swap_cache.h"
 #include "table.h"
 #include "zap.h"
 
@@ -24,7 +25,7 @@
 /* What a walk of an address space has counted. */
 struct census {
     struct mmk_mm *mm;
-    uint64_t rss[3]; /* by MMK_COUNT_RSS_* */
+    uint64_t rss[4]; /* by MMK_COUNT_RSS_*, and SWAP */
     uint64_t tables[MMK_PT_LEVELS];
 };
 
@@ -154,6 +155,18 @@ static void check_normal_leaf(struct census *census, const struct mmk_vma *vma, 
     census->rss[mmk_page_rss_kind(page)]++;
 }
 
+/*
+ * A swap entry holds its slot. That it is no more than one of those who do, as of a page's
+ * mappings, is seen when all are gone.
+ */
+static void check_swap(struct census *census, const struct mmk_vma *vma, mmk_pte_t pte)
+{
+    mmk_assert(!(mmk_vma_flags(vma) & MMK_VM_SHARED), "R1 a shared mapping has no private page");
+    mmk_assert(mmk_vma_anon(vma) != 0, "AN1 a mapping with private pages has a number");
+    mmk_assert(mmk_slot_refs(mmk_pte_slot(pte)) > 0, "F1 a swap entry has a reference to its slot");
+    census->rss[MMK_COUNT_SWAP]++;
+}
+
 static void check_leaf(struct census *census, mmk_pte_t pte, mmk_vaddr_t addr)
 {
     const struct mmk_vma *vma = vma_at(census->mm, addr);
@@ -163,7 +176,11 @@ static void check_leaf(struct census *census, mmk_pte_t pte, mmk_vaddr_t addr)
         mmk_assert(mmk_vma_flags(vma) & MMK_VM_GUARDED, "a VMA with guards says so");
         return;
     }
-    mmk_assert(mmk_pte_present(pte), "an entry that is not none maps a frame, or is a guard");
+    if (mmk_pte_swap(pte)) {
+        check_swap(census, vma, pte);
+        return;
+    }
+    mmk_assert(mmk_pte_present(pte), "an entry that is not none maps a frame, or is a marker");
     mmk_assert(!mmk_pte_grouped(pte), "nothing makes groups of entries");
     check_permissions(vma, pte);
     if (mmk_pte_special(pte))
@@ -295,9 +312,9 @@ void mmk_check(struct mmk_mm *mm)
     mmk_mm_is_private(mm);
     check_vmas(mm);
     check_table(&census, mm->root, NULL, MMK_PT_LEVELS - 1, 0);
-    for (kind = 0; kind < 3; kind++)
+    for (kind = 0; kind < 4; kind++)
         mmk_assert(census.rss[kind] == mmk_mm_counter(mm, (enum mmk_counter)kind),
-                   "C1 RSS equals the entries");
+                   "C1 RSS, and what is in swap, equal the entries");
     for (level = 0; level < MMK_PT_LEVELS; level++)
         mmk_assert(census.tables[level] == mmk_a64_load(&mm->tables[level], MMK_RELAXED),
                    "C1 tables equal those linked");

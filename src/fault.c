@@ -9,6 +9,7 @@
  *       none, no object         fault_anon.c: the zero page, or a new page
  *       none, object            fault_file.c: the object's page, or a private copy    -> BUS
  *       read-only, write        fault_cow.c: own page again, or a copy
+ *       swap                    fault_swap.c: the page comes back               -> BUS
  *       a guard                                                                  -> SEGV_MAPERR
  *       allows the access       spurious: this CPU's TLB was behind (P18), or hardware leaves it
  *                               to us to mark the entry as accessed or dirty
@@ -177,8 +178,8 @@ static enum mmk_fault_result refuse_guarded(struct mmk_vmf *vmf)
 static enum mmk_fault_result handle_entry(struct mmk_vmf *vmf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
-    if (mmk_unlikely(mmk_pte_guard(vmf->pte)))
-        return refuse_guarded(vmf);
+    if (mmk_unlikely(!mmk_pte_present(vmf->pte)))
+        return mmk_pte_guard(vmf->pte) ? refuse_guarded(vmf) : mmk_fault_swap(vmf);
     if (vmf->access == MMK_ACCESS_WRITE && !mmk_pte_write(vmf->pte))
         return mmk_fault_write_protected(vmf);
     return spurious(vmf);

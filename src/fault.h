@@ -6,6 +6,7 @@
  *   fault_anon.c  nothing there, private anonymous memory
  *   fault_file.c  nothing there, an object's memory
  *   fault_frame.c nothing there, memory that is not mmkit's
+ *   fault_swap.c  private memory that is out
  *   fault_cow.c   a write to an entry that is read-only
  */
 #ifndef MMK_SRC_FAULT_H
@@ -53,6 +54,7 @@ MMK_MUST_CHECK enum mmk_fault_result mmk_fault_force(struct mmk_mm *mm, mmk_vadd
 enum mmk_fault_result mmk_fault_anon(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 enum mmk_fault_result mmk_fault_frame(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+enum mmk_fault_result mmk_fault_swap(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 

@@ -4,7 +4,8 @@
  *
  *   shared mapping          the entry becomes writable
  *   own anonymous page      likewise: it is exclusive, or this entry holds the only reference.
- *                           A pinned page that is mapped is exclusive: never taken away (P9)
+ *                           A pinned page that is mapped is exclusive: never taken away (P9). One
+ *                           in the swap cache leaves it first, if nobody else has its slot
  *   anything else           a copy takes its place: of the zero page, of an anonymous page that
  *                           others map, of an object's page in a private mapping
  *
@@ -20,6 +21,7 @@
 #include "notifier.h"
 #include "object.h"
 #include "planted.h"
+#include "swap_cache.h"
 #include "tlb.h"
 #include "zap.h"
 
@@ -139,9 +141,26 @@ static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
     mmk_notify_flushed(&notify, vmf->mm);
     mmk_notify_end(&notify);
     if (page)
-        mmk_page_put(page);
+        mmk_page_put(page); /* the caller's is left */
     mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_COW);
     return MMK_FAULT_DONE;
+}
+
+/*
+ * A page in the swap cache may have no user but this entry. Who has it locked is about to take it
+ * away, or to map it: then it is copied.
+ * => true: it is in the cache no more; the caller has a reference
+ */
+static MMK_NOINLINE bool leave_slot(struct mmk_page *page)
+{
+    bool left = false;
+
+    if (mmk_page_mapcount(page) > 1 || !mmk_page_trylock(page))
+        return false;
+    if (mmk_page_test(page, MMK_PF_SWAPCACHE))
+        left = mmk_swap_take_out(page);
+    mmk_page_unlock(page);
+    return left;
 }
 
 enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
@@ -157,8 +176,11 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
     if (page)
         mmk_page_get(page);
     mmk_fault_unlock(&walk);
-    result = replace(vmf, page);
+    if (page && mmk_unlikely(mmk_page_test(page, MMK_PF_SWAPCACHE)) && leave_slot(page))
+        result = MMK_FAULT_RETRY;
+    else
+        result = replace(vmf, page);
     if (page)
-        mmk_page_put(page);
+        mmk_swap_put_page(page);
     return result;
 }

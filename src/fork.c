@@ -2,9 +2,9 @@
 /*
  * fork.c - a copy of an address space, its private pages shared until one side writes.
  *
- * Only what a fault could not bring back is copied: entries of private anonymous pages, and guards.
- * Entries of the zero page and of objects' pages are left to the child's own faults. So a table
- * without either is never copied.
+ * Only what a fault could not bring back is copied: entries of private anonymous pages, in memory
+ * or in swap, and guards. Entries of the zero page and of objects' pages are left to the child's
+ * own faults. So a table without either is never copied.
  *
  * A leaf table of the child is filled while nobody knows it, then linked by one store; the
  * parent's table is the only one locked meanwhile. Where two VMAs share a table the second finds
@@ -24,6 +24,7 @@
 #include "fault.h"
 #include "object.h"
 #include "planted.h"
+#include "swap_area.h"
 #include "table.h"
 #include "zap.h"
 
@@ -32,14 +33,14 @@ struct copy {
     const struct mmk_vma *vma; /* the child's, of what is being copied */
     struct mmk_gather gather;  /* the parent's: entries that have become read-only */
     struct mmk_chain chain;    /* table[0] is being filled */
-    uint32_t pages;            /* in table[0], without guards */
+    uint32_t pages, swapped;   /* in table[0], which has guards besides */
     struct mmk_page *spare;    /* for the copy of a pinned page, or NULL */
     bool needs_spare;          /* and has none */
 };
 
 /* What one leaf table's copy has come to. */
 struct tally {
-    uint32_t pages, guards;
+    uint32_t pages, swapped, guards;
     mmk_vaddr_t first, last; /* of the parent's entries that have become read-only, if any */
 };
 
@@ -61,6 +62,19 @@ MMK_ALWAYS_INLINE mmk_pte_t share(struct mmk_page *page, struct mmk_a64 *entry, 
         tally->last = addr;
     }
     return mmk_pte_wrprotect(pte);
+}
+
+/* The same for a page that is out: both need its slot. => parent's table locked */
+static MMK_NOINLINE mmk_pte_t share_swapped(struct mmk_a64 *entry, mmk_pte_t pte,
+                                            struct tally *tally)
+{
+    mmk_pte_t shared = mmk_pte_swap_share(pte);
+
+    mmk_slot_get(mmk_pte_slot(pte));
+    if (shared.v != pte.v)
+        mmk_pte_set(entry, shared);
+    tally->swapped++;
+    return shared;
 }
 
 /*
@@ -108,9 +122,12 @@ MMK_ALWAYS_INLINE bool copy_entry(struct copy *copy, struct mmk_a64 *from, struc
             return false;
         tally->pages++;
     } else {
-        if (!mmk_pte_guard(pte))
+        if (mmk_pte_swap(pte))
+            pte = share_swapped(from, pte, tally);
+        else if (mmk_pte_guard(pte))
+            tally->guards++;
+        else
             return true;
-        tally->guards++;
     }
     mmk_pte_set(to, pte);
     return true;
@@ -127,14 +144,15 @@ static mmk_vaddr_t copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk
     struct mmk_page *leaf = copy->chain.table[0];
     struct mmk_a64 *from = walk->entry;
     struct mmk_a64 *to = &mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)];
-    struct tally tally = {0, 0, UINT64_MAX, 0};
+    struct tally tally = {0, 0, 0, UINT64_MAX, 0};
     mmk_vaddr_t addr;
 
     for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, from++, to++)
         if (!copy_entry(copy, from, to, addr, &tally))
             break;
     copy->pages = tally.pages;
-    *mmk_table_live_private(leaf) = tally.pages + tally.guards;
+    copy->swapped = tally.swapped;
+    *mmk_table_live_private(leaf) = tally.pages + tally.swapped + tally.guards;
     if (tally.first != UINT64_MAX && !MMK_MISTAKE(FORK_UNFLUSHED))
         mmk_gather_range(&copy->gather, tally.first, tally.last + MMK_PAGE_SIZE);
     return addr;
@@ -168,6 +186,8 @@ static void give_leaf(struct copy *copy, mmk_vaddr_t addr)
     if (*mmk_table_live_private(leaf) == 0 && !mmk_table_fork_copies_empty())
         return;
     mmk_mm_count(copy->child, MMK_COUNT_RSS_ANON, copy->pages);
+    if (copy->swapped > 0)
+        mmk_mm_count(copy->child, MMK_COUNT_SWAP, copy->swapped);
     mmk_rcu_read_lock();
     mmk_walk_lock(copy->child, addr, &walk);
     if (walk.level == 0)

@@ -20,6 +20,7 @@
 
 #include "frame.h"
 #include "planted.h"
+#include "swap_cache.h"
 #include "table.h"
 #include "tlb.h"
 
@@ -104,7 +105,7 @@ static void put_noted(uintptr_t noted)
 
     if (noted & 1)
         mmk_page_mkdirty(page);
-    mmk_page_put(page);
+    mmk_swap_put_page(page); /* with its slot, if that was its last entry, and nobody has that */
 }
 
 static void free_pages(struct mmk_gather *gather)

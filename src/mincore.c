@@ -2,13 +2,27 @@
 /*
  * mincore.c - mincore: which pages of a range could be had without filling one.
  *
- * A page is resident when an entry maps it, the zero page and what PROT_NONE keeps included, or
- * when it is in its mapping's object, filled. An answer may be old by the time it is read, as on
+ * A page is resident when an entry maps it, the zero page and what PROT_NONE keeps included, when
+ * it is in its mapping's object, filled, or when it has been swapped out and is still, or again, in
+ * memory. An answer may be old by the time it is read, as on
  * Linux; but a page that is there throughout is always seen: entries are looked at with their table
  * locked, as in a copy-on-write one is none for a moment (P7).
  */
 #include "object.h"
+#include "swap_cache.h"
 #include "walk.h"
+
+static bool is_resident(mmk_pte_t pte)
+{
+    struct mmk_page *page;
+
+    if (!mmk_pte_swap(pte))
+        return mmk_pte_present(pte);
+    page = mmk_swap_find(mmk_pte_slot(pte));
+    if (page)
+        mmk_swap_put_page(page);
+    return page != NULL;
+}
 
 /* What the entries of one path say. => where the next one begins, at most `end` */
 static mmk_vaddr_t look_path(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end, uint8_t *vec)
@@ -23,7 +37,7 @@ static mmk_vaddr_t look_path(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t en
     } else {
         stop = mmk_min(end, mmk_pt_base(addr, 0) + mmk_pt_table_span(0));
         for (at = addr; at < stop; at += MMK_PAGE_SIZE)
-            if (mmk_pte_present(mmk_pte_read(walk.entry++)))
+            if (is_resident(mmk_pte_read(walk.entry++)))
                 vec[(at - addr) >> MMK_PAGE_SHIFT] = 1;
     }
     mmk_walk_unlock(&walk);

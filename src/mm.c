@@ -411,6 +411,7 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     stats->rss_anon = mmk_mm_counter(mm, MMK_COUNT_RSS_ANON);
     stats->rss_file = mmk_mm_counter(mm, MMK_COUNT_RSS_FILE);
     stats->rss_shmem = mmk_mm_counter(mm, MMK_COUNT_RSS_SHMEM);
+    stats->swapped = mmk_mm_counter(mm, MMK_COUNT_SWAP);
     for (level = 0; level < MMK_STATS_LEVELS; level++)
         stats->tables[level] =
             level < MMK_PT_LEVELS ? mmk_a64_load(&mm->tables[level], MMK_RELAXED) : 0;
@@ -420,5 +421,7 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     stats->fault_cow = mmk_mm_counter(mm, MMK_COUNT_FAULT_COW);
     stats->fault_reuse = mmk_mm_counter(mm, MMK_COUNT_FAULT_REUSE);
     stats->fault_spurious = mmk_mm_counter(mm, MMK_COUNT_FAULT_SPURIOUS);
+    stats->fault_swap = mmk_mm_counter(mm, MMK_COUNT_FAULT_SWAP);
+    stats->fault_major = mmk_mm_counter(mm, MMK_COUNT_FAULT_MAJOR);
     stats->fault_failed = mmk_mm_counter(mm, MMK_COUNT_FAULT_FAILED);
 }

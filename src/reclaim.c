@@ -133,7 +133,8 @@ static bool take_object_page(struct round *round, struct mmk_page *page) MMK_NO_
         return false;
     round->hopeful = true;
     return is_old(round, page) &&
-           (mmk_page_mapcount(page) == 0 || mmk_page_try_to_unmap_nowait(page)) &&
+           (mmk_page_mapcount(page) == 0 ||
+            mmk_page_try_to_unmap_nowait(page, MMK_UNMAP_DISCARD)) &&
            make_clean(round, object, page) && mmk_object_try_drop(object, page);
 }
 
@@ -141,7 +142,7 @@ static bool take_object_page(struct round *round, struct mmk_page *page) MMK_NO_
 static bool take_private_page(struct mmk_page *page) MMK_REQUIRES(page)
 {
     return mmk_page_test(page, MMK_PF_LAZYFREE) && mmk_page_mapcount(page) > 0 &&
-           !mmk_page_pinned(page) && mmk_page_try_to_unmap_nowait(page);
+           !mmk_page_pinned(page) && mmk_page_try_to_unmap_nowait(page, MMK_UNMAP_DISCARD);
 }
 
 /* => page locked, with a reference: both are gone afterwards */

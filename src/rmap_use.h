@@ -17,20 +17,25 @@ uint32_t mmk_page_referenced(struct mmk_page *page);
 /* The same, but it waits for no lock. => false: it did not come to all entries; *young: so far */
 MMK_MUST_CHECK bool mmk_page_try_referenced(struct mmk_page *page, uint32_t *young);
 
+/* What becomes of a private page's entries. */
+enum mmk_unmap_how {
+    MMK_UNMAP_DISCARD, /* none, if its content is zeros: MADV_FREE marked it, nobody wrote since */
+    MMK_UNMAP_SWAP,    /* swap entries: the page is in the swap cache */
+};
+
 /*
- * Takes a page out of all tables, TLBs flushed, if its content can be had again: an object's page
- * from its object; a private one that MADV_FREE has marked, and nobody written since, is zeros.
- * What an entry knew of it being dirty the page knows then.
- * => true: nothing maps it. false: some entry stays: its memory is locked; it is private, and has
- *    been written, or others hold it; or it was mapped anew
+ * Takes a page out of all tables, TLBs flushed: an object's page, whose content can be had again,
+ * or a private one. What an entry knew of it being dirty the page knows then.
+ * => true: nothing maps it. false: some entry stays: its memory is locked, or the page pinned; it
+ *    was to be discarded, and was written, or others hold it; or it was mapped anew
  * => page locked, with one reference of the caller's; may sleep; as mmk_rmap_walk()
  */
-bool mmk_page_try_to_unmap(struct mmk_page *page) MMK_REQUIRES(page);
+bool mmk_page_try_to_unmap(struct mmk_page *page, enum mmk_unmap_how how) MMK_REQUIRES(page);
 
 /*
  * The same, but it waits for no lock, and no secondary MMU sleeps: false, too, when one would have
  * to. => page locked
  */
-bool mmk_page_try_to_unmap_nowait(struct mmk_page *page) MMK_REQUIRES(page);
+bool mmk_page_try_to_unmap_nowait(struct mmk_page *page, enum mmk_unmap_how how) MMK_REQUIRES(page);
 
 #endif

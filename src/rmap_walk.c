@@ -18,10 +18,10 @@
  * seen under the lock of its table. So intervals may be too wide, indices need not be unique, and
  * an address space whose program never had the page costs a look at its tables, without a lock.
  *
- * How a walk comes to a kin, without a lock that would keep it: the page is mapped at a moment
- * inside the RCU read section, so its kin was in the tree then (KN3), and its memory stays. The
- * family's count is raised, its lock taken, and asked again whether the page is mapped, and whose
- * it is: if so, the kin is in the tree, and stays there.
+ * How a walk comes to a kin, without a lock that would keep it: the page is mapped, or in the swap
+ * cache, at a moment inside the RCU read section, so its kin was in the tree then (KN3), and its
+ * memory stays. The family's count is raised, its lock taken, and asked again whether that is so,
+ * and whose the page is: then the kin is in the tree, and stays there.
  *
  * Rejected: the mmap lock of each address space (it comes before the page lock, and a program's own
  * calls hold it for long); asking the VMA tree for the address (the entry answers that).
@@ -53,10 +53,14 @@ bool mmk_rmap_lock(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t a
 
 /* --- private pages --------------------------------------------------------------------------- */
 
-/* Acquire: of whoever comes to a page that is just being made, and finds it counted. */
-static bool is_mapped(const struct mmk_page *page)
+/*
+ * KN3: the page counts in its kin. Acquire: of whoever comes to a page that is just being made, and
+ * finds it counted.
+ */
+static bool has_kin(const struct mmk_page *page)
 {
-    return (mmk_a32_load(&page->user.mapcount, MMK_ACQUIRE) & ~MMK_MAPCOUNT_ORPHAN) != 0;
+    return (mmk_a32_load(&page->user.mapcount, MMK_ACQUIRE) & ~MMK_MAPCOUNT_ORPHAN) != 0 ||
+           mmk_page_test(page, MMK_PF_SWAPCACHE);
 }
 
 /* => false: others have it for writing, or wait for that, and we do not wait */
@@ -70,7 +74,7 @@ static bool read_lock(struct mmk_rwlock *lock, enum mmk_lock_class cls, bool wai
 }
 
 /*
- * => the page's kin, with its family locked and a reference to that; NULL: it is not mapped, or,
+ * => the page's kin, with its family locked and a reference to that; NULL: nobody has it, or,
  * with *busy, the lock is not to be had
  */
 static struct mmk_kin *enter(const struct mmk_page *page, bool wait, bool *busy) MMK_NO_TSA
@@ -81,7 +85,7 @@ static struct mmk_kin *enter(const struct mmk_page *page, bool wait, bool *busy)
 
     for (;;) {
         mmk_rcu_read_lock();
-        kin = is_mapped(page) ? mmk_page_kin(page) : NULL;
+        kin = has_kin(page) ? mmk_page_kin(page) : NULL;
         family = kin ? kin->family : NULL;
         got = family && mmk_family_get(family);
         mmk_rcu_read_unlock();
@@ -90,7 +94,7 @@ static struct mmk_kin *enter(const struct mmk_page *page, bool wait, bool *busy)
         if (!got)
             continue; /* its last mapping went just then */
         *busy = !read_lock(&family->lock, MMK_LOCK_FAMILY, wait);
-        if (!*busy && is_mapped(page) && mmk_page_kin(page) == kin)
+        if (!*busy && has_kin(page) && mmk_page_kin(page) == kin)
             return kin;
         if (!*busy)
             mmk_rw_read_unlock(&family->lock, MMK_LOCK_FAMILY);

@@ -17,7 +17,8 @@ typedef bool (*mmk_rmap_visitor)(struct mmk_page *page, struct mmk_mm *mm, mmk_v
 
 /*
  * Visits every place where the page may be mapped, until one is enough: all where it is, and hardly
- * more. A private page's: its owner first, and each address space before its children. What is
+ * more. Of one in the swap cache, with its lock held, places with swap entries of its slot
+ * likewise. A private page's: its owner first, and each address space before its children. What is
  * mapped anew meanwhile may be missed, but for copies that fork makes of entries that the visitor
  * would have found. While a VMA is being cut, merged or handed a part of another a place may be
  * visited twice.

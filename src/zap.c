@@ -11,6 +11,7 @@
 #include "page_rmap.h"
 #include "planted.h"
 #include "range.h"
+#include "swap_cache.h"
 
 enum mmk_counter mmk_page_rss_kind(const struct mmk_page *page)
 {
@@ -26,10 +27,11 @@ enum mmk_counter mmk_page_rss_kind(const struct mmk_page *page)
 /* What the entries of one table were, for one update of each counter. */
 struct tally {
     uint32_t taken;
-    int64_t rss[3]; /* by MMK_COUNT_RSS_* */
+    int64_t rss[4]; /* by MMK_COUNT_RSS_*, and SWAP */
 };
 
-_Static_assert(MMK_COUNT_RSS_ANON == 0 && MMK_COUNT_RSS_SHMEM == 2, "tally.rss is by counter");
+_Static_assert(MMK_COUNT_RSS_ANON == 0 && MMK_COUNT_RSS_SHMEM == 2 && MMK_COUNT_SWAP == 3,
+               "tally.rss is by counter");
 
 /* An object's page, whose entry was `old`. => as zap_entry() */
 MMK_ALWAYS_INLINE void zap_object_page(struct mmk_gather *gather, struct mmk_page *page,
@@ -47,6 +49,13 @@ MMK_ALWAYS_INLINE void zap_object_page(struct mmk_gather *gather, struct mmk_pag
     mmk_gather_page(gather, page, dirty);
 }
 
+/* A cached page that nobody needs any more goes with it. */
+static MMK_NOINLINE void zap_swap(mmk_pte_t old, struct tally *tally)
+{
+    tally->rss[MMK_COUNT_SWAP]--;
+    mmk_swap_put(mmk_pte_slot(old));
+}
+
 /* Takes one entry that is not none. => table locked; the gather has room */
 MMK_ALWAYS_INLINE void zap_entry(struct mmk_gather *gather, struct mmk_a64 *entry,
                                  struct tally *tally)
@@ -55,8 +64,11 @@ MMK_ALWAYS_INLINE void zap_entry(struct mmk_gather *gather, struct mmk_a64 *entr
     struct mmk_page *page = mmk_pte_page(old);
 
     tally->taken++;
-    if (!page)
+    if (!page) {
+        if (mmk_pte_swap(old))
+            zap_swap(old, tally);
         return;
+    }
     if (mmk_page_type(page) != MMK_PAGE_ANON) {
         zap_object_page(gather, page, old, tally);
         return;
@@ -78,7 +90,7 @@ MMK_ALWAYS_INLINE bool stays(mmk_pte_t pte, enum mmk_zap which)
     if (which == MMK_ZAP_PAGES)
         return false;
     page = mmk_pte_page(pte);
-    return page && mmk_page_type(page) == MMK_PAGE_ANON;
+    return page ? mmk_page_type(page) == MMK_PAGE_ANON : mmk_pte_away(pte);
 }
 
 MMK_ALWAYS_INLINE void tally_up(struct mmk_gather *gather, struct mmk_page *table,
@@ -88,10 +100,11 @@ MMK_ALWAYS_INLINE void tally_up(struct mmk_gather *gather, struct mmk_page *tabl
 
     gather->taken += tally->taken;
     *mmk_table_live(table) -= tally->taken;
-    for (kind = 0; kind < 3; kind++) {
+    for (kind = 0; kind < 4; kind++) {
         if (!tally->rss[kind])
             continue;
-        gather->mapped -= (uint64_t)tally->rss[kind];
+        if (kind != MMK_COUNT_SWAP)
+            gather->mapped -= (uint64_t)tally->rss[kind];
         mmk_mm_count(gather->mm, (enum mmk_counter)kind, tally->rss[kind]);
     }
 }

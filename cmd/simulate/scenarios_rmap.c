@@ -83,7 +83,7 @@ static bool discard(void)
     bool gone;
 
     mmk_page_lock(page);
-    gone = mmk_page_try_to_unmap(page);
+    gone = mmk_page_try_to_unmap(page, MMK_UNMAP_DISCARD);
     mmk_page_unlock(page);
     return gone;
 }

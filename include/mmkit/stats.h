@@ -26,12 +26,15 @@ struct mmk_mm_stats {
     uint64_t rss_anon;                 /* entries, in pages: private anonymous memory */
     uint64_t rss_file;                 /* entries: pages of objects with operations */
     uint64_t rss_shmem;                /* entries: pages of shared memory */
+    uint64_t swapped;                  /* entries: private pages in swap (VmSwap of Linux) */
     uint64_t tables[MMK_STATS_LEVELS]; /* linked tables by level, root included */
     uint64_t fault_anon;     /* first write to private anonymous memory, nothing mapped there */
     uint64_t fault_zero;     /* read answered by the zero page */
     uint64_t fault_file;     /* an object's page mapped, to read or to write shared */
     uint64_t fault_cow;      /* write that copied */
     uint64_t fault_reuse;    /* write to an own page that had become read-only: no copy */
+    uint64_t fault_swap;     /* a page that was in swap mapped again */
+    uint64_t fault_major;    /* of these: waited for it to be read */
     uint64_t fault_spurious; /* nothing to do */
     uint64_t fault_failed;   /* answered OOM, SEGV or BUS */
 };

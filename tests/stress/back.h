@@ -67,7 +67,7 @@ static void back_op(struct mmk_mm *mm)
         break;
     default:
         mmk_page_lock(page);
-        (void)mmk_page_try_to_unmap(page);
+        (void)mmk_page_try_to_unmap(page, MMK_UNMAP_DISCARD);
         mmk_page_unlock(page);
         break;
     }

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_swap.c - a touch of private memory that is out: the page comes back.
+ *
+ * P15 The slot has a reference from before the page is looked for until the entry is set, with the
+ *     page locked and still the slot's, if it still says what it said.
+ *
+ * A page that nobody else has, mapped or swapped, is the address space's own. Then a write leaves
+ * its slot behind, which is free; a read does not: as long as it stays clean, it can go again
+ * without being written. One that others have comes read-only; a write then goes on as to any page
+ * that is shared (fault_cow.c).
+ */
+#include "fault.h"
+
+#include "planted.h"
+#include "swap_in.h"
+#include "swap_return.h"
+
+/* => false: the entry is something else by now */
+static bool hold_slot(struct mmk_vmf *vmf)
+{
+    struct mmk_walk walk;
+
+    if (MMK_MISTAKE(SLOT_NOT_HELD))
+        return true;
+    if (!mmk_fault_lock(vmf, &walk))
+        return false;
+    mmk_slot_get(mmk_pte_slot(vmf->pte));
+    mmk_fault_unlock(&walk);
+    return true;
+}
+
+/* What the entry is to be; a page of one's own is writable at once, though clean. */
+static mmk_pte_t leaf(const struct mmk_vmf *vmf, const struct mmk_page *page, bool own)
+{
+    bool writable = own && (vmf->flags & MMK_VM_WRITE);
+    mmk_pte_t pte = mmk_fault_leaf(vmf, page, writable && vmf->access == MMK_ACCESS_WRITE);
+
+    return writable ? mmk_pte_mkwrite(pte) : pte;
+}
+
+/*
+ * The entry becomes present. => RETRY: it is something else by now, or the access needs more
+ * => the caller has a reference to the slot, another one if *returned: the entry's
+ */
+static enum mmk_fault_result commit(struct mmk_vmf *vmf, struct mmk_page *page, bool *returned)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES(page)
+{
+    struct mmk_walk walk;
+    mmk_pte_t pte;
+    bool own;
+
+    *returned = false;
+    if (!mmk_fault_lock(vmf, &walk))
+        return MMK_FAULT_RETRY;
+    *returned = true;
+    own = mmk_pte_swap_exclusive(vmf->pte) || mmk_swap_sole(page, mmk_pte_slot(vmf->pte));
+    pte = leaf(vmf, page, own);
+    mmk_swap_return(&walk, vmf->vma, page, pte, own);
+    mmk_fault_unlock(&walk);
+    return vmf->access != MMK_ACCESS_WRITE || mmk_pte_write(pte) ? MMK_FAULT_DONE : MMK_FAULT_RETRY;
+}
+
+/* Nobody comes for its slot again, or it would soon differ from it. */
+static bool leaves_slot(const struct mmk_vmf *vmf)
+{
+    return vmf->access == MMK_ACCESS_WRITE || (vmf->flags & MMK_VM_LOCKED);
+}
+
+/* If the entry is something else by now, somebody else was more fortunate, or it is not wanted. */
+static enum mmk_fault_result failed(struct mmk_vmf *vmf, int error)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+{
+    struct mmk_walk walk;
+
+    if (error == MMK_EINTR)
+        return MMK_FAULT_KILLED;
+    if (!mmk_fault_lock(vmf, &walk))
+        return MMK_FAULT_RETRY;
+    mmk_fault_unlock(&walk);
+    return error == MMK_ENOMEM ? MMK_FAULT_OOM : MMK_FAULT_BUS;
+}
+
+/* => the caller has a reference to the slot, which is dropped */
+static enum mmk_fault_result swap_in(struct mmk_vmf *vmf, uint64_t slot)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+{
+    enum mmk_fault_result result;
+    struct mmk_page *page;
+    bool read, returned;
+    int error = mmk_swap_in(vmf->mm, slot, &page, &read);
+
+    if (error) {
+        mmk_swap_put(slot);
+        return failed(vmf, error);
+    }
+    result = commit(vmf, page, &returned);
+    if (returned) {
+        mmk_swap_put(slot);
+        mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_SWAP, 1);
+    }
+    mmk_swap_put(slot);
+    if (returned && leaves_slot(vmf))
+        (void)mmk_swap_take_out(page);
+    mmk_page_unlock(page);
+    mmk_swap_put_page(page);
+    if (read)
+        mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_MAJOR, 1);
+    return result;
+}
+
+enum mmk_fault_result mmk_fault_swap(struct mmk_vmf *vmf)
+{
+    if (!hold_slot(vmf))
+        return MMK_FAULT_RETRY;
+    return swap_in(vmf, mmk_pte_slot(vmf->pte));
+}

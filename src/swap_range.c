@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * swap_range.c - see swap_range.h: page by page, as each may sleep. A table is looked at for each
+ * of its pages that is worth it, and passed over as a whole if it has none.
+ */
+#include "swap_range.h"
+
+#include "swap_in.h"
+#include "swap_out.h"
+#include "walk.h"
+
+/* Is this entry worth stopping at? => its table locked */
+typedef bool (*wanted)(mmk_pte_t pte);
+
+/*
+ * The first address from addr on whose entry is wanted, with the table locked; mmk_walk_unlock(),
+ * then the end of the RCU read section.
+ * => false: there is none below end, nothing is locked
+ */
+static bool next_wanted(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end, wanted is_wanted,
+                        struct mmk_walk *walk) MMK_TRY_ACQUIRES(true, walk->table->table.lock)
+    MMK_TRY_ACQUIRES_SHARED(true, mmk_rcu) MMK_NO_TSA
+{
+    mmk_vaddr_t stop;
+
+    while (addr < end) {
+        mmk_rcu_read_lock();
+        mmk_walk_lock(mm, addr, walk);
+        stop = mmk_min(end, mmk_pt_base(addr, walk->level) + mmk_pt_table_span(walk->level));
+        if (walk->level > 0)
+            addr = mmk_walk_next_path(walk, stop);
+        else
+            for (; walk->addr < stop; walk->addr += MMK_PAGE_SIZE, walk->entry++)
+                if (is_wanted(mmk_pte_read(walk->entry)))
+                    return true;
+        if (walk->level == 0)
+            addr = stop;
+        mmk_walk_unlock(walk);
+        mmk_rcu_read_unlock();
+    }
+    return false;
+}
+
+/* --- out ------------------------------------------------------------------------------------- */
+
+static bool is_own(mmk_pte_t pte)
+{
+    const struct mmk_page *page = mmk_pte_page(pte);
+
+    return page && mmk_page_type(page) == MMK_PAGE_ANON && mmk_page_mapcount(page) == 1 &&
+           !mmk_page_pinned(page);
+}
+
+/* => the caller's reference is dropped */
+static void out(struct mmk_page *page)
+{
+    int error = MMK_EBUSY;
+
+    if (mmk_page_trylock(page)) {
+        error = mmk_swap_out(page);
+        mmk_page_unlock(page);
+    }
+    (void)error;
+    mmk_swap_put_page(page);
+}
+
+void mmk_swap_out_range(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    struct mmk_page *page;
+    struct mmk_walk walk;
+
+    while (!mmk_mm_killed(mm) && next_wanted(mm, start, end, is_own, &walk)) {
+        page = mmk_pte_page(mmk_pte_read(walk.entry));
+        start = walk.addr + MMK_PAGE_SIZE;
+        mmk_page_get(page);
+        mmk_walk_unlock(&walk);
+        mmk_rcu_read_unlock();
+        out(page);
+    }
+}
+
+/* --- in -------------------------------------------------------------------------------------- */
+
+void mmk_swap_read_range(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    struct mmk_walk walk;
+    uint64_t slot;
+
+    while (!mmk_mm_killed(mm) && next_wanted(mm, start, end, mmk_pte_swap, &walk)) {
+        slot = mmk_pte_slot(mmk_pte_read(walk.entry));
+        start = walk.addr + MMK_PAGE_SIZE;
+        mmk_slot_get(slot);
+        mmk_walk_unlock(&walk);
+        mmk_rcu_read_unlock();
+        mmk_swap_read_ahead(slot);
+        mmk_swap_put(slot);
+    }
+}

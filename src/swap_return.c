@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * swap_return.c - owns the change from a swap entry to one that maps the page.
+ *
+ * SR1 (P15) An entry becomes present with the page locked, cached as the slot that the entry still
+ *     says under its table's lock, while the slot has a reference besides. So the slot was not
+ * freed, and used again, between the look at the entry and the commit.
+ *
+ * swapoff comes from the slot, as reclaim from the page, and cannot have an mmap lock: what the
+ * mapping allows is looked up under the table's lock. Who changes that, changes the mapping first,
+ * and then each entry under that lock: the entry gets the new rights here, or there.
+ */
+#include "swap_return.h"
+
+#include "planted.h"
+#include "rmap_walk.h"
+#include "table.h"
+
+bool mmk_swap_sole(const struct mmk_page *page, uint64_t slot)
+{
+    /* The entry's reference, and the caller's. */
+    return mmk_page_mapcount(page) == 0 && mmk_slot_refs(slot) == 2;
+}
+
+void mmk_swap_return(struct mmk_walk *walk, const struct mmk_vma *vma, struct mmk_page *page,
+                     mmk_pte_t leaf, bool own)
+{
+    mmk_page_get(page);
+    if (own)
+        mmk_swap_own(page, vma, walk->addr);
+    else
+        mmk_page_return_rmap(page);
+    mmk_walk_break_first(walk, 0);
+    mmk_pte_set(walk->entry, leaf);
+    mmk_mm_count(walk->mm, MMK_COUNT_RSS_ANON, 1);
+    mmk_mm_count(walk->mm, MMK_COUNT_SWAP, -1);
+}
+
+/* --- all of a slot ---------------------------------------------------------------------------- */
+
+/* As the mapping says; what mprotect has changed there, and not here yet, it will. */
+static mmk_pte_t leaf_of(const struct mmk_vma *vma, const struct mmk_page *page, bool own)
+{
+    uint64_t flags = mmk_vma_flags(vma);
+    bool exec = (flags & MMK_VM_EXEC) != 0;
+    mmk_pte_t pte = mmk_pte_leaf(mmk_page_to_pfn(page), false, exec);
+
+    if (!mmk_vma_accessible(flags))
+        return mmk_pte_protect(pte, false, false, exec);
+    return own && (flags & MMK_VM_WRITE) ? mmk_pte_mkwrite(pte) : pte;
+}
+
+static bool names_slot(const struct mmk_walk *walk, uint64_t slot)
+{
+    mmk_pte_t pte;
+
+    if (walk->level != 0)
+        return false;
+    pte = mmk_pte_read(walk->entry);
+    return mmk_pte_swap(pte) && mmk_pte_slot(pte) == slot;
+}
+
+/* => true: it has become present. walk locked, inside an RCU read section, which keeps VMAs */
+static bool return_locked(struct mmk_walk *walk, struct mmk_page *page) MMK_REQUIRES(page)
+    MMK_REQUIRES(walk->table->table.lock) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&walk->mm->vmas, walk->addr);
+    bool own;
+
+    if (!names_slot(walk, page->user.slot) || !vma || mmk_vma_start(vma) > walk->addr)
+        return false;
+    own = mmk_pte_swap_exclusive(mmk_pte_read(walk->entry));
+    mmk_swap_return(walk, vma, page, leaf_of(vma, page, own), own);
+    return true;
+}
+
+static bool return_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
+                         void *unused) MMK_NO_TSA /* the page is locked */
+{
+    uint64_t slot = page->user.slot;
+    struct mmk_walk walk;
+    bool returned = false;
+
+    (void)unused;
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(mm, addr, &walk);
+    if (names_slot(&walk, slot)) {
+        mmk_walk_lock(mm, addr, &walk);
+        returned = return_locked(&walk, page);
+        mmk_walk_unlock(&walk);
+    }
+    mmk_rcu_read_unlock();
+    if (returned)
+        mmk_swap_put(slot);
+    return false;
+}
+
+void mmk_swap_return_all(struct mmk_page *page)
+{
+    mmk_rmap_walk(page, return_entry, NULL);
+}
