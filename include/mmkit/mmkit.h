@@ -18,6 +18,7 @@
 #include <mmkit/pin.h>
 #include <mmkit/reclaim.h>
 #include <mmkit/stats.h>
+#include <mmkit/swap.h>
 #include <mmkit/tlb.h>
 #include <mmkit/types.h>
 #include <mmkit/user.h>

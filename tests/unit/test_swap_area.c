@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: MIT */
+/* test_swap_area.c - swap areas: which slot is next, which is free, what becomes of errors. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "expect_panic.h"
+#include "race.h"
+#include "random.h"
+#include "slot_setup.h"
+
+static uint64_t alloc(void)
+{
+    uint64_t slot = UINT64_MAX;
+
+    assert_true(mmk_slot_alloc(&slot));
+    return slot;
+}
+
+static void expect_full(void)
+{
+    uint64_t slot;
+
+    assert_false(mmk_slot_alloc(&slot));
+    mmk_swap_area_check();
+}
+
+static void put(uint64_t slot)
+{
+    assert_false(mmk_slot_put(slot));
+}
+
+static void test_arguments(void **state)
+{
+    struct machine_swap *device = machine_swap_memory(1);
+    struct mmk_swap_area *areas[MMK_SWAP_AREAS], *area = NULL;
+    const struct mmk_swap_ops *ops = &machine_swap_ops;
+    unsigned i;
+
+    (void)state;
+    assert_int_equal(mmk_swapon(ops, device, 0, -1, &area), MMK_EINVAL);
+    assert_int_equal(mmk_swapon(ops, device, MMK_SWAP_SLOTS_MAX + 1, -1, &area), MMK_EINVAL);
+    assert_int_equal(mmk_swapon(ops, device, 1, MMK_SWAP_PRIORITY_MAX + 1, &area), MMK_EINVAL);
+    assert_null(area);
+    expect_full();
+    for (i = 0; i < MMK_SWAP_AREAS; i++)
+        assert_int_equal(mmk_swapon(ops, device, 1, -1, &areas[i]), 0);
+    assert_int_equal(mmk_swapon(ops, device, 1, -1, &area), MMK_EPERM);
+    assert_int_equal(stats_now().swap_slots, MMK_SWAP_AREAS);
+    mmk_swap_check();
+    for (i = 0; i < MMK_SWAP_AREAS; i++)
+        mmk_swap_area_remove(areas[i]);
+    assert_int_equal(mmk_swap_area_count(), 0);
+    machine_swap_close(device);
+}
+
+/* Every slot is given out once, those of a cluster in order; then there is none; then all again. */
+static void test_all(void **state)
+{
+    enum { SLOTS = 3 * MMK_SWAP_CLUSTER + 5 };
+    struct test_area a = swap_on(SLOTS, -1);
+    bool seen[SLOTS] = {false};
+    uint64_t slot[SLOTS];
+    unsigned i, again;
+
+    (void)state;
+    for (again = 0; again < 2; again++) {
+        memset(seen, 0, sizeof(seen));
+        for (i = 0; i < SLOTS; i++) {
+            slot[i] = alloc();
+            assert_in_range(mmk_slot_offset(slot[i]), 0, SLOTS - 1);
+            assert_false(seen[mmk_slot_offset(slot[i])]);
+            seen[mmk_slot_offset(slot[i])] = true;
+            if (i % MMK_SWAP_CLUSTER != 0 && again == 0)
+                assert_int_equal(slot[i], slot[i - 1] + 1);
+        }
+        expect_full();
+        assert_int_equal(area_stats(a.area).used, SLOTS);
+        for (i = 0; i < SLOTS; i++)
+            put(slot[(i * 7) % SLOTS]);
+        mmk_swap_area_check();
+        assert_int_equal(area_stats(a.area).used, 0);
+    }
+    swap_off(&a);
+}
+
+/* A slot that is free among others is found. */
+static void test_partial(void **state)
+{
+    struct test_area a = swap_on(2 * MMK_SWAP_CLUSTER, -1);
+    uint64_t slot[2 * MMK_SWAP_CLUSTER];
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 2 * MMK_SWAP_CLUSTER; i++)
+        slot[i] = alloc();
+    put(slot[3]);
+    put(slot[100]);
+    mmk_slot_get(slot[7]);
+    assert_int_equal(mmk_slot_refs(slot[7]), 2);
+    put(slot[7]);
+    mmk_swap_area_check();
+    assert_int_equal(alloc() + alloc(), slot[3] + slot[100]);
+    expect_full();
+    for (i = 0; i < 2 * MMK_SWAP_CLUSTER; i++)
+        put(slot[i]);
+    swap_off(&a);
+}
+
+static unsigned area_of_next(uint64_t slots[], unsigned *count)
+{
+    slots[*count] = alloc();
+    return mmk_slot_area(slots[(*count)++]);
+}
+
+static void test_priorities(void **state)
+{
+    enum { EACH = 2 * MMK_SWAP_CLUSTER };
+    struct test_area low = swap_on(EACH, -1), lower = swap_on(1, -1), one = swap_on(EACH, 5),
+                     two = swap_on(EACH, 5), high = swap_on(3, 7);
+    unsigned count = 0, i, first, area;
+    uint64_t slots[4 * EACH];
+
+    (void)state;
+    assert_int_equal(area_stats(low.area).priority, -2);
+    assert_int_equal(area_stats(lower.area).priority, -3);
+    assert_int_equal(area_stats(two.area).priority, 5);
+    for (i = 0; i < 3; i++)
+        assert_int_equal(area_of_next(slots, &count), 4);
+    for (i = 0; i < 2 * EACH; i++) {
+        area = area_of_next(slots, &count);
+        if (i % MMK_SWAP_CLUSTER == 0)
+            first = area;
+        assert_int_equal(area, first);
+        assert_int_equal(area, 2 + i / MMK_SWAP_CLUSTER % 2); /* in turn */
+    }
+    for (i = 0; i < EACH; i++)
+        assert_int_equal(area_of_next(slots, &count), 0);
+    assert_int_equal(area_of_next(slots, &count), 1);
+    expect_full();
+    assert_int_equal(stats_now().swap_used, count);
+    while (count > 0)
+        put(slots[--count]);
+    swap_off(&high);
+    assert_int_equal(area_of_next(slots, &count), 2);
+    put(slots[0]);
+    swap_off(&low);
+    swap_off(&one);
+    swap_off(&two);
+    swap_off(&lower);
+}
+
+static void test_discard(void **state)
+{
+    enum { SLOTS = MMK_SWAP_CLUSTER + 10 };
+    struct machine_swap *device = machine_swap_memory(SLOTS);
+    struct machine_swap_stats stats;
+    struct mmk_page *page = private_page(1);
+    struct mmk_swap_area *area;
+    uint64_t slot[SLOTS];
+    unsigned i, again;
+
+    (void)state;
+    assert_int_equal(mmk_swapon(&machine_swap_ops_discard, device, SLOTS, 0, &area), 0);
+    machine_swap_stats(device, &stats);
+    assert_int_equal(stats.discarded, SLOTS);
+    for (again = 1; again < 4; again++) {
+        for (i = 0; i < SLOTS; i++) {
+            slot[i] = alloc();
+            assert_int_equal(mmk_slot_write(slot[i], &page, 1), 0);
+        }
+        expect_full();
+        machine_swap_stats(device, &stats);
+        assert_int_equal(stats.discarded, again * SLOTS);
+        for (i = 0; i < SLOTS; i++)
+            put(slot[i]);
+        mmk_swap_area_check();
+    }
+    free_page(page);
+    mmk_swap_area_stop(area, true);
+    mmk_swap_area_remove(area);
+    machine_swap_close(device);
+}
+
+static void test_io(void **state)
+{
+    struct test_area a = swap_on(MMK_SWAP_CLUSTER, -1);
+    struct mmk_page *out[MMK_SLOT_IO_MOST], *in[MMK_SLOT_IO_MOST];
+    uint64_t slot[MMK_SLOT_IO_MOST];
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < MMK_SLOT_IO_MOST; i++) {
+        slot[i] = alloc();
+        out[i] = private_page((uint8_t)(i + 1));
+        in[i] = private_page(0);
+    }
+    assert_int_equal(mmk_slot_write(slot[0], out, MMK_SLOT_IO_MOST), 0);
+    assert_int_equal(mmk_slot_read(slot[2], in, 3), 0);
+    for (i = 0; i < 3; i++)
+        assert_memory_equal(mmk_page_virt(in[i]), mmk_page_virt(out[i + 2]), PAGE);
+    assert_int_equal(stats_now().swap_out, MMK_SLOT_IO_MOST);
+    assert_int_equal(stats_now().swap_in, 3);
+    for (i = 0; i < MMK_SLOT_IO_MOST; i++) {
+        put(slot[i]);
+        free_page(out[i]);
+        free_page(in[i]);
+    }
+    swap_off(&a);
+}
+
+/* EIO retires a slot when it is freed; another error does not. */
+static void test_bad(void **state)
+{
+    struct machine_swap_errors errors = {.write_nth = 1, .read_nth = 2};
+    struct test_area a = swap_on(MMK_SWAP_CLUSTER, -1);
+    struct mmk_page *page = private_page(1);
+    uint64_t slot[MMK_SWAP_CLUSTER];
+    unsigned i;
+
+    (void)state;
+    errors.read_error = MMK_EIO;
+    errors.write_error = MMK_ENOMEM;
+    for (i = 0; i < MMK_SWAP_CLUSTER; i++)
+        slot[i] = alloc();
+    machine_swap_set_errors(a.device, &errors);
+    assert_int_equal(mmk_slot_write(slot[0], &page, 1), MMK_ENOMEM);
+    errors.write_error = MMK_EIO;
+    machine_swap_set_errors(a.device, &errors);
+    assert_int_equal(mmk_slot_write(slot[1], &page, 1), MMK_EIO);
+    assert_int_equal(mmk_slot_write(slot[2], &page, 1), MMK_EIO);
+    errors.write_nth = 0;
+    machine_swap_set_errors(a.device, &errors);
+    assert_int_equal(mmk_slot_write(slot[2], &page, 1), 0); /* it stays retired */
+    assert_int_equal(mmk_slot_read(slot[2], &page, 1), 0);
+    assert_int_equal(mmk_slot_read(slot[2], &page, 1), MMK_EIO);
+    assert_int_equal(mmk_slot_refs(slot[1]), 1);
+    for (i = 0; i < MMK_SWAP_CLUSTER; i++)
+        put(slot[i]);
+    mmk_swap_area_check();
+    assert_int_equal(area_stats(a.area).used, 0);
+    assert_int_equal(area_stats(a.area).bad, 2);
+    assert_int_equal(stats_now().swap_bad, 2);
+    for (i = 0; i < MMK_SWAP_CLUSTER - 2; i++) {
+        slot[i] = alloc();
+        assert_true(mmk_slot_offset(slot[i]) != 1 && mmk_slot_offset(slot[i]) != 2);
+    }
+    expect_full();
+    for (i = 0; i < MMK_SWAP_CLUSTER - 2; i++)
+        put(slot[i]);
+    free_page(page);
+    swap_off(&a);
+}
+
+static int note_slot(uint64_t slot, void *arg)
+{
+    uint64_t *seen = arg;
+
+    *seen = *seen * 1000 + mmk_slot_offset(slot) + 1;
+    put(slot);
+    return *seen > 1000000 ? -1 : 0;
+}
+
+static void test_neighbours(void **state)
+{
+    struct test_area a = swap_on(12, -1);
+    uint64_t slot[12], seen = 0;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 12; i++)
+        slot[i] = alloc();
+    put(slot[3]);
+    assert_false(mmk_slot_get_neighbour(slot[3]));
+    assert_false(mmk_slot_get_neighbour(slot[11] + 1));
+    assert_true(mmk_slot_get_neighbour(slot[4]));
+    assert_int_equal(mmk_slot_refs(slot[4]), 2);
+    put(slot[4]);
+    for (i = 0; i < 9; i++)
+        if (i != 3 && i != 5)
+            put(slot[i]);
+    assert_int_equal(mmk_slot_for_each(a.area, note_slot, &seen), -1);
+    assert_int_equal(seen, 6010011); /* 5, 9, 10, and no more */
+    for (i = 9; i < 12; i++)
+        put(slot[i]);
+    put(slot[5]);
+    swap_off(&a);
+}
+
+/* Directories of two and three levels. */
+static void test_large(void **state)
+{
+    const uint64_t slots[] = {192, 193, 192 * 512, 192 * 512 + 1};
+    struct test_area a;
+    unsigned i, n;
+
+    (void)state;
+    for (i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
+        a = swap_on(slots[i], -1);
+        for (n = 0; n < slots[i]; n += MMK_SWAP_CLUSTER) /* touch the ends */
+            assert_int_equal(mmk_slot_refs((uint64_t)n), 0);
+        assert_int_equal(mmk_slot_refs(slots[i] - 1), 0);
+        swap_off(&a);
+        mmk_drain();
+    }
+}
+
+static void test_no_memory(void **state)
+{
+    struct machine_swap *device = machine_swap_memory(2000);
+    struct mmk_swap_area *area = NULL;
+    uint64_t n, free;
+    int error;
+
+    (void)state;
+    mmk_drain();
+    free = frames_free();
+    for (n = 0, error = -1; error; n++) {
+        machine_fail_nth(n, n % 2 != 0);
+        error = mmk_swapon(&machine_swap_ops, device, 2000, -1, &area);
+        assert_true(machine_fail_stop() == (error == MMK_ENOMEM));
+        if (!error)
+            mmk_swap_area_remove(area);
+        mmk_drain();
+        assert_int_equal(frames_free(), free);
+        assert_int_equal(mmk_swap_area_count(), 0);
+    }
+    assert_in_range(n, 10, 20);
+    machine_swap_close(device);
+}
+
+static void test_stopped(void **state)
+{
+    struct test_area a = swap_on(10, 1), b = swap_on(10, 0);
+    uint64_t slot;
+
+    (void)state;
+    mmk_swap_area_stop(a.area, true);
+    slot = alloc();
+    assert_int_equal(mmk_slot_area(slot), 1);
+    put(slot);
+    mmk_swap_area_stop(a.area, false);
+    slot = alloc();
+    assert_int_equal(mmk_slot_area(slot), 0);
+    put(slot);
+    swap_off(&a);
+    swap_off(&b);
+}
+
+static void put_twice(void *arg)
+{
+    mmk_slot_get(*(uint64_t *)arg);
+    put(*(uint64_t *)arg);
+    put(*(uint64_t *)arg);
+    put(*(uint64_t *)arg);
+}
+
+static void shut_down(void *arg)
+{
+    (void)arg;
+    machine_switch_mm(NULL);
+    mmk_mm_put(mm);
+    mmk_shutdown();
+}
+
+static void test_misuse(void **state)
+{
+    struct test_area a = swap_on(10, -1);
+    uint64_t slot = alloc();
+
+    (void)state;
+    assert_true(expect_panic(put_twice, &slot, "SA1"));
+    put(slot);
+    assert_true(expect_panic(shut_down, NULL, "no swap area is left"));
+    swap_off(&a);
+}
+
+/* ---- races ----------------------------------------------------------------------------------- */
+
+enum { RACE_SLOTS = 2 * MMK_SWAP_CLUSTER, ROUNDS = 20000, HELD = 50 };
+
+/* Each CPU writes its number into the slots that it has: nobody else has them. */
+static struct mmk_a32 held_by[RACE_SLOTS];
+
+static void take_and_put(unsigned cpu, void *argument)
+{
+    uint64_t held[HELD], random = cpu + 1;
+    unsigned count = 0, i, at;
+
+    (void)argument;
+    for (i = 0; i < ROUNDS; i++) {
+        if (count < HELD && random_below(&random, 2) && mmk_slot_alloc(&held[count])) {
+            check(mmk_a32_xchg(&held_by[held[count] % RACE_SLOTS], 1, MMK_RELAXED) == 0);
+            count++;
+        } else if (count > 0) {
+            at = (unsigned)random_below(&random, count);
+            mmk_a32_store(&held_by[held[at] % RACE_SLOTS], 0, MMK_RELAXED);
+            check(!mmk_slot_put(held[at]));
+            held[at] = held[--count];
+        }
+    }
+    while (count > 0) {
+        mmk_a32_store(&held_by[held[--count] % RACE_SLOTS], 0, MMK_RELAXED);
+        check(!mmk_slot_put(held[count]));
+    }
+}
+
+static void test_race(void **state)
+{
+    struct machine_swap *device = machine_swap_memory(RACE_SLOTS);
+    struct mmk_swap_area *area;
+
+    (void)state;
+    assert_int_equal(mmk_swapon(&machine_swap_ops_discard, device, RACE_SLOTS, 0, &area), 0);
+    race_cpus(take_and_put, NULL);
+    mmk_swap_area_check();
+    assert_int_equal(area_stats(area).used, 0);
+    mmk_swap_area_stop(area, true);
+    mmk_swap_area_remove(area);
+    machine_swap_close(device);
+}
+
+static struct mmk_swap_area *leaving;
+
+/* One has a slot, and the other sees the area off. */
+static void put_late(unsigned cpu, void *argument)
+{
+    uint64_t slot = *(uint64_t *)argument;
+    unsigned i;
+
+    if (cpu == 0) {
+        mmk_swap_area_stop(leaving, true);
+        mmk_swap_area_remove(leaving);
+    } else if (cpu == 1) {
+        for (i = 0; i < 1000; i++)
+            mmk_cpu_relax();
+        check(!mmk_slot_put(slot));
+    }
+}
+
+static void test_remove_waits(void **state)
+{
+    struct machine_swap *device = machine_swap_memory(4);
+    uint64_t slot;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 200; i++) {
+        assert_int_equal(mmk_swapon(&machine_swap_ops, device, 4, 0, &leaving), 0);
+        slot = alloc();
+        race_cpus(put_late, &slot);
+        assert_int_equal(mmk_swap_area_count(), 0);
+    }
+    machine_swap_close(device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_arguments),    TEST(test_all),
+        TEST(test_partial),      TEST(test_priorities),
+        TEST(test_discard),      TEST(test_io),
+        TEST(test_bad),          TEST(test_neighbours),
+        TEST(test_large),        TEST(test_no_memory),
+        TEST(test_stopped),      TEST(test_misuse),
+        TEST_LIMITED(test_race), TEST_LIMITED(test_remove_waits),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
