@@ -99,7 +99,8 @@ static enum mmk_fault_result swap_in(struct mmk_vmf *vmf, uint64_t slot)
         mmk_swap_put(slot);
         mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_SWAP, 1);
     }
-    mmk_swap_put(slot);
+    if (!MMK_MISTAKE(SLOT_NOT_HELD))
+        mmk_swap_put(slot);
     if (returned && leaves_slot(vmf))
         (void)mmk_swap_take_out(page);
     mmk_page_unlock(page);

@@ -70,7 +70,8 @@ static MMK_NOINLINE mmk_pte_t share_swapped(struct mmk_a64 *entry, mmk_pte_t pte
 {
     mmk_pte_t shared = mmk_pte_swap_share(pte);
 
-    mmk_slot_get(mmk_pte_slot(pte));
+    if (!MMK_MISTAKE(FORK_SWAP_UNCOUNTED))
+        mmk_slot_get(mmk_pte_slot(pte));
     if (shared.v != pte.v)
         mmk_pte_set(entry, shared);
     tally->swapped++;

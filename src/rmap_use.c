@@ -105,7 +105,7 @@ static bool swap_private(struct mmk_page *page, struct mmk_walk *walk, uint64_t 
 {
     bool exclusive = mmk_page_test(page, MMK_PF_EXCLUSIVE);
 
-    if (mmk_page_pinned(page))
+    if (mmk_page_pinned(page) && !MMK_MISTAKE(SWAPS_PINNED))
         return false;
     mmk_slot_get(slot);
     while (!mmk_pte_change(walk->entry, pte, mmk_pte_mkswap(slot, exclusive)))

@@ -42,8 +42,12 @@ static int unmap_and_write(struct mmk_page *page, uint64_t slot) MMK_REQUIRES(pa
 {
     int error;
 
-    if (!mmk_page_try_to_unmap(page, MMK_UNMAP_SWAP) && !MMK_MISTAKE(WRITTEN_MAPPED))
+    if (!mmk_page_try_to_unmap(page, MMK_UNMAP_SWAP))
         return MMK_EBUSY;
+    if (MMK_MISTAKE(DROPPED_UNWRITTEN) && mmk_page_refs(page) == 2) {
+        mmk_swap_drop(page);
+        return write_out(page, slot);
+    }
     error = write_out(page, slot);
     if (error)
         return error;

@@ -33,6 +33,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_selftest;
     case 12:
         return kernels_swap;
+    case 13:
+        return scenarios_swap;
     default:
         return NULL;
     }
