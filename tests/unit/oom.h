@@ -39,6 +39,19 @@ static uint64_t mix(uint64_t hash, uint64_t value)
     return (hash ^ value) * 0x9e3779b97f4a7c15 + (hash >> 29);
 }
 
+/* Of a page's contents; 1: zeros. */
+static uint64_t words_hash(const void *page)
+{
+    const uint64_t *words = page;
+    uint64_t hash = 1;
+    size_t i;
+
+    for (i = 0; i < PAGE / 8; i++)
+        if (words[i])
+            hash = mix(hash + i, words[i]);
+    return hash;
+}
+
 /*
  * A page's contents; untouched anonymous memory is as good as zeros, and an object's page that
  * nothing maps is the object's business.
@@ -47,16 +60,15 @@ static uint64_t page_hash(mmk_vaddr_t addr, const struct mmk_vma *vma)
 {
     const struct mmk_page *page = peek_page(mm, addr);
     mmk_pte_t pte = peek_entry(mm, addr);
-    const uint64_t *words;
-    uint64_t hash = 1;
-    size_t i;
+    uint64_t hash;
 
+#ifdef OOM_ELSEWHERE
+    if (mmk_pte_away(pte))
+        return OOM_ELSEWHERE(pte);
+#endif
     if (!page)
         return mmk_pte_guard(pte) ? 3 : vma->object ? 2 : 0;
-    words = mmk_page_virt(page);
-    for (i = 0; i < PAGE / 8; i++)
-        if (words[i])
-            hash = mix(hash + i, words[i]);
+    hash = words_hash(mmk_page_virt(page));
     return hash == 1 && !vma->object ? 0 : hash;
 }
 
@@ -334,8 +346,8 @@ static void test_case(void **state)
 }
 
 /* => main()'s */
-static int sweep_cases(const char *name, const struct mmk_config *config,
-                       const struct oom_case *cases, size_t count)
+static inline int sweep_cases(const char *name, const struct mmk_config *config,
+                              const struct oom_case *cases, size_t count)
 {
     static struct CMUnitTest tests[MOST_CASES];
     void *state = NULL;

@@ -18,10 +18,23 @@ struct swap_device {
     int fails_read, fails_write; /* errors, or 0 */
     uint64_t bad_slot;           /* whose reading fails; none: UINT64_MAX */
     unsigned reads, writes;      /* calls */
+    unsigned fail_nth;           /* the nth call from now on fails; 0: none */
+    bool fail_onward;            /* and all after it */
+    unsigned failed;             /* calls, for that reason */
     struct mmk_swap_area *area;
 };
 
 static struct swap_device swap_device;
+
+static inline bool swap_fails(struct swap_device *d)
+{
+    if (d->fail_nth == 0 || (d->fail_nth > 1 && d->fail_nth--))
+        return false;
+    if (!d->fail_onward)
+        d->fail_nth = 0;
+    d->failed++;
+    return true;
+}
 
 static inline int swap_read(void *device, uint64_t slot, void *const page[], unsigned count)
 {
@@ -29,6 +42,8 @@ static inline int swap_read(void *device, uint64_t slot, void *const page[], uns
     unsigned i;
 
     d->reads++;
+    if (swap_fails(d))
+        return MMK_EAGAIN;
     if (d->fails_read || (d->bad_slot >= slot && d->bad_slot - slot < count))
         return d->fails_read ? d->fails_read : MMK_EIO;
     for (i = 0; i < count; i++)
@@ -42,6 +57,8 @@ static inline int swap_write(void *device, uint64_t slot, const void *const page
     unsigned i;
 
     d->writes++;
+    if (swap_fails(d))
+        return MMK_EAGAIN;
     if (d->fails_write)
         return d->fails_write;
     for (i = 0; i < count; i++)
