@@ -48,8 +48,7 @@ struct mmk_swap_area {
     struct mmk_swap_cluster *cpu[MMK_MAX_CPUS]; /* A: where its next page goes; NULL: anywhere */
     void *root;                                 /* c: highest node */
     unsigned levels;                            /* c: of nodes above the frames of clusters */
-    bool stopped;                               /* S, A: gives out none */
-    struct mmk_a32 given;                       /* a: raised by who gives a slot back */
+    bool stopped;                               /* S: gives out none */
     struct mmk_list link;                       /* S */
     struct mmk_rcu_head rcu;                    /* whoever removes it */
 };
@@ -190,35 +189,25 @@ static struct mmk_swap_cluster *choose_cluster(struct mmk_swap_area *area,
 }
 
 /* => area's lock held; the cluster has a free slot */
-static uint64_t take_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster)
+static uint64_t take_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster, void *owner,
+                          uint64_t index)
 {
+    bool cached = ((uintptr_t)owner & MMK_SLOT_OWNER) == MMK_SLOT_CACHED;
     unsigned bit = lowest_bit(cluster->free);
 
     cluster->free &= ~((uint64_t)1 << bit);
     area->free--;
     relist(area, cluster);
-    mmk_assert(mmk_a32_load(&cluster->word[bit], MMK_RELAXED) == 0 &&
-                   !mmk_aptr_load(&cluster->owner[bit], MMK_RELAXED),
-               "SA1 a free slot is nobody's");
-    /* Release: a neighbour finds it without an owner. */
-    mmk_a32_store(&cluster->word[bit], 1, MMK_RELEASE);
+    mmk_assert(mmk_a32_load(&cluster->word[bit], MMK_RELAXED) == 0, "SA1 a free slot is nobody's");
+    cluster->index[bit] = index;
+    mmk_aptr_store(&cluster->owner[bit], owner, MMK_RELAXED);
+    /* Release: who looks at all slots, or at neighbours, finds whose it is. */
+    mmk_a32_store(&cluster->word[bit], cached ? MMK_SLOT_IN_CACHE | 1 : 1, MMK_RELEASE);
     return (uint64_t)area->number << MMK_SLOT_AREA_AT |
            ((uint64_t)cluster->number * MMK_SWAP_CLUSTER + bit);
 }
 
-/* Slots have come back. Who swaps the area off may wait for that, and free it. */
-static void unlock_given(struct mmk_swap_area *area) MMK_RELEASES(area->lock)
-{
-    bool stopped = area->stopped;
-
-    if (stopped)
-        mmk_a32_fetch_add(&area->given, 1, MMK_RELAXED);
-    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
-    if (stopped)
-        mmk_host_wake(&area->given, UINT32_MAX);
-}
-
-/* The opposite of take_slot(), with the word 0. */
+/* The opposite of take_slot(), with the word 0. => the area may be gone afterwards */
 static void give_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster, unsigned bit,
                       bool bad)
 {
@@ -228,7 +217,7 @@ static void give_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *clust
     if (area->ops->discard && (cluster->free | cluster->bad) == all_of(area, cluster))
         cluster->stale = 1;
     relist(area, cluster);
-    unlock_given(area);
+    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
 }
 
 /* Nobody gets a slot of the cluster meanwhile; then it is like new. */
@@ -242,31 +231,38 @@ static void discard_cluster(struct mmk_swap_area *area, struct mmk_swap_cluster 
     cluster->free = all & ~cluster->bad;
     area->free += count_bits(cluster->free);
     relist(area, cluster);
-    unlock_given(area);
+    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
 }
 
 /* --- slots ----------------------------------------------------------------------------------- */
 
-/* What is to be discarded, and where. */
-struct stale {
-    struct mmk_swap_area *area;
-    struct mmk_swap_cluster *cluster; /* NULL: nothing */
+struct request {
+    void *owner;
+    uint64_t index, slot;
+    bool full;                      /* the slot was the last of its cluster */
+    struct mmk_swap_area *area;     /* where it is, or what is to be discarded */
+    struct mmk_swap_cluster *stale; /* that is to be; NULL: nothing */
 };
 
-/* => true: *slot is one of the area's; *full: the last of its cluster */
-static bool alloc_in(struct mmk_swap_area *area, uint64_t *slot, bool *full, struct stale *stale)
+/* => true: the slot is one of the area's */
+static bool alloc_in(struct mmk_swap_area *area, struct request *request)
 {
     struct mmk_swap_cluster *cluster;
 
+    request->area = area;
     mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
-    stale->area = area;
-    cluster = choose_cluster(area, &stale->cluster);
+    cluster = choose_cluster(area, &request->stale);
     if (cluster) {
-        *slot = take_slot(area, cluster);
-        *full = cluster->free == 0;
+        request->slot = take_slot(area, cluster, request->owner, request->index);
+        request->full = cluster->free == 0;
     }
     mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
     return cluster != NULL;
+}
+
+static struct mmk_swap_area *of_link(struct mmk_list *link)
+{
+    return mmk_list_entry(link, struct mmk_swap_area, link);
 }
 
 /* Behind those of the same priority, if there are any. => areas_lock held */
@@ -274,42 +270,41 @@ static void take_turns(struct mmk_swap_area *area)
 {
     struct mmk_list *at = area->link.next;
 
-    while (at != &by_priority &&
-           mmk_list_entry(at, struct mmk_swap_area, link)->priority == area->priority)
+    while (at != &by_priority && of_link(at)->priority == area->priority)
         at = at->next;
     mmk_list_del(&area->link);
     mmk_list_add(at->prev, &area->link);
 }
 
-/* => as mmk_slot_alloc(); stale->cluster: this is to be discarded now */
-static bool try_alloc(uint64_t *slot, struct stale *stale)
+/* => as mmk_slot_alloc(); request->stale: this is to be discarded now */
+static bool try_alloc(struct request *request)
 {
-    struct mmk_swap_area *area = NULL;
-    bool found = false, full = false;
+    bool found = false;
     struct mmk_list *at;
 
-    stale->cluster = NULL;
+    request->full = false;
+    request->stale = NULL;
     mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
-    for (at = by_priority.next; at != &by_priority && !found && !stale->cluster; at = at->next) {
-        area = mmk_list_entry(at, struct mmk_swap_area, link);
-        found = !area->stopped && alloc_in(area, slot, &full, stale);
-    }
-    if (full)
-        take_turns(area);
+    for (at = by_priority.next; at != &by_priority && !found && !request->stale; at = at->next)
+        if (!of_link(at)->stopped)
+            found = alloc_in(of_link(at), request);
+    if (request->full)
+        take_turns(request->area);
     mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
     return found;
 }
 
-bool mmk_slot_alloc(uint64_t *slot)
+bool mmk_slot_alloc(void *owner, uint64_t index, uint64_t *slot)
 {
-    struct stale stale;
+    struct request request = {.owner = owner, .index = index};
     bool found;
 
     do {
-        found = try_alloc(slot, &stale);
-        if (stale.cluster)
-            discard_cluster(stale.area, stale.cluster);
-    } while (!found && stale.cluster);
+        found = try_alloc(&request);
+        if (request.stale)
+            discard_cluster(request.area, request.stale);
+    } while (!found && request.stale);
+    *slot = request.slot;
     return found;
 }
 
@@ -318,10 +313,7 @@ void mmk_slot_get(uint64_t slot)
     mmk_a32_fetch_add(mmk_slot_word(slot), 1, MMK_RELAXED);
 }
 
-/*
- * One more, if the word has any of `bits` set already. Acquire: one that was just given out has no
- * owner yet.
- */
+/* One more, if the word has any of `bits` set already. Acquire: what was said of its owner. */
 static bool get_if(uint64_t slot, uint32_t bits)
 {
     struct mmk_a32 *word = mmk_slot_word(slot);
@@ -367,10 +359,10 @@ bool mmk_slot_put(uint64_t slot)
     return (old & ~MMK_SLOT_BAD) == (MMK_SLOT_IN_CACHE | 1);
 }
 
-void mmk_slot_set_object(uint64_t slot, struct mmk_object *object, uint64_t index)
+void mmk_slot_forget(uint64_t slot)
 {
-    *mmk_slot_index(slot) = index;
-    mmk_aptr_store(mmk_slot_owner(slot), (char *)object + MMK_SLOT_OBJECT, MMK_RELEASE);
+    mmk_aptr_store(mmk_slot_owner(slot), NULL, MMK_RELAXED);
+    (void)mmk_slot_put(slot);
 }
 
 /* --- I/O ------------------------------------------------------------------------------------- */
@@ -505,8 +497,7 @@ static void insert_by_priority(struct mmk_swap_area *area)
 {
     struct mmk_list *at = by_priority.next;
 
-    while (at != &by_priority &&
-           mmk_list_entry(at, struct mmk_swap_area, link)->priority >= area->priority)
+    while (at != &by_priority && of_link(at)->priority >= area->priority)
         at = at->next;
     mmk_list_add(at->prev, &area->link);
 }
@@ -552,27 +543,18 @@ int mmk_swapon(const struct mmk_swap_ops *ops, void *device, uint64_t slots, int
 void mmk_swap_area_stop(struct mmk_swap_area *area, bool stop)
 {
     mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
-    mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
     area->stopped = stop;
-    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
     mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
 }
 
-/* Until all slots are back. */
-static void wait_unused(struct mmk_swap_area *area)
+bool mmk_swap_area_used(struct mmk_swap_area *area)
 {
-    uint32_t given;
     bool used;
 
-    for (;;) {
-        mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
-        given = mmk_a32_load(&area->given, MMK_RELAXED);
-        used = area->free + area->bad != area->slots;
-        mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
-        if (!used)
-            return;
-        mmk_host_wait(&area->given, given);
-    }
+    mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
+    used = area->free + area->bad != area->slots;
+    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
+    return used;
 }
 
 static void free_area_rcu(struct mmk_rcu_head *head)
@@ -583,7 +565,7 @@ static void free_area_rcu(struct mmk_rcu_head *head)
 /* After a grace period: who has put a slot's last reference may still look at it. */
 void mmk_swap_area_remove(struct mmk_swap_area *area)
 {
-    wait_unused(area);
+    mmk_assert(!mmk_swap_area_used(area), "SA1 an area that goes has no slot in use");
     mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
     mmk_list_del(&area->link);
     mmk_aptr_store(&areas[area->number], NULL, MMK_RELAXED);
@@ -631,7 +613,7 @@ void mmk_swap_area_stats(struct mmk_stats *stats)
 
     mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
     for (at = by_priority.next; at != &by_priority; at = at->next) {
-        mmk_swap_stats(mmk_list_entry(at, struct mmk_swap_area, link), &one);
+        mmk_swap_stats(of_link(at), &one);
         stats->swap_slots += one.slots;
         stats->swap_used += one.used;
         stats->swap_bad += one.bad;

@@ -72,10 +72,12 @@ void mmk_swap_module_init(void);
 unsigned mmk_swap_area_count(void); /* that exist */
 
 /*
- * A slot that nobody has, with one reference and no owner, where pages go next.
+ * A slot that nobody has, where pages go next: with one reference, and whose it is from the
+ * beginning: a page that is cached, with the cache's bit, or page `index` of an object.
+ * => owner: with one of enum mmk_slot_owner added
  * => false: there is no room. May sleep (discard)
  */
-MMK_MUST_CHECK bool mmk_slot_alloc(uint64_t *slot);
+MMK_MUST_CHECK bool mmk_slot_alloc(void *owner, uint64_t index, uint64_t *slot);
 
 /* => the caller has a reference, or what keeps one */
 void mmk_slot_get(uint64_t slot);
@@ -103,11 +105,8 @@ MMK_MUST_CHECK bool mmk_slot_get_neighbour(uint64_t slot);
  */
 bool mmk_slot_put(uint64_t slot);
 
-/*
- * The slot is an object's, and holds its page `index`.
- * => the caller has the only reference; the object's pages are dropped before the object is
- */
-void mmk_slot_set_object(uint64_t slot, struct mmk_object *object, uint64_t index);
+/* The same of one that was an object's: who finds it still used will not look for the object. */
+void mmk_slot_forget(uint64_t slot);
 
 /*
  * I/O of `count` slots that lie one after another in one area. Counts pages.
@@ -134,10 +133,10 @@ int mmk_slot_for_each(struct mmk_swap_area *area, mmk_slot_visitor visit, void *
 struct mmk_swap_area *mmk_swap_area_next(const struct mmk_swap_area *area);
 
 /*
- * The end of an area, in two steps; the first can be taken back.
- * => stop: no slot of it is given out from now on. remove: nobody uses one, but for those who are
- *    just giving theirs back: it waits for them, and frees all. May sleep; no locks held
+ * The end of an area. stop: from now on, no slot of it is given out; it can be taken back. used:
+ * there are slots that are not free. remove: none is; frees the area.
  */
+bool mmk_swap_area_used(struct mmk_swap_area *area);
 void mmk_swap_area_stop(struct mmk_swap_area *area, bool stop);
 void mmk_swap_area_remove(struct mmk_swap_area *area);
 

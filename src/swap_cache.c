@@ -2,9 +2,9 @@
 /*
  * swap_cache.c - owns which private page is a slot's.
  *
- *   slot's owner      kin --insert--> page (MMK_SLOT_CACHED) --leave--> kin --last put--> NULL
- *                                      ^                        ^
- *                    NULL ----add------'   own: another kin ----'
+ *   slot's owner     kin --insert--> page (MMK_SLOT_CACHED) --leave--> kin --last put--> NULL
+ *                                     ^                        ^
+ *                     free ---add-----'   own: another kin ----'
  *
  * Invariants (mmk_swap_cache_check):
  *   SC1 IN_CACHE in a slot's word, its owner being a page, and that page's SWAPCACHE with user.slot
@@ -33,10 +33,15 @@
 
 #include "frame.h"
 
+static bool is_kind(void *owner, enum mmk_slot_owner kind)
+{
+    return owner && ((uintptr_t)owner & MMK_SLOT_OWNER) == kind;
+}
+
 /* The page that an owner is; NULL: it is none. */
 static struct mmk_page *of_owner(void *owner)
 {
-    if (((uintptr_t)owner & MMK_SLOT_OWNER) != MMK_SLOT_CACHED)
+    if (!is_kind(owner, MMK_SLOT_CACHED))
         return NULL;
     return (struct mmk_page *)(void *)((char *)owner - MMK_SLOT_CACHED);
 }
@@ -63,25 +68,21 @@ struct mmk_page *mmk_swap_find(uint64_t slot)
     }
 }
 
-/* The page is the slot's from here on. => its user.slot is set; nobody else knows of the slot's */
-static void enter(struct mmk_page *page, uint64_t slot) MMK_REQUIRES(page)
-{
-    mmk_page_get(page);
-    mmk_page_set(page, MMK_PF_SWAPCACHE);
-    mmk_a32_fetch_or(mmk_slot_word(slot), MMK_SLOT_IN_CACHE, MMK_RELAXED);
-}
-
 bool mmk_swap_add(struct mmk_page *page, uint64_t *slot)
 {
+    struct mmk_kin *kin = mmk_page_kin(page);
+
     mmk_assert(mmk_page_type(page) == MMK_PAGE_ANON && !mmk_page_test(page, MMK_PF_SWAPCACHE),
                "SC1 a private page gets one slot");
-    if (!mmk_slot_alloc(slot))
+    mmk_kin_add_orphan(kin);
+    if (!mmk_slot_alloc(as_owner(page), 0, slot)) {
+        mmk_kin_forget_orphan(kin);
         return false;
+    }
     page->user.slot = *slot;
-    mmk_kin_add_orphan(mmk_page_kin(page));
-    enter(page, *slot);
+    mmk_page_get(page);
+    mmk_page_set(page, MMK_PF_SWAPCACHE);
     mmk_page_mkdirty(page);
-    mmk_aptr_store(mmk_slot_owner(*slot), as_owner(page), MMK_RELEASE);
     return true;
 }
 
@@ -100,12 +101,14 @@ bool mmk_swap_insert(struct mmk_page *page, uint64_t slot)
     mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
     page->user.slot = slot;
     do {
-        if (!kin || of_owner(kin))
+        if (!is_kind(kin, MMK_SLOT_KIN))
             return false;
     } while (!mmk_aptr_cmpxchg(owner, &kin, as_owner(page), MMK_ACQ_REL));
     mmk_aptr_store(&page->user.kin, kin, MMK_RELAXED);
     page->user.index = *mmk_slot_index(slot);
-    enter(page, slot);
+    mmk_page_get(page);
+    mmk_page_set(page, MMK_PF_SWAPCACHE);
+    mmk_a32_fetch_or(mmk_slot_word(slot), MMK_SLOT_IN_CACHE, MMK_RELAXED);
     return true;
 }
 

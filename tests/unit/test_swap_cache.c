@@ -132,7 +132,7 @@ static void test_insert_once(void **state)
     (void)mmk_page_take_dirty(page);
     mmk_swap_drop(page);
     assert_true(mmk_swap_insert(late, slot));
-    assert_true(mmk_slot_alloc(&nobodys)); /* a neighbour that has no owner yet */
+    assert_true(mmk_slot_alloc(NULL, 0, &nobodys)); /* one that nobody wants any more */
     assert_false(mmk_swap_insert(page, nobodys));
     assert_false(mmk_slot_put(nobodys));
     unlock_put(page);
