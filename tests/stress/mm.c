@@ -18,9 +18,11 @@
  *            mapped: at quiet points what lies beyond the size is a bus error, what is below is not
  *   heap, stack   brk, and a mapping that grows down
  *
- * Meanwhile entries of pages anywhere are looked for, and taken where that loses nothing.
+ * Meanwhile entries of pages anywhere are looked for, and taken where that loses nothing; and
+ * private pages go to swap.
  */
-#include "back.h"
+#include "swap.h" /* with back.h: first */
+
 #include "own.h"
 
 /* --- words ----------------------------------------------------------------------------------- */
@@ -74,12 +76,17 @@ static void word_keep(unsigned page)
              least);
 }
 
-/* Pages that nobody drops are resident once they were written, whatever is copied meanwhile. */
+/*
+ * Pages that nobody drops are resident once they were written, whatever is copied meanwhile; of the
+ * private ones those that do not go to swap.
+ */
 static void word_resident(unsigned page)
 {
     uint8_t vec[2] = {2, 2};
     int error;
 
+    if (page / WORD_EACH == WORD_KEEP && page != 0)
+        return;
     if (mmk_a32_load(&world.completed[page][self->id], MMK_RELAXED) == 0)
         return;
     CALL(error, mmk_mincore(world.mm, WORD_BASE + page * PAGE, PAGE, vec));
@@ -505,8 +512,10 @@ static void child_visit(struct mmk_mm *child)
     unsigned i, count = random_below(80), kind;
 
     for (i = 0; i < count; i++) {
-        kind = random_below(17);
-        if (kind == 16)
+        kind = random_below(18);
+        if (kind == 17)
+            swap_op(child);
+        else if (kind == 16)
             back_op(child);
         else if (kind < 9)
             mixed_op(child);
@@ -598,9 +607,11 @@ static void calm_op(void)
 
 static void any_op(void)
 {
-    unsigned kind = random_below(210);
+    unsigned kind = random_below(225);
 
-    if (kind >= 200)
+    if (kind >= 210)
+        swap_op(world.mm);
+    else if (kind >= 200)
         back_op(world.mm);
     else if (kind < 60)
         own_op(world.mm);
@@ -642,6 +653,7 @@ static void check_space(struct mmk_mm *mm)
     check_file();
     enter_mm(world.mm);
     check_mm(mm);
+    swap.entries += mmk_mm_counter(mm, MMK_COUNT_SWAP);
 }
 
 /* Checks everything, and says what the next round is about. => nothing else runs */
@@ -651,6 +663,7 @@ static void quiet(void)
 
     check_space(world.mm);
     slots_check(check_space);
+    swap_check();
     mmk_check_object(world.words);
     mmk_check_object(world.shm);
     mmk_check_object(world.disk);
@@ -699,6 +712,7 @@ static void build(void)
                                 &thread->file) == 0);
     }
     pthread_mutex_init(&world.file_lock, NULL);
+    swap_begin();
     slots_begin();
 }
 
@@ -713,6 +727,7 @@ static void take_down(void)
     mmk_object_put(world.shm);
     mmk_object_put(world.disk);
     mmk_mm_put(world.mm);
+    swap_end();
     mmk_object_put(world.file);
 }
 
