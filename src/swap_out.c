@@ -23,15 +23,14 @@
 #include "rmap_walk.h"
 #include "swap_cache.h"
 
-/* => 0: it is in its slot, unless nobody will ask for it there */
+/* => 0: it is in its slot */
 static int write_out(struct mmk_page *page, uint64_t slot) MMK_REQUIRES(page)
 {
-    int error = 0;
+    int error;
 
     if (!mmk_page_take_dirty(page))
         return 0;
-    if (mmk_slot_refs(slot) > 1) /* besides the caller's */
-        error = mmk_slot_write(slot, &page, 1);
+    error = mmk_slot_write(slot, &page, 1);
     if (error)
         mmk_page_mkdirty(page);
     return error ? MMK_EIO : 0;
@@ -48,6 +47,8 @@ static int unmap_and_write(struct mmk_page *page, uint64_t slot) MMK_REQUIRES(pa
         mmk_swap_drop(page);
         return write_out(page, slot);
     }
+    if (mmk_slot_refs(slot) == 1)
+        return 0; /* nobody will ask for it: it goes with the caller's reference to the slot */
     error = write_out(page, slot);
     if (error)
         return error;

@@ -62,6 +62,16 @@ struct mmk_swap_ops {
 MMK_MUST_CHECK int mmk_swapon(const struct mmk_swap_ops *ops, void *device, uint64_t slots,
                               int priority, struct mmk_swap_area **area);
 
+/*
+ * Takes an area away, as swapoff(2): what is in it comes back into memory. Nothing else goes there
+ * from the beginning of the call.
+ * => 0: the area is gone. MMK_ENOMEM: memory does not suffice; MMK_EIO: a slot cannot be read
+ *    (Linux goes on, and whoever touches that page gets a bus error): the area stays as it was,
+ *    with less in it
+ * => may sleep; no locks held; not concurrent with itself for one area
+ */
+MMK_MUST_CHECK int mmk_swapoff(struct mmk_swap_area *area);
+
 /* One area, as in /proc/swaps. */
 struct mmk_swap_stats {
     uint64_t slots;   /* in all */

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * swapoff.c - owns the end of an area: all that is in it comes back.
+ *
+ * Slot by slot: a slot says whose it is, and from there all entries that name it are found, as a
+ * page's are. So no table is looked at that has nothing in the area.
+ *
+ * When one pass is over, slots may still be used: by who just looks at one, or takes out a page
+ * whose slot was given out before the area was stopped; by an entry whose memory is just being
+ * unmapped. All of these end. A pass after a grace period finds what has come of them.
+ *
+ * Rejected: searching all address spaces for each area (Linux): it takes a list of them, their
+ * locks, and looks at every table that there is.
+ */
+#include "swap_in.h"
+#include "swap_return.h"
+
+static int return_slot(uint64_t slot, void *unused) MMK_NO_TSA
+{
+    struct mmk_page *page;
+    bool read;
+    int error = mmk_swap_in(NULL, slot, &page, &read);
+
+    (void)unused;
+    if (error) {
+        mmk_swap_put(slot);
+        return error;
+    }
+    mmk_swap_return_all(page);
+    mmk_swap_put(slot);
+    (void)mmk_swap_take_out(page);
+    mmk_page_unlock(page);
+    mmk_swap_put_page(page);
+    return 0;
+}
+
+int mmk_swapoff(struct mmk_swap_area *area)
+{
+    int error;
+
+    mmk_swap_area_stop(area, true);
+    for (;;) {
+        error = mmk_slot_for_each(area, return_slot, NULL);
+        if (error || !mmk_swap_area_used(area))
+            break;
+        mmk_host_rcu_barrier();
+    }
+    if (error)
+        mmk_swap_area_stop(area, false);
+    else
+        mmk_swap_area_remove(area);
+    return error;
+}
