@@ -48,7 +48,8 @@ struct mmk_swap_area {
     struct mmk_swap_cluster *cpu[MMK_MAX_CPUS]; /* A: where its next page goes; NULL: anywhere */
     void *root;                                 /* c: highest node */
     unsigned levels;                            /* c: of nodes above the frames of clusters */
-    bool stopped;                               /* S: gives out none */
+    struct mmk_a32 stopped;                     /* S to write, a: gives out none */
+    struct mmk_a32 given;                       /* a: raised by puts, once it is stopped */
     struct mmk_list link;                       /* S */
     struct mmk_rcu_head rcu;                    /* whoever removes it */
 };
@@ -220,18 +221,38 @@ static void give_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *clust
     mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
 }
 
+static bool is_stopped(const struct mmk_swap_area *area)
+{
+    return mmk_a32_load(&area->stopped, MMK_RELAXED) != 0;
+}
+
+/*
+ * Whoever swaps the area off may wait for this: he has looked at the slot before us, or else finds
+ * what we have left. If before, `stopped` comes with what he has stored to the word.
+ */
+static void tell_stopper(struct mmk_swap_area *area)
+{
+    if (!is_stopped(area))
+        return;
+    mmk_a32_fetch_add(&area->given, 1, MMK_RELEASE);
+    mmk_host_wake(&area->given, UINT32_MAX);
+}
+
 /* Nobody gets a slot of the cluster meanwhile; then it is like new. */
 static void discard_cluster(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster)
 {
     uint64_t all = all_of(area, cluster);
 
     area->ops->discard(area->device, (uint64_t)cluster->number * MMK_SWAP_CLUSTER, count_bits(all));
+    mmk_rcu_read_lock(); /* keeps the area */
     mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
     cluster->stale = 0;
     cluster->free = all & ~cluster->bad;
     area->free += count_bits(cluster->free);
     relist(area, cluster);
     mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
+    tell_stopper(area);
+    mmk_rcu_read_unlock();
 }
 
 /* --- slots ----------------------------------------------------------------------------------- */
@@ -286,7 +307,7 @@ static bool try_alloc(struct request *request)
     request->stale = NULL;
     mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
     for (at = by_priority.next; at != &by_priority && !found && !request->stale; at = at->next)
-        if (!of_link(at)->stopped)
+        if (!is_stopped(of_link(at)))
             found = alloc_in(of_link(at), request);
     if (request->full)
         take_turns(request->area);
@@ -313,14 +334,17 @@ void mmk_slot_get(uint64_t slot)
     mmk_a32_fetch_add(mmk_slot_word(slot), 1, MMK_RELAXED);
 }
 
-/* One more, if the word has any of `bits` set already. Acquire: what was said of its owner. */
+/*
+ * One more, if the word has any of `bits` set already. Acquire: what was said of its owner;
+ * release: see tell_stopper().
+ */
 static bool get_if(uint64_t slot, uint32_t bits)
 {
     struct mmk_a32 *word = mmk_slot_word(slot);
     uint32_t seen = mmk_a32_load(word, MMK_RELAXED);
 
     while ((seen & bits) != 0)
-        if (mmk_a32_cmpxchg(word, &seen, seen + 1, MMK_ACQUIRE))
+        if (mmk_a32_cmpxchg(word, &seen, seen + 1, MMK_ACQ_REL))
             return true;
     return false;
 }
@@ -330,7 +354,7 @@ bool mmk_slot_get_neighbour(uint64_t slot)
     return mmk_slot_offset(slot) < area_of(slot)->slots && get_if(slot, MMK_SLOT_REFS);
 }
 
-/* The word has come to 0 references, by the caller. */
+/* The word has come to 0 references, by the caller. => the area stays meanwhile (RCU) */
 static void free_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster, unsigned bit,
                       bool bad)
 {
@@ -343,6 +367,7 @@ static void free_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *clust
     mmk_aptr_store(&cluster->owner[bit], NULL, MMK_RELAXED);
     mmk_a32_store(&cluster->word[bit], 0, MMK_RELAXED);
     give_slot(area, cluster, bit, bad);
+    tell_stopper(area);
 }
 
 /* Release, acquire: what others have done with the slot is over when it is freed. */
@@ -351,12 +376,19 @@ bool mmk_slot_put(uint64_t slot)
     struct mmk_swap_cluster *cluster = cluster_of(slot);
     unsigned bit = (unsigned)(slot % MMK_SWAP_CLUSTER);
     struct mmk_swap_area *area = area_of(slot);
-    uint32_t old = mmk_a32_fetch_sub(&cluster->word[bit], 1, MMK_ACQ_REL);
+    uint32_t old;
+    bool alone;
 
+    mmk_rcu_read_lock();
+    old = mmk_a32_fetch_sub(&cluster->word[bit], 1, MMK_ACQ_REL);
     mmk_assert((old & MMK_SLOT_REFS) != 0, "SA1 a slot is put once for each reference");
+    alone = (old & ~MMK_SLOT_BAD) == (MMK_SLOT_IN_CACHE | 1);
     if ((old & ~MMK_SLOT_BAD) == 1)
         free_slot(area, cluster, bit, (old & MMK_SLOT_BAD) != 0);
-    return (old & ~MMK_SLOT_BAD) == (MMK_SLOT_IN_CACHE | 1);
+    else if (alone)
+        tell_stopper(area);
+    mmk_rcu_read_unlock();
+    return alone;
 }
 
 void mmk_slot_forget(uint64_t slot)
@@ -543,8 +575,18 @@ int mmk_swapon(const struct mmk_swap_ops *ops, void *device, uint64_t slots, int
 void mmk_swap_area_stop(struct mmk_swap_area *area, bool stop)
 {
     mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
-    area->stopped = stop;
+    mmk_a32_store(&area->stopped, stop ? 1 : 0, MMK_RELAXED);
     mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
+}
+
+uint32_t mmk_swap_area_given(const struct mmk_swap_area *area)
+{
+    return mmk_a32_load(&area->given, MMK_ACQUIRE);
+}
+
+void mmk_swap_area_wait(struct mmk_swap_area *area, uint32_t given)
+{
+    mmk_host_wait(&area->given, given);
 }
 
 bool mmk_swap_area_used(struct mmk_swap_area *area)

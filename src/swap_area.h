@@ -137,6 +137,14 @@ struct mmk_swap_area *mmk_swap_area_next(const struct mmk_swap_area *area);
  * there are slots that are not free. remove: none is; frees the area.
  */
 bool mmk_swap_area_used(struct mmk_swap_area *area);
+
+/*
+ * How often a slot of a stopped area was freed, or left to the cache alone; waits until it is no
+ * longer `given`. => may sleep
+ */
+uint32_t mmk_swap_area_given(const struct mmk_swap_area *area);
+void mmk_swap_area_wait(struct mmk_swap_area *area, uint32_t given);
+
 void mmk_swap_area_stop(struct mmk_swap_area *area, bool stop);
 void mmk_swap_area_remove(struct mmk_swap_area *area);
 

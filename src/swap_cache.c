@@ -51,9 +51,10 @@ static void *as_owner(struct mmk_page *page)
     return (char *)page + MMK_SLOT_CACHED;
 }
 
-struct mmk_page *mmk_swap_find(uint64_t slot)
+/* => as mmk_swap_find(), of the slot that has this owner; or inside an RCU read section since then
+ */
+static struct mmk_page *find_owner(const struct mmk_aptr *owner)
 {
-    struct mmk_aptr *owner = mmk_slot_owner(slot);
     struct mmk_page *page;
 
     for (;;) {
@@ -66,6 +67,11 @@ struct mmk_page *mmk_swap_find(uint64_t slot)
             return page;
         mmk_page_put(page);
     }
+}
+
+struct mmk_page *mmk_swap_find(uint64_t slot)
+{
+    return find_owner(mmk_slot_owner(slot));
 }
 
 bool mmk_swap_add(struct mmk_page *page, uint64_t *slot)
@@ -200,16 +206,17 @@ void mmk_swap_put_cached(struct mmk_page *page)
 }
 
 /*
- * When the cache alone has the slot, its memory stays until the read section ends. Another may have
- * it by then: its page is looked at for nothing.
+ * When the cache alone has the slot, its memory stays until the read section ends, the area or not.
+ * Another may have it by then: its page is looked at for nothing.
  */
 void mmk_swap_put(uint64_t slot)
 {
+    const struct mmk_aptr *owner = mmk_slot_owner(slot);
     struct mmk_page *page = NULL;
 
     mmk_rcu_read_lock();
     if (mmk_slot_put(slot))
-        page = mmk_swap_find(slot);
+        page = find_owner(owner);
     mmk_rcu_read_unlock();
     if (page)
         put_unused(page);

@@ -20,7 +20,7 @@
 /*
  * The slot's page, with a reference; NULL: it has none. To be sure, lock it and ask
  * mmk_swap_cached(): it may have left meanwhile.
- * => the caller has a reference to the slot, or had one when his RCU read section began
+ * => the caller has a reference to the slot
  */
 struct mmk_page *mmk_swap_find(uint64_t slot);
 

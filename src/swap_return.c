@@ -60,14 +60,20 @@ static bool names_slot(const struct mmk_walk *walk, uint64_t slot)
     return mmk_pte_swap(pte) && mmk_pte_slot(pte) == slot;
 }
 
-/* => true: it has become present. walk locked, inside an RCU read section, which keeps VMAs */
+/*
+ * As long as there is an entry, its mm has its mappings: those go after all entries, and without a
+ * grace period, when the mm ends. => true: it has become present. walk locked
+ */
 static bool return_locked(struct mmk_walk *walk, struct mmk_page *page) MMK_REQUIRES(page)
     MMK_REQUIRES(walk->table->table.lock) MMK_REQUIRES_SHARED(mmk_rcu)
 {
-    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&walk->mm->vmas, walk->addr);
+    const struct mmk_vma *vma;
     bool own;
 
-    if (!names_slot(walk, page->user.slot) || !vma || mmk_vma_start(vma) > walk->addr)
+    if (!names_slot(walk, page->user.slot))
+        return false;
+    vma = mmk_vma_tree_find_rcu(&walk->mm->vmas, walk->addr);
+    if (!vma || mmk_vma_start(vma) > walk->addr)
         return false;
     own = mmk_pte_swap_exclusive(mmk_pte_read(walk->entry));
     mmk_swap_return(walk, vma, page, leaf_of(vma, page, own), own);

@@ -7,7 +7,8 @@
  *
  * When one pass is over, slots may still be used: by who just looks at one, or takes out a page
  * whose slot was given out before the area was stopped; by an entry whose memory is just being
- * unmapped. All of these end. A pass after a grace period finds what has come of them.
+ * unmapped. All of these end by dropping a reference to the slot: that is waited for, and then all
+ * are looked at once more.
  *
  * Rejected: searching all address spaces for each area (Linux): it takes a list of them, their
  * locks, and looks at every table that there is.
@@ -36,14 +37,16 @@ static int return_slot(uint64_t slot, void *unused) MMK_NO_TSA
 
 int mmk_swapoff(struct mmk_swap_area *area)
 {
+    uint32_t given;
     int error;
 
     mmk_swap_area_stop(area, true);
     for (;;) {
+        given = mmk_swap_area_given(area);
         error = mmk_slot_for_each(area, return_slot, NULL);
         if (error || !mmk_swap_area_used(area))
             break;
-        mmk_host_rcu_barrier();
+        mmk_swap_area_wait(area, given);
     }
     if (error)
         mmk_swap_area_stop(area, false);
