@@ -42,7 +42,7 @@
 #include "account.h"
 #include "frame.h"
 #include "kill.h"
-#include "object.h"
+#include "object_swap.h"
 #include "planted.h"
 #include "rmap.h"
 #include "slab.h"
@@ -132,7 +132,7 @@ static struct mmk_page *find_rcu(struct mmk_object *object, uint64_t index)
 {
     struct mmk_page *page = mmk_page_index_find_rcu(&object->pages, index);
 
-    if (!page || !mmk_page_get_unless_zero(page))
+    if (!page || mmk_entry_is_slot(page) || !mmk_page_get_unless_zero(page))
         return NULL;
     if (mmk_likely(mmk_page_index_find_rcu(&object->pages, index) == page))
         return page;
@@ -186,7 +186,7 @@ void mmk_object_resident(struct mmk_object *object, uint64_t first, uint64_t cou
 
     mmk_rcu_read_lock();
     for (i = first; (page = mmk_page_index_next_rcu(&object->pages, &i, last)); i++)
-        if (mmk_page_test(page, MMK_PF_UPTODATE))
+        if (!mmk_entry_is_slot(page) && mmk_page_test(page, MMK_PF_UPTODATE))
             vec[i - first] = 1;
     mmk_rcu_read_unlock();
 }
@@ -269,10 +269,10 @@ bool mmk_object_try_drop(struct mmk_object *object, struct mmk_page *page) MMK_N
 }
 
 /*
- * Puts a new page into the index; *there: unless another is there already.
+ * Puts a new page into the index, also in place of a slot; *there: what is in its place, or was.
  * => 0, or MMK_ENOMEM. The caller keeps the page in any case
  */
-static int insert_page(struct mmk_object *object, struct mmk_page *page, bool *there)
+static int insert_page(struct mmk_object *object, struct mmk_page *page, struct mmk_page **there)
 {
     struct mmk_page_index_reserve reserve;
     int error = mmk_page_index_reserve(&reserve);
@@ -282,6 +282,8 @@ static int insert_page(struct mmk_object *object, struct mmk_page *page, bool *t
     mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
     *there =
         mmk_page_index_insert_locked(mmk_object_pages(object), page->user.index, page, &reserve);
+    if (*there && mmk_entry_is_slot(*there))
+        (void)mmk_page_index_replace_locked(mmk_object_pages(object), page->user.index, page);
     mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
     mmk_page_index_unreserve(&reserve);
     return 0;
@@ -330,8 +332,7 @@ static int fill_page(struct mmk_object *object, struct mmk_page *page)
 static int create_page_locked(struct mmk_object *object, uint64_t index, struct mmk_page **page)
     MMK_REQUIRES_SHARED(object->invalidate) MMK_NO_TSA
 {
-    struct mmk_page *made;
-    bool there = false;
+    struct mmk_page *made, *there = NULL;
     int error;
 
     *page = NULL;
@@ -341,17 +342,21 @@ static int create_page_locked(struct mmk_object *object, uint64_t index, struct 
     if (!made)
         return MMK_ENOMEM;
     error = insert_page(object, made, &there);
-    if (error || there) {
+    if (error || (there && !mmk_entry_is_slot(there))) {
         forget_page(made);
         return error;
     }
-    error = fill_page(object, made);
-    if (error) {
+    if (there)
+        error = mmk_object_swap_in(object, made, mmk_entry_slot(there));
+    else
+        error = fill_page(object, made);
+    if (!error)
+        *page = made;
+    else if (there)
+        forget_page(made);
+    else
         remove_page(object, made);
-        return error;
-    }
-    *page = made;
-    return 0;
+    return error;
 }
 
 static int create_page(struct mmk_object *object, uint64_t index, struct mmk_page **page)
@@ -387,16 +392,26 @@ int mmk_object_get_page(struct mmk_object *object, uint64_t index,
     return mmk_object_get_page_killable(NULL, object, index, page);
 }
 
-struct mmk_page *mmk_object_next_page(struct mmk_object *object, uint64_t *i, uint64_t last)
+/* The first page, with a reference, or slot, from *i on; as mmk_object_next_page() */
+static struct mmk_page *next_entry(struct mmk_object *object, uint64_t *i, uint64_t last)
 {
-    struct mmk_page *page;
+    struct mmk_page *entry;
 
     mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
-    page = mmk_page_index_next_locked(mmk_object_pages(object), i, last);
-    if (page)
-        mmk_page_get(page);
+    entry = mmk_page_index_next_locked(mmk_object_pages(object), i, last);
+    if (entry && !mmk_entry_is_slot(entry))
+        mmk_page_get(entry);
     mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
-    return page;
+    return entry;
+}
+
+struct mmk_page *mmk_object_next_page(struct mmk_object *object, uint64_t *i, uint64_t last)
+{
+    struct mmk_page *entry = next_entry(object, i, last);
+
+    while (entry && mmk_entry_is_slot(entry))
+        entry = (*i)++ < last ? next_entry(object, i, last) : NULL;
+    return entry;
 }
 
 /* Acquire: who unmapped it has done with user.object before counting down. */
@@ -406,21 +421,42 @@ static bool is_mapped(const struct mmk_page *page)
 }
 
 /*
- * Frees pages [first, last], one by one: locked, out of all mappings, out of the index.
+ * Frees the page at i: locked, out of all mappings, out of the index.
+ * => false: it is not there any more, but a slot may be; drops the caller's reference
+ */
+static bool drop_page(struct mmk_object *object, struct mmk_page *page, uint64_t i,
+                      bool private_too) MMK_REQUIRES(object->invalidate)
+{
+    mmk_page_lock(page);
+    if (mmk_aptr_load(&page->user.object, MMK_RELAXED) != object && !MMK_MISTAKE(DROP_NOT_AGAIN)) {
+        mmk_page_unlock(page);
+        mmk_page_put(page);
+        return false;
+    }
+    if (is_mapped(page))
+        mmk_rmap_unmap_object(object, i, i, private_too);
+    mmk_assert(!is_mapped(page), "R1 rmap finds every mapping of a page");
+    remove_page(object, page);
+    return true;
+}
+
+/*
+ * Frees pages and slots [first, last], one by one.
  * => invalidate lock held for writing, or the last reference is gone
  */
 static void drop_pages(struct mmk_object *object, uint64_t first, uint64_t last, bool private_too)
     MMK_REQUIRES(object->invalidate)
 {
-    struct mmk_page *page;
-    uint64_t i;
+    struct mmk_page *entry;
+    uint64_t i = first;
 
-    for (i = first; (page = mmk_object_next_page(object, &i, last)); i++) {
-        mmk_page_lock(page);
-        if (is_mapped(page))
-            mmk_rmap_unmap_object(object, i, i, private_too);
-        mmk_assert(!is_mapped(page), "R1 rmap finds every mapping of a page");
-        remove_page(object, page);
+    while ((entry = next_entry(object, &i, last))) {
+        if (mmk_entry_is_slot(entry))
+            mmk_object_drop_slot(object, i);
+        else if (!drop_page(object, entry, i, private_too))
+            continue; /* it has gone to swap: once more */
+        if (i++ == last)
+            break;
     }
 }
 
@@ -446,11 +482,25 @@ struct cut {
     uint64_t from, to;
 };
 
+/* A page that is not in memory is more than zeros. => invalidate lock held for writing */
+static bool has_content(struct mmk_object *object, uint64_t index)
+{
+    bool is_slot;
+
+    if (object->ops)
+        return !mmk_object_has_frames(object);
+    mmk_rcu_read_lock();
+    is_slot = mmk_page_index_find_rcu(&object->pages, index) != NULL;
+    mmk_rcu_read_unlock();
+    return is_slot;
+}
+
 /*
  * The decoding half of a cut: brings the page in. Absent shared memory is zero anyway; a page
  * that is beyond the end does not matter. The reference keeps the page where it is: only holders
  * of the invalidate lock for writing take away pages that are in use.
- * => 0; MMK_ENOMEM or read_page's error, with nothing held; invalidate lock held for writing
+ * => 0; MMK_ENOMEM, MMK_EIO or read_page's error, with nothing held; invalidate lock held for
+ *    writing
  */
 static int cut_prepare(struct mmk_object *object, uint64_t index, uint64_t from, uint64_t to,
                        struct cut *cut) MMK_REQUIRES(object->invalidate) MMK_NO_TSA
@@ -462,15 +512,14 @@ static int cut_prepare(struct mmk_object *object, uint64_t index, uint64_t from,
     cut->page = NULL;
     if (from == to || index >= pages_of(mmk_object_size(object)))
         return 0;
-    do { /* again: reclaim was about to take the page, and let it be */
+    do {
         error = get_cached(NULL, object, index, &cut->page);
-        if (!error && !cut->page && object->ops && !mmk_object_has_frames(object))
+        if (!error && !cut->page && has_content(object, index))
             error = create_page_locked(object, index, &cut->page);
-        else
-            break;
-    } while (!error && !cut->page);
-    if (error)
-        return error;
+        if (error)
+            return error;
+        /* Again: it has just gone to swap, or reclaim was about to take it, and let it be. */
+    } while (!cut->page && has_content(object, index));
     if (cut->page)
         mmk_page_unlock(cut->page);
     return 0;
@@ -631,24 +680,32 @@ void mmk_object_put(struct mmk_object *object)
         destroy(object);
 }
 
+static void check_page(struct mmk_object *object, const struct mmk_page *page, uint64_t i)
+{
+    uint32_t held = 2 + mmk_page_mapcount(page) + mmk_a32_load(&page->user.pins, MMK_RELAXED);
+
+    mmk_assert(mmk_page_type(page) == MMK_PAGE_OBJECT, "O1 type of a page in the index");
+    mmk_assert(mmk_aptr_load(&page->user.object, MMK_RELAXED) == object, "O1 user.object");
+    mmk_assert(page->user.index == i, "O1 user.index");
+    mmk_assert(mmk_page_test(page, MMK_PF_UPTODATE), "O1 a page in the index is filled");
+    mmk_assert(!mmk_page_test(page, MMK_PF_LOCKED), "O1 nobody holds the page lock");
+    mmk_assert(mmk_page_refs(page) >= held, "F1 references");
+}
+
 void mmk_object_check(struct mmk_object *object)
 {
-    struct mmk_page *page;
-    uint32_t held;
+    struct mmk_page *entry;
     uint64_t i;
 
     mmk_page_index_check(&object->pages);
-    for (i = 0; (page = mmk_object_next_page(object, &i, UINT64_MAX)); i++) {
-        mmk_assert(mmk_page_type(page) == MMK_PAGE_OBJECT, "O1 type of a page in the index");
-        mmk_assert(mmk_aptr_load(&page->user.object, MMK_RELAXED) == object, "O1 user.object");
-        mmk_assert(page->user.index == i, "O1 user.index");
-        mmk_assert(mmk_page_test(page, MMK_PF_UPTODATE), "O1 a page in the index is filled");
-        mmk_assert(!mmk_page_test(page, MMK_PF_LOCKED), "O1 nobody holds the page lock");
+    for (i = 0; (entry = next_entry(object, &i, UINT64_MAX)); i++) {
         mmk_assert(i < pages_of(mmk_object_size(object)), "O3 no page beyond the size");
-        held = 2 + mmk_page_mapcount(page);
-        held += mmk_a32_load(&page->user.pins, MMK_RELAXED);
-        mmk_assert(mmk_page_refs(page) >= held, "F1 references");
-        mmk_page_put(page);
+        if (mmk_entry_is_slot(entry)) {
+            mmk_object_check_slot(object, i, mmk_entry_slot(entry));
+        } else {
+            check_page(object, entry, i);
+            mmk_page_put(entry);
+        }
     }
     mmk_rw_read_lock(&object->interval_lock, MMK_LOCK_INTERVAL);
     mmk_interval_tree_check(mmk_object_vmas_read(object));

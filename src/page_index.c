@@ -253,6 +253,21 @@ struct mmk_page *mmk_page_index_insert_locked(struct mmk_page_index *index, uint
     return NULL;
 }
 
+struct mmk_page *mmk_page_index_replace_locked(struct mmk_page_index *index, uint64_t i,
+                                               struct mmk_page *page)
+{
+    struct node *node = mmk_aptr_load(&index->root, MMK_RELAXED);
+    struct mmk_page *old = NULL;
+
+    while (node && covers(node, i) && node->shift != 0)
+        node = mmk_aptr_load(&node->slots[slot_of(node, i)], MMK_RELAXED);
+    if (node && covers(node, i))
+        old = mmk_aptr_load(&node->slots[slot_of(node, i)], MMK_RELAXED);
+    if (old)
+        mmk_aptr_store(&node->slots[slot_of(node, i)], page, MMK_RELEASE);
+    return old;
+}
+
 static void free_node_rcu(struct mmk_rcu_head *head)
 {
     char *start = (char *)head - offsetof(struct node, rcu);

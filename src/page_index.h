@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * page_index.h - an object's pages by their index: a radix tree of 64-way nodes without one-child
- * nodes, read under RCU, changed under the owner's lock.
+ * nodes, read under RCU, changed under the owner's lock. It does not look into pages: any address
+ * but NULL will do (object_swap.h).
  */
 #ifndef MMK_SRC_PAGE_INDEX_H
 #define MMK_SRC_PAGE_INDEX_H
@@ -63,6 +64,13 @@ MMK_ALWAYS_INLINE struct mmk_page *mmk_page_index_next_locked(const struct mmk_p
 struct mmk_page *mmk_page_index_insert_locked(struct mmk_page_index *index, uint64_t i,
                                               struct mmk_page *page,
                                               struct mmk_page_index_reserve *reserve);
+
+/*
+ * Puts page where another is. Release: as an insertion. => that one; NULL: there is none, and
+ * nothing has changed; owner's lock held
+ */
+struct mmk_page *mmk_page_index_replace_locked(struct mmk_page_index *index, uint64_t i,
+                                               struct mmk_page *page);
 
 /*
  * Takes the page at i out; NULL: none was there. Nodes left empty, or with one child, are unlinked

@@ -5,6 +5,7 @@
  */
 #include "swap_range.h"
 
+#include "object_swap.h"
 #include "swap_in.h"
 #include "swap_out.h"
 #include "walk.h"
@@ -43,12 +44,13 @@ static bool next_wanted(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end, wa
 
 /* --- out ------------------------------------------------------------------------------------- */
 
+/* Its only entry. What a file keeps is not for swap. */
 static bool is_own(mmk_pte_t pte)
 {
     const struct mmk_page *page = mmk_pte_page(pte);
 
-    return page && mmk_page_type(page) == MMK_PAGE_ANON && mmk_page_mapcount(page) == 1 &&
-           !mmk_page_pinned(page);
+    return page && mmk_page_mapcount(page) == 1 && !mmk_page_pinned(page) &&
+           (mmk_page_type(page) == MMK_PAGE_ANON || mmk_page_is_shared_memory(page));
 }
 
 /* => the caller's reference is dropped */
@@ -57,7 +59,10 @@ static void out(struct mmk_page *page)
     int error = MMK_EBUSY;
 
     if (mmk_page_trylock(page)) {
-        error = mmk_swap_out(page);
+        if (mmk_page_type(page) == MMK_PAGE_ANON)
+            error = mmk_swap_out(page);
+        else
+            error = mmk_object_swap_out(page);
         mmk_page_unlock(page);
     }
     (void)error;

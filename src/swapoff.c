@@ -13,16 +13,18 @@
  * Rejected: searching all address spaces for each area (Linux): it takes a list of them, their
  * locks, and looks at every table that there is.
  */
+#include "object_swap.h"
+#include "planted.h"
 #include "swap_in.h"
 #include "swap_return.h"
 
-static int return_slot(uint64_t slot, void *unused) MMK_NO_TSA
+/* => the reference is dropped */
+static int return_private(uint64_t slot) MMK_NO_TSA
 {
     struct mmk_page *page;
     bool read;
     int error = mmk_swap_in(NULL, slot, &page, &read);
 
-    (void)unused;
     if (error) {
         mmk_swap_put(slot);
         return error;
@@ -35,6 +37,20 @@ static int return_slot(uint64_t slot, void *unused) MMK_NO_TSA
     return 0;
 }
 
+static int return_slot(uint64_t slot, void *unused)
+{
+    uintptr_t owner = (uintptr_t)mmk_aptr_load(mmk_slot_owner(slot), MMK_RELAXED);
+    int error = 0;
+
+    (void)unused;
+    if (owner && (owner & MMK_SLOT_OWNER) != MMK_SLOT_OBJECT)
+        return return_private(slot);
+    if (owner)
+        error = mmk_object_return_slot(slot);
+    (void)mmk_slot_put(slot);
+    return error;
+}
+
 int mmk_swapoff(struct mmk_swap_area *area)
 {
     uint32_t given;
@@ -44,7 +60,7 @@ int mmk_swapoff(struct mmk_swap_area *area)
     for (;;) {
         given = mmk_swap_area_given(area);
         error = mmk_slot_for_each(area, return_slot, NULL);
-        if (error || !mmk_swap_area_used(area))
+        if (error || !mmk_swap_area_used(area) || MMK_MISTAKE(OFF_ONCE))
             break;
         mmk_swap_area_wait(area, given);
     }

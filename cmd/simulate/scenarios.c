@@ -35,6 +35,8 @@ const struct scenario *scenario_list(unsigned number)
         return kernels_swap;
     case 13:
         return scenarios_swap;
+    case 14:
+        return scenarios_swap_shared;
     default:
         return NULL;
     }
