@@ -43,7 +43,8 @@ struct mmk_swap_area {
     int priority;                               /* c */
     const struct mmk_swap_ops *ops;             /* c */
     void *device;                               /* c */
-    uint64_t slots, free, bad;                  /* c; A; A */
+    uint64_t slots;                             /* c */
+    struct mmk_a64 free, bad;                   /* A to write */
     struct mmk_list whole, partial, stale;      /* A: SA2 */
     struct mmk_swap_cluster *cpu[MMK_MAX_CPUS]; /* A: where its next page goes; NULL: anywhere */
     void *root;                                 /* c: highest node */
@@ -128,6 +129,12 @@ static uint64_t all_of(const struct mmk_swap_area *area, const struct mmk_swap_c
     return left >= MMK_SWAP_CLUSTER ? UINT64_MAX : ((uint64_t)1 << left) - 1;
 }
 
+/* SA3. => area's lock held */
+static void add(struct mmk_a64 *sum, uint64_t delta)
+{
+    mmk_a64_store(sum, mmk_a64_load(sum, MMK_RELAXED) + delta, MMK_RELAXED);
+}
+
 /* SA2, after a bit has changed. => area's lock held */
 static void relist(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster)
 {
@@ -168,7 +175,7 @@ static struct mmk_swap_cluster *claim_stale(struct mmk_swap_area *area)
 
     if (!cluster)
         return NULL;
-    area->free -= count_bits(cluster->free);
+    add(&area->free, 0 - (uint64_t)count_bits(cluster->free));
     cluster->free = 0;
     relist(area, cluster);
     return cluster;
@@ -197,7 +204,7 @@ static uint64_t take_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *c
     unsigned bit = lowest_bit(cluster->free);
 
     cluster->free &= ~((uint64_t)1 << bit);
-    area->free--;
+    add(&area->free, UINT64_MAX);
     relist(area, cluster);
     mmk_assert(mmk_a32_load(&cluster->word[bit], MMK_RELAXED) == 0, "SA1 a free slot is nobody's");
     cluster->index[bit] = index;
@@ -214,7 +221,7 @@ static void give_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *clust
 {
     mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
     *(bad ? &cluster->bad : &cluster->free) |= (uint64_t)1 << bit;
-    *(bad ? &area->bad : &area->free) += 1;
+    add(bad ? &area->bad : &area->free, 1);
     if (area->ops->discard && (cluster->free | cluster->bad) == all_of(area, cluster))
         cluster->stale = 1;
     relist(area, cluster);
@@ -248,7 +255,7 @@ static void discard_cluster(struct mmk_swap_area *area, struct mmk_swap_cluster 
     mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
     cluster->stale = 0;
     cluster->free = all & ~cluster->bad;
-    area->free += count_bits(cluster->free);
+    add(&area->free, count_bits(cluster->free));
     relist(area, cluster);
     mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
     tell_stopper(area);
@@ -514,7 +521,7 @@ static struct mmk_swap_area *new_area(const struct mmk_swap_ops *ops, void *devi
     area->ops = ops;
     area->device = device;
     area->slots = slots;
-    area->free = slots;
+    mmk_a64_store(&area->free, slots, MMK_RELAXED);
     mmk_list_init(&area->whole);
     mmk_list_init(&area->partial);
     mmk_list_init(&area->stale);
@@ -545,7 +552,7 @@ static bool publish(struct mmk_swap_area *area, int priority)
     if (number < MMK_SWAP_AREAS) {
         area->number = number;
         area->priority = priority < 0 ? --least : priority;
-        mmk_aptr_store(&areas[number], area, MMK_RELAXED);
+        mmk_aptr_store(&areas[number], area, MMK_RELEASE);
         insert_by_priority(area);
     }
     mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
@@ -591,12 +598,13 @@ void mmk_swap_area_wait(struct mmk_swap_area *area, uint32_t given)
 
 bool mmk_swap_area_used(struct mmk_swap_area *area)
 {
-    bool used;
+    struct mmk_swap_stats stats;
 
+    /* Under the lock: who has given the last one back has done with the area. */
     mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
-    used = area->free + area->bad != area->slots;
+    mmk_swap_stats(area, &stats);
     mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
-    return used;
+    return stats.used != 0;
 }
 
 static void free_area_rcu(struct mmk_rcu_head *head)
@@ -623,7 +631,7 @@ struct mmk_swap_area *mmk_swap_area_next(const struct mmk_swap_area *area)
     struct mmk_swap_area *next = NULL;
 
     while (i < MMK_SWAP_AREAS && !next)
-        next = (struct mmk_swap_area *)mmk_aptr_load(&areas[i++], MMK_RELAXED);
+        next = (struct mmk_swap_area *)mmk_aptr_load(&areas[i++], MMK_ACQUIRE);
     return next;
 }
 
@@ -640,27 +648,27 @@ int mmk_slot_for_each(struct mmk_swap_area *area, mmk_slot_visitor visit, void *
 
 void mmk_swap_stats(struct mmk_swap_area *area, struct mmk_swap_stats *stats)
 {
-    mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
+    uint64_t free = mmk_a64_load(&area->free, MMK_RELAXED);
+
     stats->slots = area->slots;
-    stats->used = area->slots - area->free - area->bad;
-    stats->bad = area->bad;
+    stats->bad = mmk_a64_load(&area->bad, MMK_RELAXED);
+    stats->used = area->slots - stats->bad - free;
     stats->priority = area->priority;
-    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
 }
 
 void mmk_swap_area_stats(struct mmk_stats *stats)
 {
+    struct mmk_swap_area *area = NULL;
     struct mmk_swap_stats one;
-    struct mmk_list *at;
 
-    mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
-    for (at = by_priority.next; at != &by_priority; at = at->next) {
-        mmk_swap_stats(of_link(at), &one);
+    mmk_rcu_read_lock();
+    while ((area = mmk_swap_area_next(area))) {
+        mmk_swap_stats(area, &one);
         stats->swap_slots += one.slots;
         stats->swap_used += one.used;
         stats->swap_bad += one.bad;
     }
-    mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
+    mmk_rcu_read_unlock();
     stats->swap_in = mmk_a64_load(&pages_in, MMK_RELAXED);
     stats->swap_out = mmk_a64_load(&pages_out, MMK_RELAXED);
 }
@@ -733,7 +741,9 @@ static void check_area(const struct mmk_swap_area *area)
     listed += check_list(area, &area->partial);
     listed += check_list(area, &area->stale);
     mmk_assert(listed == free, "SA2 each cluster is in one list");
-    mmk_assert(area->free == free && area->bad == bad, "SA3 sums over the clusters");
+    mmk_assert(mmk_a64_load(&area->free, MMK_RELAXED) == free &&
+                   mmk_a64_load(&area->bad, MMK_RELAXED) == bad,
+               "SA3 sums over the clusters");
 }
 
 void mmk_swap_area_check(void)

@@ -129,7 +129,10 @@ void mmk_swap_area_stats(struct mmk_stats *stats);
 typedef int (*mmk_slot_visitor)(uint64_t slot, void *arg);
 int mmk_slot_for_each(struct mmk_swap_area *area, mmk_slot_visitor visit, void *arg);
 
-/* One by one; NULL: the first, or the last was given. => nothing is swapped on or off */
+/*
+ * One by one; NULL: the first, or the last was given.
+ * => nothing is swapped on or off; or inside an RCU read section
+ */
 struct mmk_swap_area *mmk_swap_area_next(const struct mmk_swap_area *area);
 
 /*
