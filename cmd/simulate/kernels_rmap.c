@@ -35,7 +35,7 @@ static void setup_orphan(void)
     mmk_aptr_store(&kernel.page->user.kin, owner, MMK_RELAXED);
     kernel.page->user.index = 0;
     mmk_a32_store(&kernel.page->user.mapcount, MMK_MAPCOUNT_ORPHAN | 1, MMK_RELAXED);
-    mmk_a64_store(&owner->orphans, 1, MMK_RELAXED);
+    mmk_a64_store(&owner->orphans, MMK_KIN_GONE | 1, MMK_RELAXED);
 }
 
 static bool visit(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
