@@ -70,5 +70,6 @@ void mmk_page_own_rmap(struct mmk_page *page, const struct mmk_vma *vma, mmk_vad
     mmk_aptr_store(&page->user.kin, vma->mm->kin, MMK_RELAXED);
     page->user.index = mmk_vma_anon_index(vma, address);
     mmk_a32_store(&page->user.mapcount, 1, MMK_RELAXED);
-    mmk_kin_forget_orphan(owner); /* last: who comes by the old way until then finds it in its tree (KN3) */
+    /* Last: who comes by the old way until then finds it in its tree (KN3). */
+    mmk_kin_forget_orphan(owner);
 }
