@@ -31,9 +31,13 @@ static void swap_begin(void)
     check(mmk_swapon(&machine_swap_ops, swap.device, SWAP_SLOTS, 0, &swap.area) == 0);
 }
 
+/* An object's index is another's. */
 static int swap_count_entries(uint64_t slot, void *entries)
 {
-    *(uint64_t *)entries += mmk_slot_refs(slot) - 1; /* besides the visitor's */
+    uintptr_t owner = (uintptr_t)mmk_aptr_load(mmk_slot_owner(slot), MMK_RELAXED);
+
+    if ((owner & MMK_SLOT_OWNER) != MMK_SLOT_OBJECT)
+        *(uint64_t *)entries += mmk_slot_refs(slot) - 1; /* besides the visitor's */
     mmk_swap_put(slot);
     return 0;
 }
