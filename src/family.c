@@ -233,11 +233,11 @@ void mmk_kin_forget_orphan(struct mmk_kin *kin)
 
     do {
         left = orphans - 1;
-        mmk_assert((left & ~MMK_KIN_GONE) < MMK_KIN_IDLE,
-                   "KN3 an orphan is counted until its last mapping, and its slot, goes");
         if (left == MMK_KIN_GONE)
             left |= MMK_KIN_IDLE;
     } while (!mmk_a64_cmpxchg(&kin->orphans, &orphans, left, MMK_RELEASE));
+    mmk_assert((orphans & ~MMK_KIN_GONE) - 1 < MMK_KIN_IDLE - 1,
+               "KN3 an orphan is counted until its last mapping, and its slot, goes");
     if (left & MMK_KIN_IDLE)
         push_idle(kin);
 }
