@@ -77,15 +77,15 @@ static void word_keep(unsigned page)
 }
 
 /*
- * Pages that nobody drops are resident once they were written, whatever is copied meanwhile; of the
- * private ones those that do not go to swap.
+ * A page that nobody drops is resident once it was written, whatever is copied meanwhile, if it
+ * does not go to swap: that is the first one.
  */
 static void word_resident(unsigned page)
 {
     uint8_t vec[2] = {2, 2};
     int error;
 
-    if (page / WORD_EACH == WORD_KEEP && page != 0)
+    if (page != 0)
         return;
     if (mmk_a32_load(&world.completed[page][self->id], MMK_RELAXED) == 0)
         return;
