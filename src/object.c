@@ -251,7 +251,7 @@ static bool freeze(struct mmk_page *page)
     return false;
 }
 
-bool mmk_object_try_drop(struct mmk_object *object, struct mmk_page *page) MMK_NO_TSA
+bool mmk_object_try_drop(struct mmk_object *object, struct mmk_page *page)
 {
     struct mmk_page *removed = NULL;
 
@@ -263,8 +263,7 @@ bool mmk_object_try_drop(struct mmk_object *object, struct mmk_page *page) MMK_N
         return false;
     mmk_assert(removed == page, "O1 a page is where user.index says");
     mmk_aptr_store(&page->user.object, NULL, MMK_RELAXED);
-    mmk_page_unlock(page);
-    mmk_frame_free(page);
+    mmk_a32_store(&page->refs, 1, MMK_RELEASE); /* the caller's */
     return true;
 }
 

@@ -84,9 +84,8 @@ MMK_MUST_CHECK int mmk_object_get_page_killable(struct mmk_mm *mm, struct mmk_ob
 void mmk_object_resident(struct mmk_object *object, uint64_t first, uint64_t count, uint8_t *vec);
 
 /*
- * Takes a page that is clean, mapped nowhere and used by nobody but the caller out of the object,
- * and frees it.
- * => true: done: the page is unlocked, the caller's reference gone. false: it is not so
+ * Takes a page that is clean, mapped nowhere and used by nobody but the caller out of the object.
+ * => true: done: it goes with the caller's reference. false: it is not so
  * => page locked, and user.object; the caller has one reference; does not sleep
  */
 bool mmk_object_try_drop(struct mmk_object *object, struct mmk_page *page) MMK_REQUIRES(page);

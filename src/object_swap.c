@@ -102,13 +102,14 @@ static void take_out(struct mmk_object *object, struct mmk_page *page, uint64_t 
 }
 
 /* => otherwise than by 0 the slot is the caller's to free */
-static int unmap_and_write(struct mmk_object *object, struct mmk_page *page, uint64_t slot)
-    MMK_REQUIRES(page)
+static int unmap_and_write(struct mmk_object *object, struct mmk_page *page, uint64_t slot,
+                           bool wait) MMK_REQUIRES(page)
 {
     bool written;
     int error;
 
-    if (!mmk_page_try_to_unmap(page, MMK_UNMAP_DISCARD))
+    if (wait ? !mmk_page_try_to_unmap(page, MMK_UNMAP_DISCARD)
+             : !mmk_page_try_to_unmap_nowait(page, MMK_UNMAP_DISCARD))
         return MMK_EBUSY;
     error = write_out(page, slot, &written);
     if (error)
@@ -122,7 +123,7 @@ static int unmap_and_write(struct mmk_object *object, struct mmk_page *page, uin
     return MMK_EBUSY;
 }
 
-int mmk_object_swap_out(struct mmk_page *page)
+static int swap_out(struct mmk_page *page, bool wait) MMK_REQUIRES(page)
 {
     struct mmk_object *object = (struct mmk_object *)mmk_aptr_load(&page->user.object, MMK_RELAXED);
     uint64_t slot;
@@ -133,10 +134,20 @@ int mmk_object_swap_out(struct mmk_page *page)
     mmk_assert(!object->ops, "OS1 shared memory goes to swap");
     if (!mmk_slot_alloc(as_owner(object), page->user.index, &slot))
         return MMK_ENOMEM;
-    error = unmap_and_write(object, page, slot);
+    error = unmap_and_write(object, page, slot, wait);
     if (error)
         mmk_slot_forget(slot);
     return error;
+}
+
+int mmk_object_swap_out(struct mmk_page *page)
+{
+    return swap_out(page, true);
+}
+
+int mmk_object_swap_out_nowait(struct mmk_page *page)
+{
+    return swap_out(page, false);
 }
 
 /* --- in -------------------------------------------------------------------------------------- */

@@ -38,6 +38,9 @@ MMK_ALWAYS_INLINE bool mmk_page_is_shared_memory(const struct mmk_page *page)
  */
 MMK_MUST_CHECK int mmk_object_swap_out(struct mmk_page *page) MMK_REQUIRES(page);
 
+/* The same, but it waits for no lock, only for the device. MMK_EBUSY, too: a lock is held. */
+MMK_MUST_CHECK int mmk_object_swap_out_nowait(struct mmk_page *page) MMK_REQUIRES(page);
+
 /*
  * Fills a new page, which has taken the place of a slot in the index.
  * => 0: the slot is free. MMK_EIO: the slot is in its place again, the page nowhere

@@ -34,10 +34,13 @@
 #include "reclaim.h"
 
 #include "frame.h"
-#include "object.h"
+#include "object_swap.h"
 #include "percpu_count.h"
 #include "planted.h"
 #include "rmap_use.h"
+#include "swap_area.h"
+#include "swap_cache.h"
+#include "swap_out.h"
 #include "writeback.h"
 
 #include <mmkit/host.h>
@@ -62,6 +65,8 @@ static struct mmk_percpu_count count_scanned, count_freed, count_written, count_
 struct round {
     unsigned flags; /* enum mmk_alloc, of the allocation that it is for */
     enum which which;
+    bool swaps;     /* private pages may go to swap: those that have a slot */
+    bool room;      /* and others: there are slots that are free */
     bool desperate; /* use does not count, nor age */
     bool hopeful;   /* there are pages that may go another time */
     uint64_t freed;
@@ -123,13 +128,11 @@ static bool is_stuck(const struct round *round, const struct mmk_object *object,
            ((round->flags & MMK_ALLOC_NOIO) || !mmk_object_writes(object));
 }
 
-/* => true: freed, unlocked and put; page locked */
-static bool take_object_page(struct round *round, struct mmk_page *page) MMK_NO_TSA
+/* => true: it goes with the caller's reference. So do the next two; page locked */
+static bool take_file_page(struct round *round, struct mmk_object *object, struct mmk_page *page)
+    MMK_REQUIRES(page)
 {
-    struct mmk_object *object = (struct mmk_object *)mmk_aptr_load(&page->user.object, MMK_RELAXED);
-
-    /* Truncated; or shared memory, whose content is nowhere else; or in use as it is. */
-    if (!object || !object->ops || mmk_page_pinned(page) || is_stuck(round, object, page))
+    if (is_stuck(round, object, page))
         return false;
     round->hopeful = true;
     return is_old(round, page) &&
@@ -138,24 +141,41 @@ static bool take_object_page(struct round *round, struct mmk_page *page) MMK_NO_
            make_clean(round, object, page) && mmk_object_try_drop(object, page);
 }
 
-/* => true: freed, but for the caller's reference; page locked */
-static bool take_private_page(struct mmk_page *page) MMK_REQUIRES(page)
+static bool take_object_page(struct round *round, struct mmk_page *page) MMK_REQUIRES(page)
 {
-    return mmk_page_test(page, MMK_PF_LAZYFREE) && mmk_page_mapcount(page) > 0 &&
-           !mmk_page_pinned(page) && mmk_page_try_to_unmap_nowait(page, MMK_UNMAP_DISCARD);
+    struct mmk_object *object = (struct mmk_object *)mmk_aptr_load(&page->user.object, MMK_RELAXED);
+
+    if (!object) /* truncated */
+        return false;
+    if (object->ops)
+        return take_file_page(round, object, page);
+    if (!round->room)
+        return false;
+    round->hopeful = true;
+    return is_old(round, page) && mmk_object_swap_out_nowait(page) == 0;
+}
+
+static bool take_private_page(struct round *round, struct mmk_page *page) MMK_REQUIRES(page)
+{
+    if (mmk_page_test(page, MMK_PF_LAZYFREE) && mmk_page_mapcount(page) > 0 &&
+        mmk_page_try_to_unmap_nowait(page, MMK_UNMAP_DISCARD))
+        return true;
+    if (!round->room && !mmk_page_test(page, MMK_PF_SWAPCACHE))
+        return false;
+    round->hopeful = true;
+    return is_old(round, page) && mmk_swap_out_nowait(page) == 0;
 }
 
 /* => page locked, with a reference: both are gone afterwards */
 static void take_locked(struct round *round, struct mmk_page *page) MMK_NO_TSA
 {
-    bool is_kept = age_of(page) >= AGE_KEPT, gone;
-    bool object = mmk_page_type(page) == MMK_PAGE_OBJECT;
+    bool is_kept = age_of(page) >= AGE_KEPT, gone = false;
 
-    gone = object ? take_object_page(round, page) : take_private_page(page);
-    if (!gone || !object) {
-        mmk_page_unlock(page);
-        mmk_page_put(page);
-    }
+    if (!mmk_page_pinned(page))
+        gone = mmk_page_type(page) == MMK_PAGE_OBJECT ? take_object_page(round, page)
+                                                      : take_private_page(round, page);
+    mmk_page_unlock(page);
+    mmk_swap_put_page(page);
     if (!gone)
         return;
     round->freed++;
@@ -164,11 +184,12 @@ static void take_locked(struct round *round, struct mmk_page *page) MMK_NO_TSA
 }
 
 /* By its flags alone: neither a program's nor an object's; or private, and to stay. */
-static bool is_page(uint32_t flags)
+static bool is_page(const struct round *round, uint32_t flags)
 {
     uint32_t type = flags & MMK_PF_TYPE;
 
-    return type == MMK_PAGE_OBJECT || (type == MMK_PAGE_ANON && (flags & MMK_PF_LAZYFREE));
+    return type == MMK_PAGE_OBJECT ||
+           (type == MMK_PAGE_ANON && (round->swaps || (flags & MMK_PF_LAZYFREE)));
 }
 
 /* Whether the hand looks at it. */
@@ -176,7 +197,7 @@ static bool is_for(const struct round *round, uint32_t flags)
 {
     bool is_kept = (flags & MMK_PF_AGE) >= AGE_KEPT << MMK_PF_AGE_AT;
 
-    return is_page(flags) && (round->desperate || is_kept == (round->which == KEPT));
+    return is_page(round, flags) && (round->desperate || is_kept == (round->which == KEPT));
 }
 
 static void look_at(struct round *round, struct mmk_page *page) MMK_NO_TSA
@@ -184,10 +205,10 @@ static void look_at(struct round *round, struct mmk_page *page) MMK_NO_TSA
     if (!mmk_page_get_unless_zero(page))
         return;
     /* RC1: it may have become something else before there was the reference. */
-    if (!is_page(mmk_a32_load(&page->flags, MMK_ACQUIRE))) {
-        mmk_page_put(page);
+    if (!is_page(round, mmk_a32_load(&page->flags, MMK_ACQUIRE))) {
+        mmk_swap_put_page(page);
     } else if (!mmk_page_trylock(page)) {
-        mmk_page_put(page);
+        mmk_swap_put_page(page);
         round->hopeful = true;
     } else {
         mmk_percpu_count_add(&count_scanned, 1);
@@ -218,8 +239,8 @@ static void go_on(struct round *round, uint64_t places)
         struct mmk_page *page = mmk_frame_at(first + i);
         uint32_t flags = mmk_a32_load(&page->flags, MMK_RELAXED);
 
-        pages += is_page(flags);
-        old += is_page(flags) && (flags & MMK_PF_AGE) >= AGE_KEPT << MMK_PF_AGE_AT;
+        pages += is_page(round, flags);
+        old += is_page(round, flags) && (flags & MMK_PF_AGE) >= AGE_KEPT << MMK_PF_AGE_AT;
         if (is_for(round, flags))
             look_at(round, page);
     }
@@ -258,11 +279,24 @@ static bool choose(struct round *round, uint64_t vain[HANDS], uint64_t steps)
     return true;
 }
 
+/* There is swap space, and whoever asks lets pages be written to it. */
+static void ask_for_swap(struct round *round)
+{
+    struct mmk_stats stats = {0};
+
+    if (round->flags & MMK_ALLOC_NOIO)
+        return;
+    mmk_swap_area_stats(&stats);
+    round->swaps = stats.swap_slots > 0;
+    round->room = stats.swap_slots > stats.swap_used + stats.swap_bad;
+}
+
 static uint64_t reclaim(uint64_t want, unsigned flags)
 {
     uint64_t places = mmk_frame_places(), vain[HANDS] = {0, 0}, before;
     struct round round = {.flags = flags};
 
+    ask_for_swap(&round);
     while (round.freed < want && places > 0 && choose(&round, vain, places / CHUNK + 2)) {
         before = round.freed;
         go_on(&round, places);

@@ -36,12 +36,17 @@ static int write_out(struct mmk_page *page, uint64_t slot) MMK_REQUIRES(page)
     return error ? MMK_EIO : 0;
 }
 
+static bool unmap(struct mmk_page *page, enum mmk_unmap_how how, bool wait) MMK_REQUIRES(page)
+{
+    return wait ? mmk_page_try_to_unmap(page, how) : mmk_page_try_to_unmap_nowait(page, how);
+}
+
 /* => the page is cached as the slot's; the caller has a reference to the slot */
-static int unmap_and_write(struct mmk_page *page, uint64_t slot) MMK_REQUIRES(page)
+static int unmap_and_write(struct mmk_page *page, uint64_t slot, bool wait) MMK_REQUIRES(page)
 {
     int error;
 
-    if (!mmk_page_try_to_unmap(page, MMK_UNMAP_SWAP))
+    if (!unmap(page, MMK_UNMAP_SWAP, wait))
         return MMK_EBUSY;
     if (MMK_MISTAKE(DROPPED_UNWRITTEN) && mmk_page_refs(page) == 2) {
         mmk_swap_drop(page);
@@ -76,30 +81,34 @@ static bool hold_kin(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
 
 /* => 0 with a reference to the slot; MMK_ENOMEM: there is no room; MMK_EBUSY: nobody has the page
  */
-static int new_slot(struct mmk_page *page, uint64_t *slot) MMK_REQUIRES(page)
+static int new_slot(struct mmk_page *page, uint64_t *slot, bool wait) MMK_REQUIRES(page)
 {
     struct mmk_kin *kin = NULL;
-    bool added;
+    bool added, whole = true;
 
-    mmk_rmap_walk(page, hold_kin, &kin);
+    if (wait)
+        mmk_rmap_walk(page, hold_kin, &kin);
+    else
+        whole = mmk_rmap_try_walk(page, hold_kin, &kin);
     if (!kin)
         return MMK_EBUSY;
+    mmk_assert(whole, "a search that has found what it looked for is over");
     added = mmk_swap_add(page, slot);
     mmk_kin_forget_orphan(kin);
     return added ? 0 : MMK_ENOMEM;
 }
 
 /* The page's slot, a new one if it has none. => as new_slot() */
-static int get_slot(struct mmk_page *page, uint64_t *slot) MMK_REQUIRES(page)
+static int get_slot(struct mmk_page *page, uint64_t *slot, bool wait) MMK_REQUIRES(page)
 {
     if (!mmk_page_test(page, MMK_PF_SWAPCACHE))
-        return new_slot(page, slot);
+        return new_slot(page, slot, wait);
     *slot = page->user.slot;
     mmk_slot_get(*slot);
     return 0;
 }
 
-int mmk_swap_out(struct mmk_page *page)
+static int swap_out(struct mmk_page *page, bool wait) MMK_REQUIRES(page)
 {
     uint64_t slot;
     int error;
@@ -107,16 +116,26 @@ int mmk_swap_out(struct mmk_page *page)
     if (mmk_page_pinned(page))
         return MMK_EBUSY;
     if (mmk_page_test(page, MMK_PF_LAZYFREE)) {
-        if (mmk_page_try_to_unmap(page, MMK_UNMAP_DISCARD))
+        if (unmap(page, MMK_UNMAP_DISCARD, wait))
             return 0;
         mmk_page_clear(page, MMK_PF_LAZYFREE);
     }
-    error = get_slot(page, &slot);
+    error = get_slot(page, &slot, wait);
     if (error)
         return error;
-    error = unmap_and_write(page, slot);
+    error = unmap_and_write(page, slot, wait);
     mmk_swap_put(slot);
     if (error && mmk_page_test(page, MMK_PF_SWAPCACHE))
         (void)mmk_swap_take_out(page);
     return error;
+}
+
+int mmk_swap_out(struct mmk_page *page)
+{
+    return swap_out(page, true);
+}
+
+int mmk_swap_out_nowait(struct mmk_page *page)
+{
+    return swap_out(page, false);
 }

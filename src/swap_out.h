@@ -17,4 +17,7 @@
  */
 MMK_MUST_CHECK int mmk_swap_out(struct mmk_page *page) MMK_REQUIRES(page);
 
+/* The same, but it waits for no lock, only for the device. MMK_EBUSY, too: a lock is held. */
+MMK_MUST_CHECK int mmk_swap_out_nowait(struct mmk_page *page) MMK_REQUIRES(page);
+
 #endif

@@ -171,6 +171,31 @@ static bool start_machine(const struct replay *replay)
     return true;
 }
 
+/* Swap space in the host's memory. => false after a message */
+static bool start_swap(struct replay *replay)
+{
+    uint64_t slots = replay->options->swap / MMK_PAGE_SIZE;
+
+    if (slots == 0)
+        return true;
+    replay->swap_device = machine_swap_memory(slots);
+    if (replay->swap_device != NULL &&
+        mmk_swapon(&machine_swap_ops_discard, replay->swap_device, slots, 0, &replay->swap) == 0)
+        return true;
+    fprintf(stderr, "%s: no memory for the swap space\n", replay->program->name);
+    return false;
+}
+
+/* => false: it is not empty, though nobody is left */
+static bool stop_swap(struct replay *replay)
+{
+    bool empty = replay->swap == NULL || mmk_swapoff(replay->swap) == 0;
+
+    if (replay->swap_device != NULL && empty)
+        machine_swap_close(replay->swap_device);
+    return empty;
+}
+
 static void stop_machine(void)
 {
     machine_cpu_detach();
@@ -203,6 +228,8 @@ static void read_peaks(struct replay *replay)
     result->reclaim.freed = stats.reclaim_freed;
     result->reclaim.written = stats.reclaim_written;
     result->reclaim.direct = stats.reclaim_direct;
+    result->swap.in = stats.swap_in;
+    result->swap.out = stats.swap_out;
 }
 
 bool replay_run(const struct program *program, const struct replay_options *options,
@@ -219,11 +246,14 @@ bool replay_run(const struct program *program, const struct replay_options *opti
         return false;
     }
     free_frames = count_free_frames();
+    complete = start_swap(&replay);
     start = clock_seconds();
-    complete = run_ops(&replay);
+    complete = complete && run_ops(&replay);
     result->seconds = clock_seconds() - start;
     read_peaks(&replay);
     state_destroy(&replay);
+    if (!stop_swap(&replay))
+        fprintf(stderr, "%s: swap space is in use at the end\n", program->name);
     result->leaked_frames = (int64_t)(free_frames - count_free_frames());
     result->skipped = program->lines > result->events ? program->lines - result->events : 0;
     result->memory = options->memory;

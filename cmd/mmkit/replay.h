@@ -15,6 +15,7 @@
 struct replay_options {
     enum mmk_table_policy policy;
     uint64_t memory;         /* bytes of the machine */
+    uint64_t swap;           /* bytes of swap space; 0: none */
     const char *memory_text; /* as the user gave it, for messages; NULL: estimated */
     uint64_t check_interval; /* 0: no checks beside those of each access */
     uint64_t wrong_at;       /* for tests: the shadow is wrong at this fault, from 1; 0: never */
@@ -26,7 +27,7 @@ struct replay_result {
     double seconds;
     uint64_t memory;
     struct {
-        uint64_t anon, zero, file, cow, reuse, spurious, unneeded;
+        uint64_t anon, zero, file, cow, swap, reuse, spurious, unneeded;
     } faults;
     uint64_t virt_peak_bytes; /* sum of all mappings of all address spaces */
     uint64_t rss_peak_bytes;  /* distinct frames that some entry maps, by the shadow's account */
@@ -42,6 +43,9 @@ struct replay_result {
     struct {
         uint64_t scanned, freed, written, direct;
     } reclaim;
+    struct {
+        uint64_t in, out, major;
+    } swap;
     uint64_t divergences;
     int64_t leaked_frames;
 };

@@ -21,6 +21,7 @@ enum {
     KEY_POLICY = 0x100,
     KEY_COMPARE,
     KEY_MEMORY,
+    KEY_SWAP,
     KEY_CHECK,
     KEY_WRONG_AT,
 };
@@ -48,6 +49,8 @@ static const struct argp_option option_list[] = {
      "RAM of the machine; K, M, G and T multiply by 1024 (default: what the trace can need at "
      "most)",
      0},
+    {"swap", KEY_SWAP, "SIZE", 0,
+     "Swap space: where private pages go when memory is short; as --memory (default: none)", 0},
     {"check", KEY_CHECK, "N", OPTION_ARG_OPTIONAL,
      "After every event check what it touched; every N events (default 1000) and at the end, "
      "everything",
@@ -132,6 +135,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         return 0;
     case KEY_MEMORY:
         parse_memory(state, arguments, text);
+        return 0;
+    case KEY_SWAP:
+        if (!option_size(text, &arguments->options.swap) || arguments->options.swap < MMK_PAGE_SIZE)
+            argp_failure(state, STATUS_BAD_INPUT, 0,
+                         "--swap %s: expected a size of at least 4K, such as 512M", text);
         return 0;
     case KEY_CHECK:
         arguments->options.check_interval =

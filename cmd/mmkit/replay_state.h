@@ -17,6 +17,7 @@
 #include "shadow.h"
 
 #include <machine.h>
+#include <machine_swap.h>
 
 /* An address space and its shadow. */
 struct space {
@@ -34,6 +35,7 @@ struct replay_file {
     uint64_t size; /* bytes; 0: not open */
     struct mmk_object *object;
     struct shadow_object *shadow;
+    struct page_map written; /* by index: what was written back, if anything */
 };
 
 struct replay {
@@ -48,6 +50,8 @@ struct replay {
     uint64_t fault_number;                       /* of recorded faults; makes stamps unique */
     uint64_t least, linked, virt_bytes, created; /* sums; tables in pages */
     uint64_t resident_peak, demand_peak;         /* pages */
+    struct machine_swap *swap_device;            /* or NULL */
+    struct mmk_swap_area *swap;                  /* or NULL */
     bool too_few_tables;                         /* said already */
     void (*visit)(void *context, uint64_t owner, uint64_t page); /* planning; or NULL */
     void *visit_context;

@@ -59,6 +59,7 @@ static const struct row rows[] = {
     ROW("        zero page", ROW_COUNT, result.faults.zero),
     ROW("        file or shared page", ROW_COUNT, result.faults.file),
     ROW("        copied on write", ROW_COUNT, result.faults.cow),
+    ROW("        brought back from swap", ROW_COUNT, result.faults.swap),
     ROW("        own page again", ROW_COUNT, result.faults.reuse),
     ROW("        nothing to do", ROW_COUNT, result.faults.spurious),
     ROW("        not needed here", ROW_COUNT, result.faults.unneeded),
@@ -78,6 +79,9 @@ static const struct row rows[] = {
     ROW("         pages looked at", ROW_COUNT, result.reclaim.scanned),
     ROW("         freed", ROW_COUNT, result.reclaim.freed),
     ROW("         written back", ROW_COUNT, result.reclaim.written),
+    ROW("swap: pages written", ROW_COUNT, result.swap.out),
+    ROW("      pages read", ROW_COUNT, result.swap.in),
+    ROW("      faults that waited", ROW_COUNT, result.swap.major),
     ROW("divergences", ROW_COUNT, result.divergences),
     ROW("leaked frames", ROW_SIGNED, result.leaked_frames),
 };
@@ -132,7 +136,7 @@ static void write_faults(struct json *json, const struct replay_result *result)
     json_unsigned(json, "zero", result->faults.zero);
     json_unsigned(json, "file", result->faults.file);
     json_unsigned(json, "cow", result->faults.cow);
-    json_unsigned(json, "swap", 0); /* no swap in this version */
+    json_unsigned(json, "swap", result->faults.swap);
     json_unsigned(json, "reuse", result->faults.reuse);
     json_unsigned(json, "spurious", result->faults.spurious);
     json_unsigned(json, "unneeded", result->faults.unneeded);
@@ -171,6 +175,15 @@ static void write_reclaim(struct json *json, const struct replay_result *result)
     json_close(json, '}');
 }
 
+static void write_swap(struct json *json, const struct replay_result *result)
+{
+    json_object(json, "swap");
+    json_unsigned(json, "pages_out", result->swap.out);
+    json_unsigned(json, "pages_in", result->swap.in);
+    json_unsigned(json, "faults_major", result->swap.major);
+    json_close(json, '}');
+}
+
 void report_json(struct json *json, const struct report *report)
 {
     const struct replay_result *result = &report->result;
@@ -191,6 +204,7 @@ void report_json(struct json *json, const struct report *report)
     write_tables(json, result);
     write_tlb(json, result);
     write_reclaim(json, result);
+    write_swap(json, result);
     json_unsigned(json, "divergences", result->divergences);
     json_signed(json, "leaked_frames", result->leaked_frames);
 }
