@@ -178,13 +178,44 @@ static int willneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t star
     return 0;
 }
 
-/* MADV_COLD: nothing ages yet. */
-static int age(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+/*
+ * Unused, and of no age, unless others map the page too. Who has it locked is at work on it anyway.
+ * Nothing is flushed, as by reclaim itself. => table locked
+ */
+static void cool_entry(struct mmk_a64 *entry)
 {
-    (void)advice;
-    (void)start;
-    (void)end;
-    return is_locked(vma) || mmk_vma_has_frames(vma) ? MMK_EINVAL : 0;
+    mmk_pte_t pte = mmk_pte_read(entry), old;
+    struct mmk_page *page = mmk_pte_page(pte);
+
+    if (!page || mmk_page_mapcount(page) != 1 || !mmk_page_trylock(page))
+        return;
+    mmk_page_clear(page, MMK_PF_AGE);
+    mmk_page_unlock(page);
+    do
+        old = mmk_pte_mkold(pte);
+    while (old.v != pte.v && !mmk_pte_change(entry, &pte, old));
+}
+
+static mmk_vaddr_t cool_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    struct mmk_a64 *entry = walk->entry;
+    mmk_vaddr_t addr;
+
+    (void)arg;
+    for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE)
+        cool_entry(entry++);
+    return end;
+}
+
+/* MADV_COLD: the range's pages are among the first to go. */
+static int cool(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
+{
+    if (is_locked(vma) || mmk_vma_has_frames(vma))
+        return MMK_EINVAL;
+    mmk_range_for_each_leaf(&advice->gather, start, end, cool_leaf, NULL);
+    return 0;
 }
 
 /* MADV_PAGEOUT: private pages that nobody else maps go to swap; what cannot stays. */
@@ -285,7 +316,7 @@ static const struct rule rules[] = {
     {.kind = MMK_MADV_GUARD_REMOVE, .visit = guard_remove, .gathers = true},
     {.kind = MMK_MADV_REMOVE, .visit = remove_pages, .discards = true},
     {.kind = MMK_MADV_WILLNEED, .visit = willneed, .remote = true},
-    {.kind = MMK_MADV_COLD, .visit = age, .remote = true},
+    {.kind = MMK_MADV_COLD, .visit = cool, .gathers = true, .remote = true},
     {.kind = MMK_MADV_PAGEOUT, .visit = pageout, .remote = true},
     {.kind = MMK_MADV_NORMAL, .clear = MMK_VM_RAND | MMK_VM_SEQ},
     {.kind = MMK_MADV_RANDOM, .clear = MMK_VM_SEQ, .set = MMK_VM_RAND},

@@ -5,7 +5,8 @@
  *
  * These are pages of objects, from which read_page brings them back, and private pages that
  * MADV_FREE has marked. Pages that were written are written back first, by write_page; without
- * that they stay. So do pages of locked memory, pinned ones, and whatever others just use.
+ * that they stay. Private pages and shared memory go to swap, as long as there is room (swap.h).
+ * Pages of locked memory, pinned ones, and whatever others just use, stay.
  *
  * An allocation that may sleep, and finds nothing free, reclaims by itself (MMK_ALLOC_NORECLAIM:
  * not; MMK_ALLOC_NOIO: but writes nothing). For programs not to wait for that, give mmkit a thread

@@ -65,7 +65,7 @@ struct mmk_stats {
     uint64_t objects;         /* that exist */
     uint64_t slab_frames;     /* holding mmkit's own small objects */
     uint64_t reclaim_scanned; /* pages that reclaim has looked at, to free them */
-    uint64_t reclaim_freed; /* pages that it has freed: of objects, and what MADV_FREE had marked */
+    uint64_t reclaim_freed;   /* pages that it has freed: dropped, or in swap */
     uint64_t reclaim_written; /* pages of objects that it has written back */
     uint64_t reclaim_direct;  /* allocations that found nothing free, and had it work for them */
     uint64_t pins;            /* held: mmk_pin_pages() */

@@ -160,6 +160,24 @@ static void test_used(void **state)
     mmk_object_put(file);
 }
 
+/* What is cold goes first, unless others have it, too. */
+static void test_cold(void **state)
+{
+    struct mmk_object *file = new_file(24);
+    uint64_t i;
+
+    (void)state;
+    map_object_at(0, 24, RO, MMK_MAP_SHARED, file, 0);
+    map_object_at(100, 4, RO, MMK_MAP_SHARED, file, 16);
+    expect_filled(AT(0), 24, 1);
+    expect_filled(AT(100), 4, 17);
+    assert_int_equal(advise(AT(8), 12, MMK_MADV_COLD), 0);
+    assert_in_range(mmk_reclaim(8), 8, 8);
+    for (i = 0; i < 24; i++)
+        assert_int_equal(!peek_page(mm, AT(i)), i >= 8 && i < 16);
+    mmk_object_put(file);
+}
+
 /* What MADV_FREE has marked, and nobody has written since. */
 static void test_lazyfree(void **state)
 {
@@ -603,6 +621,7 @@ int main(void)
         TEST(test_cached),
         TEST(test_some),
         TEST(test_used),
+        TEST(test_cold),
         TEST(test_lazyfree),
         TEST(test_dirty),
         TEST(test_write_fails),
