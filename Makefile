@@ -39,13 +39,14 @@ test-long: deps-test builds build-tsan/build.ninja build-cov/build.ninja build-b
 	    build-aarch64-39:unit,smoke build-aarch64-48:unit,plain,smoke,stress build-x86_64-5:smoke \
 	    build-riscv64-sv48:smoke build-riscv64-sv57:smoke build-tiny:long build-fuzz:fuzz
 
-# The recordings, everything checked, under AddressSanitizer; ten million operations of four threads
-# under ThreadSanitizer; a million calls beside Linux; all pairs of calls in all schedules with at
-# most two preemptions: more than an hour.
+# The recordings, everything checked, under AddressSanitizer; half an hour of swap; ten million
+# operations of four threads under ThreadSanitizer; a million calls beside Linux; all pairs of calls
+# in all schedules with at most two preemptions: about two hours.
 soak: deps-test builds build-tsan/build.ninja
 	$(call make,build,)
 	$(call make,build-tsan,tests/stress_mm)
 	@tools/run_tests.py build-asan:long
+	build/tests/stress_swap 1800
 	build-tsan/tests/stress_mm 10000000ops
 	build/mmkit oracle --ops 1000000 --processes 6 --shrink
 	@tests/simulate/explore.sh build/mmkit all

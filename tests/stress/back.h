@@ -5,8 +5,7 @@
 #ifndef BACK_H
 #define BACK_H
 
-#include "rmap_use.h" /* first: world.h has a name of theirs, too */
-#include "rmap_walk.h"
+#include "page_at.h" /* first */
 
 #include "world.h"
 
@@ -30,28 +29,11 @@ static mmk_vaddr_t back_addr(void)
     }
 }
 
-/* The page at addr, with a reference; NULL: there is none. */
-static struct mmk_page *back_page(struct mmk_mm *mm, mmk_vaddr_t addr)
-{
-    struct mmk_page *page = NULL;
-    struct mmk_walk walk;
-
-    mmk_rcu_read_lock();
-    mmk_walk_lock(mm, addr, &walk);
-    if (walk.level == 0)
-        page = mmk_pte_page(mmk_pte_read(walk.entry));
-    if (page)
-        mmk_page_get(page);
-    mmk_walk_unlock(&walk);
-    mmk_rcu_read_unlock();
-    return page;
-}
-
 /* Nobody may notice: what is in the page, and whether it is there, is the page's, or its object's.
  */
 static void back_op(struct mmk_mm *mm)
 {
-    struct mmk_page *page = back_page(mm, back_addr());
+    struct mmk_page *page = page_at(mm, back_addr());
     bool found;
 
     if (!page)

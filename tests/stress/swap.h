@@ -66,7 +66,7 @@ static void swap_end(void)
 
 static void swap_page_out(struct mmk_mm *mm, mmk_vaddr_t addr)
 {
-    struct mmk_page *page = back_page(mm, addr);
+    struct mmk_page *page = page_at(mm, addr);
     int error = 0;
 
     if (!page)
