@@ -16,6 +16,7 @@ import subprocess
 import sys
 
 SHOWN_AGAIN = 12 # lines
+WHOLE = ["build", "build-asan"] # folders: all must compile, by both compilers
 
 CASE_PASSED = re.compile(r"^\[       OK \] ", re.M)
 CASE_FAILED = re.compile(r"^\[  FAILED  \] (?!\d+ test)(\S+)", re.M)
@@ -49,8 +50,8 @@ def make(build):
 
 def run_build(build, suites, failures):
     """Builds one folder and runs its suites: (passed, failed). failures gets (name, output)."""
-    # These need some of the programs: what Meson itself sees to is enough.
-    whole = suites not in (["smoke"], ["fuzz"], ["coverage"])
+    # The others need some of the programs: Meson itself sees to these.
+    whole = build in WHOLE
     if whole and not make(build):
         return 0, 1
     log = pathlib.Path(build) / "meson-logs" / "testlog.json"
@@ -60,9 +61,10 @@ def run_build(build, suites, failures):
         command.append("--no-rebuild")
     for suite in suites:
         command += ["--suite", suite]
-    status = subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode
+    done = subprocess.run(command, check=False, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if not log.exists():
-        print(f"{build}: no test ran in {', '.join(suites)}")
+        print(f"{done.stdout}{build}: no test ran in {', '.join(suites)}")
         return 0, 1
     passed = failed = 0
     for line in log.read_text().splitlines():
@@ -79,7 +81,7 @@ def run_build(build, suites, failures):
             failures.append((f"{build}: {test['name']}: {test['result']}", output))
         passed += good
         failed += bad
-    if status != 0 and failed == 0:
+    if done.returncode != 0 and failed == 0:
         failed = 1
     return passed, failed
 

@@ -3,7 +3,7 @@
 #
 # Usage: explore.sh MMKIT short|long|all
 #
-# Schedules of all scenarios: a few of some, for seconds; a million and more, some of the pairs
+# Schedules of all scenarios: a few of some, for seconds; most of a million, some of the pairs
 # exhausted and some memory orders weakened, for minutes; all pairs exhausted and all orders
 # weakened, for the better part of an hour. Which some and which schedules follows from the seed:
 # $SEED, or the time.
@@ -55,7 +55,7 @@ short)
     ;;
 long)
     scenarios=$("$mmkit" simulate --list | wc -l)
-    runs=$((500000 / scenarios + 1))
+    runs=$((400000 / scenarios + 1))
     explore --runs $runs
     explore --runs $runs --strategy pct:3
     exhaust $(part 100)

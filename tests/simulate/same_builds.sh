@@ -15,7 +15,7 @@ for build in "$@"; do
     simulator=$build/cmd/simulate/mmkit-simulate-tiny
     [ -x "$simulator" ] || exit 77
     for strategy in random pct:3 exhaustive:1; do
-        "$simulator" --format tiny --part $((seed % 60))/60 --seed "$seed" --runs 20 \
+        "$simulator" --format tiny --part $((seed % 120))/120 --seed "$seed" --runs 20 \
             --strategy $strategy --hash 2>"$work/err" || {
             cat "$work/err" >&2
             exit 1
