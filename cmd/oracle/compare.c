@@ -4,7 +4,7 @@
  *
  * What may differ, and why, is docs/SEMANTICS.md's to say:
  *  - a child of fork has the zero page's entries on Linux only ("Which entries fork copies");
- *  - MADV_PAGEOUT takes pages on Linux only, and not always ("MADV_COLD, MADV_PAGEOUT");
+ *  - which pages MADV_PAGEOUT takes: there is swap in mmkit alone ("MADV_COLD, MADV_PAGEOUT");
  *  - which pages of a file on a disk are in memory, beyond those that a program has just touched;
  *  - which pages of files have entries: Linux maps some around a fault. What mincore says of them
  *    has to agree, and so has what is in them.
@@ -91,7 +91,7 @@ static bool compare_vectors(const struct outcome *on_linux, const struct outcome
     unsigned i;
 
     for (i = 0; i < on_linux->pages; i++) {
-        if (past->reclaimed && on_linux->page[i] == 0 && here->page[i] == 1)
+        if (past->reclaimed && (on_linux->page[i] | here->page[i]) == 1)
             continue;
         if (past->is_child && on_linux->page[i] == 1 && here->page[i] == 0)
             continue; /* the zero page; compare_page() knows better */
@@ -240,8 +240,8 @@ static bool compare_page(const struct observation *on_linux, const struct observ
 
     if (past->is_child && (left & PAGE_ZERO) && (right & PAGE_IN_CORE) == 0)
         in_core = false;
-    if (past->reclaimed && (left & PAGE_KNOWN) && (right & PAGE_IN_CORE))
-        in_core = true;
+    if (past->reclaimed && (left & PAGE_KNOWN))
+        in_core = (right & PAGE_IN_CORE) != 0;
     if (is_on_disk(here, page) && (in_core || !(right & PAGE_READABLE)))
         in_core = (right & PAGE_IN_CORE) != 0;
     if ((left & PAGE_KNOWN) != (right & PAGE_KNOWN) || in_core != ((right & PAGE_IN_CORE) != 0)) {

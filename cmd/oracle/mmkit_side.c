@@ -8,6 +8,7 @@
 
 #include <error.h>
 #include <machine.h>
+#include <machine_swap.h>
 #include <mmkit/port/directmap.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +16,11 @@
 /* More than the window: what Linux refuses of it is not for want of memory. */
 #define MEMORY (GIB + 512 * MIB)
 
+/* What MADV_PAGEOUT takes goes there; Linux here may have no swap: nobody may notice. */
+#define SWAP_SLOTS 4096
+
+static struct machine_swap *swap_device;
+static struct mmk_swap_area *swap;
 static struct mmk_mm *spaces[PROCESSES], *loaded;
 static struct mmk_mm *kernel; /* the files, for those who write without mapping */
 static struct mmk_object *objects[FILES], *beyond;
@@ -53,6 +59,11 @@ bool mmkit_side_create(const struct linux_constants *constants)
     /* processes on Linux are to have little of their own, as they may lock all of it */
     madvise((void *)machine_ram_base, MEMORY, MADV_DONTFORK);
     machine_cpu_attach(0);
+    swap_device = machine_swap_memory(SWAP_SLOTS);
+    if (!swap_device || mmk_swapon(&machine_swap_ops, swap_device, SWAP_SLOTS, 0, &swap) != 0) {
+        error(0, 0, "no memory for swap");
+        return false;
+    }
     return true;
 }
 
@@ -151,6 +162,7 @@ static void end(unsigned process)
 
 bool mmkit_side_stop(void)
 {
+    struct mmk_swap_stats stats;
     unsigned i;
 
     for (i = 0; i < PROCESSES; i++)
@@ -161,7 +173,9 @@ bool mmkit_side_stop(void)
     for (i = 0; i < FILES; i++)
         if (files[i].same_as == i)
             mmk_object_put(objects[i]);
-    return free_frames() == free_at_start;
+    mmk_swap_check();
+    mmk_swap_stats(swap, &stats);
+    return free_frames() == free_at_start && stats.used == 0;
 }
 
 bool mmkit_side_has(unsigned process)
@@ -563,7 +577,7 @@ void mmkit_side_look(unsigned process, struct observation *seen, bool full)
     for (i = 0; i < ISLANDS_PAGES; i++)
         look_at_page(mm, seen, i);
     mmk_mm_stats(mm, &stats);
-    seen->anonymous = stats.rss_anon;
+    seen->anonymous = stats.rss_anon + stats.swapped; /* Linux here swaps nothing */
     seen->sizes = (struct sizes){.virt = stats.virt_bytes - base_virt,
                                  .data = stats.data_bytes,
                                  .stack = stats.stack_bytes,
