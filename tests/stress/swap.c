@@ -73,8 +73,10 @@ static void quiet(void)
     unsigned i;
 
     io_choose(0);
+    memory_release();
     if (random_below(3) == 0)
         compare_all();
+    memory_choose();
     check_mm(idle);
     for (i = 0; i < PROCESSES; i++) {
         check_mm(processes[i].mm);
@@ -82,9 +84,9 @@ static void quiet(void)
     }
     objects_check();
     io_check(entries);
-    io.may_go = random_below(2);
+    io.may_go = !io.tight && random_below(2);
     if (random_below(3))
-        io_choose(random_below(16));
+        io_choose(random_below(16) & (io.tight ? ~(unsigned)FAILS_FOR_GOOD : ~0u));
 }
 
 static void build(void)
@@ -93,11 +95,13 @@ static void build(void)
     io_begin();
     objects_begin();
     processes_begin();
+    memory_begin();
 }
 
 static void take_down(void)
 {
     io_choose(0);
+    memory_release();
     mmk_stats_read(&at_end);
     io_failures = io_failed();
     mmk_mm_put(idle);

@@ -40,6 +40,7 @@ struct area {
 static struct {
     unsigned fails;           /* enum fails: changes at quiet points */
     bool may_go;              /* areas may: the same */
+    bool tight;               /* memory is short: the same */
     struct mmk_a64 file_bad;  /* reads and writes of files that failed */
     struct mmk_a64 times_off; /* areas */
     struct area areas[AREAS];
@@ -90,13 +91,13 @@ static uint64_t io_failed(void)
 /* Did the last call, begun when `failed` had, fail for a reason that will pass? */
 static bool io_may_fail(uint64_t failed)
 {
-    return stress.injected || io_failed() != failed;
+    return stress.injected || io.tight || io_failed() != failed;
 }
 
 /* => true: it was done; false: it is not, for a reason that will pass */
 static bool io_done(int error, uint64_t failed)
 {
-    if (error && !(error == MMK_ENOMEM && stress.injected) &&
+    if (error && !(error == MMK_ENOMEM && (stress.injected || io.tight)) &&
         !(error == MMK_EIO && io_failed() != failed))
         fail("an operation answers %d", error);
     return error == 0;
@@ -110,7 +111,7 @@ static bool io_answered(enum mmk_fault_result result, mmk_vaddr_t addr, uint64_t
 {
     if (result == expected)
         return true;
-    if (!(result == MMK_FAULT_OOM && stress.injected) &&
+    if (!(result == MMK_FAULT_OOM && (stress.injected || io.tight)) &&
         !(result == MMK_FAULT_BUS && io_failed() != failed))
         fail("an access to %llx answers %u, not %u", (unsigned long long)addr, result, expected);
     return false;
@@ -204,7 +205,7 @@ static void area_on(struct area *area)
     int error, priority = (int)random_below(4) - 1;
 
     CALL(error, mmk_swapon(area->ops, area->device, area->slots, priority, &area->area));
-    if (!done(error))
+    if (!io_done(error, io_failed()))
         area->area = NULL;
 }
 
@@ -232,6 +233,22 @@ static void area_op(void)
     else if (io.may_go && random_below(4) == 0)
         area_off(area);
     pthread_mutex_unlock(&area->lock);
+}
+
+/* All are there, without a slot that is out of use. => nothing else runs */
+static bool areas_are_whole(void)
+{
+    struct mmk_swap_stats stats;
+    unsigned i;
+
+    for (i = 0; i < AREAS; i++) {
+        if (!io.areas[i].area)
+            return false;
+        mmk_swap_stats(io.areas[i].area, &stats);
+        if (stats.bad > 0)
+            return false;
+    }
+    return true;
 }
 
 /* At times there is too little room in all of them. */

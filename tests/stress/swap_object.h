@@ -14,6 +14,7 @@
 #define KINDS        2 /* memory, file */
 #define OBJECT_PAGES 16
 #define OBJECT_BYTES (OBJECT_PAGES * PAGE)
+#define MAY_OOM      (io.tight ? MAY(MMK_FAULT_OOM) : 0)
 #define OBJECT_AT(k) (BASE + (8 + (k)) * MB2 - OBJECT_BYTES / 2) /* crosses into the next table */
 
 struct object {
@@ -227,7 +228,7 @@ static void object_peek(void)
     enum mmk_fault_result result;
 
     CALL(result, machine_load(addr, &word, sizeof(word)));
-    if (!legal(result, addr, MAY_DONE | MAY(MMK_FAULT_BUS)))
+    if (!legal(result, addr, MAY_DONE | MAY(MMK_FAULT_BUS) | MAY_OOM))
         return;
     if (word != 0 && word >> 32 != object_word(object, offset / PAGE, 0) >> 32)
         fail("%llx has %016llx, a word of another page", (unsigned long long)addr,

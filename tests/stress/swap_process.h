@@ -13,6 +13,7 @@
 #ifndef SWAP_PROCESS_H
 #define SWAP_PROCESS_H
 
+#include "swap_memory.h"
 #include "swap_object.h"
 
 #define PROCESSES   6
@@ -147,6 +148,12 @@ static void page_store(unsigned n)
 
 /* --- calls ----------------------------------------------------------------------------------- */
 
+/* => true: it was done; false: there was no memory */
+static bool process_done(int error)
+{
+    return (error == MMK_ENOMEM && io.tight) ? false : done(error);
+}
+
 /* => how many pages from n on are mapped, `most` at most, and as the first one is */
 static unsigned page_alike(unsigned n, unsigned most)
 {
@@ -163,7 +170,7 @@ static void page_map(unsigned n, unsigned count)
 {
     unsigned i;
 
-    if (!done(map_fixed(page_addr(n), count * PAGE, RW, ANON, NULL, 0, here->mm)))
+    if (!process_done(map_fixed(page_addr(n), count * PAGE, RW, ANON, NULL, 0, here->mm)))
         return;
     for (i = n; i < n + count; i++) {
         here->known[i] = (struct known){.mapped = true};
@@ -177,7 +184,7 @@ static void page_unmap(unsigned n, unsigned count)
     int error;
 
     CALL(error, mmk_munmap(here->mm, page_addr(n), count * PAGE));
-    if (!done(error))
+    if (!process_done(error))
         return;
     for (i = n; i < n + count; i++)
         here->known[i] = (struct known){0};
@@ -192,7 +199,7 @@ static void page_protect(unsigned n, unsigned count)
     if (count == 0)
         return;
     CALL(error, mmk_mprotect(here->mm, page_addr(n), count * PAGE, readonly ? MMK_PROT_READ : RW));
-    if (!done(error))
+    if (!process_done(error))
         return;
     while (count-- > 0)
         here->known[n++].readonly = readonly;
@@ -203,7 +210,9 @@ static void page_move(unsigned from, unsigned count)
     unsigned to = random_below(ANON_PAGES), i;
     int64_t result;
 
-    count = page_alike(from, count < ANON_PAGES - to ? count : ANON_PAGES - to);
+    if (count > ANON_PAGES - to || io.tight)
+        count = 1; /* moved, or not */
+    count = page_alike(from, count);
     if (count == 0 || (to < from + count && from < to + count))
         return;
     page_unmap(to, count);
@@ -211,7 +220,7 @@ static void page_move(unsigned from, unsigned count)
         return; /* no memory */
     result = mmk_mremap(here->mm, page_addr(from), count * PAGE, count * PAGE,
                         MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED, page_addr(to));
-    if (result == MMK_EFAULT && count > 1)
+    if ((result == MMK_EFAULT && count > 1) || (result == MMK_ENOMEM && io.tight))
         return; /* several mappings, which are not merged */
     check(result == (int64_t)page_addr(to));
     for (i = 0; i < count; i++) {
@@ -229,7 +238,7 @@ static void page_dontneed(unsigned n, unsigned count)
     if (count == 0 || here->known[n].locked)
         return;
     CALL(error, mmk_madvise(here->mm, page_addr(n), count * PAGE, MMK_MADV_DONTNEED));
-    if (!done(error))
+    if (!process_done(error))
         return;
     while (count-- > 0)
         forget(here, n++);
@@ -245,7 +254,7 @@ static void page_free(unsigned n, unsigned count)
     CALL(error, mmk_madvise(here->mm, page_addr(n), count * PAGE, MMK_MADV_FREE));
     while (count-- > 0) /* if it fails, of some of them */
         here->known[n++].maybe_zero = true;
-    (void)done(error);
+    (void)process_done(error);
 }
 
 /* Locked memory is there, and stays. */
@@ -272,7 +281,9 @@ static void page_lock(unsigned n)
         if (error == 0)
             return;
     }
-    error = mmk_munlock(here->mm, page_addr(n), PAGE);
+    do
+        error = mmk_munlock(here->mm, page_addr(n), PAGE);
+    while (error == MMK_ENOMEM && io.tight);
     check(error == 0);
     here->known[n].locked = false;
 }
@@ -386,7 +397,7 @@ static void process_fork(void)
     if (!process)
         return;
     CALL(error, mmk_fork(here->mm, &child));
-    if (done(error)) {
+    if (process_done(error)) {
         mmk_mm_put(process->mm);
         process->mm = child;
         memcpy(process->words, here->words, sizeof(here->words));
@@ -400,6 +411,8 @@ static void process_fork(void)
 /* Another program in its place: a family begins. */
 static void process_exec(void)
 {
+    if (io.tight)
+        return; /* all of it must be possible */
     enter_mm(NULL);
     mmk_mm_put(here->mm);
     process_new(here);
@@ -428,7 +441,7 @@ static void process_visit(void)
         else if (random_below(2))
             page_goes(mm, n, 1);
         else
-            (void)load(page_addr(n), &word, MAY_ANY);
+            (void)load(page_addr(n), &word, MAY_ANY | MAY_OOM);
     }
     enter_mm(mine);
     mmk_mm_put(mm);
