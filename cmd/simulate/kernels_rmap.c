@@ -23,19 +23,25 @@ static struct mmk_kin *join(struct mmk_kin *parent, struct mmk_mm *mm)
     return kin;
 }
 
-static void setup_orphan(void)
+/* => orphans: what its owner counts */
+static void make_page(uint64_t orphans)
 {
-    kernel_begin();
-    owner = join(world.mm->kin, NULL);
-    user = join(owner, world.mm);
-    other = join(owner, world.mm);
     kernel.page = mmk_page_alloc(0, 0);
     expect(kernel.page != NULL);
     mmk_page_set_type(kernel.page, MMK_PAGE_ANON);
     mmk_aptr_store(&kernel.page->user.kin, owner, MMK_RELAXED);
     kernel.page->user.index = 0;
     mmk_a32_store(&kernel.page->user.mapcount, MMK_MAPCOUNT_ORPHAN | 1, MMK_RELAXED);
-    mmk_a64_store(&owner->orphans, MMK_KIN_GONE | 1, MMK_RELAXED);
+    mmk_a64_store(&owner->orphans, orphans, MMK_RELAXED);
+}
+
+static void setup_orphan(void)
+{
+    kernel_begin();
+    owner = join(world.mm->kin, NULL);
+    user = join(owner, world.mm);
+    other = join(owner, world.mm);
+    make_page(MMK_KIN_GONE | 1);
 }
 
 static bool visit(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
@@ -73,12 +79,41 @@ static void end_orphan(void)
     kernel_end();
 }
 
+/* As before, but the owner's address space is just going, and has one child left. */
+static void setup_leaving(void)
+{
+    kernel_begin();
+    owner = join(world.mm->kin, world.mm);
+    user = join(owner, world.mm);
+    make_page(1);
+}
+
+/* The page's last entry goes, and then its owner, who finds that he has no orphan. */
+static void kin_left(unsigned cpu)
+{
+    if (cpu == 0) {
+        mmk_rcu_read_lock();
+        mmk_page_remove_shared(kernel.page, user);
+        mmk_rcu_read_unlock();
+    } else if (cpu == 1) {
+        mmk_kin_leave(owner);
+    } else {
+        mmk_rmap_walk(kernel.page, visit, NULL);
+    }
+}
+
 const struct scenario kernels_rmap[] = {
     {.name = "kernel.kin.orphan",
      .what = "nobody needs a kin any more that a search comes to",
      .cpus = 3,
      .setup = setup_orphan,
      .body = kin_orphan,
+     .check = end_orphan},
+    {.name = "kernel.kin.left",
+     .what = "nobody needs a kin any more that leaves, and that a search comes to",
+     .cpus = 3,
+     .setup = setup_leaving,
+     .body = kin_left,
      .check = end_orphan},
     {.name = NULL},
 };

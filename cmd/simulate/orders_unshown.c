@@ -6,21 +6,10 @@
 #include "orders.h"
 
 const struct justified orders_unshown[] = {
-    {"src/family.c", "&kin->orphans", FIBERS_CMPXCHG, MMK_RELEASE, MMK_RELAXED, NULL,
-     "who frees a kin comes after who has let go of its last orphan; the grace period may be "
-     "enough"},
-    {"src/family.c", "&kin->orphans", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, NULL,
-     "the other side"},
-    {"src/fault.c", "&page->flags", FIBERS_STORE, MMK_RELEASE, MMK_RELAXED, NULL,
-     "reclaim comes to a frame by its type, and finds the rest of the page set up"},
-    {"src/page_rmap.h", "&page->user.mapcount", FIBERS_STORE, MMK_RELEASE, MMK_RELAXED, NULL,
-     "reclaim comes to a page that is just being mapped, and finds whose it is"},
     {"src/frame.c", "&mmk_range_count", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, NULL,
      "a range of memory that has come meanwhile is complete"},
     {"src/object.c", "&page->refs", FIBERS_STORE, MMK_RELEASE, MMK_RELAXED, NULL,
      "the page has left the index when somebody takes a reference"},
-    {"src/object.c", "&page->refs", FIBERS_CMPXCHG, MMK_ACQUIRE, MMK_RELAXED, NULL,
-     "DIRTY, set by one who has let go of the page, is seen by who drops it"},
     {"src/object_swap.c", "&object->refs", FIBERS_CMPXCHG, MMK_ACQUIRE, MMK_RELAXED, NULL,
      "the object is found as it was made"},
     {"src/object_swap.c", "&page->refs", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, NULL,
@@ -33,8 +22,6 @@ const struct justified orders_unshown[] = {
      "a frame that is found by its type is found set up"},
     {"src/reclaim.c", "&page->flags", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, NULL,
      "a frame that has become another's is not taken for what it was"},
-    {"src/rmap_walk.c", "&page->user.mapcount", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, NULL,
-     "the other side"},
     {"src/swap_area.c", "&areas[i++]", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, NULL,
      "an area is found set up"},
     {"src/swap_area.c", "&area->given", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, NULL,

@@ -38,7 +38,8 @@ struct scenario {
 
 /* scenarios_*.c: lists that end with one without a name; scenarios.c names them all */
 extern const struct scenario kernels_locks[], kernels_memory[], kernels_notifier[], kernels_rmap[];
-extern const struct scenario kernels_swap[], scenarios_swap[], scenarios_swap_shared[];
+extern const struct scenario kernels_reclaim[], kernels_swap[], scenarios_swap[],
+    scenarios_swap_shared[];
 extern const struct scenario scenarios_basic[];
 extern const struct scenario scenarios_rules[], scenarios_files[], scenarios_rmap[];
 extern const struct scenario scenarios_reclaim[];

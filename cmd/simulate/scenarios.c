@@ -37,6 +37,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_swap;
     case 14:
         return scenarios_swap_shared;
+    case 15:
+        return kernels_reclaim;
     default:
         return NULL;
     }
