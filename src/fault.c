@@ -59,7 +59,7 @@ struct mmk_page *mmk_fault_new_anon(unsigned flags)
         return NULL;
     mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
     mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
-    /* Release: whoever finds the frame by its type (scan.c) finds the rest. */
+    /* Release: whoever finds the frame by its type (reclaim.c), and locks it, finds the rest. */
     mmk_a32_store(&page->flags, MMK_PAGE_ANON | MMK_PF_EXCLUSIVE, MMK_RELEASE);
     return page;
 }

@@ -77,9 +77,15 @@ static struct mmk_a32 node_count; /* one more than the highest that has memory; 
 
 /* ---- ranges ---------------------------------------------------------------------------------- */
 
+/* How many may be looked at. Acquire: they are complete. */
+static uint32_t ranges(void)
+{
+    return mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
+}
+
 static struct mmk_range *range_of(mmk_pfn_t pfn)
 {
-    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
+    uint32_t i, count = ranges();
 
     for (i = 0; i < count; i++)
         if (pfn - mmk_ranges[i].start < mmk_ranges[i].end - mmk_ranges[i].start)
@@ -709,7 +715,7 @@ void mmk_frame_set_reclaimer(mmk_reclaimer function)
 
 uint64_t mmk_frame_places(void)
 {
-    uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
+    uint32_t i, count = ranges();
     uint64_t sum = 0;
 
     for (i = 0; i < count; i++)

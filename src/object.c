@@ -234,7 +234,10 @@ static void remove_page(struct mmk_object *object, struct mmk_page *page) MMK_RE
 /*
  * Nobody can take a reference from 1 to 0 and back, so for the moment in between the page is ours:
  * those who look it up under RCU pass it by, and then wait for the index lock to add one. What was
- * stored to it by others is seen, as they have let go of it.
+ * stored to it by others is seen (acquire), as they have let go of it. References are given back by
+ * adding them, so that who takes one still acquires what was released before. That needs no order
+ * of its own: the caller's put carries what he has acquired, and whoever takes a reference asks
+ * under the page lock whether the page is still the object's.
  * => page and index lock held
  */
 static bool freeze(struct mmk_page *page)
@@ -247,7 +250,7 @@ static bool freeze(struct mmk_page *page)
         return false;
     if (!mmk_page_test(page, MMK_PF_DIRTY) || MMK_MISTAKE(DIRTY_DROPPED))
         return true;
-    mmk_a32_store(&page->refs, refs, MMK_RELEASE);
+    mmk_a32_fetch_add(&page->refs, refs, MMK_RELAXED);
     return false;
 }
 
@@ -263,7 +266,7 @@ bool mmk_object_try_drop(struct mmk_object *object, struct mmk_page *page)
         return false;
     mmk_assert(removed == page, "O1 a page is where user.index says");
     mmk_aptr_store(&page->user.object, NULL, MMK_RELAXED);
-    mmk_a32_store(&page->refs, 1, MMK_RELEASE); /* the caller's */
+    mmk_a32_fetch_add(&page->refs, 1, MMK_RELAXED); /* the caller's */
     return true;
 }
 

@@ -178,8 +178,9 @@ bool mmk_page_trylock(struct mmk_page *page) MMK_TRY_ACQUIRES(true, page);
 void mmk_page_unlock(struct mmk_page *page) MMK_RELEASES(page);
 
 /*
- * mmk_page_set_type(), and locked from the beginning. Release: whoever finds the frame by its type
- * (scan.c) finds the rest of the descriptor. => the caller owns the frame alone; does not sleep
+ * mmk_page_set_type(), and locked from the beginning: whoever finds the frame by its type
+ * (reclaim.c) looks at the rest of the descriptor with the lock held, when it has been set up.
+ * => the caller owns the frame alone; does not sleep
  */
 void mmk_page_become_locked(struct mmk_page *page, enum mmk_page_type type) MMK_ACQUIRES(page);
 

@@ -59,7 +59,7 @@ void mmk_page_become_locked(struct mmk_page *page, enum mmk_page_type type) MMK_
 {
     uint32_t order = mmk_a32_load(&page->flags, MMK_RELAXED) & MMK_PF_ORDER;
 
-    mmk_a32_store(&page->flags, order | (uint32_t)type | MMK_PF_LOCKED, MMK_RELEASE);
+    mmk_a32_store(&page->flags, order | (uint32_t)type | MMK_PF_LOCKED, MMK_RELAXED);
     mmk_note_acquire(MMK_LOCK_PAGE, page, true);
 }
 

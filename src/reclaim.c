@@ -19,7 +19,8 @@
  * each time that the first hand has come round.
  *
  * RC1 A page is looked at with a reference and its lock held, and by its type: whoever makes a
- *     frame a page sets its type last (release).
+ *     frame a page sets its type last (release), or holds its lock until it is set up. Locking
+ *     acquires the one and the other.
  * RC2 Reclaim waits for no lock: whoever allocates may hold any that sleeps. What cannot be had at
  *     once is passed by.
  * RC3 A page goes only when it is clean and nobody else has it: an object's, by freezing its
@@ -205,7 +206,7 @@ static void look_at(struct round *round, struct mmk_page *page) MMK_NO_TSA
     if (!mmk_page_get_unless_zero(page))
         return;
     /* RC1: it may have become something else before there was the reference. */
-    if (!is_page(round, mmk_a32_load(&page->flags, MMK_ACQUIRE))) {
+    if (!is_page(round, mmk_a32_load(&page->flags, MMK_RELAXED))) {
         mmk_swap_put_page(page);
     } else if (!mmk_page_trylock(page)) {
         mmk_swap_put_page(page);

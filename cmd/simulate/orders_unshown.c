@@ -6,10 +6,6 @@
 #include "orders.h"
 
 const struct justified orders_unshown[] = {
-    {"src/frame.c", "&mmk_range_count", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, NULL,
-     "a range of memory that has come meanwhile is complete"},
-    {"src/object.c", "&page->refs", FIBERS_STORE, MMK_RELEASE, MMK_RELAXED, NULL,
-     "the page has left the index when somebody takes a reference"},
     {"src/object_swap.c", "&object->refs", FIBERS_CMPXCHG, MMK_ACQUIRE, MMK_RELAXED, NULL,
      "the object is found as it was made"},
     {"src/object_swap.c", "&page->refs", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, NULL,
@@ -18,10 +14,6 @@ const struct justified orders_unshown[] = {
      NULL, "the page in a slot's place is found set up"},
     {"src/page_lock.c", "&page->flags", FIBERS_CMPXCHG, MMK_RELEASE, MMK_RELAXED, NULL,
      "who unlocks finds that the page has no use left"},
-    {"src/page_lock.c", "&page->flags", FIBERS_STORE, MMK_RELEASE, MMK_RELAXED, NULL,
-     "a frame that is found by its type is found set up"},
-    {"src/reclaim.c", "&page->flags", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, NULL,
-     "a frame that has become another's is not taken for what it was"},
     {"src/swap_area.c", "&areas[i++]", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, NULL,
      "an area is found set up"},
     {"src/swap_area.c", "&area->given", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, NULL,
