@@ -181,11 +181,14 @@ static struct mmk_object *get_owner(uint64_t slot)
     struct mmk_object *object;
     uint32_t refs;
 
-    /* OS2: it says so no more before the object's memory waits for a grace period. */
+    /*
+     * OS2: it says so no more before the object's memory waits for a grace period. Relaxed: the
+     * object was made before its slots were given out, and that before their area was stopped.
+     */
     mmk_rcu_read_lock();
     object = of_owner(mmk_aptr_load(mmk_slot_owner(slot), MMK_RELAXED));
     refs = object ? mmk_a32_load(&object->refs, MMK_RELAXED) : 0;
-    while (refs != 0 && !mmk_a32_cmpxchg(&object->refs, &refs, refs + 1, MMK_ACQUIRE))
+    while (refs != 0 && !mmk_a32_cmpxchg(&object->refs, &refs, refs + 1, MMK_RELAXED))
         continue;
     mmk_rcu_read_unlock();
     return refs != 0 ? object : NULL;

@@ -234,14 +234,15 @@ static bool is_stopped(const struct mmk_swap_area *area)
 }
 
 /*
- * Whoever swaps the area off may wait for this: he has looked at the slot before us, or else finds
- * what we have left. If before, `stopped` comes with what he has stored to the word.
+ * Whoever swaps the area off may wait for this: he has been at the slot before us, or else finds
+ * what we have left. If before, `stopped` has come to us with his put of the slot, or with the
+ * area's lock. Relaxed: he who knows of `given` raised was not before us, for the same reason.
  */
 static void tell_stopper(struct mmk_swap_area *area)
 {
     if (!is_stopped(area))
         return;
-    mmk_a32_fetch_add(&area->given, 1, MMK_RELEASE);
+    mmk_a32_fetch_add(&area->given, 1, MMK_RELAXED);
     mmk_host_wake(&area->given, UINT32_MAX);
 }
 
@@ -341,17 +342,14 @@ void mmk_slot_get(uint64_t slot)
     mmk_a32_fetch_add(mmk_slot_word(slot), 1, MMK_RELAXED);
 }
 
-/*
- * One more, if the word has any of `bits` set already. Acquire: what was said of its owner;
- * release: see tell_stopper().
- */
+/* One more, if the word has any of `bits` set already. Acquire: what was said of its owner. */
 static bool get_if(uint64_t slot, uint32_t bits)
 {
     struct mmk_a32 *word = mmk_slot_word(slot);
     uint32_t seen = mmk_a32_load(word, MMK_RELAXED);
 
     while ((seen & bits) != 0)
-        if (mmk_a32_cmpxchg(word, &seen, seen + 1, MMK_ACQ_REL))
+        if (mmk_a32_cmpxchg(word, &seen, seen + 1, MMK_ACQUIRE))
             return true;
     return false;
 }
@@ -588,7 +586,7 @@ void mmk_swap_area_stop(struct mmk_swap_area *area, bool stop)
 
 uint32_t mmk_swap_area_given(const struct mmk_swap_area *area)
 {
-    return mmk_a32_load(&area->given, MMK_ACQUIRE);
+    return mmk_a32_load(&area->given, MMK_RELAXED);
 }
 
 void mmk_swap_area_wait(struct mmk_swap_area *area, uint32_t given)

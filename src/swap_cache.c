@@ -58,11 +58,13 @@ static struct mmk_page *find_owner(const struct mmk_aptr *owner)
     struct mmk_page *page;
 
     for (;;) {
+        /* Acquire: a count is raised that has been set up, if only just (mmk_add_memory). */
         page = of_owner(mmk_aptr_load(owner, MMK_ACQUIRE));
         if (!page)
             return NULL;
         if (!mmk_page_get_unless_zero(page))
             continue;
+        /* Acquire: the page as it came into the cache, which may be the second time. */
         if (mmk_likely(of_owner(mmk_aptr_load(owner, MMK_ACQUIRE)) == page))
             return page;
         mmk_page_put(page);
@@ -118,7 +120,10 @@ bool mmk_swap_insert(struct mmk_page *page, uint64_t slot)
     return true;
 }
 
-/* From IN_CACHE to a reference, in one step. => false: others have one, and only_unused */
+/*
+ * From IN_CACHE to a reference, in one step. Relaxed: who has had the slot has done with its page,
+ * and with whose the slot is, under the page lock. => false: others have one, and only_unused
+ */
 static bool begin_leave(uint64_t slot, bool only_unused)
 {
     struct mmk_a32 *word = mmk_slot_word(slot);
@@ -128,7 +133,7 @@ static bool begin_leave(uint64_t slot, bool only_unused)
         mmk_assert(seen & MMK_SLOT_IN_CACHE, "SC1 a cached page's slot says so");
         if (only_unused && (seen & MMK_SLOT_REFS) != 0)
             return false;
-    } while (!mmk_a32_cmpxchg(word, &seen, (seen & ~MMK_SLOT_IN_CACHE) + 1, MMK_ACQUIRE));
+    } while (!mmk_a32_cmpxchg(word, &seen, (seen & ~MMK_SLOT_IN_CACHE) + 1, MMK_RELAXED));
     return true;
 }
 
