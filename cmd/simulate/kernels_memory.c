@@ -411,6 +411,21 @@ static void index_joined(unsigned cpu)
     get_page(1);
 }
 
+/* A page that is found has been set up, before it is locked. */
+static void index_looked(unsigned cpu)
+{
+    const struct mmk_page *page;
+
+    if (cpu == 0) {
+        get_page(1);
+        return;
+    }
+    mmk_rcu_read_lock();
+    page = mmk_page_index_find_rcu(&kernel.object->pages, 1);
+    expect(!page || mmk_page_type(page) == MMK_PAGE_OBJECT);
+    mmk_rcu_read_unlock();
+}
+
 static void setup_cached(void)
 {
     setup_file();
@@ -798,6 +813,8 @@ const struct scenario kernels_memory[] = {
            index_found, end_file),
     KERNEL("index.joined", "two want a page of an index that has its neighbour", 2, setup_first,
            index_joined, end_file),
+    KERNEL("index.looked", "a page of an index is looked at as soon as it is there", 2, setup_first,
+           index_looked, end_file),
     KERNEL("index.grown", "a leaf of an index comes beside others", 2, setup_branch, index_grown,
            end_file),
     KERNEL("index.collapsed", "a node of an index goes", 2, setup_file, index_collapsed, end_file),

@@ -2,10 +2,11 @@
 /*
  * orders_justified.c - orders that the simulator cannot show to be needed.
  *
- * Each forbids that a load returns what is stored later in the run (load buffering): what somebody
- * has read before it let go, or before it was told to, is written by another after that. The model
- * never generates such outcomes (litmus.c), processors and compilers may. So these stay, and are
- * reviewed by eye.
+ * LB: each forbids that a load returns what is stored later in the run (load buffering): what
+ * somebody has read before it let go, or before it was told to, is written by another after that.
+ * S: it forbids that a word is changed before another stores to it what has been published since.
+ * The model never generates such outcomes (litmus.c), processors and compilers may. So these stay,
+ * and are reviewed by eye.
  */
 #include "orders.h"
 
@@ -23,5 +24,8 @@ const struct justified orders_justified[] = {
      "out; what others do once it is, comes after that"},
     {"src/mm.h", "&mm->flush_pending", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, "LB",
      "the other side: whoever finds no other's flush left goes on without one"},
+    {"src/swap_cache.c", "owner", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, "S relaxed+final",
+     "the first of two looks: a frame's count is set up, when its memory is handed in, before who "
+     "finds the page in the cache raises it; the second has a kernel"},
     {NULL, NULL, FIBERS_LOAD, 0, 0, NULL, NULL},
 };
