@@ -134,7 +134,7 @@ static bool take_entry(struct mmk_page *page, struct mmk_walk *walk, struct unma
 /*
  * Pages of locked memory stay. Whoever locks sets the flag first, and looks under the table's lock
  * whether the page is there (populate.c): so either he misses it, or we see the flag. Without a
- * mapping: munmap, or mremap, is at work there.
+ * mapping: munmap or mremap is at work there, or it is just cut or merged (swap_return.c).
  * => walk locked
  */
 static bool is_locked(const struct mmk_walk *walk) MMK_REQUIRES_SHARED(mmk_rcu)

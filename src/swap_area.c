@@ -246,6 +246,11 @@ static void tell_stopper(struct mmk_swap_area *area)
     mmk_host_wake(&area->given, UINT32_MAX);
 }
 
+bool mmk_slot_stopped(uint64_t slot)
+{
+    return is_stopped(area_of(slot));
+}
+
 /* Nobody gets a slot of the cluster meanwhile; then it is like new. */
 static void discard_cluster(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster)
 {

@@ -151,6 +151,9 @@ void mmk_swap_area_wait(struct mmk_swap_area *area, uint32_t given);
 void mmk_swap_area_stop(struct mmk_swap_area *area, bool stop);
 void mmk_swap_area_remove(struct mmk_swap_area *area);
 
+/* Is the slot's area being swapped off? => a reference to the slot, or a page cached as its */
+bool mmk_slot_stopped(uint64_t slot);
+
 /* Lists, counts and words of all areas agree. => nothing else runs */
 void mmk_swap_area_check(void);
 

@@ -98,12 +98,18 @@ static int new_slot(struct mmk_page *page, uint64_t *slot, bool wait) MMK_REQUIR
     return added ? 0 : MMK_ENOMEM;
 }
 
-/* The page's slot, a new one if it has none. => as new_slot() */
+/*
+ * The page's slot, a new one if it has none. One whose area is being swapped off gets no entries
+ * again: whoever does that has held the page lock, and may have searched for them.
+ * => as new_slot()
+ */
 static int get_slot(struct mmk_page *page, uint64_t *slot, bool wait) MMK_REQUIRES(page)
 {
     if (!mmk_page_test(page, MMK_PF_SWAPCACHE))
         return new_slot(page, slot, wait);
     *slot = page->user.slot;
+    if (mmk_slot_stopped(*slot) && !MMK_MISTAKE(OUT_TO_STOPPED))
+        return MMK_EBUSY;
     mmk_slot_get(*slot);
     return 0;
 }

@@ -9,6 +9,15 @@
  * swapoff comes from the slot, as reclaim from the page, and cannot have an mmap lock: what the
  * mapping allows is looked up under the table's lock. Who changes that, changes the mapping first,
  * and then each entry under that lock: the entry gets the new rights here, or there.
+ *
+ * Such a look-up may find nothing though there is an entry: mremap takes the old mapping out of the
+ * tree before the entries move, munmap before they go; where a mapping is cut, merged, or shifts a
+ * border, what goes from one to the other is in neither for a moment (vma_shape.c). All of these
+ * hold the mmap lock until they are through: that is for the caller to wait for, without the page.
+ *
+ * Rejected: searching again and again until all are found (mremap may wait for locks meanwhile, and
+ * munmap has all that it unmaps to go through); that lock before the page's (it is not known whose,
+ * before the search has come to the entry).
  */
 #include "swap_return.h"
 
@@ -60,39 +69,51 @@ static bool names_slot(const struct mmk_walk *walk, uint64_t slot)
     return mmk_pte_swap(pte) && mmk_pte_slot(pte) == slot;
 }
 
+/* What holds walk's address; NULL: nothing, or it is not to be found just now. */
+static const struct mmk_vma *mapping_of(const struct mmk_walk *walk) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&walk->mm->vmas, walk->addr);
+
+    return vma && mmk_vma_start(vma) <= walk->addr ? vma : NULL;
+}
+
 /*
- * As long as there is an entry, its mm has its mappings: those go after all entries, and without a
- * grace period, when the mm ends. => true: it has become present. walk locked
+ * The search keeps the address space in its family until its last entry is gone (P16): so it is
+ * held, and may be held once more. => true: it has become present. walk locked
  */
-static bool return_locked(struct mmk_walk *walk, struct mmk_page *page) MMK_REQUIRES(page)
-    MMK_REQUIRES(walk->table->table.lock) MMK_REQUIRES_SHARED(mmk_rcu)
+static bool return_locked(struct mmk_walk *walk, struct mmk_page *page, struct mmk_mm **stayed)
+    MMK_REQUIRES(page) MMK_REQUIRES(walk->table->table.lock) MMK_REQUIRES_SHARED(mmk_rcu)
 {
     const struct mmk_vma *vma;
     bool own;
 
     if (!names_slot(walk, page->user.slot))
         return false;
-    vma = mmk_vma_tree_find_rcu(&walk->mm->vmas, walk->addr);
-    if (!vma || mmk_vma_start(vma) > walk->addr)
+    vma = mapping_of(walk);
+    if (!vma) {
+        if (!*stayed) {
+            mmk_mm_hold(walk->mm);
+            *stayed = walk->mm;
+        }
         return false;
+    }
     own = mmk_pte_swap_exclusive(mmk_pte_read(walk->entry));
     mmk_swap_return(walk, vma, page, leaf_of(vma, page, own), own);
     return true;
 }
 
 static bool return_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
-                         void *unused) MMK_NO_TSA /* the page is locked */
+                         void *stayed) MMK_NO_TSA /* the page is locked */
 {
     uint64_t slot = page->user.slot;
     struct mmk_walk walk;
     bool returned = false;
 
-    (void)unused;
     mmk_rcu_read_lock();
     mmk_walk_rcu(mm, addr, &walk);
     if (names_slot(&walk, slot)) {
         mmk_walk_lock(mm, addr, &walk);
-        returned = return_locked(&walk, page);
+        returned = return_locked(&walk, page, (struct mmk_mm **)stayed);
         mmk_walk_unlock(&walk);
     }
     mmk_rcu_read_unlock();
@@ -101,7 +122,10 @@ static bool return_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t a
     return false;
 }
 
-void mmk_swap_return_all(struct mmk_page *page)
+struct mmk_mm *mmk_swap_return_all(struct mmk_page *page)
 {
-    mmk_rmap_walk(page, return_entry, NULL);
+    struct mmk_mm *stayed = NULL;
+
+    mmk_rmap_walk(page, return_entry, &stayed);
+    return stayed;
 }

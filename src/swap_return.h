@@ -26,10 +26,11 @@ void mmk_swap_return(struct mmk_walk *walk, const struct mmk_vma *vma, struct mm
     MMK_REQUIRES(walk->table->table.lock);
 
 /*
- * Wherever a swap entry of the page's slot is, it becomes present. One may stay where memory is
- * just being unmapped.
+ * Wherever a swap entry of the page's slot is, it becomes present. It stays where it is not known
+ * what its mapping allows: somebody, with the mmap lock, is at work on that.
+ * => NULL: no entry is left; or an address space with one that has stayed, held for the caller
  * => page locked, cached; the caller has a reference to the slot; may sleep; as mmk_rmap_walk()
  */
-void mmk_swap_return_all(struct mmk_page *page) MMK_REQUIRES(page);
+MMK_MUST_CHECK struct mmk_mm *mmk_swap_return_all(struct mmk_page *page) MMK_REQUIRES(page);
 
 #endif

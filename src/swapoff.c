@@ -5,11 +5,13 @@
  * Slot by slot: a slot says whose it is, and from there all entries that name it are found, as a
  * page's are. So no table is looked at that has nothing in the area.
  *
- * When one pass is over, slots may still be used: by who just looks at one, or takes out a page
- * whose slot was given out before the area was stopped; by an entry whose memory is just being
- * unmapped. All of these end by dropping a reference to the slot: that is waited for, and then all
- * are looked at once more. But an entry that mremap moves, or fork copies, behind the search stays
- * until it is searched for again: where entries may be left, after a grace period.
+ * When one pass is over, slots may still be used, for two reasons.
+ *   - An entry has stayed whose mapping is not to be found while it is changed, or unmapped
+ *     (swap_return.c). Its mmap lock is waited for, with no page locked; then the slot is looked at
+ *     once more. (RW1 has no entry missed for another reason.)
+ *   - Somebody has a reference who just looks at the slot, or took an entry out. Who drops the last
+ *     one says so: that is waited for. The slot gets no entries again: nothing goes to an area that
+ *     is stopped.
  *
  * Rejected: searching all address spaces for each area (Linux): it takes a list of them, their
  * locks, and looks at every table that there is.
@@ -19,9 +21,19 @@
 #include "swap_in.h"
 #include "swap_return.h"
 
-/* => the reference is dropped; *again: there are others yet */
+/* Returns when whoever was at work on its mappings is through. => drops it */
+static void wait_for_changes(struct mmk_mm *mm)
+{
+    /* For writing: munmap goes through entries with the lock held for reading. */
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    mmk_mm_drop(mm);
+}
+
+/* => the reference is dropped; *again: an entry has stayed, and need not any more */
 static int return_private(uint64_t slot, bool *again) MMK_NO_TSA
 {
+    struct mmk_mm *stayed;
     struct mmk_page *page;
     bool read;
     int error = mmk_swap_in(NULL, slot, &page, &read);
@@ -30,13 +42,15 @@ static int return_private(uint64_t slot, bool *again) MMK_NO_TSA
         mmk_swap_put(slot);
         return error;
     }
-    mmk_swap_return_all(page);
-    if (mmk_slot_refs(slot) > 1)
-        *again = true;
+    stayed = mmk_swap_return_all(page);
     mmk_swap_put(slot);
     (void)mmk_swap_take_out(page);
     mmk_page_unlock(page);
     mmk_swap_put_page(page);
+    if (stayed) {
+        wait_for_changes(stayed);
+        *again = !MMK_MISTAKE(OFF_MISSES);
+    }
     return 0;
 }
 
@@ -53,31 +67,20 @@ static int return_slot(uint64_t slot, void *again)
     return error;
 }
 
-/* Slots have users yet, who may be entries that the search has missed, or are about to be gone. */
-static void wait_for_users(bool in_vain)
-{
-    mmk_host_rcu_barrier();
-    if (in_vain)
-        mmk_cpu_relax();
-}
-
 int mmk_swapoff(struct mmk_swap_area *area)
 {
-    bool again = false, before;
     uint32_t given;
+    bool again;
     int error;
 
     mmk_swap_area_stop(area, true);
     for (;;) {
-        before = again;
         again = false;
         given = mmk_swap_area_given(area);
         error = mmk_slot_for_each(area, return_slot, &again);
         if (error || !mmk_swap_area_used(area) || MMK_MISTAKE(OFF_ONCE))
             break;
-        if (again)
-            wait_for_users(before);
-        else
+        if (!again)
             mmk_swap_area_wait(area, given);
     }
     if (error)

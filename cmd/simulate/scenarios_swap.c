@@ -464,10 +464,13 @@ static void setup_returned(void)
 static void return_all(void)
 {
     struct mmk_page *back;
+    struct mmk_mm *stayed;
     bool read;
 
     expect(mmk_swap_in(NULL, slot, &back, &read) == 0);
-    mmk_swap_return_all(back);
+    stayed = mmk_swap_return_all(back);
+    if (stayed)
+        mmk_mm_drop(stayed);
     mmk_page_unlock(back);
     mmk_swap_put_page(back);
     mmk_swap_put(slot);

@@ -8,6 +8,8 @@
 
 #include "object_swap.h"
 #include "swap_cache.h"
+#include "swap_out.h"
+#include "walk.h"
 #include <machine_swap.h>
 #include <string.h>
 
@@ -336,6 +338,107 @@ static void expect_both(void)
     expect_ones();
 }
 
+/* One of them alone: no other slot's end wakes who waits for this one's. */
+static void setup_one(void)
+{
+    start_swap(SLOTS);
+    start_anon();
+    store(0, 1);
+    store(1, 2);
+    page_out(1, 1);
+}
+
+static void off_beside_move(unsigned cpu)
+{
+    if (cpu == 0)
+        off();
+    else
+        move_pages(0, 6, 2);
+}
+
+static void expect_moved(void)
+{
+    expect(look(6) == 1 && look(7) == 2);
+    end();
+}
+
+static void protect(unsigned at, unsigned count, unsigned prot)
+{
+    expect(mmk_mprotect(world.mm, page_at(at), count * PAGE, prot) == 0);
+}
+
+/* In swap, for two. */
+static void setup_twice(void)
+{
+    setup_one();
+    expect(mmk_fork(world.mm, &it.other) == 0);
+}
+
+/* As reclaim does it, if the page is there. */
+static void out_if_in(unsigned at)
+{
+    struct mmk_page *page = NULL;
+    struct mmk_walk walk;
+
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(world.mm, page_at(at), &walk);
+    if (walk.level == 0)
+        page = mmk_pte_page(mmk_pte_read(walk.entry));
+    if (page && !mmk_page_get_unless_zero(page))
+        page = NULL;
+    mmk_rcu_read_unlock();
+    if (!page)
+        return;
+    mmk_page_lock(page);
+    if (mmk_page_type(page) == MMK_PAGE_ANON)
+        (void)!mmk_swap_out(page);
+    mmk_page_unlock(page);
+    mmk_swap_put_page(page);
+}
+
+/* It comes by the slot, would go there again, and comes for one of the two. */
+static void off_beside_again(unsigned cpu)
+{
+    if (cpu == 0)
+        off();
+    else if (cpu == 1)
+        out_if_in(1);
+    else
+        expect(look(1) == 2);
+}
+
+/* Out of the middle of a mapping, and back. */
+static void off_beside_cut(unsigned cpu)
+{
+    if (cpu == 0) {
+        off();
+        return;
+    }
+    protect(1, 1, RO);
+    protect(1, 1, RW);
+}
+
+/* What is above the pages is read-only. */
+static void setup_border(void)
+{
+    setup_one();
+    protect(2, 2, RO);
+}
+
+static void off_beside_border(unsigned cpu)
+{
+    if (cpu == 0)
+        off();
+    else
+        protect(1, 1, RO);
+}
+
+static void expect_border(void)
+{
+    expect(put_word(1, 3) == MMK_FAULT_SEGV_ACCERR);
+    expect_ones();
+}
+
 static void off_beside_unmap(unsigned cpu)
 {
     if (cpu == 0)
@@ -459,6 +562,30 @@ const struct scenario scenarios_swap_shared[] = {
      .setup = setup_private,
      .body = off_beside_fork,
      .check = expect_both},
+    {.name = "swapoff.moved",
+     .what = "an area goes while mremap moves what is in it: from no mapping to another",
+     .cpus = 2,
+     .setup = setup_one,
+     .body = off_beside_move,
+     .check = expect_moved},
+    {.name = "swapoff.again",
+     .what = "an area goes while what has come back from it would go there again",
+     .cpus = 3,
+     .setup = setup_twice,
+     .body = off_beside_again,
+     .check = expect_both},
+    {.name = "swapoff.cut",
+     .what = "an area goes while what is in it is cut out of its mapping, and merged again",
+     .cpus = 2,
+     .setup = setup_one,
+     .body = off_beside_cut,
+     .check = expect_ones},
+    {.name = "swapoff.border",
+     .what = "an area goes while what is in it goes from one mapping to the next",
+     .cpus = 2,
+     .setup = setup_border,
+     .body = off_beside_border,
+     .check = expect_border},
     {.name = "swapoff.unmapped",
      .what = "an area goes while a part of what is in it is unmapped",
      .cpus = 2,

@@ -534,7 +534,7 @@ static void test_return_all(void **state)
     slot = mmk_pte_slot(peek_entry(parent, AT(1)));
     mmk_slot_get(slot);
     assert_int_equal(mmk_swap_in(NULL, slot, &page, &read), 0);
-    mmk_swap_return_all(page);
+    assert_null(mmk_swap_return_all(page));
     assert_int_equal(mmk_page_mapcount(page), 3);
     assert_int_equal(mmk_slot_refs(slot), 1);
     mmk_swap_put(slot);
