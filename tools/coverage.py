@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""coverage.py TOOL TEST... [--fuzz PROGRAM CORPUS]... - how many branches of src/ the tests take.
+"""coverage.py TOOL TEST... [--with PROGRAM ARGUMENT]... - how many branches of src/ the tests take.
 
-Runs the unit tests, the inputs kept for fuzzing and the oracle, and replays recordings, all built by
-clang 19 with -fprofile-instr-generate -fcoverage-mapping, and merges what they counted, processes
-that panic as a test wants it included: counters are in a file from the start (%c), for which clang
-wants -runtime-counter-relocation. A condition has two branches; those in headers of src/ are counted
+Runs the unit tests, the inputs kept for fuzzing, a stress and the oracle, and replays recordings,
+one of them short of memory, all built by clang 19 with -fprofile-instr-generate -fcoverage-mapping,
+and merges what they counted, processes that panic as a test wants it included: counters are in a
+file from the start (%c), for which clang wants -runtime-counter-relocation. A condition has two branches; those in headers of src/ are counted
 once, whatever number of files includes them. Branches inside mmk_assert() are left out: the side
 that panics is no test's business but that of those who break an invariant; and so is what follows
 MMK_MISTAKE(), which is false but where mistakes are planted. They are recognised by where the macro
@@ -34,6 +34,7 @@ TIMEOUT = 300 # seconds, for each program
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SRC = str(ROOT / "src") + os.sep
 RECORDINGS = ["ls", "gcc", "redis"]
+SHORT = ["gcc", "--memory", "6M", "--swap", "16M"] # of memory: as tests/cli/replay_memory.sh
 EXPANSION = 1 # kind of a region that stands for a macro's expansion
 PLANTED = re.compile(r"if \(MMK_MISTAKE\(\w+\) && ")
 ORACLE = ["oracle", "--ops", "20000", "--seed", "1"]
@@ -121,27 +122,28 @@ def add_known(taken, more):
 
 
 def split(words):
-    """=> TOOL and the TESTs; [PROGRAM, CORPUS] of each --fuzz"""
-    fuzz = [words[i + 1:i + 3] for i, word in enumerate(words) if word == "--fuzz"]
-    end = words.index("--fuzz") if fuzz else len(words)
-    return words[:end], fuzz
+    """=> TOOL and the TESTs; [PROGRAM, ARGUMENT] of each --with"""
+    other = [words[i + 1:i + 3] for i, word in enumerate(words) if word == "--with"]
+    end = words.index("--with") if other else len(words)
+    return words[:end], other
 
 
 def main():
     verbose = "-v" in sys.argv
-    programs, fuzz = split([word for word in sys.argv[1:] if word != "-v"])
+    programs, other = split([word for word in sys.argv[1:] if word != "-v"])
     if not programs:
         print(__doc__, file=sys.stderr)
         return 2
     tool, tests = programs[0], programs[1:]
     replays = [[tool, "replay", str(ROOT / "traces" / f"{name}.txt.zst"), "--check", "--compare"]
                for name in RECORDINGS]
+    replays.append([tool, "replay", str(ROOT / "traces" / f"{SHORT[0]}.txt.zst"), *SHORT[1:]])
     with tempfile.TemporaryDirectory() as name:
         scratch = pathlib.Path(name)
-        run([[test] for test in tests] + replays + fuzz + [[tool, *ORACLE]], scratch)
+        run([[test] for test in tests] + replays + other + [[tool, *ORACLE]], scratch)
         profile = merge(scratch)
         taken = collect(export(programs, profile))
-        for program, _ in fuzz:
+        for program, _ in other:
             add_known(taken, collect(export([program], profile)))
     files = collections.defaultdict(lambda: [0, 0])
     for key, times in sorted(taken.items()):
