@@ -276,10 +276,3 @@ struct mmk_kin *mmk_kin_next(const struct mmk_kin *kin, const struct mmk_kin *to
             return of_sibling(kin->sibling.next);
     return NULL;
 }
-
-bool mmk_kin_descends(const struct mmk_kin *kin, const struct mmk_kin *from)
-{
-    while (kin && kin != from)
-        kin = kin->parent;
-    return kin == from;
-}

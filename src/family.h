@@ -106,10 +106,6 @@ MMK_ALWAYS_INLINE const struct mmk_interval_tree *mmk_kin_moved_read(const struc
 struct mmk_kin *mmk_kin_next(const struct mmk_kin *kin, const struct mmk_kin *top)
     MMK_REQUIRES_SHARED(top->family->lock);
 
-/* Is `kin` this one, or does it descend from it? */
-bool mmk_kin_descends(const struct mmk_kin *kin, const struct mmk_kin *from)
-    MMK_REQUIRES_SHARED(from->family->lock);
-
 /*
  * The family of a kin, for whoever looks.
  * => get: false: it is going; inside an RCU read section that keeps kin
