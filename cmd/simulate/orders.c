@@ -190,23 +190,16 @@ static void run_without(const struct search *search)
 
 /* ---- what came of it ------------------------------------------------------------------------- */
 
-/* => the entry of a list that ends with one without a file, or NULL */
-static const struct justified *listed(const struct justified *list,
-                                      const struct fibers_mutant *mutant)
-{
-    for (; list->file; list++)
-        if (strcmp(list->file, mutant->file) == 0 && strcmp(list->word, mutant->word) == 0 &&
-            list->op == mutant->op && list->order == mutant->order &&
-            list->weaker == mutant->weaker)
-            return list;
-    return NULL;
-}
-
 static const struct justified *justification(const struct fibers_mutant *mutant)
 {
-    const struct justified *just = listed(orders_justified, mutant);
+    const struct justified *just;
 
-    return just && litmus_shows_gap(just->litmus) ? just : NULL;
+    for (just = orders_justified; just->file; just++)
+        if (strcmp(just->file, mutant->file) == 0 && strcmp(just->word, mutant->word) == 0 &&
+            just->op == mutant->op && just->order == mutant->order &&
+            just->weaker == mutant->weaker && litmus_shows_gap(just->litmus))
+            return just;
+    return NULL;
 }
 
 static const char *order_name(int order)
@@ -248,7 +241,6 @@ static void tell(FILE *out, const struct search *search, struct orders *sum)
 {
     const struct verdict *verdict = search->verdict;
     const struct justified *just = justification(search->mutant);
-    const struct justified *unshown = just ? NULL : listed(orders_unshown, search->mutant);
     bool fails_anyhow = search->without && search->without->killed;
 
     print_mutant(out, search->mutant);
@@ -259,15 +251,12 @@ static void tell(FILE *out, const struct search *search, struct orders *sum)
         tell_kill(out, verdict);
     else if (just)
         fprintf(out, "justified by \"%s\": %s\n", just->litmus, just->why);
-    else if (unshown)
-        fprintf(out, "not shown yet: %s\n", unshown->why);
     else
         fprintf(out, "SURVIVES %lu schedules\n", (unsigned long)verdict->schedules);
     fflush(out);
     sum->mutants++;
     sum->killed += verdict->killed && !fails_anyhow;
     sum->justified += !verdict->killed && just;
-    sum->unshown += !verdict->killed && unshown;
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
@@ -333,7 +322,7 @@ static unsigned select_mutants(struct search **searches_out, unsigned part, unsi
 struct orders orders_run(FILE *out, const struct arguments *arguments)
 {
     struct search *searches;
-    struct orders sum = {0};
+    struct orders sum = {0, 0, 0};
     unsigned count, started = 0, running = 0, told = 0;
 
     wanted = arguments->scenario;
@@ -351,8 +340,7 @@ struct orders orders_run(FILE *out, const struct arguments *arguments)
             tell(out, &searches[told], &sum);
     }
     free(searches);
-    fprintf(out, "%u orders made weaker: %u killed, %u justified, %u not shown, %u survive\n",
-            sum.mutants, sum.killed, sum.justified, sum.unshown,
-            sum.mutants - sum.killed - sum.justified - sum.unshown);
+    fprintf(out, "%u orders made weaker: %u killed, %u justified, %u survive\n", sum.mutants,
+            sum.killed, sum.justified, sum.mutants - sum.killed - sum.justified);
     return sum;
 }

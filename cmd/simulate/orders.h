@@ -23,11 +23,8 @@ struct justified {
 /* orders_justified.c; ends with one without a file */
 extern const struct justified orders_justified[];
 
-/* orders_unshown.c: likewise; of these there is no litmus, but the lack of a kernel. */
-extern const struct justified orders_unshown[];
-
 struct orders {
-    unsigned mutants, killed, justified, unshown;
+    unsigned mutants, killed, justified;
 };
 
 /*

@@ -296,7 +296,6 @@ void report_orders(FILE *stream, const struct orders *orders, double seconds)
     json_unsigned(&json, "mutants", orders->mutants);
     json_unsigned(&json, "killed", orders->killed);
     json_unsigned(&json, "justified", orders->justified);
-    json_unsigned(&json, "unshown", orders->unshown);
     json_close(&json, '}');
     json_close(&json, '}');
     json_end(&json);

@@ -35,7 +35,7 @@ kernels() {
 orders() {
     echo "mmkit simulate --mutate-orders $*"
     "$mmkit" simulate --mutate-orders "$@" >"$work/out" || {
-        grep -v ': \(killed by\|justified by\|not shown yet:\) ' "$work/out"
+        grep -v ': \(killed\|justified\) by ' "$work/out"
         return 1
     }
     tail -n 1 "$work/out"
