@@ -2,6 +2,8 @@
 /* rules.c - see rules.h. */
 #include "rules.h"
 
+#include "rmap_walk.h"
+
 #include <string.h>
 
 struct it it;
@@ -68,6 +70,20 @@ void start_touched(void)
 {
     start_anon();
     touch_by(3, 0, 2);
+}
+
+struct mmk_page *held_page(struct mmk_mm *mm, unsigned at)
+{
+    struct mmk_page *page;
+    struct mmk_walk walk;
+
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(mm, page_at(at), &walk);
+    page = walk.level == 0 ? mmk_pte_page(mmk_pte_read(walk.entry)) : NULL;
+    mmk_rcu_read_unlock();
+    expect(page);
+    mmk_page_get(page);
+    return page;
 }
 
 void put_other(void)

@@ -50,6 +50,9 @@ uint64_t look(unsigned page);
 /* The same of an address space that nobody runs. */
 uint64_t word_of(struct mmk_mm *mm, unsigned page);
 
+/* What is mapped at page `at` of mm, which must be something, with a reference. */
+struct mmk_page *held_page(struct mmk_mm *mm, unsigned at);
+
 void put_other(void); /* it.other, if there is one */
 
 /* All CPUs but those from `except` on have stored, so their TLBs know the pages. */

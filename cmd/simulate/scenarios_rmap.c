@@ -13,14 +13,7 @@ static struct mmk_page *page; /* which it is all about, with a reference */
 /* The page of `mm` at number `at`, from now on held. */
 static void hold(struct mmk_mm *mm, unsigned at)
 {
-    struct mmk_walk walk;
-
-    mmk_rcu_read_lock();
-    mmk_walk_rcu(mm, page_at(at), &walk);
-    page = walk.level == 0 ? mmk_pte_page(mmk_pte_read(walk.entry)) : NULL;
-    mmk_rcu_read_unlock();
-    expect(page);
-    mmk_page_get(page);
+    page = held_page(mm, at);
 }
 
 static void let_go(void)

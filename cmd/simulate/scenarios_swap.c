@@ -73,14 +73,7 @@ static void start_swap(uint64_t slots)
 
 static void hold(struct mmk_mm *mm, unsigned at)
 {
-    struct mmk_walk walk;
-
-    mmk_rcu_read_lock();
-    mmk_walk_rcu(mm, page_at(at), &walk);
-    page = walk.level == 0 ? mmk_pte_page(mmk_pte_read(walk.entry)) : NULL;
-    mmk_rcu_read_unlock();
-    expect(page);
-    mmk_page_get(page);
+    page = held_page(mm, at);
 }
 
 static int reclaim(void)

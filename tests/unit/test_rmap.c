@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "../stress/page_at.h" /* first */
 #include "family.h"
 #include "race.h"
 #include "random.h"
@@ -827,25 +828,9 @@ static void store_and_look(void)
     mmk_a32_fetch_add(&ended, 1, MMK_RELEASE);
 }
 
-static struct mmk_page *page_of(struct mmk_mm *in, mmk_vaddr_t at)
-{
-    struct mmk_page *page = NULL;
-    struct mmk_walk walk;
-
-    mmk_rcu_read_lock();
-    mmk_walk_lock(in, at, &walk);
-    if (walk.level == 0)
-        page = mmk_pte_page(mmk_pte_read(walk.entry));
-    if (page)
-        mmk_page_get(page);
-    mmk_walk_unlock(&walk);
-    mmk_rcu_read_unlock();
-    return page;
-}
-
 static void unmap_at(mmk_vaddr_t at)
 {
-    struct mmk_page *page = page_of(mm, at);
+    struct mmk_page *page = page_at(mm, at);
 
     if (!page)
         return;
