@@ -15,7 +15,7 @@
  *     (list_is_singular() of Linux), but what grows in place.
  * AN4 Origin less shift is the same for all VMAs with one number: so those that may become one by
  *     their origins have one shift, too, by which their pages are found. Anonymous memory's shift
- * is its origin. (asserted by merges; mmk_check)
+ *     is its origin. (asserted by merges; mmk_check)
  *
  * Set from 0 by a compare-exchange with the mmap lock held for reading; everything else happens
  * with it held for writing. Rejected: a flag in `flags` beside a number, two words that would have

@@ -170,7 +170,7 @@ static bool take_private_page(struct round *round, struct mmk_page *page) MMK_RE
 /* => page locked, with a reference: both are gone afterwards */
 static void take_locked(struct round *round, struct mmk_page *page) MMK_NO_TSA
 {
-    bool is_kept = age_of(page) >= AGE_KEPT, gone = false;
+    bool was_kept = age_of(page) >= AGE_KEPT, gone = false;
 
     if (!mmk_page_pinned(page))
         gone = mmk_page_type(page) == MMK_PAGE_OBJECT ? take_object_page(round, page)
@@ -180,8 +180,13 @@ static void take_locked(struct round *round, struct mmk_page *page) MMK_NO_TSA
     if (!gone)
         return;
     round->freed++;
-    if (is_kept)
+    if (was_kept)
         mmk_a64_fetch_sub(&kept, 1, MMK_RELAXED);
+}
+
+static bool is_kept(uint32_t flags)
+{
+    return (flags & MMK_PF_AGE) >= AGE_KEPT << MMK_PF_AGE_AT;
 }
 
 /* By its flags alone: neither a program's nor an object's; or private, and to stay. */
@@ -196,9 +201,7 @@ static bool is_page(const struct round *round, uint32_t flags)
 /* Whether the hand looks at it. */
 static bool is_for(const struct round *round, uint32_t flags)
 {
-    bool is_kept = (flags & MMK_PF_AGE) >= AGE_KEPT << MMK_PF_AGE_AT;
-
-    return is_page(round, flags) && (round->desperate || is_kept == (round->which == KEPT));
+    return is_page(round, flags) && (round->desperate || is_kept(flags) == (round->which == KEPT));
 }
 
 static void look_at(struct round *round, struct mmk_page *page) MMK_NO_TSA
@@ -241,7 +244,7 @@ static void go_on(struct round *round, uint64_t places)
         uint32_t flags = mmk_a32_load(&page->flags, MMK_RELAXED);
 
         pages += is_page(round, flags);
-        old += is_page(round, flags) && (flags & MMK_PF_AGE) >= AGE_KEPT << MMK_PF_AGE_AT;
+        old += is_page(round, flags) && is_kept(flags);
         if (is_for(round, flags))
             look_at(round, page);
     }
@@ -253,9 +256,9 @@ static void go_on(struct round *round, uint64_t places)
 static enum which whose_turn(void)
 {
     int64_t pages = (int64_t)mmk_a64_load(&all, MMK_RELAXED);
-    int64_t is_kept = (int64_t)mmk_a64_load(&kept, MMK_RELAXED);
+    int64_t of_them_kept = (int64_t)mmk_a64_load(&kept, MMK_RELAXED);
 
-    return (pages - is_kept) * (int64_t)NEW_PART >= pages ? NEW : KEPT;
+    return (pages - of_them_kept) * (int64_t)NEW_PART >= pages ? NEW : KEPT;
 }
 
 /*

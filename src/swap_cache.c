@@ -105,8 +105,6 @@ bool mmk_swap_insert(struct mmk_page *page, uint64_t slot)
 
     mmk_assert(mmk_page_type(page) == MMK_PAGE_ANON && !mmk_page_test(page, MMK_PF_SWAPCACHE),
                "SC1 a private page gets one slot");
-    mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
-    mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
     page->user.slot = slot;
     do {
         if (!is_kind(kin, MMK_SLOT_KIN))

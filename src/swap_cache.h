@@ -44,7 +44,8 @@ MMK_MUST_CHECK bool mmk_swap_add(struct mmk_page *page, uint64_t *slot) MMK_REQU
  * A new page is to become a slot's, for reading it in: it is cached then, with the slot's kin and
  * index, mapped nowhere, and not UPTODATE.
  * => false: the slot has another page, or is no private page's
- * => page locked, the caller's alone (type ANON); the caller has a reference to the slot
+ * => page locked, the caller's alone (type ANON), its counts 0; the caller has a reference to the
+ * slot
  */
 MMK_MUST_CHECK bool mmk_swap_insert(struct mmk_page *page, uint64_t slot) MMK_REQUIRES(page);
 

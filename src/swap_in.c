@@ -3,8 +3,9 @@
  * swap_in.c - owns the way of a page from its slot into memory.
  *
  * SI1 Only a page that is in the cache, locked, is read into. Who wants it meanwhile finds it
- * there, and waits for the lock. A page of the cache whose lock is free is filled: if reading
- * fails, it leaves the cache first, and who waited reads for himself, and has an error of his own.
+ *     there, and waits for the lock. A page of the cache whose lock is free is filled: if reading
+ *     fails, it leaves the cache first, and who waited reads for himself, and has an error of his
+ *     own.
  *
  * Reading ahead. Slots are given out in the order in which pages are swapped out, and what was
  * not used together is often wanted together. So with a slot those around it that have a page which

@@ -8,8 +8,8 @@
  * fails, the page stays where it has come to; a slot that no entry names is given back.
  *
  * SO1 The page is written when nothing maps it, and its lock is held until it is: so its content
- * does not change meanwhile, and who comes for it waits. (P13: what its entries knew of stores, the
- *     page knows by then, TLBs are flushed.)
+ *     does not change meanwhile, and who comes for it waits. (P13: what its entries knew of stores,
+ *     the page knows by then, TLBs are flushed.)
  * SO2 It is freed when it is clean, mapped nowhere, and has no user but the cache and the caller.
  *
  * Rejected: letting go of the lock for the writing (Linux): who comes then has to be kept from

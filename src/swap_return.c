@@ -4,7 +4,7 @@
  *
  * SR1 (P15) An entry becomes present with the page locked, cached as the slot that the entry still
  *     says under its table's lock, while the slot has a reference besides. So the slot was not
- * freed, and used again, between the look at the entry and the commit.
+ *     freed, and used again, between the look at the entry and the commit.
  *
  * swapoff comes from the slot, as reclaim from the page, and cannot have an mmap lock: what the
  * mapping allows is looked up under the table's lock. Who changes that, changes the mapping first,

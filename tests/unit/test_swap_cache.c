@@ -35,13 +35,21 @@ static struct mmk_page *cached_page(uint8_t byte, uint64_t *slot)
     return page;
 }
 
+/* A frame that becomes a private page, mapped nowhere. */
+static void become_private(struct mmk_page *page)
+{
+    mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
+    mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
+    mmk_page_set_type(page, MMK_PAGE_ANON);
+}
+
 /* A new page, locked, as one who reads in has it. */
 static struct mmk_page *new_page(void)
 {
     struct mmk_page *page = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
 
     assert_non_null(page);
-    mmk_page_set_type(page, MMK_PAGE_ANON);
+    become_private(page);
     assert_true(mmk_page_trylock(page));
     return page;
 }
@@ -401,7 +409,7 @@ static void look_at(uint64_t slot, uint64_t *random)
     if (!page) {
         own = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
         check(own);
-        mmk_page_set_type(own, MMK_PAGE_ANON);
+        become_private(own);
         mmk_page_lock(own);
         if (mmk_swap_insert(own, slot)) {
             check(mmk_slot_read(slot, &own, 1) == 0);
