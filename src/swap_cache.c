@@ -139,11 +139,12 @@ static bool begin_leave(uint64_t slot, bool only_unused)
 static void leave(struct mmk_page *page) MMK_REQUIRES(page)
 {
     uint64_t slot = page->user.slot;
+    struct mmk_kin *kin = mmk_page_kin(page);
 
     mmk_page_clear(page, MMK_PF_SWAPCACHE);
     *mmk_slot_index(slot) = page->user.index;
     /* Release: the index, and that it is no longer cached. */
-    mmk_aptr_store(mmk_slot_owner(slot), mmk_page_kin(page), MMK_RELEASE);
+    mmk_aptr_store(mmk_slot_owner(slot), kin, MMK_RELEASE);
     mmk_swap_put(slot);
     mmk_page_put(page); /* not the last: the caller has one */
 }
