@@ -46,6 +46,7 @@ soak: deps-test builds build-tsan/build.ninja
 	$(call make,build,)
 	$(call make,build-tsan,tests/stress_mm)
 	@tools/run_tests.py build-asan:long
+	build-asan/mmkit replay traces/churn-jemalloc.txt.zst --check --compare
 	build/tests/stress_swap 1800
 	build-tsan/tests/stress_mm 10000000ops
 	build/mmkit oracle --ops 1000000 --processes 6 --shrink
