@@ -53,12 +53,30 @@ bool replay_has_reclaimed(void)
     return stats.reclaim_freed > 0;
 }
 
+/* What the address spaces have locked, touched or not. */
+static uint64_t locked_bytes(const struct replay *replay)
+{
+    struct mmk_mm_stats stats;
+    const struct space *space;
+    uint64_t bytes = 0;
+
+    for (space = replay->spaces; space != NULL; space = space->next) {
+        mmk_mm_stats(space->mm, &stats);
+        bytes += stats.locked_bytes;
+    }
+    return bytes;
+}
+
 static void complain_memory(const struct replay *replay)
 {
     const char *text = replay->options->memory_text;
+    uint64_t locked = locked_bytes(replay);
 
-    fprintf(stderr, "%s:%" PRIu32 ": the recording needs more memory than --memory %s\n",
+    fprintf(stderr, "%s:%" PRIu32 ": the recording needs more memory than --memory %s",
             replay->program->name, replay->op->line, text == NULL ? "allows" : text);
+    if (locked != 0)
+        fprintf(stderr, "; it has %" PRIu64 " KiB locked in memory by then", locked / 1024);
+    putc('\n', stderr);
 }
 
 static void state_init(struct replay *replay, const struct program *program,

@@ -21,6 +21,11 @@ done
 [ $? = 2 ] || fail "gcc in 6M without swap: not refused"
 grep -q "needs more memory than --memory 6M" "$work/err" || fail "gcc in 6M: $(cat "$work/err")"
 
+# what is locked is not taken from a program
+"$mmkit" replay --memory 4M --swap 32M "$2/mremap.txt.zst" >"$work/out" 2>"$work/err"
+[ $? = 2 ] || fail "mremap in 4M: not refused"
+grep -q "has 4868 KiB locked" "$work/err" || fail "mremap in 4M: $(cat "$work/err")"
+
 for size in 0 1K x; do
     "$mmkit" replay --swap $size "$2/ls.txt.zst" >"$work/out" 2>"$work/err"
     [ $? = 2 ] || fail "--swap $size: not refused"
