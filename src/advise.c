@@ -218,13 +218,16 @@ static int cool(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, m
     return 0;
 }
 
-/* MADV_PAGEOUT: private pages that nobody else maps go to swap; what cannot stays. */
+/*
+ * MADV_PAGEOUT: pages that nobody else maps go; what cannot stays. A file's are for those alone who
+ * have it open for writing: when they come and go tells who else uses them.
+ */
 static int pageout(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
     MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
 {
     if (is_locked(vma) || mmk_vma_has_frames(vma))
         return MMK_EINVAL;
-    mmk_swap_out_range(advice->mm, start, end);
+    mmk_swap_out_range(advice->mm, start, end, !(mmk_vma_flags(vma) & MMK_VM_READER));
     return 0;
 }
 

@@ -142,6 +142,14 @@ static bool take_file_page(struct round *round, struct mmk_object *object, struc
            make_clean(round, object, page) && mmk_object_try_drop(object, page);
 }
 
+bool mmk_reclaim_file_page(struct mmk_page *page)
+{
+    struct mmk_object *object = (struct mmk_object *)mmk_aptr_load(&page->user.object, MMK_RELAXED);
+    struct round round = {.flags = MMK_ALLOC_NORMAL, .desperate = true};
+
+    return object && object->ops && take_file_page(&round, object, page);
+}
+
 static bool take_object_page(struct round *round, struct mmk_page *page) MMK_REQUIRES(page)
 {
     struct mmk_object *object = (struct mmk_object *)mmk_aptr_load(&page->user.object, MMK_RELAXED);

@@ -5,9 +5,18 @@
 
 #include <mmkit/reclaim.h>
 
+#include "page.h"
+
 struct mmk_stats;
 
 void mmk_reclaim_init(void);
 void mmk_reclaim_stats(struct mmk_stats *stats);
+
+/*
+ * A file's page goes, however it is used: unmapped, written back if it is dirty, and dropped.
+ * => true: it is no object's page any more
+ * => page locked, with a reference of the caller's; may sleep, waits for no lock
+ */
+bool mmk_reclaim_file_page(struct mmk_page *page) MMK_REQUIRES(page);
 
 #endif

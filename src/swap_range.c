@@ -6,6 +6,7 @@
 #include "swap_range.h"
 
 #include "object_swap.h"
+#include "reclaim.h"
 #include "swap_in.h"
 #include "swap_out.h"
 #include "walk.h"
@@ -44,37 +45,49 @@ static bool next_wanted(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end, wa
 
 /* --- out ------------------------------------------------------------------------------------- */
 
-/* Its only entry. What a file keeps is not for swap. */
-static bool is_own(mmk_pte_t pte)
+/* Its page's only one. */
+static bool is_only(mmk_pte_t pte)
 {
     const struct mmk_page *page = mmk_pte_page(pte);
 
-    return page && mmk_page_mapcount(page) == 1 && !mmk_page_pinned(page) &&
+    return page && mmk_page_mapcount(page) == 1 && !mmk_page_pinned(page);
+}
+
+/* The same, and no file keeps what is in the page. */
+static bool is_only_for_swap(mmk_pte_t pte)
+{
+    const struct mmk_page *page = mmk_pte_page(pte);
+
+    return is_only(pte) &&
            (mmk_page_type(page) == MMK_PAGE_ANON || mmk_page_is_shared_memory(page));
 }
 
-/* => the caller's reference is dropped */
+static bool take(struct mmk_page *page) MMK_REQUIRES(page)
+{
+    if (mmk_page_type(page) == MMK_PAGE_ANON)
+        return mmk_swap_out(page) == 0;
+    if (mmk_page_is_shared_memory(page))
+        return mmk_object_swap_out(page) == 0;
+    return mmk_reclaim_file_page(page);
+}
+
+/* Or stays, if it must. => the caller's reference is dropped */
 static void out(struct mmk_page *page)
 {
-    int error = MMK_EBUSY;
-
     if (mmk_page_trylock(page)) {
-        if (mmk_page_type(page) == MMK_PAGE_ANON)
-            error = mmk_swap_out(page);
-        else
-            error = mmk_object_swap_out(page);
+        (void)take(page);
         mmk_page_unlock(page);
     }
-    (void)error;
     mmk_swap_put_page(page);
 }
 
-void mmk_swap_out_range(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+void mmk_swap_out_range(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool files)
 {
+    wanted is_wanted = files ? is_only : is_only_for_swap;
     struct mmk_page *page;
     struct mmk_walk walk;
 
-    while (!mmk_mm_killed(mm) && next_wanted(mm, start, end, is_own, &walk)) {
+    while (!mmk_mm_killed(mm) && next_wanted(mm, start, end, is_wanted, &walk)) {
         page = mmk_pte_page(mmk_pte_read(walk.entry));
         start = walk.addr + MMK_PAGE_SIZE;
         mmk_page_get(page);

@@ -8,11 +8,11 @@
 #include "mm.h"
 
 /*
- * The private pages of [start, end) that this address space alone maps go to swap, until it is
- * killed; those that cannot stay.
+ * The pages of [start, end) that one entry alone maps go, until mm is killed: to swap, or, if
+ * `files`, back to their files. Those that cannot stay.
  * => may sleep; mmap lock held, so that the range keeps its meaning
  */
-void mmk_swap_out_range(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+void mmk_swap_out_range(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool files);
 
 /* What [start, end) has in swap is read in, without being mapped. Errors do not count. => as above
  */

@@ -68,7 +68,7 @@ struct mmk_mm;
 #define MMK_MADV_WIPEONFORK      18 /* private anonymous memory: children find zeros */
 #define MMK_MADV_KEEPONFORK      19
 #define MMK_MADV_COLD            20 /* reclaim takes these first */
-#define MMK_MADV_PAGEOUT         21 /* private pages go to swap (swap.h), as far as they can */
+#define MMK_MADV_PAGEOUT         21 /* pages go, to swap (swap.h) or their file, if they can */
 #define MMK_MADV_POPULATE_READ   22 /* map every page, as if read or written */
 #define MMK_MADV_POPULATE_WRITE  23
 #define MMK_MADV_DONTNEED_LOCKED 24  /* DONTNEED, of locked memory as well */

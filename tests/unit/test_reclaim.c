@@ -109,6 +109,53 @@ static void test_file(void **state)
     mmk_object_put(file);
 }
 
+/* MADV_PAGEOUT: what nobody else maps, and can be written. */
+static void test_pageout(void **state)
+{
+    struct mmk_object *file = new_disk(8);
+    unsigned i;
+
+    (void)state;
+    map_object_at(0, 8, RW, MMK_MAP_SHARED, file, 0);
+    map_object_at(100, 2, RO, MMK_MAP_PRIVATE, file, 6);
+    for (i = 0; i < 7; i++)
+        store_word(AT(i), i + 1);
+    expect_word(AT(100), 7); /* a second entry */
+    expect_word(AT(101), 0); /* the only one, of a private mapping */
+    disk.error = MMK_EIO;
+    assert_int_equal(advise(AT(0), 8, MMK_MADV_PAGEOUT), 0);
+    assert_int_equal(disk.word[0].v, 0);
+    for (i = 0; i < 7; i++)
+        expect_word(AT(i), i + 1);
+    disk.error = 0;
+    assert_int_equal(advise(AT(0), 8, MMK_MADV_PAGEOUT), 0);
+    assert_int_equal(mm_stats(mm).rss_file, 3);
+    assert_int_equal(advise(AT(100), 2, MMK_MADV_PAGEOUT), 0);
+    assert_int_equal(mm_stats(mm).rss_file, 2);
+    mmk_check(mm);
+    mmk_check_object(file);
+    for (i = 0; i < 7; i++) {
+        assert_int_equal(mmk_a64_load(&disk.word[i], MMK_RELAXED), i < 6 ? i + 1 : 0);
+        expect_word(AT(i), i + 1);
+    }
+    mmk_object_put(file);
+}
+
+/* Who may only read a file does not make its pages go, but for his copies of them. */
+static void test_pageout_reader(void **state)
+{
+    struct mmk_object *file = new_disk(4);
+
+    (void)state;
+    assert_int_equal(mmk_mmap_file(mm, AT(0), 4 * PAGE, RO, MMK_MAP_SHARED | MMK_MAP_FIXED, file, 0,
+                                   MMK_OPEN_READ),
+                     AT(0));
+    expect_word(AT(0), 0);
+    assert_int_equal(advise(AT(0), 4, MMK_MADV_PAGEOUT), 0);
+    assert_int_equal(mm_stats(mm).rss_file, 1);
+    mmk_object_put(file);
+}
+
 /* Nothing maps it any more, but it is kept, in case: until memory is short. */
 static void test_cached(void **state)
 {
@@ -618,6 +665,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_file),
+        TEST(test_pageout),
+        TEST(test_pageout_reader),
         TEST(test_cached),
         TEST(test_some),
         TEST(test_used),
