@@ -96,6 +96,7 @@ static enum mmk_fault_result swap_in(struct mmk_vmf *vmf, uint64_t slot)
     }
     result = commit(vmf, page, &returned);
     if (returned) {
+        mmk_note_returned(NULL, slot);
         mmk_swap_put(slot);
         mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_SWAP, 1);
     }

@@ -259,8 +259,10 @@ bool mmk_object_try_drop(struct mmk_object *object, struct mmk_page *page)
     struct mmk_page *removed = NULL;
 
     mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
-    if (freeze(page))
+    if (freeze(page)) {
+        mmk_note_evicted(object, page->user.index, true);
         removed = mmk_page_index_remove_locked(mmk_object_pages(object), page->user.index);
+    }
     mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
     if (!removed)
         return false;
@@ -321,6 +323,7 @@ static int fill_page(struct mmk_object *object, struct mmk_page *page)
             return error;
         if (below_end < MMK_PAGE_SIZE)
             mmk_page_zero_bytes(page, below_end, MMK_PAGE_SIZE);
+        mmk_note_returned(object, index);
     }
     mmk_page_set(page, MMK_PF_UPTODATE);
     return 0;

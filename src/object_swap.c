@@ -92,6 +92,7 @@ static void take_out(struct mmk_object *object, struct mmk_page *page, uint64_t 
     MMK_REQUIRES(page)
 {
     if (written) {
+        mmk_note_evicted(NULL, slot, true);
         replace(object, page->user.index, page, as_entry(slot));
     } else {
         (void)remove_entry(object, page->user.index);
@@ -160,6 +161,7 @@ int mmk_object_swap_in(struct mmk_object *object, struct mmk_page *page, uint64_
         replace(object, page->user.index, page, as_entry(slot));
         return MMK_EIO;
     }
+    mmk_note_returned(NULL, slot);
     mmk_page_mkdirty(page);
     mmk_page_set(page, MMK_PF_UPTODATE);
     if (!MMK_MISTAKE(SHARED_SLOT_EARLY))

@@ -44,6 +44,7 @@ static bool unmap(struct mmk_page *page, enum mmk_unmap_how how, bool wait) MMK_
 /* => the page is cached as the slot's; the caller has a reference to the slot */
 static int unmap_and_write(struct mmk_page *page, uint64_t slot, bool wait) MMK_REQUIRES(page)
 {
+    bool used = mmk_page_mapcount(page) > 0;
     int error;
 
     if (!unmap(page, MMK_UNMAP_SWAP, wait))
@@ -59,6 +60,7 @@ static int unmap_and_write(struct mmk_page *page, uint64_t slot, bool wait) MMK_
         return error;
     if (mmk_page_refs(page) != 2)
         return MMK_EBUSY;
+    mmk_note_evicted(NULL, slot, used);
     mmk_swap_drop(page);
     return 0;
 }

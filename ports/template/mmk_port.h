@@ -28,6 +28,7 @@
  * #define MMK_PORT_LOCK_NOTE <mmkit/port/annotate.h>   nothing
  * #define MMK_PORT_HELD_NOTE <mmkit/port/annotate.h>   nothing
  * #define MMK_PORT_FRAME_NOTE <mmkit/port/annotate.h>  nothing
+ * #define MMK_PORT_RECLAIM_NOTE <mmkit/port/annotate.h> nothing
  * #define MMK_PORT_INJECT    <mmkit/port/annotate.h>   nothing
  * #define MMK_PORT_USER      <mmkit/port/user.h>       user memory through the page tables
  * #define MMK_PORT_ROOT      <mmkit/port/root.h>       the kernel has a root of its own

@@ -4,7 +4,8 @@
  *
  * Attributes, branch hints, clang's thread-safety annotations, assertions of invariants, and
  * seams that cost nothing unless a port defines them: lock notes (run-time checks of lock order and
- * context), frame notes (who uses which memory), and fault injection (what rarely happens).
+ * context), frame notes (who uses which memory), reclaim notes (what goes when memory is short, and
+ * what comes back), and fault injection (what rarely happens).
  *
  * How a port overrides an item: mmk_port.h, found on the include path, holds nothing but macros.
  * MMK_PORT_VERSION is required; each MMK_PORT_<ITEM> that it defines is the name of a header
@@ -214,6 +215,37 @@ MMK_ALWAYS_INLINE void mmk_note_clean(mmk_paddr_t frame, const void *refs, uint3
     (void)own;
     (void)flags;
     (void)dirty;
+}
+#endif
+
+/*
+ * Reclaim notes: for whoever wants to know how well it is chosen what goes (`mmkit replay` shows
+ * refault distances by these, as Linux counts them in mm/workingset.c).
+ * => mmk_note_evicted: a page with content is about to leave memory, because that is short or by
+ *    MADV_PAGEOUT, and can be brought back: page `index` of a file's object; object NULL: that of
+ *    the swap slot with this number. `used` false: it was in no address space since it was read
+ * => mmk_note_returned: it is in memory again for somebody who has asked for it. Said also when a
+ *    file's page is read for the first time, and for each entry that named the slot. Not said of
+ *    what is only read ahead; nor is it said that a slot is freed, or given to another page
+ * => the page is locked; spin locks may be held
+ * The default costs nothing; MMK_PORT_RECLAIM_NOTE replaces it.
+ */
+struct mmk_object;
+
+#ifdef MMK_PORT_RECLAIM_NOTE
+#include MMK_PORT_RECLAIM_NOTE
+#else
+MMK_ALWAYS_INLINE void mmk_note_evicted(struct mmk_object *object, uint64_t index, bool used)
+{
+    (void)object;
+    (void)index;
+    (void)used;
+}
+
+MMK_ALWAYS_INLINE void mmk_note_returned(struct mmk_object *object, uint64_t index)
+{
+    (void)object;
+    (void)index;
 }
 #endif
 

@@ -123,6 +123,19 @@ void machine_user_by_tables(bool by_tables);
 void machine_fail_nth(uint64_t n, bool onward);
 bool machine_fail_stop(void);
 
+/*
+ * Who is told what reclaim takes from memory, and what comes back: see mmk_note_evicted() and
+ * mmk_note_returned() in <mmkit/port/annotate.h>. Not by the deterministic machine.
+ */
+struct machine_reclaim_watch {
+    void (*evicted)(void *context, struct mmk_object *object, uint64_t index, bool used);
+    void (*returned)(void *context, struct mmk_object *object, uint64_t index);
+    void *context;
+};
+
+/* From now on; NULL: nobody. => nothing runs in mmkit; watch stays */
+void machine_watch_reclaim(const struct machine_reclaim_watch *watch);
+
 /* The page-table format that the machine's hardware walks. */
 struct machine_format {
     unsigned levels, index_bits; /* a table has 1 << index_bits entries */

@@ -19,6 +19,8 @@
 #define MMK_PORT_USER      "machine_user.h"
 #define MMK_PORT_ROOT      "machine_root.h"
 
+#define MMK_PORT_RECLAIM_NOTE "machine_reclaim_note.h"
+
 #ifndef MACHINE_NO_LOCK_CHECK /* for benchmarks: no checks of lock order and context */
 #define MMK_PORT_LOCK_NOTE "machine_lock_note.h"
 #define MMK_PORT_HELD_NOTE "machine_held_note.h"
