@@ -19,7 +19,8 @@
 
 enum {
     DIVERGENCES_SHOWN = 10,
-    FEW_FRAMES = 256, /* beside what a fork needs: with fewer free, ENOMEM is the truth */
+    OBSERVE_INTERVAL = 256, /* of operations; it looks at counters of all CPUs */
+    FEW_FRAMES = 256,       /* beside what a fork needs: with fewer free, ENOMEM is the truth */
 };
 
 void replay_diverge(struct replay *replay, const char *format, ...)
@@ -45,12 +46,24 @@ bool replay_is_exhausted(const struct replay *replay)
     return stats.frames_free < replay->linked + FEW_FRAMES;
 }
 
+void replay_observe_frames(struct replay *replay)
+{
+    struct replay_result *result = replay->result;
+    struct mmk_stats stats;
+    uint64_t used;
+
+    mmk_stats_read(&stats);
+    used = (stats.frames_total - stats.frames_free) * MMK_PAGE_SIZE;
+    if (used > result->frames_peak_bytes)
+        result->frames_peak_bytes = used;
+}
+
 bool replay_has_reclaimed(void)
 {
     struct mmk_stats stats;
 
     mmk_stats_read(&stats);
-    return stats.reclaim_freed > 0;
+    return stats.reclaim_freed > 0 || stats.swap_out > 0; /* MADV_PAGEOUT */
 }
 
 /* What the address spaces have locked, touched or not. */
@@ -147,8 +160,11 @@ static bool run_part(struct replay *replay, size_t first, size_t end, struct pro
             return false;
         if (replay->options->check_interval != 0)
             check(replay, done + 1);
+        if (done % OBSERVE_INTERVAL == 0)
+            replay_observe_frames(replay);
         progress_update(progress, done);
     }
+    replay_observe_frames(replay);
     return true;
 }
 
@@ -248,6 +264,7 @@ static void read_peaks(struct replay *replay)
     result->reclaim.direct = stats.reclaim_direct;
     result->swap.in = stats.swap_in;
     result->swap.out = stats.swap_out;
+    replay_refaults_summary(replay);
 }
 
 bool replay_run(const struct program *program, const struct replay_options *options,
@@ -265,10 +282,12 @@ bool replay_run(const struct program *program, const struct replay_options *opti
     }
     free_frames = count_free_frames();
     complete = start_swap(&replay);
+    replay_refaults_watch(&replay, free_frames);
     start = clock_seconds();
     complete = complete && run_ops(&replay);
     result->seconds = clock_seconds() - start;
     read_peaks(&replay);
+    replay_refaults_stop(&replay);
     state_destroy(&replay);
     if (!stop_swap(&replay))
         fprintf(stderr, "%s: swap space is in use at the end\n", program->name);

@@ -22,6 +22,16 @@ struct replay_options {
     bool progress;           /* draw a bar on stderr */
 };
 
+/* Distances of refaults, as parts of memory: less than so much. */
+enum {
+    REFAULT_QUARTER,
+    REFAULT_HALF,
+    REFAULT_ONCE,
+    REFAULT_TWICE,
+    REFAULT_MORE,
+    REFAULT_PARTS,
+};
+
 struct replay_result {
     uint64_t events, skipped, processes;
     double seconds;
@@ -29,8 +39,9 @@ struct replay_result {
     struct {
         uint64_t anon, zero, file, cow, swap, reuse, spurious, unneeded;
     } faults;
-    uint64_t virt_peak_bytes; /* sum of all mappings of all address spaces */
-    uint64_t rss_peak_bytes;  /* distinct frames that some entry maps, by the shadow's account */
+    uint64_t virt_peak_bytes;   /* sum of all mappings of all address spaces */
+    uint64_t rss_peak_bytes;    /* distinct pages that some entry maps, by the shadow's account */
+    uint64_t frames_peak_bytes; /* that were not free, whatever for */
     struct {
         uint64_t peak_bytes, least_at_peak_bytes;
         uint64_t end_bytes;       /* after the last operation that is not an exit */
@@ -44,8 +55,15 @@ struct replay_result {
         uint64_t scanned, freed, written, direct;
     } reclaim;
     struct {
-        uint64_t in, out, major;
+        uint64_t in, out, major, minor;
     } swap;
+    struct {
+        uint64_t evictions, memory; /* pages */
+        uint64_t vain;              /* read ahead, and gone before they were touched */
+        uint64_t swap, file;        /* refaults */
+        uint64_t median;            /* distance: pages */
+        uint64_t distances[REFAULT_PARTS];
+    } refaults;
     uint64_t divergences;
     int64_t leaked_frames;
 };

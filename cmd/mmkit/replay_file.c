@@ -48,9 +48,11 @@ static uint64_t forget_written(void *context, uint64_t page, uint64_t value)
 static int punch_hole(struct mmk_object *object, uint64_t offset, uint64_t length)
 {
     struct replay_file *file = mmk_object_private(object);
+    uint64_t first = mmk_page_up(offset) >> MMK_PAGE_SHIFT;
+    uint64_t end = (offset + length) >> MMK_PAGE_SHIFT;
 
-    page_map_range(&file->written, mmk_page_up(offset) >> MMK_PAGE_SHIFT,
-                   (offset + length) >> MMK_PAGE_SHIFT, forget_written, NULL);
+    page_map_range(&file->written, first, end, forget_written, NULL);
+    replay_forget_evicted(&file->evicted, first, end);
     return 0;
 }
 
@@ -92,6 +94,7 @@ struct replay_file *replay_file_for(struct replay *replay, const struct op *op)
     if (file->shadow == NULL) {
         file->seed = replay->program->files[op->file - 1].seed;
         page_map_init(&file->written, &replay->world.maps);
+        page_map_init(&file->evicted, &replay->world.maps);
         file->shadow = shadow_object_create(&replay->world, true, file->seed, 0);
     }
     return make_longer(replay, file, op->argument + op->length) ? file : NULL;
@@ -112,6 +115,7 @@ void replay_files_close(struct replay *replay)
             continue;
         page_map_range(&file->written, 0, pages, forget_written, NULL);
         page_map_destroy(&file->written);
+        page_map_destroy(&file->evicted);
         shadow_object_put(&replay->world, file->shadow);
     }
 }

@@ -77,6 +77,7 @@ static void add_fault_counts(struct replay *replay, const struct mmk_mm_stats *s
     result->faults.cow += stats->fault_cow;
     result->faults.swap += stats->fault_swap;
     result->swap.major += stats->fault_major;
+    result->swap.minor += stats->fault_swap - stats->fault_major;
     result->faults.reuse += stats->fault_reuse;
     result->faults.spurious += stats->fault_spurious;
 }

@@ -36,6 +36,17 @@ struct replay_file {
     struct mmk_object *object;
     struct shadow_object *shadow;
     struct page_map written; /* by index: what was written back, if anything */
+    struct page_map evicted; /* by index: how many evictions there were with its own; 0: none */
+};
+
+/* What went because memory was short, and came back (replay_refaults.c). */
+struct refaults {
+    struct machine_reclaim_watch watch;
+    uint64_t memory;         /* frames that pages can have; page tables among them */
+    uint64_t evictions;      /* up to now */
+    struct page_map evicted; /* by slot: as that of a file */
+    uint64_t *distances;     /* of each refault, in the order in which they came */
+    size_t count, capacity;
 };
 
 struct replay {
@@ -53,6 +64,7 @@ struct replay {
     struct machine_swap *swap_device;            /* or NULL */
     struct mmk_swap_area *swap;                  /* or NULL */
     bool too_few_tables;                         /* said already */
+    struct refaults refaults;
     void (*visit)(void *context, uint64_t owner, uint64_t page); /* planning; or NULL */
     void *visit_context;
 };
@@ -75,8 +87,11 @@ __attribute__((format(printf, 2, 3))) void replay_diverge(struct replay *replay,
 /* replay.c: a call answered MMK_ENOMEM: is it true that there is no memory to speak of? */
 bool replay_is_exhausted(const struct replay *replay);
 
+/* replay.c: looks how many frames are in use. */
+void replay_observe_frames(struct replay *replay);
+
 /*
- * replay.c: memory has been short, and pages were reclaimed: from here on the shadow knows no more
+ * replay.c: pages were reclaimed, or paged out on request: from here on the shadow knows no more
  * what is mapped, but only what may be.
  */
 bool replay_has_reclaimed(void);
@@ -111,6 +126,17 @@ static inline void replay_space_observe(struct space *space)
 
 /* After an operation on space, observed: sums and peaks. */
 void replay_space_account(struct replay *replay, struct space *space);
+
+/*
+ * replay_refaults.c: watches reclaim from here on; `memory`: frames that there are for pages. The
+ * summary is of what was seen until then.
+ */
+void replay_refaults_watch(struct replay *replay, uint64_t memory);
+void replay_refaults_summary(struct replay *replay);
+void replay_refaults_stop(struct replay *replay);
+
+/* These pages of a file are other pages from now on. */
+void replay_forget_evicted(struct page_map *evicted, uint64_t first, uint64_t end);
 
 /* replay_file.c: opens the file of op and makes it large enough. NULL: no memory. */
 struct replay_file *replay_file_for(struct replay *replay, const struct op *op);

@@ -41,11 +41,16 @@ struct row {
     const char *label;
     enum row_kind kind;
     size_t offset; /* in struct report */
+    bool shortage; /* of interest only where memory was short */
 };
 
 #define ROW(label, kind, field)                                                                    \
     {                                                                                              \
-        label, kind, offsetof(struct report, field)                                                \
+        label, kind, offsetof(struct report, field), false                                         \
+    }
+#define ROW_SHORT(label, field)                                                                    \
+    {                                                                                              \
+        label, ROW_COUNT, offsetof(struct report, field), true                                     \
     }
 
 static const struct row rows[] = {
@@ -64,7 +69,8 @@ static const struct row rows[] = {
     ROW("        nothing to do", ROW_COUNT, result.faults.spurious),
     ROW("        not needed here", ROW_COUNT, result.faults.unneeded),
     ROW("mapped, peak", ROW_BYTES, result.virt_peak_bytes),
-    ROW("resident, peak", ROW_BYTES, result.rss_peak_bytes),
+    ROW("pages of programs, peak", ROW_BYTES, result.rss_peak_bytes),
+    ROW("frames in use, peak", ROW_BYTES, result.frames_peak_bytes),
     ROW("page tables, peak", ROW_BYTES, result.tables.peak_bytes),
     ROW("             least then", ROW_BYTES, result.tables.least_at_peak_bytes),
     ROW("             most excess", ROW_BYTES, result.tables.excess_max_bytes),
@@ -75,13 +81,24 @@ static const struct row rows[] = {
     ROW("    pages named", ROW_COUNT, result.tlb.pages),
     ROW("    whole spaces", ROW_COUNT, result.tlb.full),
     ROW("    interrupts", ROW_COUNT, result.tlb.ipis),
-    ROW("reclaim: times in need", ROW_COUNT, result.reclaim.direct),
-    ROW("         pages looked at", ROW_COUNT, result.reclaim.scanned),
-    ROW("         freed", ROW_COUNT, result.reclaim.freed),
-    ROW("         written back", ROW_COUNT, result.reclaim.written),
-    ROW("swap: pages written", ROW_COUNT, result.swap.out),
-    ROW("      pages read", ROW_COUNT, result.swap.in),
-    ROW("      faults that waited", ROW_COUNT, result.swap.major),
+    ROW_SHORT("reclaim: times in need", result.reclaim.direct),
+    ROW_SHORT("         pages looked at", result.reclaim.scanned),
+    ROW_SHORT("         freed", result.reclaim.freed),
+    ROW_SHORT("         written back", result.reclaim.written),
+    ROW_SHORT("swap: pages written", result.swap.out),
+    ROW_SHORT("      pages read", result.swap.in),
+    ROW_SHORT("      faults that waited", result.swap.major),
+    ROW_SHORT("      faults that did not", result.swap.minor),
+    ROW_SHORT("      read ahead in vain", result.refaults.vain),
+    ROW_SHORT("evicted pages", result.refaults.evictions),
+    ROW_SHORT("        back from swap", result.refaults.swap),
+    ROW_SHORT("        back from files", result.refaults.file),
+    ROW_SHORT("refault distance: median", result.refaults.median),
+    ROW_SHORT("      below 1/4 of memory", result.refaults.distances[REFAULT_QUARTER]),
+    ROW_SHORT("      below 1/2", result.refaults.distances[REFAULT_HALF]),
+    ROW_SHORT("      below all of it", result.refaults.distances[REFAULT_ONCE]),
+    ROW_SHORT("      below twice", result.refaults.distances[REFAULT_TWICE]),
+    ROW_SHORT("      more", result.refaults.distances[REFAULT_MORE]),
     ROW("divergences", ROW_COUNT, result.divergences),
     ROW("leaked frames", ROW_SIGNED, result.leaked_frames),
 };
@@ -109,8 +126,19 @@ static void format_cell(char *text, size_t size, const struct report *report, co
     }
 }
 
+static bool was_short(const struct report *reports, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        if (reports[i].result.reclaim.direct > 0 || reports[i].result.refaults.evictions > 0)
+            return true;
+    return false;
+}
+
 void report_print(FILE *stream, const struct report *reports, size_t count)
 {
+    bool shortage = was_short(reports, count);
     char text[32];
     size_t row, i;
 
@@ -120,6 +148,8 @@ void report_print(FILE *stream, const struct report *reports, size_t count)
     for (i = 0; i < count; i++)
         fprintf(stream, "%*s", VALUE_COLUMNS, reports[i].policy);
     for (row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+        if (rows[row].shortage && !shortage)
+            continue;
         fprintf(stream, "\n%-*s", LABEL_COLUMNS, rows[row].label);
         for (i = 0; i < count; i++) {
             format_cell(text, sizeof(text), &reports[i], &rows[row]);
@@ -181,6 +211,28 @@ static void write_swap(struct json *json, const struct replay_result *result)
     json_unsigned(json, "pages_out", result->swap.out);
     json_unsigned(json, "pages_in", result->swap.in);
     json_unsigned(json, "faults_major", result->swap.major);
+    json_unsigned(json, "faults_minor", result->swap.minor);
+    json_unsigned(json, "ahead_in_vain", result->refaults.vain);
+    json_close(json, '}');
+}
+
+static void write_refaults(struct json *json, const struct replay_result *result)
+{
+    static const char *const parts[REFAULT_PARTS] = {
+        "below_quarter", "below_half", "below_memory", "below_twice", "more",
+    };
+    unsigned part;
+
+    json_object(json, "refaults");
+    json_unsigned(json, "memory_pages", result->refaults.memory);
+    json_unsigned(json, "evicted", result->refaults.evictions);
+    json_unsigned(json, "from_swap", result->refaults.swap);
+    json_unsigned(json, "from_files", result->refaults.file);
+    json_unsigned(json, "distance_median", result->refaults.median);
+    json_object(json, "distances");
+    for (part = 0; part < REFAULT_PARTS; part++)
+        json_unsigned(json, parts[part], result->refaults.distances[part]);
+    json_close(json, '}');
     json_close(json, '}');
 }
 
@@ -201,10 +253,12 @@ void report_json(struct json *json, const struct report *report)
     write_faults(json, result);
     json_unsigned(json, "virt_peak_bytes", result->virt_peak_bytes);
     json_unsigned(json, "rss_peak_bytes", result->rss_peak_bytes);
+    json_unsigned(json, "frames_peak_bytes", result->frames_peak_bytes);
     write_tables(json, result);
     write_tlb(json, result);
     write_reclaim(json, result);
     write_swap(json, result);
+    write_refaults(json, result);
     json_unsigned(json, "divergences", result->divergences);
     json_signed(json, "leaked_frames", result->leaked_frames);
 }
