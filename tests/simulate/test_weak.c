@@ -4,17 +4,20 @@
  * has stored must know of that store (memory.c, W6): the lock that is taken may be the one that the
  * store has yet to set up.
  */
+#include "page.h"
 #include "planted.h"
 
 #include <mmkit/port/lock.h>
 
 static struct mmk_spinlock lock;
 static struct mmk_a32 word, ready;
+static struct mmk_page marked;
 
 static void set_up(void)
 {
     mmk_a32_store(&ready, 0, MMK_RELAXED);
     mmk_spin_init(&lock);
+    mmk_a32_store(&marked.flags, 0, MMK_RELAXED);
 }
 
 static void take_lock(void)
@@ -72,6 +75,31 @@ static void lock_in_turn(unsigned cpu)
     mmk_a32_store(&ready, 1, MMK_RELAXED);
 }
 
+/* What is marked was stored to before: who has seen the mark changes what comes after the store. */
+static void mark_seen(unsigned cpu)
+{
+    struct mmk_page *page = &marked;
+
+    if (cpu == 0) {
+        mmk_page_set_type(page, MMK_PAGE_ANON);
+        mmk_page_set(page, MMK_PF_AGE);
+        return;
+    }
+    while (!mmk_page_test(page, MMK_PF_AGE))
+        mmk_cpu_relax();
+    mmk_page_set(page, MMK_PF_DIRTY);
+}
+
+static void mark_unseen(unsigned cpu)
+{
+    if (cpu == 0) {
+        mmk_page_set_type(&marked, MMK_PAGE_ANON);
+        mmk_page_set(&marked, MMK_PF_AGE);
+        return;
+    }
+    mmk_page_set(&marked, MMK_PF_DIRTY);
+}
+
 /* The same outside of the library: C11 has it so. */
 static void count_unordered(unsigned cpu)
 {
@@ -96,6 +124,8 @@ static void test_stored(void **state)
 static void test_known(void **state)
 {
     EXPECT(set_up, lock_in_turn, 2, NULL);
+    EXPECT(set_up, mark_seen, 2, NULL);
+    EXPECT(set_up, mark_unseen, 2, "race: changes (");
 }
 
 static void test_outside(void **state)

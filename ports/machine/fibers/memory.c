@@ -16,9 +16,9 @@
  * W4 Full barriers are in one order: each knows what those before it knew.
  * W5 A task that waits by looking again (mmk_cpu_relax()) has then seen the newest of what it last
  *    looked at: stores become visible in the end.
- * W6 In the library, a read-modify-write knows of the last store to the word, which may have been
- *    changed since; if not before, then by reading it. Else it might as well come first, and be
- *    overwritten (S), which is not generated: the run fails at once.
+ * W6 In the library, a read-modify-write knows of the last store to the word, if not before, then
+ *    by reading it; or before, of what the word has been changed to since. Else it might as well
+ *    come first, and be overwritten (S), which is not generated: the run fails at once.
  *
  * Memory itself always has the newest value. Where it does not, a plain write has come in between:
  * the history starts anew with it. That such a write is ordered, cells.c checks.
@@ -49,7 +49,8 @@ struct message {
 struct stored {
     const struct fibers_site *site; /* NULL: nobody has */
     unsigned task;
-    uint32_t when; /* its time */
+    uint32_t when;    /* its time */
+    unsigned changes; /* since then */
 };
 
 struct word {
@@ -161,7 +162,7 @@ static void start_history(struct word *word)
     word->cell->plain = false;
     word->newest = 0;
     word->count = 1;
-    word->stored = (struct stored){NULL, 0, 0};
+    word->stored = (struct stored){NULL, 0, 0, 0};
     word->history[0] = (struct message){.value = memory(word->at, word->size)};
 }
 
@@ -308,8 +309,20 @@ void fibers_weak_store(void *at, unsigned size, uint64_t value, const struct fib
     word = word_of(cell_change((uintptr_t)at, size, site), at, size);
     __tsan_release(word->at);
     add(word, value, carried(sites_order(site)));
-    word->stored = (struct stored){site, sim.current, weak_view()->now.of[sim.current]};
+    word->stored = (struct stored){site, sim.current, weak_view()->now.of[sim.current], 0};
     weak_tick();
+}
+
+/* Does the task know of what came after the last store, before it changes the word itself? */
+static bool knows_change(struct word *word)
+{
+    const struct clock *now = &weak_view()->now;
+    unsigned i;
+
+    for (i = 0; i < word->stored.changes && i < word->count; i++)
+        if (clock_knows_any(now, &message(word, i)->known))
+            return true;
+    return false;
 }
 
 /* W6: `site` has changed it. */
@@ -330,10 +343,13 @@ static void check_stored(const struct stored *stored, const struct fibers_site *
 static void change(struct word *word, uint64_t value, const struct fibers_site *site)
 {
     struct clock carries = message(word, 0)->carries;
+    bool knows = knows_change(word);
     int order = sites_order(site);
 
     read_message(message(word, 0), order);
-    check_stored(&word->stored, site);
+    if (!knows)
+        check_stored(&word->stored, site);
+    word->stored.changes++;
     clock_join(&carries, carried(order));
     __tsan_acquire(word->at);
     __tsan_release(word->at);
