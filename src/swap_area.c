@@ -364,7 +364,7 @@ bool mmk_slot_get_neighbour(uint64_t slot)
     return mmk_slot_offset(slot) < area_of(slot)->slots && get_if(slot, MMK_SLOT_REFS);
 }
 
-/* The word has come to 0 references, by the caller. => the area stays meanwhile (RCU) */
+/* Nobody has it, nor gets it: by the caller's doing. => the area stays meanwhile (RCU) */
 static void free_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *cluster, unsigned bit,
                       bool bad)
 {
@@ -399,6 +399,19 @@ bool mmk_slot_put(uint64_t slot)
         tell_stopper(area);
     mmk_rcu_read_unlock();
     return alone;
+}
+
+void mmk_slot_free(uint64_t slot)
+{
+    struct mmk_swap_cluster *cluster = cluster_of(slot);
+    unsigned bit = (unsigned)(slot % MMK_SWAP_CLUSTER);
+    struct mmk_swap_area *area = area_of(slot);
+    uint32_t word = mmk_a32_load(&cluster->word[bit], MMK_RELAXED);
+
+    mmk_assert((word & ~MMK_SLOT_BAD) == MMK_SLOT_GOING, "SA1 a slot is freed that is going");
+    mmk_rcu_read_lock();
+    free_slot(area, cluster, bit, (word & MMK_SLOT_BAD) != 0);
+    mmk_rcu_read_unlock();
 }
 
 void mmk_slot_forget(uint64_t slot)

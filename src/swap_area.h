@@ -66,7 +66,8 @@ struct mmk_swap_cluster {
 
 #define MMK_SLOT_IN_CACHE 0x80000000u
 #define MMK_SLOT_BAD      0x40000000u /* goes out of use when it is freed */
-#define MMK_SLOT_REFS     0x3fffffffu
+#define MMK_SLOT_GOING    0x20000000u /* nobody has it, nor gets it: it is about to be freed */
+#define MMK_SLOT_REFS     0x1fffffffu
 
 void mmk_swap_module_init(void);
 unsigned mmk_swap_area_count(void); /* that exist */
@@ -107,6 +108,9 @@ bool mmk_slot_put(uint64_t slot);
 
 /* The same of one that was an object's: who finds it still used will not look for the object. */
 void mmk_slot_forget(uint64_t slot);
+
+/* One that is GOING is freed, and its kin's orphan. => its owner is its kin; as mmk_slot_put() */
+void mmk_slot_free(uint64_t slot);
 
 /*
  * I/O of `count` slots that lie one after another in one area. Counts pages.

@@ -16,7 +16,8 @@
  *
  * A page that leaves takes IN_CACHE away, and gets a reference to the slot, in one step: so nobody
  * else frees the slot while the owner is written back, and whoever comes next finds the word to be
- * without IN_CACHE before he can find that there is no page.
+ * without IN_CACHE before he can find that there is no page. If nobody has a reference, nobody gets
+ * one any more (GOING): the slot, which may never have been written, is not read ahead.
  *
  * SC3 takes two conditions, which two CPUs may make true at once, and neither may be looked at
  * without the page lock. Whoever has made one true tries the lock. If that fails, he sets UNUSED in
@@ -120,18 +121,30 @@ bool mmk_swap_insert(struct mmk_page *page, uint64_t slot)
 
 /*
  * From IN_CACHE to a reference, in one step. Relaxed: who has had the slot has done with its page,
- * and with whose the slot is, under the page lock. => false: others have one, and only_unused
+ * and with whose the slot is, under the page lock. So does the next.
  */
-static bool begin_leave(uint64_t slot, bool only_unused)
+static void begin_leave(uint64_t slot)
+{
+    struct mmk_a32 *word = mmk_slot_word(slot);
+    uint32_t seen = mmk_a32_load(word, MMK_RELAXED);
+
+    do
+        mmk_assert(seen & MMK_SLOT_IN_CACHE, "SC1 a cached page's slot says so");
+    while (!mmk_a32_cmpxchg(word, &seen, (seen & ~MMK_SLOT_IN_CACHE) + 1, MMK_RELAXED));
+}
+
+/* From IN_CACHE to GOING. => false: others have a reference */
+static bool claim_unused(uint64_t slot)
 {
     struct mmk_a32 *word = mmk_slot_word(slot);
     uint32_t seen = mmk_a32_load(word, MMK_RELAXED);
 
     do {
         mmk_assert(seen & MMK_SLOT_IN_CACHE, "SC1 a cached page's slot says so");
-        if (only_unused && (seen & MMK_SLOT_REFS) != 0)
+        if ((seen & MMK_SLOT_REFS) != 0)
             return false;
-    } while (!mmk_a32_cmpxchg(word, &seen, (seen & ~MMK_SLOT_IN_CACHE) + 1, MMK_RELAXED));
+    } while (
+        !mmk_a32_cmpxchg(word, &seen, (seen & ~MMK_SLOT_IN_CACHE) | MMK_SLOT_GOING, MMK_RELAXED));
     return true;
 }
 
@@ -149,20 +162,31 @@ static void leave(struct mmk_page *page) MMK_REQUIRES(page)
     mmk_page_put(page); /* not the last: the caller has one */
 }
 
+/* => after claim_unused(): the slot goes with this */
+static void leave_unused(struct mmk_page *page) MMK_REQUIRES(page)
+{
+    struct mmk_kin *kin = mmk_page_kin(page);
+
+    mmk_page_clear(page, MMK_PF_SWAPCACHE);
+    mmk_aptr_store(mmk_slot_owner(page->user.slot), kin, MMK_RELAXED);
+    mmk_slot_free(page->user.slot);
+    mmk_page_put(page);
+}
+
 void mmk_swap_drop(struct mmk_page *page)
 {
     mmk_assert(mmk_page_test(page, MMK_PF_SWAPCACHE) && mmk_page_mapcount(page) == 0,
                "SC1 a page that is dropped is cached, and not mapped");
-    begin_leave(page->user.slot, false);
+    begin_leave(page->user.slot);
     leave(page);
 }
 
 bool mmk_swap_take_out(struct mmk_page *page)
 {
-    if (!mmk_page_test(page, MMK_PF_SWAPCACHE) || !begin_leave(page->user.slot, true))
+    if (!mmk_page_test(page, MMK_PF_SWAPCACHE) || !claim_unused(page->user.slot))
         return false;
     mmk_page_mkdirty(page);
-    leave(page);
+    leave_unused(page);
     return true;
 }
 
@@ -184,8 +208,8 @@ void mmk_swap_own(struct mmk_page *page, const struct mmk_vma *vma, mmk_vaddr_t 
 static void drop_unused(struct mmk_page *page) MMK_REQUIRES(page)
 {
     if (mmk_page_test(page, MMK_PF_SWAPCACHE) && mmk_page_mapcount(page) == 0 &&
-        begin_leave(page->user.slot, true))
-        leave(page);
+        claim_unused(page->user.slot))
+        leave_unused(page);
 }
 
 /* The page may have lost its last use: somebody looks, with the caller's reference. */

@@ -308,6 +308,30 @@ static void setup_private(void)
     page_out(0, 2);
 }
 
+/* One that could not be written lies beside one that was. */
+static void setup_unwritten(void)
+{
+    const struct machine_swap_errors errors = {.write_nth = 1, .write_error = MMK_EAGAIN};
+
+    start_swap(SLOTS);
+    start_anon();
+    store(0, 1);
+    store(1, 2);
+    page_out(1, 1);
+    machine_swap_set_errors(device, &errors);
+    page_out(0, 1);
+    machine_swap_set_errors(device, NULL);
+    expect(used() == 2);
+}
+
+static void in_beside_leave(unsigned cpu)
+{
+    if (cpu == 0)
+        store(0, 1);
+    else
+        expect(look(1) == 2);
+}
+
 static void off_beside_touch(unsigned cpu)
 {
     if (cpu == 0)
@@ -525,6 +549,12 @@ const struct scenario scenarios_swap_shared[] = {
      .cpus = 2,
      .setup = setup_one_slot,
      .body = in_beside_other_out,
+     .check = expect_ones},
+    {.name = "swap.unwritten",
+     .what = "a slot is read ahead that has never been written, and is just given back",
+     .cpus = 2,
+     .setup = setup_unwritten,
+     .body = in_beside_leave,
      .check = expect_ones},
     {.name = "swapoff.shared",
      .what = "an area goes while shared memory comes from it, and goes there",
