@@ -238,7 +238,8 @@ static void count(uint64_t pages, uint64_t of_them_kept, bool round_over)
     if (!round_over)
         return;
     mmk_a64_store(&all, mmk_a64_xchg(&seen_all, 0, MMK_RELAXED), MMK_RELAXED);
-    mmk_a64_store(&kept, mmk_a64_xchg(&seen_kept, 0, MMK_RELAXED), MMK_RELAXED);
+    /* Exchanged: others count there meanwhile. */
+    (void)mmk_a64_xchg(&kept, mmk_a64_xchg(&seen_kept, 0, MMK_RELAXED), MMK_RELAXED);
 }
 
 /* The next places under a hand, which several may move. */
