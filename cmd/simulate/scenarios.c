@@ -39,6 +39,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_swap_shared;
     case 15:
         return kernels_reclaim;
+    case 16:
+        return scenarios_swap_large;
     default:
         return NULL;
     }
