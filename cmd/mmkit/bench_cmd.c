@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_cmd.c - `mmkit bench reclaim`: how often a page that is wanted is in memory, by what
- * decides which one goes.
+ * bench_cmd.c - `mmkit bench reclaim`: what a page costs that goes and comes back, and how often
+ * one that is wanted is in memory, by what decides which one goes.
  */
 #include "bench_cmd.h"
 
-#include "lab.h"
+#include "cost.h"
 #include "json.h"
+#include "lab.h"
+#include "options.h"
 #include "replay_refs.h"
 #include "results.h"
 #include "shared_options.h"
@@ -16,7 +18,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STATUS_BAD_USAGE = 2, TRACES = 16, ROWS = 128, POLICIES = 8 };
+enum { KEY_ROUNDS = 0x100, KEY_NO_HITS };
+
+enum { STATUS_BAD_USAGE = 2, TRACES = 16, ROWS = 128, POLICIES = 8, ROUNDS = 25 };
 
 static const unsigned parts[] = {50, 25, 10}; /* percent of the pages that have a frame */
 
@@ -34,6 +38,9 @@ struct bench {
     const char *json;
     const char *traces[TRACES];
     unsigned trace_count, row_count;
+    unsigned rounds; /* of costs; 0: leave them out */
+    bool no_hits;
+    struct cost cost;
     struct row rows[ROWS];
 };
 
@@ -59,7 +66,7 @@ static double hit_rate(const struct row *row, unsigned policy)
                                 : 100 * (1 - (double)row->misses[policy] / (double)row->references);
 }
 
-static void print(FILE *stream, const struct bench *bench)
+static void print_hits(FILE *stream, const struct bench *bench)
 {
     const struct row *row;
     unsigned i, policy;
@@ -79,6 +86,16 @@ static void print(FILE *stream, const struct bench *bench)
     fprintf(stream, "\n\n");
     for (policy = 0; policies[policy] != NULL; policy++)
         fprintf(stream, "%-12s %s\n", policies[policy]->name, policies[policy]->what);
+}
+
+static void print(FILE *stream, const struct bench *bench)
+{
+    if (bench->rounds > 0)
+        cost_print(stream, &bench->cost);
+    if (bench->rounds > 0 && !bench->no_hits)
+        putc('\n', stream);
+    if (!bench->no_hits)
+        print_hits(stream, bench);
 }
 
 static void write_row(struct json *json, const struct row *row)
@@ -105,6 +122,8 @@ static void write_json(FILE *stream, const struct bench *bench)
     json_begin(&json, stream);
     json_object(&json, NULL);
     json_string(&json, "bench", "reclaim");
+    if (bench->rounds > 0)
+        cost_json(&json, &bench->cost);
     json_array(&json, "strings");
     for (i = 0; i < bench->row_count; i++)
         write_row(&json, &bench->rows[i]);
@@ -142,24 +161,54 @@ static bool play_trace(struct bench *bench, const char *path)
     return true;
 }
 
-static int run(struct bench *bench)
+/* => false after a message */
+static bool play_all(struct bench *bench)
 {
-    FILE *json;
     unsigned i;
 
-    if (!results_open_json(bench->json, &json))
-        return STATUS_BAD_USAGE;
     play_patterns(bench);
     for (i = 0; i < bench->trace_count; i++)
         if (!play_trace(bench, bench->traces[i]))
-            return STATUS_BAD_USAGE;
+            return false;
+    return true;
+}
+
+static int run(struct bench *bench)
+{
+    FILE *json;
+
+    if (!results_open_json(bench->json, &json))
+        return STATUS_BAD_USAGE;
+    if (!bench->no_hits && !play_all(bench))
+        return STATUS_BAD_USAGE;
+    if (bench->rounds > 0 && !cost_fits()) {
+        fputs("mmkit bench: this page-table format is too small: no costs\n", stderr);
+        bench->rounds = 0;
+    }
+    if (bench->rounds > 0 && !cost_measure(&bench->cost, bench->rounds))
+        return STATUS_BAD_USAGE;
     print(json == stdout ? stderr : stdout, bench);
     if (json != NULL)
         write_json(json, bench);
     return results_close_json(bench->json, json) ? 0 : STATUS_BAD_USAGE;
 }
 
-static const struct argp_option option_list[] = {SHARED_OPTIONS, {0}};
+static const struct argp_option option_list[] = {
+    {"rounds", KEY_ROUNDS, "N", 0, "Of costs, at most 101; 0: leave them out (default: 25)", 0},
+    {"no-hits", KEY_NO_HITS, NULL, 0, "Leave out the hit rates", 0},
+    SHARED_OPTIONS,
+    {0},
+};
+
+static void parse_rounds(struct argp_state *state, struct bench *bench, const char *text)
+{
+    uint64_t rounds;
+
+    if (!option_number(text, &rounds) || rounds > COST_ROUNDS_MAX)
+        argp_failure(state, STATUS_BAD_USAGE, 0, "--rounds %s: expected a number from 0 to %d",
+                     text, COST_ROUNDS_MAX);
+    bench->rounds = (unsigned)rounds;
+}
 
 static void add_argument(struct argp_state *state, struct bench *bench, const char *text)
 {
@@ -184,6 +233,18 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case ARGP_KEY_NO_ARGS:
         argp_failure(state, STATUS_BAD_USAGE, 0, "expected what to measure: reclaim");
         return 0;
+    case KEY_ROUNDS:
+        parse_rounds(state, bench, text);
+        return 0;
+    case KEY_NO_HITS:
+        bench->no_hits = true;
+        return 0;
+    case ARGP_KEY_END:
+        if (bench->no_hits && bench->trace_count > 0)
+            argp_failure(state, STATUS_BAD_USAGE, 0, "'%s': not with --no-hits", bench->traces[0]);
+        if (bench->no_hits && bench->rounds == 0)
+            argp_failure(state, STATUS_BAD_USAGE, 0, "--no-hits: not with --rounds 0");
+        return 0;
     default:
         return shared_option(key, text, state, &bench->json) ? 0 : ARGP_ERR_UNKNOWN;
     }
@@ -193,16 +254,19 @@ static const struct argp parser = {
     .options = option_list,
     .parser = parse_option,
     .args_doc = "reclaim [TRACE...]",
-    .doc = "Play strings of references to pages, made up ones and the faults of recordings, with "
-           "memory for a part of the pages: how often is the page there that is wanted, by what "
-           "decides which one goes? Policies of kernels see accessed bits alone.\v"
+    .doc = "Measure what it costs to take a page from memory and to bring it back, on mmkit and on "
+           "the Linux that it runs on, in turn, as far as a program without privileges can have it "
+           "done (MADV_PAGEOUT): private pages where there is swap space, pages of a file.\n\n"
+           "Then play strings of references to pages, made up ones and the faults of recordings, "
+           "with memory for a part of the pages: how often is the page there that is wanted, by "
+           "what decides which one goes? Policies of kernels see accessed bits alone.\v"
            "Exit status: 0 done; 2 bad usage, bad input, or results that could not be written.\n\n"
            "docs/DESIGN.md, \"When memory is short\", says what follows from it.",
 };
 
 int bench_cmd(int argc, char **argv)
 {
-    static struct bench bench;
+    static struct bench bench = {.rounds = ROUNDS};
 
     argp_parse(&parser, argc, argv, 0, NULL, &bench);
     return run(&bench);
