@@ -205,7 +205,7 @@ static void parse_rounds(struct argp_state *state, struct bench *bench, const ch
     uint64_t rounds;
 
     if (!option_number(text, &rounds) || rounds > COST_ROUNDS_MAX)
-        argp_failure(state, STATUS_BAD_USAGE, 0, "--rounds %s: expected a number from 0 to %d",
+        argp_failure(state, STATUS_BAD_USAGE, 0, "--rounds %s: expected a number from 0 to %u",
                      text, COST_ROUNDS_MAX);
     bench->rounds = (unsigned)rounds;
 }

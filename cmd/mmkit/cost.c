@@ -222,7 +222,7 @@ void cost_print(FILE *stream, const struct cost *cost)
     unsigned step;
 
     fprintf(stream,
-            "Linux %s beside mmkit, %u rounds of %d pages in turn: ns a page, medians; ratio with "
+            "Linux %s beside mmkit, %u rounds of %u pages in turn: ns a page, medians; ratio with "
             "95 %% bounds\n\n%-36s%10s%10s%9s\n",
             cost->kernel, cost->rounds, COST_PAGES, "", "Linux", "mmkit", "ratio");
     for (step = 0; step < COST_STEPS; step++)

@@ -29,7 +29,8 @@ enum cost_step {
     COST_STEPS
 };
 
-enum { COST_PAGES = 4096, COST_ROUNDS_MAX = 101 };
+#define COST_PAGES      4096u
+#define COST_ROUNDS_MAX 101u
 
 /* A round of one side. */
 struct cost_round {
@@ -72,7 +73,7 @@ void cost_json(struct json *json, const struct cost *cost);
 /* --- the two sides: cost_linux.c, cost_mmkit.c -------------------------------------------------
  */
 
-enum { COST_PAGE_WORDS = 512 };
+#define COST_PAGE_WORDS 512u
 
 /* The pages' content, of COST_PAGES each. */
 struct cost_content {
