@@ -664,11 +664,12 @@ int mmk_slot_for_each(struct mmk_swap_area *area, mmk_slot_visitor visit, void *
 
 void mmk_swap_stats(struct mmk_swap_area *area, struct mmk_swap_stats *stats)
 {
-    uint64_t free = mmk_a64_load(&area->free, MMK_RELAXED);
+    uint64_t free = mmk_a64_load(&area->free, MMK_RELAXED), others;
 
     stats->slots = area->slots;
     stats->bad = mmk_a64_load(&area->bad, MMK_RELAXED);
-    stats->used = area->slots - stats->bad - free;
+    others = free + stats->bad; /* of two moments: a slot may be in both */
+    stats->used = others < area->slots ? area->slots - others : 0;
     stats->priority = area->priority;
 }
 

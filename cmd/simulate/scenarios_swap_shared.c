@@ -249,6 +249,24 @@ static void in_beside_other_out(unsigned cpu)
         out(1);
 }
 
+/* The only slot goes out of use, as it cannot be written. */
+static void setup_unwritable(void)
+{
+    const struct machine_swap_errors errors = {.write_nth = 1, .write_error = MMK_EIO};
+
+    start_shared(1);
+    dontneed(0, 2); /* so that nobody waits for a flush */
+    machine_swap_set_errors(device, &errors);
+}
+
+static void out_beside_stats(unsigned cpu)
+{
+    if (cpu == 0)
+        out(0);
+    else
+        expect(used() <= 1);
+}
+
 /* ---- swapoff --------------------------------------------------------------------------------- */
 
 static void off(void)
@@ -549,6 +567,12 @@ const struct scenario scenarios_swap_shared[] = {
      .cpus = 2,
      .setup = setup_one_slot,
      .body = in_beside_other_out,
+     .check = expect_ones},
+    {.name = "swap.counted",
+     .what = "slots are counted while one goes out of use",
+     .cpus = 2,
+     .setup = setup_unwritable,
+     .body = out_beside_stats,
      .check = expect_ones},
     {.name = "swap.unwritten",
      .what = "a slot is read ahead that has never been written, and is just given back",
