@@ -575,6 +575,12 @@ static bool publish(struct mmk_swap_area *area, int priority)
     return number < MMK_SWAP_AREAS;
 }
 
+/* Else all that can be reclaimed would be, for nothing. */
+static bool may_fit(uint64_t slots)
+{
+    return slots / MMK_SWAP_CLUSTER / PER_FRAME < mmk_frames_total();
+}
+
 int mmk_swapon(const struct mmk_swap_ops *ops, void *device, uint64_t slots, int priority,
                struct mmk_swap_area **area_out)
 {
@@ -582,6 +588,8 @@ int mmk_swapon(const struct mmk_swap_ops *ops, void *device, uint64_t slots, int
 
     if (slots == 0 || slots > MMK_SWAP_SLOTS_MAX || priority > MMK_SWAP_PRIORITY_MAX)
         return MMK_EINVAL;
+    if (!may_fit(slots))
+        return MMK_ENOMEM;
     area = new_area(ops, device, slots);
     if (!area)
         return MMK_ENOMEM;

@@ -332,6 +332,22 @@ static void test_no_memory(void **state)
     machine_swap_close(device);
 }
 
+/* Nothing is taken from others for what cannot be had anyway. */
+static void test_too_large(void **state)
+{
+    struct test_area a = swap_on(100, -1);
+    struct mmk_swap_area *area = NULL;
+    mmk_vaddr_t at = map_anon(20);
+
+    (void)state;
+    fill(at, 20, 1);
+    assert_int_equal(mmk_swapon(&machine_swap_ops, a.device, MMK_SWAP_SLOTS_MAX, -1, &area),
+                     MMK_ENOMEM);
+    assert_int_equal(mm_stats(mm).swapped, 0);
+    assert_int_equal(stats_now().reclaim_scanned, 0);
+    swap_off(&a);
+}
+
 static void test_stopped(void **state)
 {
     struct test_area a = swap_on(10, 1), b = swap_on(10, 0);
@@ -432,10 +448,10 @@ static void test_race(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_arguments),    TEST(test_all),       TEST(test_partial), TEST(test_priorities),
-        TEST(test_discard),      TEST(test_io),        TEST(test_bad),     TEST(test_neighbours),
-        TEST(test_large),        TEST(test_no_memory), TEST(test_stopped), TEST(test_misuse),
-        TEST_LIMITED(test_race),
+        TEST(test_arguments), TEST(test_all),          TEST(test_partial),   TEST(test_priorities),
+        TEST(test_discard),   TEST(test_io),           TEST(test_bad),       TEST(test_neighbours),
+        TEST(test_large),     TEST(test_too_large),    TEST(test_no_memory), TEST(test_stopped),
+        TEST(test_misuse),    TEST_LIMITED(test_race),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
