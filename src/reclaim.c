@@ -295,13 +295,8 @@ static bool choose(struct round *round, uint64_t vain[HANDS], uint64_t steps)
 /* There is swap space, and whoever asks lets pages be written to it. */
 static void ask_for_swap(struct round *round)
 {
-    struct mmk_stats stats = {0};
-
-    if (round->flags & MMK_ALLOC_NOIO)
-        return;
-    mmk_swap_area_stats(&stats);
-    round->swaps = stats.swap_slots > 0;
-    round->room = stats.swap_slots > stats.swap_used + stats.swap_bad;
+    if (!(round->flags & MMK_ALLOC_NOIO))
+        mmk_swap_area_room(&round->swaps, &round->room);
 }
 
 static uint64_t reclaim(uint64_t want, unsigned flags)

@@ -698,6 +698,19 @@ void mmk_swap_area_stats(struct mmk_stats *stats)
     stats->swap_out = mmk_a64_load(&pages_out, MMK_RELAXED);
 }
 
+void mmk_swap_area_room(bool *any, bool *room)
+{
+    struct mmk_swap_area *area = NULL;
+
+    *any = *room = false;
+    mmk_rcu_read_lock();
+    while (!*room && (area = mmk_swap_area_next(area))) {
+        *any = true;
+        *room = !is_stopped(area) && mmk_a64_load(&area->free, MMK_RELAXED) > 0;
+    }
+    mmk_rcu_read_unlock();
+}
+
 unsigned mmk_swap_area_count(void)
 {
     struct mmk_swap_area *area = NULL;

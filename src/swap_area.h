@@ -125,6 +125,9 @@ MMK_MUST_CHECK int mmk_slot_write(uint64_t slot, struct mmk_page *const page[], 
 struct mmk_stats;
 void mmk_swap_area_stats(struct mmk_stats *stats);
 
+/* *any: there is an area; *room: one that gives out slots has some. => any context */
+void mmk_swap_area_room(bool *any, bool *room);
+
 /*
  * Visits each slot of an area that is in use, cached pages' without another reference included,
  * until one is enough. The visitor has a reference, which it puts (mmk_swap_put).

@@ -9,6 +9,7 @@
 
 #include "race.h"
 #include "random.h"
+#include "swap_area.h"
 
 #include <machine_swap.h>
 
@@ -165,6 +166,24 @@ static void test_full(void **state)
     swap_off();
 }
 
+/* An area that goes has no room: nothing is searched for it. */
+static void test_stopped(void **state)
+{
+    uint64_t scanned;
+
+    (void)state;
+    swap_on(64);
+    map_at(0, 32, RW, ANON);
+    fill(AT(0), 32, 1);
+    mmk_swap_area_stop(area, true);
+    assert_int_equal(reclaim_all(), 0);
+    scanned = stats_now().reclaim_scanned;
+    assert_in_range(scanned, 1, 2 * 32);
+    mmk_swap_area_stop(area, false);
+    assert_int_equal(reclaim_all(), 32);
+    swap_off();
+}
+
 static void test_write_fails(void **state)
 {
     const struct machine_swap_errors errors = {.write_nth = 1, .write_error = MMK_EAGAIN};
@@ -300,9 +319,9 @@ static void test_race(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_private), TEST(test_lazyfree),     TEST(test_forked),      TEST(test_shared),
-        TEST(test_stays),   TEST(test_full),         TEST(test_write_fails), TEST(test_noio),
-        TEST(test_large),   TEST_LIMITED(test_race),
+        TEST(test_private), TEST(test_lazyfree), TEST(test_forked),       TEST(test_shared),
+        TEST(test_stays),   TEST(test_full),     TEST(test_stopped),      TEST(test_write_fails),
+        TEST(test_noio),    TEST(test_large),    TEST_LIMITED(test_race),
     };
 
     return cmocka_run_group_tests_name("reclaim_swap", tests, NULL, NULL);
