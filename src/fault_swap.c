@@ -61,10 +61,11 @@ static enum mmk_fault_result commit(struct mmk_vmf *vmf, struct mmk_page *page, 
     return vmf->access != MMK_ACCESS_WRITE || mmk_pte_write(pte) ? MMK_FAULT_DONE : MMK_FAULT_RETRY;
 }
 
-/* Nobody comes for its slot again, or it would soon differ from it. */
-static bool leaves_slot(const struct mmk_vmf *vmf)
+/* Nobody comes for its slot again, or it would soon differ from it; or it cannot be written to. */
+static bool leaves_slot(const struct mmk_vmf *vmf, const struct mmk_page *page) MMK_REQUIRES(page)
 {
-    return vmf->access == MMK_ACCESS_WRITE || (vmf->flags & MMK_VM_LOCKED);
+    return vmf->access == MMK_ACCESS_WRITE || (vmf->flags & MMK_VM_LOCKED) ||
+           mmk_slot_is_bad(page->user.slot);
 }
 
 /* If the entry is something else by now, somebody else was more fortunate, or it is not wanted. */
@@ -102,7 +103,7 @@ static enum mmk_fault_result swap_in(struct mmk_vmf *vmf, uint64_t slot)
     }
     if (!MMK_MISTAKE(SLOT_NOT_HELD))
         mmk_swap_put(slot);
-    if (returned && leaves_slot(vmf))
+    if (returned && leaves_slot(vmf, page))
         (void)mmk_swap_take_out(page);
     mmk_page_unlock(page);
     mmk_swap_put_page(page);

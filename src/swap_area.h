@@ -92,6 +92,12 @@ MMK_ALWAYS_INLINE uint32_t mmk_slot_refs(uint64_t slot)
     return mmk_a32_load(mmk_slot_word(slot), MMK_RELAXED) & MMK_SLOT_REFS;
 }
 
+/* It could not be written: nothing goes there any more. => as mmk_slot_refs() */
+MMK_ALWAYS_INLINE bool mmk_slot_is_bad(uint64_t slot)
+{
+    return (mmk_a32_load(mmk_slot_word(slot), MMK_RELAXED) & MMK_SLOT_BAD) != 0;
+}
+
 /*
  * One that may be nobody's: a neighbour, for reading ahead.
  * => false: beyond the area's end, or has no reference but the cache's

@@ -103,7 +103,7 @@ static int new_slot(struct mmk_page *page, uint64_t *slot, bool wait) MMK_REQUIR
 /*
  * The page's slot, a new one if it has none. One whose area is being swapped off gets no entries
  * again: whoever does that has held the page lock, and may have searched for them.
- * => as new_slot()
+ * => as new_slot(); MMK_EIO: the slot could not be written before
  */
 static int get_slot(struct mmk_page *page, uint64_t *slot, bool wait) MMK_REQUIRES(page)
 {
@@ -112,6 +112,8 @@ static int get_slot(struct mmk_page *page, uint64_t *slot, bool wait) MMK_REQUIR
     *slot = page->user.slot;
     if (mmk_slot_stopped(*slot) && !MMK_MISTAKE(OUT_TO_STOPPED))
         return MMK_EBUSY;
+    if (mmk_slot_is_bad(*slot))
+        return MMK_EIO;
     mmk_slot_get(*slot);
     return 0;
 }

@@ -609,6 +609,33 @@ static void test_write_error(void **state)
     expect_byte(AT(2), 3);
 }
 
+/* A slot that could not be written is not tried again: the page goes to another, once it is used.
+ */
+static void test_bad_slot(void **state)
+{
+    struct mmk_swap_stats stats;
+
+    (void)state;
+    map_at(0, 1, RW, ANON);
+    store_byte(AT(0), 1);
+    swap_device.fails_write = MMK_EIO;
+    page_out(AT(0), 1);
+    expect_swapped(mm, 0, 1);
+    swap_device.fails_write = 0;
+    assert_int_equal(mmk_reclaim(1), 0);
+    assert_int_equal(swap_device.writes, 1);
+    expect_byte(AT(0), 1);
+    mmk_swap_stats(swap_device.area, &stats);
+    assert_int_equal(stats.used, 0);
+    assert_int_equal(stats.bad, 1);
+    page_out(AT(0), 1);
+    expect_swapped(mm, 0, 1);
+    assert_int_equal(swap_device.writes, 2);
+    assert_int_equal(swap_used(), 1);
+    expect_byte(AT(0), 1);
+    assert_int_equal(swap_device.reads, 1);
+}
+
 static void test_full(void **state)
 {
     (void)state;
@@ -651,6 +678,7 @@ int main(void)
         SWAP_TEST(test_read_error),
         SWAP_TEST(test_read_error_beside),
         SWAP_TEST(test_write_error),
+        SWAP_TEST(test_bad_slot),
         SWAP_TEST(test_full),
     };
 
