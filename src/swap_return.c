@@ -102,6 +102,12 @@ static bool return_locked(struct mmk_walk *walk, struct mmk_page *page, struct m
     return true;
 }
 
+/* Nobody has the slot but the caller. */
+static bool is_over(uint64_t slot)
+{
+    return mmk_slot_refs(slot) == 1;
+}
+
 static bool return_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
                          void *stayed) MMK_NO_TSA /* the page is locked */
 {
@@ -119,13 +125,14 @@ static bool return_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t a
     mmk_rcu_read_unlock();
     if (returned)
         mmk_swap_put(slot);
-    return false;
+    return returned && is_over(slot);
 }
 
 struct mmk_mm *mmk_swap_return_all(struct mmk_page *page)
 {
     struct mmk_mm *stayed = NULL;
 
-    mmk_rmap_walk(page, return_entry, &stayed);
+    if (!is_over(page->user.slot))
+        mmk_rmap_walk(page, return_entry, &stayed);
     return stayed;
 }
