@@ -28,6 +28,7 @@ struct process {
     bool mapped[PAGES], readonly[PAGES], guarded[PAGES], locked[PAGES];
     bool maybe_zero[PAGES]; /* after MADV_FREE */
     unsigned file_pages;
+    bool unsure; /* what is said to be locked may not be */
 };
 
 struct place {
@@ -38,12 +39,25 @@ struct place {
 
 static struct process processes[CPUS];
 static struct place places[AREAS];
-static bool fails; /* devices do, now and then */
+static unsigned holes[PAGES]; /* that are being made */
+static struct mmk_page *held; /* frames, one leads to the next */
+static bool fails;            /* devices do, now and then */
+static bool is_short;         /* memory may be */
+static bool leaves;           /* who made the pages has given them back */
 
 static unsigned below(struct process *own, unsigned n)
 {
     own->random = own->random * 6364136223846793005u + 1442695040888963407u;
     return (unsigned)(own->random >> 33) % n;
+}
+
+/* One of a few, mostly: they are to meet. */
+static unsigned any_page(struct process *own)
+{
+    static const unsigned often[] = {0, 0, 1, FILE_AT, SHARED_AT};
+    unsigned page = below(own, 3) ? often[below(own, 5)] : below(own, PAGES);
+
+    return page < ANON_PAGES || page >= FILE_AT ? page : 0;
 }
 
 /* ---- areas ----------------------------------------------------------------------------------- */
@@ -121,7 +135,7 @@ static bool is_as(const struct process *own, unsigned page, bool write,
 {
     enum mmk_fault_result expected = reached(own, page, write);
 
-    if (result == MMK_FAULT_OOM && world.scenario->inject)
+    if (result == MMK_FAULT_OOM && is_short)
         return false;
     if (result == MMK_FAULT_BUS && fails && expected == MMK_FAULT_DONE)
         return false;
@@ -135,7 +149,7 @@ static void load(struct process *own, unsigned page)
 
     if (!is_as(own, page, false, machine_load(at(own, page), &word, sizeof(word))))
         return;
-    if (own->maybe_zero[page] && word == 0)
+    if ((own->maybe_zero[page] || holes[page] > 0) && word == 0)
         own->word[page] = 0;
     own->maybe_zero[page] &= word != 0;
     expect(word == own->word[page]);
@@ -151,6 +165,23 @@ static void save(struct process *own, unsigned page)
     own->maybe_zero[page] = false;
 }
 
+/* As a debugger: where the program may not. */
+static void force(struct process *own, unsigned page)
+{
+    uint64_t word = ++own->last;
+    bool may = own->mapped[page] && !own->guarded[page] && reached(own, page, false) == 0;
+    size_t done = mmk_mm_write(own->mm, at(own, page), &word, sizeof(word), MMK_MM_FORCE);
+
+    if (page >= SHARED_AT && own->readonly[page])
+        may = false;
+    expect(done == 0 || may);
+    expect(done == sizeof(word) || !may || fails || is_short);
+    if (done == 0)
+        return;
+    own->word[page] = word;
+    own->maybe_zero[page] = false;
+}
+
 /* ---- what its process asks for --------------------------------------------------------------- */
 
 static uint64_t fresh(const struct process *own, unsigned page)
@@ -161,7 +192,7 @@ static uint64_t fresh(const struct process *own, unsigned page)
 
 static bool is_done(int64_t result)
 {
-    if (result == MMK_ENOMEM && world.scenario->inject)
+    if (result == MMK_ENOMEM && is_short)
         return false;
     expect(result >= 0);
     return true;
@@ -173,12 +204,26 @@ static void give_back(struct process *own, unsigned page)
 
     if (!own->mapped[page]) {
         expect(error == MMK_ENOMEM);
-    } else if (own->locked[page]) {
+    } else if (own->locked[page] && (error == MMK_EINVAL || !own->unsure)) {
         expect(error == MMK_EINVAL);
     } else if (is_done(error)) {
         own->word[page] = fresh(own, page);
         own->maybe_zero[page] = false;
     }
+}
+
+/* A hole in what all share: who stores meanwhile does so before, or after. */
+static void make_hole(struct process *own, unsigned page)
+{
+    unsigned cpu;
+    int error;
+
+    holes[page]++;
+    error = mmk_madvise(own->mm, page_at(page), PAGE, MMK_MADV_REMOVE);
+    expect(error == 0 || own->locked[page] || is_short);
+    holes[page]--;
+    for (cpu = 0; cpu < CPUS; cpu++)
+        processes[cpu].maybe_zero[page] = true;
 }
 
 static void free_lazily(struct process *own, unsigned page)
@@ -208,7 +253,7 @@ static void move(struct process *own, unsigned from)
         return;
     result = mmk_mremap(own->mm, page_at(from), PAGE, PAGE,
                         MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED | keep, page_at(to));
-    if (result == MMK_ENOMEM && world.scenario->inject)
+    if (result == MMK_ENOMEM && is_short)
         return;
     expect(result == (int64_t)page_at(to));
     take_mapping(own, from, to);
@@ -258,11 +303,13 @@ static void guard(struct process *own, unsigned page)
     own->maybe_zero[page] = false;
 }
 
+/* Without memory it may stay locked in part: then nobody knows. */
 static void unlock_one(struct process *own, unsigned page)
 {
-    while (!is_done(mmk_munlock(own->mm, page_at(page), PAGE)))
-        continue;
-    own->locked[page] = false;
+    bool done = is_done(mmk_munlock(own->mm, page_at(page), PAGE));
+
+    own->locked[page] = !done;
+    own->unsure |= !done;
 }
 
 /* Locked, as far as its page can be had; or unlocked. */
@@ -277,7 +324,7 @@ static void lock_one(struct process *own, unsigned page)
         return;
     }
     error = mmk_mlock(own->mm, page_at(page), PAGE);
-    expect(error == 0 || !there || fails || world.scenario->inject);
+    expect(error == 0 || !there || fails || is_short);
     if (error)
         unlock_one(own, page);
     else
@@ -292,7 +339,7 @@ static void pin(struct process *own, unsigned page)
 
     if (pinned != 1) {
         own->pinned = NULL;
-        expect(fails || world.scenario->inject || reached(own, page, true) != MMK_FAULT_DONE);
+        expect(fails || is_short || reached(own, page, true) != MMK_FAULT_DONE);
         return;
     }
     there = (uint64_t *)mmk_page_address(own->pinned) + (page < SHARED_AT ? 0 : own - processes);
@@ -315,7 +362,7 @@ static void truncate_file(struct process *own)
     int error = mmk_object_resize(own->file, pages * PAGE);
 
     if (error) {
-        expect(world.scenario->inject);
+        expect(is_short);
         return;
     }
     for (page = pages; page < FILE_PAGES; page++)
@@ -351,18 +398,19 @@ static void fork_and_end(struct process *own)
 
 /* ---- what nobody may notice ------------------------------------------------------------------ */
 
-/* By its frame, as reclaim. */
+/* As reclaim does it. */
 static void page_out(struct mmk_mm *mm, unsigned number)
 {
     struct mmk_page *page = NULL;
     struct mmk_walk walk;
 
     mmk_rcu_read_lock();
-    mmk_walk_rcu(mm, page_at(number), &walk);
+    mmk_walk_lock(mm, page_at(number), &walk);
     if (walk.level == 0)
         page = mmk_pte_page(mmk_pte_read(walk.entry));
-    if (page && !mmk_page_get_unless_zero(page))
-        page = NULL;
+    if (page)
+        mmk_page_get(page);
+    mmk_walk_unlock(&walk);
     mmk_rcu_read_unlock();
     if (!page)
         return;
@@ -381,8 +429,8 @@ static void disturb(struct process *own)
     static const int advice[] = {MMK_MADV_PAGEOUT, MMK_MADV_WILLNEED, MMK_MADV_COLD,
                                  MMK_MADV_POPULATE_READ};
     struct process *other = &processes[below(own, CPUS)];
-    unsigned page = below(own, PAGES), count = 1 + below(own, PAGES - page);
-    unsigned which = below(own, 9);
+    unsigned page = any_page(own), count = 1 + below(own, PAGES - page);
+    unsigned which = below(own, 17);
     struct mmk_mm *mm;
     bool there;
 
@@ -394,7 +442,7 @@ static void disturb(struct process *own)
         return;
     if (which < 4)
         (void)!mmk_madvise(mm, page_at(page), count * PAGE, advice[which]);
-    else if (which < 8)
+    else if (which < 16)
         page_out(mm, page);
     else
         (void)!mmk_reclaim(1);
@@ -407,10 +455,8 @@ static void disturb(struct process *own)
 
 static void call(struct process *own)
 {
-    unsigned page = below(own, PAGES), which = below(own, 40);
+    unsigned page = any_page(own), which = below(own, 40);
 
-    if (page == ANON_PAGES || page == ANON_PAGES + 1)
-        page = 0;
     if (which < 8)
         load(own, page);
     else if (which < 16)
@@ -419,8 +465,8 @@ static void call(struct process *own)
         disturb(own);
     else if (which < 27)
         fork_and_end(own);
-    else if (which == 27 && page < SHARED_AT)
-        give_back(own, page);
+    else if (which == 27)
+        page < SHARED_AT ? give_back(own, page) : make_hole(own, page);
     else if (which == 28)
         free_lazily(own, page);
     else if (which < 31)
@@ -441,6 +487,8 @@ static void call(struct process *own)
         truncate_file(own);
     else if (which == 38)
         change_areas(own);
+    else
+        force(own, page);
 }
 
 static void swap_all(unsigned cpu)
@@ -487,8 +535,12 @@ static void start(void)
 {
     unsigned page, cpu, slots;
 
+    is_short = false;
+    held = NULL;
+
     memset(processes, 0, sizeof(processes));
     memset(places, 0, sizeof(places));
+    memset(holes, 0, sizeof(holes));
     memset(&it, 0, sizeof(it));
     fails = world_random(3) == 0;
     slots = 4 + world_random(SLOTS_MOST);
@@ -509,8 +561,40 @@ static void start(void)
             if (world_random(4) == 0)
                 page_out(world.mm, page);
     }
-    if (world_random(2))
+    leaves = world_random(2);
+    if (leaves)
         dontneed(0, ANON_PAGES);
+    is_short = world.scenario->inject;
+}
+
+/* Few frames are left: whoever wants one takes a page from somebody. */
+static void start_tight(void)
+{
+    unsigned left = 4 + world_random(24);
+    struct mmk_stats stats;
+    struct mmk_page *page;
+
+    start();
+    is_short = true;
+    mmk_drain();
+    mmk_stats_read(&stats);
+    for (; stats.frames_free > left; stats.frames_free--) {
+        page = mmk_page_alloc(0, MMK_ALLOC_NOWAIT);
+        if (!page)
+            break;
+        *(struct mmk_page **)mmk_page_address(page) = held;
+        held = page;
+    }
+}
+
+static void let_go(void)
+{
+    struct mmk_page *next;
+
+    for (; held; held = next) {
+        next = *(struct mmk_page **)mmk_page_address(held);
+        mmk_page_put(held);
+    }
 }
 
 static void end_process(struct process *own)
@@ -535,10 +619,13 @@ static void end(void)
     for (i = 0; i < AREAS; i++)
         if (places[i].area)
             machine_swap_set_errors(places[i].device, NULL);
-    fails = false;
+    let_go();
+    fails = is_short = false;
     mmk_swap_check();
     for (i = 0; i < CPUS; i++)
         end_process(&processes[i]);
+    for (i = 0; i < ANON_PAGES; i++)
+        expect(look(i) == (leaves ? 0 : i + 1));
     mmk_swap_check();
     for (i = 0; i < AREAS; i++)
         if (places[i].area)
@@ -557,6 +644,15 @@ const struct scenario scenarios_swap_large[] = {
      .check = end,
      .formats = ON_BOTH,
      .most_steps = 1000000},
+    {.name = "large.swapped-software",
+     .what = "likewise, where the library sets accessed and dirty bits, and absence is cached",
+     .cpus = CPUS,
+     .setup = start,
+     .body = swap_all,
+     .check = end,
+     .mmu = MACHINE_SOFTWARE_BITS | MACHINE_KEEPS_ABSENCE,
+     .formats = ON_FULL,
+     .most_steps = 1000000},
     {.name = "large.swapped-short",
      .what = "likewise, and allocations fail",
      .cpus = CPUS,
@@ -566,5 +662,13 @@ const struct scenario scenarios_swap_large[] = {
      .inject = FIBERS_FAIL_ALL,
      .formats = ON_BOTH,
      .most_steps = 1000000},
+    {.name = "large.swapped-tight",
+     .what = "likewise, and there is hardly any memory left",
+     .cpus = CPUS,
+     .setup = start_tight,
+     .body = swap_all,
+     .check = end,
+     .formats = ON_BOTH,
+     .most_steps = 10000000},
     {.name = NULL},
 };
