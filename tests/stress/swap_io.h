@@ -178,7 +178,6 @@ static void io_write_page(struct mmk_mm *mm, mmk_vaddr_t addr, const void *from)
 static void io_page_out(struct mmk_mm *mm, mmk_vaddr_t addr)
 {
     struct mmk_page *page = page_at(mm, addr);
-    uint64_t failed = io_failed();
     int error = 0;
 
     if (!page)
@@ -194,8 +193,9 @@ static void io_page_out(struct mmk_mm *mm, mmk_vaddr_t addr)
     call_end();
     mmk_page_unlock(page);
     mmk_swap_put_page(page);
+    /* A slot that could not be written is not tried again. */
     check(error == 0 || error == MMK_EBUSY || error == MMK_ENOMEM ||
-          (error == MMK_EIO && io_failed() != failed));
+          (error == MMK_EIO && io_failed() > 0));
 }
 
 /* --- areas ----------------------------------------------------------------------------------- */
