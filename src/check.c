@@ -10,6 +10,7 @@
 
 #include "account.h"
 #include "anon.h"
+#include "charge.h"
 #include "frame.h"
 #include "mm.h"
 #include "object.h"
@@ -97,6 +98,7 @@ static void check_anon_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const stru
     mmk_assert(!exclusive || (mapcount == 1 && mmk_page_kin(page) == vma->mm->kin),
                "P9 an exclusive page has one mapping, its owner's");
     mmk_assert(!mmk_pte_write(pte) || exclusive, "P9 a writable anonymous page is exclusive");
+    mmk_assert(mmk_page_group(page) == vma->mm->group, "GR1 a family pays for its private pages");
 }
 
 static void check_object_leaf(const struct mmk_vma *vma, mmk_pte_t pte, const struct mmk_page *page,
@@ -200,6 +202,7 @@ static void check_table_fields(const struct census *census, struct mmk_page *tab
     mmk_assert(table->table.level == level, "T1 a table knows its level");
     mmk_assert(table->table.mm == census->mm, "T1 a table knows its address space");
     mmk_assert(mmk_page_refs(table) == 1, "F1 a table has one reference");
+    mmk_assert(mmk_page_group(table) == census->mm->group, "GR1 who has a table pays for it");
     mmk_assert(!mmk_spin_is_locked(&table->table.lock), "a quiet table is not locked");
 }
 
@@ -396,4 +399,10 @@ void mmk_check_frames(void)
 void mmk_check_object(struct mmk_object *object)
 {
     mmk_object_check(object);
+}
+
+void mmk_check_group(struct mmk_group *group)
+{
+    mmk_host_rcu_barrier(); /* tables are charged until then */
+    mmk_charge_check(group);
 }

@@ -5,9 +5,11 @@
 #include "core.h"
 
 #include "account.h"
+#include "charge.h"
 #include "family.h"
 #include "frame.h"
 #include "gather.h"
+#include "group.h"
 #include "mm.h"
 #include "object.h"
 #include "physical.h"
@@ -66,6 +68,7 @@ int mmk_init(const struct mmk_config *config)
     mmk_physical_module_init();
     mmk_pin_init();
     mmk_reclaim_init();
+    mmk_group_module_init();
     mmk_mm_module_init();
     return 0;
 }
@@ -97,6 +100,7 @@ void mmk_shutdown(void)
     mmk_assert(mmk_object_count() == 0, "no object is left at shutdown");
     mmk_assert(mmk_swap_area_count() == 0, "no swap area is left at shutdown");
     mmk_drain();
+    mmk_assert(mmk_group_count() == 0, "no group is left at shutdown");
     mmk_frame_init();
     started = false;
 }
@@ -140,6 +144,7 @@ void mmk_stats_read(struct mmk_stats *stats)
     stats->gather_early = mmk_gather_early_count();
     stats->address_spaces = mmk_mm_count_all();
     stats->objects = mmk_object_count();
+    stats->groups = mmk_group_count();
     stats->slab_frames = mmk_slab_frames();
     stats->committed = mmk_committed();
     stats->commit_limit = mmk_commit_limit();

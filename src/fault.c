@@ -27,6 +27,7 @@
  */
 #include "fault.h"
 
+#include "charge.h"
 #include "map.h"
 #include "planted.h"
 #include "zap.h"
@@ -51,7 +52,7 @@ static bool forcible(uint64_t flags, enum mmk_access access)
     return access != MMK_ACCESS_WRITE || !(flags & MMK_VM_SHARED);
 }
 
-struct mmk_page *mmk_fault_new_anon(unsigned flags)
+struct mmk_page *mmk_fault_new_uncharged(unsigned flags)
 {
     struct mmk_page *page = mmk_page_alloc(0, flags);
 
@@ -64,9 +65,20 @@ struct mmk_page *mmk_fault_new_anon(unsigned flags)
     return page;
 }
 
+MMK_NOINLINE struct mmk_page *mmk_fault_charge_new(struct mmk_mm *mm, struct mmk_page *page,
+                                                   unsigned flags)
+{
+    if (mmk_charge(mm->group, page, MMK_CHARGE_PRIVATE, flags))
+        return page;
+    mmk_page_put(page);
+    return NULL;
+}
+
 void mmk_fault_drop_anon(struct mmk_page *page)
 {
     mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
+    if (MMK_MISTAKE(ABORTED_AS_PLAIN))
+        mmk_page_set_type(page, MMK_PAGE_PLAIN);
     mmk_page_put(page);
 }
 

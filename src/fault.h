@@ -84,17 +84,28 @@ bool mmk_fault_lock(struct mmk_vmf *vmf, struct mmk_walk *walk)
 void mmk_fault_unlock(struct mmk_walk *walk) MMK_RELEASES(walk->table->table.lock)
     MMK_RELEASES_SHARED(mmk_rcu);
 
+/* Of the next, what has nothing to do with mm. */
+struct mmk_page *mmk_fault_new_uncharged(unsigned flags);
+
+/* Charges a new page to mm's group. => the page; NULL: beyond the limit, and the page is gone */
+struct mmk_page *mmk_fault_charge_new(struct mmk_mm *mm, struct mmk_page *page, unsigned flags);
+
 /*
- * A new page of private anonymous memory, mapped by nobody yet, with the reference that its entry
- * will have. flags: enum mmk_alloc.
+ * A new page of private anonymous memory of mm, mapped by nobody yet, with the reference that its
+ * entry will have. flags: enum mmk_alloc.
  * => NULL: no memory; may sleep unless MMK_ALLOC_NOWAIT
  */
-struct mmk_page *mmk_fault_new_anon(unsigned flags);
+MMK_ALWAYS_INLINE struct mmk_page *mmk_fault_new_anon(struct mmk_mm *mm, unsigned flags)
+{
+    struct mmk_page *page = mmk_fault_new_uncharged(flags);
+
+    return mmk_likely(!mm->group) || !page ? page : mmk_fault_charge_new(mm, page, flags);
+}
 
 /* The same, to be mapped where vmf says. */
 MMK_ALWAYS_INLINE struct mmk_page *mmk_fault_new_anon_at(const struct mmk_vmf *vmf, unsigned flags)
 {
-    struct mmk_page *page = mmk_fault_new_anon(flags);
+    struct mmk_page *page = mmk_fault_new_anon(vmf->mm, flags);
 
     if (mmk_likely(page))
         mmk_page_add_rmap(page, vmf->vma, vmf->addr, true);

@@ -12,6 +12,7 @@
  */
 #include "fault.h"
 
+#include "charge.h"
 #include "planted.h"
 #include "swap_in.h"
 #include "swap_return.h"
@@ -95,7 +96,10 @@ static enum mmk_fault_result swap_in(struct mmk_vmf *vmf, uint64_t slot)
         mmk_swap_put(slot);
         return failed(vmf, error);
     }
-    result = commit(vmf, page, &returned);
+    returned = false;
+    result = MMK_FAULT_OOM;
+    if (page->share || mmk_charge(vmf->mm->group, page, MMK_CHARGE_PRIVATE, MMK_ALLOC_NORMAL))
+        result = commit(vmf, page, &returned);
     if (returned) {
         mmk_note_returned(NULL, slot);
         mmk_swap_put(slot);

@@ -243,7 +243,7 @@ static int prepare(struct copy *copy)
     if (mmk_mm_killed(copy->gather.mm))
         return MMK_EINTR;
     if (copy->needs_spare) {
-        copy->spare = mmk_fault_new_anon(MMK_ALLOC_NORMAL);
+        copy->spare = mmk_fault_new_anon(copy->child, MMK_ALLOC_NORMAL);
         if (!copy->spare)
             return MMK_ENOMEM;
         copy->needs_spare = false;

@@ -39,6 +39,7 @@
  * descriptors (a push would touch the descriptor of the frame that was pushed before).
  */
 #include "frame.h"
+#include "charge.h"
 #include "core.h"
 #include "list.h"
 #include <mmkit/init.h>
@@ -583,6 +584,7 @@ void mmk_frame_free(struct mmk_page *page)
     unsigned order = page_order(page);
 
     assert_unused(page);
+    mmk_uncharge(page);
     mmk_frame_note(page, order, MMK_FRAME_FREE);
     if (mmk_likely(order == 0))
         free_single(page);
@@ -784,6 +786,7 @@ static void assert_bare(const struct mmk_page *page, enum mmk_page_type type, un
                    ((uint32_t)type | order << MMK_PF_ORDER_AT),
                "FR2 a free frame has its type and order, and no other flag");
     mmk_assert(mmk_page_refs(page) == 0, "F1 a free frame has no references");
+    mmk_assert(!page->share, "GR2 a free frame is charged to nobody");
 }
 
 /* => frames in the list */

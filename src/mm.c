@@ -17,6 +17,7 @@
 #include "mm.h"
 
 #include "account.h"
+#include "charge.h"
 #include "family.h"
 #include "notifier.h"
 #include "planted.h"
@@ -134,12 +135,16 @@ static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_pa
 }
 
 /* => NULL: no memory */
-static struct mmk_mm *alloc_mm(struct mmk_kin *kin)
+static struct mmk_mm *alloc_mm(struct mmk_kin *kin, struct mmk_group *group)
 {
     struct mmk_mm *mm = mmk_slab_alloc(&mm_cache, MMK_ALLOC_NORMAL);
     struct mmk_page *cpu = mm ? mmk_page_alloc(CPU_ORDER, MMK_ALLOC_ZERO) : NULL;
-    struct mmk_page *root = cpu ? mmk_table_alloc_root(mm) : NULL;
+    struct mmk_page *root = NULL;
 
+    if (cpu) {
+        mm->group = group;
+        root = mmk_table_alloc_root(mm);
+    }
     if (!root) {
         if (cpu)
             mmk_page_put(cpu);
@@ -152,7 +157,7 @@ static struct mmk_mm *alloc_mm(struct mmk_kin *kin)
     return mm;
 }
 
-static int create(struct mmk_kin *parent, struct mmk_mm **mm_out)
+static int create(struct mmk_kin *parent, struct mmk_group *group, struct mmk_mm **mm_out)
 {
     struct mmk_kin *kin;
     struct mmk_mm *mm;
@@ -162,11 +167,13 @@ static int create(struct mmk_kin *parent, struct mmk_mm **mm_out)
     kin = mmk_kin_alloc(parent);
     if (!kin)
         return MMK_ENOMEM;
-    mm = alloc_mm(kin);
+    mm = alloc_mm(kin, group);
     if (!mm) {
         mmk_kin_discard(kin);
         return MMK_ENOMEM;
     }
+    if (group)
+        mmk_group_get(group);
     mmk_kin_join(kin, parent, mm);
     mmk_a64_fetch_add(&existing, 1, MMK_RELAXED);
     *mm_out = mm;
@@ -175,12 +182,17 @@ static int create(struct mmk_kin *parent, struct mmk_mm **mm_out)
 
 int mmk_mm_create(struct mmk_mm **mm_out)
 {
-    return create(NULL, mm_out);
+    return create(NULL, NULL, mm_out);
+}
+
+int mmk_group_mm_create(struct mmk_group *group, struct mmk_mm **mm_out)
+{
+    return create(NULL, group, mm_out);
 }
 
 int mmk_mm_create_child(struct mmk_mm *parent, struct mmk_mm **child)
 {
-    return create(parent->kin, child);
+    return create(parent->kin, parent->group, child);
 }
 
 void mmk_mm_get(struct mmk_mm *mm)
@@ -285,6 +297,8 @@ static void free_rcu(struct mmk_rcu_head *head)
 
     mmk_table_free_root(mm->root);
     mmk_page_put(mmk_virt_to_page(mm->cpu));
+    if (mm->group)
+        mmk_group_put(mm->group);
     mmk_slab_free(&mm_cache, mm);
 }
 

@@ -56,6 +56,7 @@ struct mmk_mm {
     struct mmk_a64 *top;            /* c: its entries */
     struct mmk_tlb_context context; /* c */
     struct mmk_kin *kin;            /* c: its place in its family; family.h */
+    struct mmk_group *group;        /* c: that pays for what it uses, or NULL; charge.h */
     struct mmk_mm_cpu *cpu;         /* c: one for each CPU, in a block of their own */
     struct mmk_aptr notifiers;      /* a: the first; mmap lock for writing to change (notifier.c) */
     struct mmk_a32 killed;          /* a: 1 from mmk_kill() on */

@@ -40,6 +40,7 @@
  * remembering a read error in the page (the next access could not try again).
  */
 #include "account.h"
+#include "charge.h"
 #include "frame.h"
 #include "kill.h"
 #include "object_swap.h"
@@ -193,14 +194,19 @@ void mmk_object_resident(struct mmk_object *object, uint64_t first, uint64_t cou
 
 /*
  * A frame that is to be the page at `index`, locked, with two references: for the index and for
- * the caller. Shared memory's is filled already.
+ * the caller. Shared memory's is filled already. It is charged to mm's group; mm NULL: to nobody.
  */
-static struct mmk_page *new_page(struct mmk_object *object, uint64_t index) MMK_NO_TSA
+static struct mmk_page *new_page(struct mmk_mm *mm, struct mmk_object *object,
+                                 uint64_t index) MMK_NO_TSA
 {
     struct mmk_page *page = mmk_page_alloc(0, object->ops ? MMK_ALLOC_NORMAL : MMK_ALLOC_ZERO);
 
     if (!page)
         return NULL;
+    if (mm && !mmk_charge(mm->group, page, MMK_CHARGE_OBJECT, MMK_ALLOC_NORMAL)) {
+        mmk_page_put(page);
+        return NULL;
+    }
     mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
     mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
     mmk_aptr_store(&page->user.object, object, MMK_RELAXED);
@@ -334,7 +340,8 @@ static int fill_page(struct mmk_object *object, struct mmk_page *page)
  * => 0 with *page set, NULL when another came first; else as mmk_object_get_page()
  * => invalidate lock held
  */
-static int create_page_locked(struct mmk_object *object, uint64_t index, struct mmk_page **page)
+static int create_page_locked(struct mmk_mm *mm, struct mmk_object *object, uint64_t index,
+                              struct mmk_page **page)
     MMK_REQUIRES_SHARED(object->invalidate) MMK_NO_TSA
 {
     struct mmk_page *made, *there = NULL;
@@ -343,7 +350,7 @@ static int create_page_locked(struct mmk_object *object, uint64_t index, struct 
     *page = NULL;
     if (index >= pages_of(mmk_object_size(object)))
         return MMK_EFAULT;
-    made = new_page(object, index);
+    made = new_page(mm, object, index);
     if (!made)
         return MMK_ENOMEM;
     error = insert_page(object, made, &there);
@@ -364,14 +371,15 @@ static int create_page_locked(struct mmk_object *object, uint64_t index, struct 
     return error;
 }
 
-static int create_page(struct mmk_object *object, uint64_t index, struct mmk_page **page)
+static int create_page(struct mmk_mm *mm, struct mmk_object *object, uint64_t index,
+                       struct mmk_page **page)
 {
     int error;
 
     if (MMK_MISTAKE(FILL_UNLOCKED))
-        return create_page_locked(object, index, page);
+        return create_page_locked(mm, object, index, page);
     mmk_rw_read_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
-    error = create_page_locked(object, index, page);
+    error = create_page_locked(mm, object, index, page);
     mmk_rw_read_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);
     return error;
 }
@@ -386,7 +394,7 @@ int mmk_object_get_page_killable(struct mmk_mm *mm, struct mmk_object *object, u
         if (mmk_likely(*page) || error)
             return error;
         /* If a truncation is at work on this page, this waits for it, and then says EFAULT. */
-        error = create_page(object, index, page);
+        error = create_page(mm, object, index, page);
     } while (!error && !*page);
     return error;
 }
@@ -520,7 +528,7 @@ static int cut_prepare(struct mmk_object *object, uint64_t index, uint64_t from,
     do {
         error = get_cached(NULL, object, index, &cut->page);
         if (!error && !cut->page && has_content(object, index))
-            error = create_page_locked(object, index, &cut->page);
+            error = create_page_locked(NULL, object, index, &cut->page);
         if (error)
             return error;
         /* Again: it has just gone to swap, or reclaim was about to take it, and let it be. */

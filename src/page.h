@@ -21,6 +21,7 @@
 #include <mmkit/port/rcu.h>
 
 struct mmk_mm;
+struct mmk_charge_share;
 
 enum mmk_page_type {
     MMK_PAGE_RESERVED, /* descriptors, and frames nobody handed in */
@@ -70,8 +71,9 @@ struct MMK_CAPABILITY("page lock") mmk_page {
                 struct mmk_aptr object; /* L to write, a: the object, NULL once truncated */
                 struct mmk_aptr kin;    /* ANON: where to look for its entries; page_rmap.h */
             };
-            uint64_t index; /* c: page offset in the object; ANON: see page_rmap.h */
-            uint64_t slot;  /* L: while SWAPCACHE */
+            uint64_t index;          /* c: page offset in the object; ANON: see page_rmap.h */
+            uint64_t slot;           /* L: while SWAPCACHE */
+            struct mmk_list charged; /* lock of `share` */
         } user;
 
         struct {
@@ -94,6 +96,8 @@ struct MMK_CAPABILITY("page lock") mmk_page {
             uint32_t used;        /* slab lock */
         } slab;
     };
+
+    struct mmk_charge_share *share; /* o: whom the frame is charged to, or NULL; charge.h */
 };
 
 _Static_assert(sizeof(struct mmk_page) == 64, "a descriptor is 64 bytes");

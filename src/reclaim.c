@@ -2,8 +2,9 @@
 /*
  * reclaim.c - which pages go when memory is short, and how.
  *
- * There are no lists. Hands go round over the descriptors of all frames, which lie in arrays. Each
- * look at a page takes away the accessed bits of its entries, and changes its age (MMK_PF_AGE):
+ * Hands go round over the descriptors of all frames, which lie in arrays: there are no lists of all
+ * pages. Each look at a page takes away the accessed bits of its entries, and changes its age
+ * (MMK_PF_AGE):
  *
  *            new             kept
  *   age      0      1        2 ... AGE_MAX
@@ -18,6 +19,11 @@
  * How many are kept is counted as they become it and go; what others free in between is put right
  * each time that the first hand has come round.
  *
+ * A group of address spaces that is at its limit has pages of its own freed. Those it lists, by the
+ * CPU that they were charged on (charge.c), for it may be a small part of memory: the list is not
+ * in the order of use either, but a ring like the frames, round which a group's hands go by the
+ * same rules. They are one hand that has its turn as either: what is not for it is passed by.
+ *
  * RC1 A page is looked at with a reference and its lock held, and by its type: whoever makes a
  *     frame a page sets its type last (release), or holds its lock until it is set up. Locking
  *     acquires the one and the other.
@@ -27,13 +33,15 @@
  *     references (object.c); a private one, when no entry has let it be written (rmap_use.c).
  * RC4 Age changes with the page lock held; a frame that is allocated has 0.
  *
- * Rejected: lists (Linux's two, its generations, S3-FIFO). Each page would have to be put on one
- * when it is first mapped: a shared line on the fault path, or a batch by CPU whose pages neither
- * their owner nor reclaim can take off. What lists order, the accessed bits have to tell again, as
- * nothing is moved on a hit; docs/DESIGN.md has the hits of each.
+ * Rejected: lists of all pages (Linux's two, its generations, S3-FIFO). Each page would have to be
+ * put on one when it is first mapped: a shared line on the fault path, or a batch by CPU whose
+ * pages neither their owner nor reclaim can take off, or a lock by CPU, which only those pay who
+ * are in a group. What lists order, the accessed bits have to tell again, as nothing is moved on a
+ * hit; docs/DESIGN.md has the hits of each.
  */
 #include "reclaim.h"
 
+#include "charge.h"
 #include "frame.h"
 #include "object_swap.h"
 #include "percpu_count.h"
@@ -57,14 +65,15 @@
 
 enum which { NEW, KEPT, HANDS };
 
-static struct mmk_a64 hands[HANDS];        /* places that each has come to, since mmk_init() */
-static struct mmk_a64 all, kept;           /* pages, as far as is known; signed */
-static struct mmk_a64 seen_all, seen_kept; /* by the first hand, in its round */
+static struct mmk_a64 hands[HANDS]; /* places that each has come to, since mmk_init() */
+static struct mmk_tally of_all;     /* frames */
 static struct mmk_percpu_count count_scanned, count_freed, count_written, count_direct;
 
 /* One call. */
 struct round {
-    unsigned flags; /* enum mmk_alloc, of the allocation that it is for */
+    unsigned flags;          /* enum mmk_alloc, of the allocation that it is for */
+    struct mmk_group *group; /* whose pages go, or NULL */
+    struct mmk_tally *tally; /* of its pages, or of all */
     enum which which;
     bool swaps;     /* private pages may go to swap: those that have a slot */
     bool room;      /* and others: there are slots that are free */
@@ -104,7 +113,7 @@ static bool is_old(const struct round *round, struct mmk_page *page) MMK_REQUIRE
     } else if (age < AGE_MAX) {
         mmk_a32_fetch_add(&page->flags, AGE_ONE, MMK_RELAXED);
         if (age + 1 == AGE_KEPT)
-            mmk_a64_fetch_add(&kept, 1, MMK_RELAXED);
+            mmk_a64_fetch_add(&round->tally->kept, 1, MMK_RELAXED);
     }
     return false;
 }
@@ -189,7 +198,7 @@ static void take_locked(struct round *round, struct mmk_page *page) MMK_NO_TSA
         return;
     round->freed++;
     if (was_kept)
-        mmk_a64_fetch_sub(&kept, 1, MMK_RELAXED);
+        mmk_a64_fetch_sub(&round->tally->kept, 1, MMK_RELAXED);
 }
 
 static bool is_kept(uint32_t flags)
@@ -228,44 +237,60 @@ static void look_at(struct round *round, struct mmk_page *page) MMK_NO_TSA
     }
 }
 
-/* ---- all ------------------------------------------------------------------------------------- */
+/* ---- rounds ---------------------------------------------------------------------------------- */
 
-/* The first hand counts what it passes; having come round, it knows. */
-static void count(uint64_t pages, uint64_t of_them_kept, bool round_over)
+/* Counts what is passed; having come round, knows. */
+static void count(struct mmk_tally *tally, uint64_t pages, uint64_t of_them_kept, bool over)
 {
-    mmk_a64_fetch_add(&seen_all, pages, MMK_RELAXED);
-    mmk_a64_fetch_add(&seen_kept, of_them_kept, MMK_RELAXED);
-    if (!round_over)
+    mmk_a64_fetch_add(&tally->seen_all, pages, MMK_RELAXED);
+    mmk_a64_fetch_add(&tally->seen_kept, of_them_kept, MMK_RELAXED);
+    if (!over)
         return;
-    mmk_a64_store(&all, mmk_a64_xchg(&seen_all, 0, MMK_RELAXED), MMK_RELAXED);
+    mmk_a64_store(&tally->all, mmk_a64_xchg(&tally->seen_all, 0, MMK_RELAXED), MMK_RELAXED);
     /* Exchanged: others count there meanwhile. */
-    (void)mmk_a64_xchg(&kept, mmk_a64_xchg(&seen_kept, 0, MMK_RELAXED), MMK_RELAXED);
+    (void)mmk_a64_xchg(&tally->kept, mmk_a64_xchg(&tally->seen_kept, 0, MMK_RELAXED), MMK_RELAXED);
 }
 
-/* The next places under a hand, which several may move. */
-static void go_on(struct round *round, uint64_t places)
+/* The next frames under a hand, which several may move. => how many; *over: it has come round */
+static unsigned next_frames(const struct round *round, struct mmk_page *page[], bool *over)
 {
+    uint64_t places = mmk_frame_places();
     uint64_t first = mmk_a64_fetch_add(&hands[round->which], CHUNK, MMK_RELAXED) % places;
-    uint64_t i, count_here = mmk_min((uint64_t)CHUNK, places - first), pages = 0, old = 0;
+    unsigned i, n = (unsigned)mmk_min((uint64_t)CHUNK, places - first);
 
-    for (i = 0; i < count_here; i++) {
-        struct mmk_page *page = mmk_frame_at(first + i);
-        uint32_t flags = mmk_a32_load(&page->flags, MMK_RELAXED);
+    for (i = 0; i < n; i++)
+        page[i] = mmk_frame_at(first + i);
+    *over = first + CHUNK >= places;
+    return n;
+}
+
+/* The hands over all frames are at two places, and the first counts; in a group's they are one. */
+static void go_on(struct round *round)
+{
+    struct mmk_page *page[CHUNK];
+    uint64_t pages = 0, old = 0;
+    unsigned i, n;
+    bool over;
+
+    n = round->group ? mmk_charge_next(round->group, page, CHUNK, &over)
+                     : next_frames(round, page, &over);
+    for (i = 0; i < n; i++) {
+        uint32_t flags = mmk_a32_load(&page[i]->flags, MMK_RELAXED);
 
         pages += is_page(round, flags);
         old += is_page(round, flags) && is_kept(flags);
         if (is_for(round, flags))
-            look_at(round, page);
+            look_at(round, page[i]);
     }
-    if (round->which == NEW)
-        count(pages, old, first + CHUNK >= places);
+    if (round->group || round->which == NEW)
+        count(round->tally, pages, old, over);
 }
 
 /* Whose turn it is. Nothing is known before the first round is over. */
-static enum which whose_turn(void)
+static enum which whose_turn(const struct mmk_tally *tally)
 {
-    int64_t pages = (int64_t)mmk_a64_load(&all, MMK_RELAXED);
-    int64_t of_them_kept = (int64_t)mmk_a64_load(&kept, MMK_RELAXED);
+    int64_t pages = (int64_t)mmk_a64_load(&tally->all, MMK_RELAXED);
+    int64_t of_them_kept = (int64_t)mmk_a64_load(&tally->kept, MMK_RELAXED);
 
     return (pages - of_them_kept) * (int64_t)NEW_PART >= pages ? NEW : KEPT;
 }
@@ -279,7 +304,7 @@ static bool choose(struct round *round, uint64_t vain[HANDS], uint64_t steps)
 {
     uint64_t enough = round->hopeful ? LOOKS * steps : steps;
 
-    round->which = whose_turn();
+    round->which = whose_turn(round->tally);
     if (vain[round->which] < enough)
         return true;
     round->which = round->which == NEW ? KEPT : NEW;
@@ -299,20 +324,38 @@ static void ask_for_swap(struct round *round)
         mmk_swap_area_room(&round->swaps, &round->room);
 }
 
+/* => pages freed; steps: that take a hand round */
+static uint64_t run(struct round *round, uint64_t want, uint64_t steps)
+{
+    uint64_t vain[HANDS] = {0, 0}, before;
+
+    ask_for_swap(round);
+    while (round->freed < want && choose(round, vain, steps)) {
+        before = round->freed;
+        go_on(round);
+        vain[round->which] = round->freed > before ? 0 : vain[round->which] + 1;
+    }
+    mmk_percpu_count_add(&count_freed, (int64_t)round->freed);
+    return round->freed;
+}
+
 static uint64_t reclaim(uint64_t want, unsigned flags)
 {
-    uint64_t places = mmk_frame_places(), vain[HANDS] = {0, 0}, before;
-    struct round round = {.flags = flags};
+    struct round round = {.flags = flags, .tally = &of_all};
+    uint64_t places = mmk_frame_places();
 
-    ask_for_swap(&round);
-    while (round.freed < want && places > 0 && choose(&round, vain, places / CHUNK + 2)) {
-        before = round.freed;
-        go_on(&round, places);
-        vain[round.which] = round.freed > before ? 0 : vain[round.which] + 1;
-    }
-    mmk_percpu_count_add(&count_freed, (int64_t)round.freed);
-    return round.freed;
+    return places > 0 ? run(&round, want, places / CHUNK + 2) : 0;
 }
+
+uint64_t mmk_reclaim_group(struct mmk_group *group, uint64_t want)
+{
+    struct round round = {.group = group, .tally = &group->tally};
+    uint64_t shares, pages = mmk_charge_listed(group, &shares);
+
+    return pages > 0 ? run(&round, want, pages / CHUNK + shares) : 0;
+}
+
+/* ---- for whom -------------------------------------------------------------------------------- */
 
 /* Some more than is needed now, as the next will come; little of a small memory. */
 static uint64_t reclaim_for(uint64_t frames, unsigned flags)
@@ -361,10 +404,10 @@ void mmk_reclaim_init(void)
 {
     mmk_a64_store(&hands[NEW], 0, MMK_RELAXED);
     mmk_a64_store(&hands[KEPT], 0, MMK_RELAXED);
-    mmk_a64_store(&all, 0, MMK_RELAXED);
-    mmk_a64_store(&kept, 0, MMK_RELAXED);
-    mmk_a64_store(&seen_all, 0, MMK_RELAXED);
-    mmk_a64_store(&seen_kept, 0, MMK_RELAXED);
+    mmk_a64_store(&of_all.all, 0, MMK_RELAXED);
+    mmk_a64_store(&of_all.kept, 0, MMK_RELAXED);
+    mmk_a64_store(&of_all.seen_all, 0, MMK_RELAXED);
+    mmk_a64_store(&of_all.seen_kept, 0, MMK_RELAXED);
     mmk_percpu_count_init(&count_scanned);
     mmk_percpu_count_init(&count_freed);
     mmk_percpu_count_init(&count_written);

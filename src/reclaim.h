@@ -7,7 +7,11 @@
 
 #include "page.h"
 
+struct mmk_group;
 struct mmk_stats;
+
+/* mmk_reclaim() of what is charged to one group. */
+uint64_t mmk_reclaim_group(struct mmk_group *group, uint64_t want);
 
 void mmk_reclaim_init(void);
 void mmk_reclaim_stats(struct mmk_stats *stats);

@@ -21,6 +21,7 @@
  */
 #include "swap_return.h"
 
+#include "charge.h"
 #include "planted.h"
 #include "rmap_walk.h"
 #include "table.h"
@@ -35,6 +36,8 @@ void mmk_swap_return(struct mmk_walk *walk, const struct mmk_vma *vma, struct mm
                      mmk_pte_t leaf, bool own)
 {
     mmk_page_get(page);
+    if (mmk_unlikely(walk->mm->group && !page->share))
+        mmk_charge_anyway(walk->mm->group, page, MMK_CHARGE_PRIVATE);
     if (own)
         mmk_swap_own(page, vma, walk->addr);
     else

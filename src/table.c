@@ -35,6 +35,7 @@
  */
 #include "table.h"
 
+#include "charge.h"
 #include "core.h"
 #include "planted.h"
 #include "tlb.h"
@@ -125,6 +126,15 @@ void mmk_table_drain_cpu(unsigned cpu)
     mmk_a32_store(&stock->count, 0, MMK_RELAXED);
 }
 
+/* => nobody knows it, and it is all zero */
+static void table_free(struct mmk_page *table)
+{
+    mmk_uncharge(table);
+    mmk_frame_note(table, 0, MMK_FRAME_SPARE);
+    if (!stock_give(table))
+        mmk_page_put(table);
+}
+
 /* An empty table that nobody knows. */
 static struct mmk_page *table_alloc(struct mmk_mm *mm, unsigned level)
 {
@@ -145,15 +155,10 @@ static struct mmk_page *table_alloc(struct mmk_mm *mm, unsigned level)
     table->table.dead = 0;
     mmk_aptr_store(&table->table.parent, NULL, MMK_RELAXED);
     table->table.mm = mm;
-    return table;
-}
-
-/* => nobody knows it, and it is all zero */
-static void table_free(struct mmk_page *table)
-{
-    mmk_frame_note(table, 0, MMK_FRAME_SPARE);
-    if (!stock_give(table))
-        mmk_page_put(table);
+    if (mmk_likely(mmk_charge(mm->group, table, MMK_CHARGE_TABLE, MMK_ALLOC_NORMAL)))
+        return table;
+    table_free(table);
+    return NULL;
 }
 
 struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm)

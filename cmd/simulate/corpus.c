@@ -162,6 +162,17 @@ const struct mistake corpus[] = {
      "reclaim drops a page that became dirty after it was written back", "reclaim.zap"},
     {MMK_MISTAKE_LOCKED_TAKEN, "locked-taken",
      "reclaim asks whether memory is locked, but not again when it takes a page", "reclaim.lock"},
+    {MMK_MISTAKE_DRAIN_UNLOCKED, "drain-unlocked",
+     "a group's stock is collected while its CPU takes a page out of it", "group.drained"},
+    {MMK_MISTAKE_ABORTED_AS_PLAIN, "aborted-as-plain",
+     "a page that no entry came to map is given back as nobody's: its charge is lost",
+     "group.aborted"},
+    {MMK_MISTAKE_CLOSED_STAYS_OPEN, "closed-stays-open",
+     "a page goes back to the stock of a group that nobody uses any more, and stays there",
+     "group.last"},
+    {MMK_MISTAKE_KILLS_AT_ONCE, "kills-at-once",
+     "who has waited for another's victim to die has somebody killed, too, where there is room now",
+     "group.killers"},
     {MMK_MISTAKE_NONE, NULL, NULL, NULL},
 };
 

@@ -41,6 +41,8 @@ const struct scenario *scenario_list(unsigned number)
         return kernels_reclaim;
     case 16:
         return scenarios_swap_large;
+    case 17:
+        return scenarios_group;
     default:
         return NULL;
     }

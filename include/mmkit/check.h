@@ -5,6 +5,7 @@
 #ifndef MMKIT_CHECK_H
 #define MMKIT_CHECK_H
 
+#include <mmkit/group.h>
 #include <mmkit/mm.h>
 
 #ifdef __cplusplus
@@ -35,6 +36,12 @@ void mmk_check_address(struct mmk_mm *mm, mmk_vaddr_t addr);
  */
 void mmk_check_frames(void);
 void mmk_check_object(struct mmk_object *object);
+
+/*
+ * Checks what is charged to the group, frame by frame.
+ * => nothing else runs in mmkit; waits for a grace period; the caller is a user of group
+ */
+void mmk_check_group(struct mmk_group *group);
 
 /*
  * Conformance of the port: atomics, locks, per-CPU sections, direct map, RCU, local flushes, wait

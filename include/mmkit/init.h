@@ -173,7 +173,8 @@ MMK_MUST_CHECK int mmk_add_memory_node(mmk_paddr_t start, mmk_paddr_t end, unsig
 void mmk_drain(void);
 
 /*
- * Forgets everything, memory ranges included. Panics if an address space or object still exists.
+ * Forgets everything, memory ranges included. Panics if an address space, object or group still
+ * exists.
  * => may sleep; not concurrent with anything
  */
 void mmk_shutdown(void);

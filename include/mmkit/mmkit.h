@@ -7,6 +7,7 @@
 #include <mmkit/cpu.h>
 #include <mmkit/errno.h>
 #include <mmkit/fault.h>
+#include <mmkit/group.h>
 #include <mmkit/host.h>
 #include <mmkit/init.h>
 #include <mmkit/limit.h>

@@ -63,6 +63,7 @@ struct mmk_stats {
     uint64_t gather_early;    /* flushes in mid-operation because a gather got no memory */
     uint64_t address_spaces;  /* that exist */
     uint64_t objects;         /* that exist */
+    uint64_t groups;          /* that exist, or have pages charged to them (group.h) */
     uint64_t slab_frames;     /* holding mmkit's own small objects */
     uint64_t reclaim_scanned; /* pages that reclaim has looked at, to free them */
     uint64_t reclaim_freed;   /* pages that it has freed: dropped, or in swap */

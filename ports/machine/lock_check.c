@@ -37,6 +37,7 @@ static const char *class_name(enum mmk_lock_class cls)
         [MMK_LOCK_FAMILY] = "family",
         [MMK_LOCK_INTERVAL] = "interval",
         [MMK_LOCK_KIN] = "kin",
+        [MMK_LOCK_KILLING] = "killing",
         [MMK_LOCK_TABLE_LEAF - 4] = "table level 4",
         [MMK_LOCK_TABLE_LEAF - 3] = "table level 3",
         [MMK_LOCK_TABLE_LEAF - 2] = "table level 2",
@@ -46,6 +47,7 @@ static const char *class_name(enum mmk_lock_class cls)
         [MMK_LOCK_SWAP] = "swap",
         [MMK_LOCK_SLOT] = "slot",
         [MMK_LOCK_SLAB] = "slab",
+        [MMK_LOCK_CHARGE] = "charge",
         [MMK_LOCK_FRAME] = "frame",
         [MMK_LOCK_MM] = "mm",
     };

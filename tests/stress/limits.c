@@ -6,14 +6,17 @@
  * The mode is NEVER, and the limit so low that most of what is asked for is refused. Each thread
  * shapes an address space of its own, whose limits it changes and whose size it compares with them,
  * and one that all share. What a call answers must be one of what it may; after each the sum of
- * what is committed must be below the limit.
+ * what is committed must be below the limit. All of them are a group, whose limit is changed, too:
+ * what is charged to it must be what there is.
  */
 #include "rounds.h"
 
+#include <mmkit/group.h>
 #include <mmkit/limit.h>
 
 #define LIMIT 300 /* pages */
 #define MAPS  60
+#define GROUP 600 /* pages, at most, that all may have */
 
 #define RANGE 256 /* pages in which everything is mapped */
 #define BRK   (BASE + (mmk_vaddr_t)4096 * PAGE)
@@ -25,6 +28,7 @@ struct thread {
 };
 
 static struct {
+    struct mmk_group *group; /* of all address spaces */
     struct mmk_mm *mm;
     struct mmk_object *object;
     struct thread thread[THREADS];
@@ -133,11 +137,13 @@ static void do_touch(struct mmk_mm *mm)
 {
     mmk_vaddr_t addr = BASE + random_below(RANGE) * PAGE;
     enum mmk_fault_result result;
+    struct mmk_group_stats stats;
 
     if (random_below(4) == 0)
         addr = STACK - random_below(64) * PAGE;
     CALL(result, mmk_fault(mm, addr, MMK_ACCESS_WRITE));
-    check(result != MMK_FAULT_OOM || stress.injected);
+    mmk_group_stats(world.group, &stats);
+    check(result != MMK_FAULT_OOM || stress.injected || stats.failed > 0);
 }
 
 static void do_fork(struct mmk_mm *mm)
@@ -170,6 +176,16 @@ static void do_limit(void)
     check(mmk_set_limit(self->own, MMK_LIMIT_STACK, random_below(64) * PAGE) == 0);
 }
 
+/* Often so low that nothing more can be had. */
+static void do_group(void)
+{
+    int error = mmk_group_set_limit(world.group, random_below(GROUP) * PAGE);
+
+    check(error == 0 || error == MMK_EBUSY);
+    if (random_below(2))
+        error = mmk_group_set_limit(world.group, MMK_GROUP_UNLIMITED);
+}
+
 static void operate(void)
 {
     static void (*const operations[])(struct mmk_mm *) = {
@@ -182,6 +198,8 @@ static void operate(void)
         do_fork(mm);
     else if (which == 1)
         do_limit();
+    else if (which == 2 && random_below(4) == 0)
+        do_group();
     else
         operations[which % (sizeof(operations) / sizeof(operations[0]))](mm);
     check_sum();
@@ -208,6 +226,7 @@ static void quiet(void)
     for (i = 0; i < THREADS; i++)
         check_mm(world.thread[i].own);
     mmk_check_object(world.object);
+    mmk_check_group(world.group);
 }
 
 /* --- building and taking down ---------------------------------------------------------------- */
@@ -221,7 +240,7 @@ static void configure(struct mmk_config *config)
 
 static void set_up(struct mmk_mm **mm)
 {
-    check(mmk_mm_create(mm) == 0);
+    check(mmk_group_mm_create(world.group, mm) == 0);
     check(mmk_set_brk(*mm, BRK) == 0);
     must_map(*mm, STACK, PAGE, ANON | MMK_MAP_GROWSDOWN, NULL, 0);
 }
@@ -230,6 +249,7 @@ static void build(void)
 {
     unsigned i;
 
+    check(mmk_group_create(MMK_GROUP_UNLIMITED, NULL, NULL, &world.group) == 0);
     check(mmk_object_create(NULL, RANGE * PAGE, NULL, &world.object) == 0);
     set_up(&world.mm);
     for (i = 0; i < THREADS; i++) {
@@ -242,6 +262,7 @@ static void take_down(void)
 {
     mmk_mm_put(world.mm);
     mmk_object_put(world.object);
+    mmk_group_put(world.group);
 }
 
 int main(int argc, char **argv)

@@ -607,9 +607,11 @@ static void calm_op(void)
 
 static void any_op(void)
 {
-    unsigned kind = random_below(225);
+    unsigned kind = random_below(226);
 
-    if (kind >= 210)
+    if (kind >= 225)
+        check(mmk_group_set_limit(world.group, MEMORY) == 0); /* collects all stocks */
+    else if (kind >= 210)
         swap_op(world.mm);
     else if (kind >= 200)
         back_op(world.mm);
@@ -664,6 +666,7 @@ static void quiet(void)
     check_space(world.mm);
     slots_check(check_space);
     swap_check();
+    mmk_check_group(world.group);
     mmk_check_object(world.words);
     mmk_check_object(world.shm);
     mmk_check_object(world.disk);
@@ -685,7 +688,8 @@ static void build(void)
 {
     unsigned i;
 
-    check(mmk_mm_create(&world.mm) == 0);
+    check(mmk_group_create(MMK_GROUP_UNLIMITED, NULL, NULL, &world.group) == 0);
+    check(mmk_group_mm_create(world.group, &world.mm) == 0);
     check(mmk_object_create(NULL, WORD_PAGES * PAGE, NULL, &world.words) == 0);
     check(mmk_object_create(NULL, MIXED_PAGES * PAGE, NULL, &world.shm) == 0);
     check(mmk_object_create(&disk_ops, MIXED_PAGES * PAGE, NULL, &world.disk) == 0);
@@ -729,6 +733,7 @@ static void take_down(void)
     mmk_mm_put(world.mm);
     swap_end();
     mmk_object_put(world.file);
+    mmk_group_put(world.group);
 }
 
 int main(int argc, char **argv)

@@ -84,6 +84,7 @@ static void quiet(void)
     }
     objects_check();
     io_check(entries);
+    groups_check();
     io.may_go = !io.tight && random_below(2);
     if (random_below(3))
         io_choose(random_below(16) & (io.tight ? ~(unsigned)FAILS_FOR_GOOD : ~0u));
@@ -94,6 +95,7 @@ static void build(void)
     check(mmk_mm_create(&idle) == 0);
     io_begin();
     objects_begin();
+    groups_begin();
     processes_begin();
     memory_begin();
 }
@@ -107,6 +109,7 @@ static void take_down(void)
     mmk_mm_put(idle);
     processes_end();
     objects_end();
+    groups_end();
     io_end();
     mmk_drain();
     check(mmk_kin_count() == 0);

@@ -368,7 +368,7 @@ static void process_new(struct process *process)
 {
     unsigned n;
 
-    check(mmk_mm_create(&process->mm) == 0);
+    memory_new_mm(&process->mm);
     must_map(process->mm, ANON_AT, ANON_PAGES * PAGE, ANON, NULL, 0);
     must_map(process->mm, IMAGE_AT, IMAGE_PAGES * PAGE, MMK_MAP_PRIVATE, image, 0);
     objects_map(process->mm);

@@ -88,6 +88,7 @@ struct thread {
 enum mode { MODE_ALL, MODE_CALM, MODE_TABLES, MODE_FILE, MODES };
 
 static struct {
+    struct mmk_group *group; /* of all address spaces */
     struct mmk_mm *mm;
     struct mmk_object *words; /* shared memory */
     struct mmk_object *shm;   /* of the mixed area */

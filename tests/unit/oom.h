@@ -10,12 +10,15 @@
  *
  * Each case runs in an empty address space, and between many small mappings, where the VMA tree has
  * several nodes. Where one allocation alone fails, the tree has none of the nodes that it keeps for
- * the next call.
+ * the next call. It is one of a group, and each charge counts as an allocation: what is charged,
+ * too, is as it was.
  */
 #ifndef OOM_H
 #define OOM_H
 
 #include "fixture.h"
+
+#include <mmkit/group.h>
 
 #define MOST       2000 /* pages that a snapshot looks at */
 #define MOST_CASES 128
@@ -31,6 +34,7 @@ struct snapshot {
 };
 
 static struct mmk_object *object; /* the case's, or NULL */
+static struct mmk_group *group;   /* of `mm`, in each try another */
 static struct mmk_mm *made_mm;    /* by create and fork */
 static struct mmk_object *made_object;
 
@@ -235,7 +239,8 @@ static struct mmk_mm *begin(const struct oom_case *c, bool crowded)
 {
     struct mmk_mm *old = mm;
 
-    mm = new_mm();
+    assert_int_equal(mmk_group_create(MMK_GROUP_UNLIMITED, NULL, NULL, &group), 0);
+    assert_int_equal(mmk_group_mm_create(group, &mm), 0);
     machine_switch_mm(mm);
     object = NULL;
     if (crowded)
@@ -246,6 +251,9 @@ static struct mmk_mm *begin(const struct oom_case *c, bool crowded)
 
 static uint64_t end(struct mmk_mm *old)
 {
+    struct mmk_group_stats charged;
+
+    mmk_check_group(group);
     machine_switch_mm(old);
     drop_made();
     put_mm(mm);
@@ -256,6 +264,10 @@ static uint64_t end(struct mmk_mm *old)
     object = NULL;
     mm = old;
     mmk_drain();
+    mmk_group_stats(group, &charged);
+    assert_int_equal(charged.charged, 0);
+    mmk_group_put(group);
+    assert_int_equal(stats_now().groups, 0);
     mmk_check_frames();
     return frames_free();
 }

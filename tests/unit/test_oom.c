@@ -39,6 +39,21 @@ static int call_create(void)
     return mmk_mm_create(&made_mm);
 }
 
+static int call_create_group(void)
+{
+    struct mmk_group *made;
+    int error = mmk_group_create(PAGE, NULL, NULL, &made);
+
+    if (!error)
+        mmk_group_put(made);
+    return error;
+}
+
+static int call_create_in_group(void)
+{
+    return mmk_group_mm_create(group, &made_mm);
+}
+
 static int call_map(void)
 {
     return call_mmap(0, 8, RW, ANON, NULL, 0);
@@ -631,6 +646,8 @@ static void with_locked_heap(void)
 
 static const struct oom_case cases[] = {
     {"create", nothing, call_create, 0},
+    {"create a group", nothing, call_create_group, 0},
+    {"create in a group", nothing, call_create_in_group, 0},
     {"map", nothing, call_map, 0},
     {"map anywhere", nothing, call_map_anywhere, 0},
     {"map shared anonymous", nothing, call_map_shared_anon, 0},

@@ -82,14 +82,16 @@ enum mmk_lock_class {
     MMK_LOCK_FAMILY,     /* address spaces by descent; sleeps */
     MMK_LOCK_INTERVAL,   /* object's VMAs; sleeps */
     MMK_LOCK_KIN,        /* an mm's private pages against moving and fork; sleeps */
+    MMK_LOCK_KILLING,    /* a group's search for a victim; sleeps */
     MMK_LOCK_TABLE_ROOT, /* table at level n: MMK_LOCK_TABLE_LEAF - n */
     MMK_LOCK_TABLE_LEAF = MMK_LOCK_TABLE_ROOT + 4,
-    MMK_LOCK_INDEX, /* object's page index */
-    MMK_LOCK_SWAP,  /* which areas there are */
-    MMK_LOCK_SLOT,  /* an area's slots */
-    MMK_LOCK_SLAB,  /* cache of small objects */
-    MMK_LOCK_FRAME, /* buddy allocator */
-    MMK_LOCK_MM,    /* an mm's killable sleepers, its notifiers */
+    MMK_LOCK_INDEX,  /* object's page index */
+    MMK_LOCK_SWAP,   /* which areas there are */
+    MMK_LOCK_SLOT,   /* an area's slots */
+    MMK_LOCK_SLAB,   /* cache of small objects */
+    MMK_LOCK_CHARGE, /* a CPU's share of a group */
+    MMK_LOCK_FRAME,  /* buddy allocator */
+    MMK_LOCK_MM,     /* an mm's killable sleepers, its notifiers */
     MMK_LOCK_CLASSES
 };
 
@@ -260,6 +262,7 @@ enum mmk_inject_point {
     MMK_INJECT_SLAB,         /* no small object */
     MMK_INJECT_TABLE,        /* no page table */
     MMK_INJECT_GATHER_BATCH, /* no page for a gather's notes */
+    MMK_INJECT_CHARGE,       /* a group's limit has no room */
     MMK_INJECT_ALLOCATIONS,
     MMK_INJECT_FAULT_AGAIN = MMK_INJECT_ALLOCATIONS, /* a fault finds another entry than before */
     MMK_INJECT_LOCK_BUSY,                            /* a lock that is tried is held */
