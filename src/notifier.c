@@ -9,8 +9,10 @@
  * nobody calls the notifier or will.
  *
  * The list is changed with the mmap lock held for writing, and pushed at its front. Operations that
- * hold the mmap lock, all but those that come from an object (truncation), do not run beside that.
- * The others may:
+ * hold the mmap lock do not run beside that. Others come from an object (truncation), or from a
+ * page (reclaim). The latter, and all that may not sleep, could not tell a notifier after the
+ * flush; they are counted, as below, whether there is a notifier or not, and who registers waits
+ * for them. As for the former:
  *
  *   operation                                 registration
  *   1 no notifier: nobody is told             1 in the list
@@ -22,11 +24,11 @@
  * an operation knows those that it has told at its beginning: only those, and those told in 4, get
  * an end.
  *
- * Callbacks sleep, so RCU does not keep the list's members. Operations that tell somebody are
- * counted, in one of two epochs; unregistering takes the notifier out, makes the other epoch the
- * present one, and waits for the old one's operations. They may still go along its pointer, which
- * stays, and may miss to end it, which nobody minds any more. One who is unregistered after it
- * waits in turn, so the pointer leads nowhere that is gone.
+ * Callbacks sleep, so RCU does not keep the list's members. Operations that tell somebody, or may
+ * not sleep, are counted, in one of two epochs; unregistering takes the notifier out, makes the
+ * other epoch the present one, and waits for the old one's operations. They may still go along its
+ * pointer, which stays, and may miss to end it, which nobody minds any more. One who is
+ * unregistered after it waits in turn, so the pointer leads nowhere that is gone.
  *
  * Rejected: a read-write lock around begin and end (an operation begins with page and interval
  * locks held, and takes others before it ends: with a writer waiting in between, a deadlock);
@@ -74,7 +76,7 @@ static struct mmk_notifier *next_of(const struct mmk_notifier *notifier)
 
 /* ---- operations ------------------------------------------------------------------------------ */
 
-/* Counts the operation in the present epoch. => the list as it is then */
+/* Counts the operation in the present epoch, if it has to be. => the list as it is then */
 static struct mmk_notifier *enter(struct mmk_notify *notify)
 {
     struct mmk_mm *mm = notify->range.mm;
@@ -83,7 +85,8 @@ static struct mmk_notifier *enter(struct mmk_notify *notify)
 
     mmk_spin_lock(&mm->lock, MMK_LOCK_MM);
     first = (struct mmk_notifier *)mmk_aptr_load(&mm->notifiers, MMK_RELAXED);
-    if (first && !notify->first) {
+    if (!notify->counted && (first || !notify->range.may_sleep)) {
+        notify->counted = true;
         notify->epoch = mm->notify_epoch;
         mmk_a32_fetch_add(&mm->notifying[notify->epoch], 1, MMK_RELAXED);
     }
@@ -95,7 +98,7 @@ static struct mmk_notifier *enter(struct mmk_notify *notify)
 static void leave(struct mmk_notify *notify)
 {
     count_down(&notify->range.mm->notifying[notify->epoch]);
-    notify->first = NULL;
+    notify->counted = false;
 }
 
 static void end_one(struct mmk_notifier *notifier, const struct mmk_notifier_range *range)
@@ -149,7 +152,8 @@ void mmk_notify_flushed_slow(struct mmk_notify *notify)
 
     if (!first || first->since <= gen)
         return; /* all of them were told */
-    mmk_assert(notify->range.may_sleep, "N1 no notifier is registered beside the mmap lock");
+    if (!notify->range.may_sleep)
+        return; /* it waits for us, and has read nothing */
     notify->first = first;
     notify->gen = first->since;
     for (notifier = first; notifier && notifier->since > gen; notifier = next_of(notifier))
@@ -168,6 +172,38 @@ void mmk_notify_end_slow(struct mmk_notify *notify)
 }
 
 /* ---- who is told ----------------------------------------------------------------------------- */
+
+/* The pointer to `notifier` leads past it from now on. => `lock` held */
+static void unchain(struct mmk_mm *mm, const struct mmk_notifier *notifier)
+{
+    struct mmk_aptr *link = &mm->notifiers;
+
+    while (mmk_aptr_load(link, MMK_RELAXED) != notifier) {
+        struct mmk_notifier *other = (struct mmk_notifier *)mmk_aptr_load(link, MMK_RELAXED);
+
+        mmk_assert(other, "N3 a registered notifier is in its mm's list");
+        link = &other->next;
+    }
+    mmk_aptr_store(link, mmk_aptr_load(&notifier->next, MMK_RELAXED), MMK_RELAXED);
+}
+
+/*
+ * Waits until the operations that are counted have ended, but for those that have come since the
+ * list was changed. => mmap lock held for writing
+ */
+static void wait_for_epoch(struct mmk_mm *mm) MMK_REQUIRES(mm->mmap_lock)
+{
+    unsigned long state = mmk_percpu_enter();
+    uint32_t old;
+
+    mmk_spin_lock(&mm->lock, MMK_LOCK_MM);
+    old = mm->notify_epoch;
+    mm->notify_epoch = old ^ 1;
+    mmk_spin_unlock(&mm->lock, MMK_LOCK_MM);
+    mmk_percpu_leave(state);
+    while (wait_for_one(&mm->notifying[old]))
+        ; /* nobody enters the old epoch */
+}
 
 int mmk_notifier_register(struct mmk_mm *mm, struct mmk_notifier *notifier)
 {
@@ -188,22 +224,10 @@ int mmk_notifier_register(struct mmk_mm *mm, struct mmk_notifier *notifier)
     mmk_spin_unlock(&mm->lock, MMK_LOCK_MM);
     mmk_percpu_leave(state);
     mmk_full_barrier(); /* N1: in the list before an entry is read for it */
+    if (!MMK_MISTAKE(REGISTER_AT_ONCE))
+        wait_for_epoch(mm);
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return 0;
-}
-
-/* The pointer to `notifier` leads past it from now on. => `lock` held */
-static void unchain(struct mmk_mm *mm, const struct mmk_notifier *notifier)
-{
-    struct mmk_aptr *link = &mm->notifiers;
-
-    while (mmk_aptr_load(link, MMK_RELAXED) != notifier) {
-        struct mmk_notifier *other = (struct mmk_notifier *)mmk_aptr_load(link, MMK_RELAXED);
-
-        mmk_assert(other, "N3 a registered notifier is in its mm's list");
-        link = &other->next;
-    }
-    mmk_aptr_store(link, mmk_aptr_load(&notifier->next, MMK_RELAXED), MMK_RELAXED);
 }
 
 /* Takes one out, or all, and waits for who may still be at it. => mmap lock held for writing */
@@ -211,19 +235,16 @@ static void take_out(struct mmk_mm *mm, const struct mmk_notifier *notifier)
     MMK_REQUIRES(mm->mmap_lock)
 {
     unsigned long state = mmk_percpu_enter();
-    uint32_t old;
 
     mmk_spin_lock(&mm->lock, MMK_LOCK_MM);
     if (notifier)
         unchain(mm, notifier);
     else
         mmk_aptr_store(&mm->notifiers, NULL, MMK_RELAXED);
-    old = mm->notify_epoch;
-    mm->notify_epoch = old ^ 1;
     mmk_spin_unlock(&mm->lock, MMK_LOCK_MM);
     mmk_percpu_leave(state);
-    while (!MMK_MISTAKE(UNREGISTER_AT_ONCE) && wait_for_one(&mm->notifying[old]))
-        ; /* nobody enters the old epoch */
+    if (!MMK_MISTAKE(UNREGISTER_AT_ONCE))
+        wait_for_epoch(mm);
 }
 
 /* Whoever waits in mmk_notifier_read_begin() goes on: an end may have missed this notifier. */

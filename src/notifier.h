@@ -4,7 +4,8 @@
  *
  * Around each operation that changes entries: begin before the first change, flushed after the TLBs
  * were flushed and before a page is let go, end last. A gather does all three (gather.c).
- * An mm without notifiers costs one load in begin and one in flushed.
+ * An mm without notifiers costs one load in begin and one in flushed, and who may not sleep its
+ * lock and a count.
  */
 #ifndef MMK_SRC_NOTIFIER_H
 #define MMK_SRC_NOTIFIER_H
@@ -17,7 +18,8 @@ struct mmk_notify {
     struct mmk_notifier_range range;
     struct mmk_notifier *first; /* those at `first` and after it were told; NULL: nobody */
     uint64_t gen;               /* of those, the latest; no meaning without them */
-    uint32_t epoch;             /* likewise */
+    uint32_t epoch;             /* counted: in which */
+    bool counted;               /* in mm.notifying[] */
 };
 
 int mmk_notify_begin_slow(struct mmk_notify *notify);
@@ -40,7 +42,8 @@ MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_notify_try_begin(struct mmk_notify *not
     notify->range.reason = reason;
     notify->range.may_sleep = may_sleep;
     notify->first = NULL;
-    if (mmk_likely(!mmk_aptr_load(&mm->notifiers, MMK_RELAXED)))
+    notify->counted = false;
+    if (mmk_likely(may_sleep && !mmk_aptr_load(&mm->notifiers, MMK_RELAXED)))
         return 0;
     return mmk_notify_begin_slow(notify);
 }
@@ -64,7 +67,7 @@ MMK_ALWAYS_INLINE void mmk_notify_flushed(struct mmk_notify *notify, const struc
 
 MMK_ALWAYS_INLINE void mmk_notify_end(struct mmk_notify *notify)
 {
-    if (mmk_unlikely(notify->first != NULL))
+    if (mmk_unlikely(notify->counted))
         mmk_notify_end_slow(notify);
 }
 

@@ -113,6 +113,8 @@ const struct mistake corpus[] = {
      "a mirror registered during an operation does not hear of it", "notifier.registered"},
     {MMK_MISTAKE_UNREGISTER_AT_ONCE, "unregister-at-once",
      "unregistering does not wait for who is telling the mirror", "notifier.unregistered"},
+    {MMK_MISTAKE_REGISTER_AT_ONCE, "register-at-once",
+     "registering does not wait for who could not tell the mirror later", "reclaim.mirror"},
     {MMK_MISTAKE_MOVE_PRIVATE_UNLOCKED, "move-private-unlocked",
      "private pages move while one is looked for: it is found nowhere", "P10.searched"},
     {MMK_MISTAKE_FORK_BEHIND_SEARCH, "fork-behind-search",

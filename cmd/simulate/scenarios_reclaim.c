@@ -6,6 +6,7 @@
 #include "rules.h"
 
 #include "family.h"
+#include "rmap_use.h"
 
 #include <string.h>
 
@@ -128,6 +129,72 @@ static void locked_end(void)
 
     mmk_mm_stats(world.mm, &stats);
     expect(stats.rss_file == 1);
+    as_it_was();
+}
+
+/* A secondary MMU whose callbacks sleep: it may refuse where they may not. */
+static struct {
+    struct mmk_notifier notifier;
+    uint32_t told;
+    bool filled; /* with the page at page_at(0) */
+} mirror;
+
+static int drop_from_mirror(struct mmk_notifier *notifier, const struct mmk_notifier_range *range)
+{
+    (void)notifier;
+    if (!range->may_sleep)
+        return MMK_EAGAIN;
+    mirror.told++;
+    mirror.filled = mirror.filled && page_at(0) - range->start >= range->end - range->start;
+    return 0;
+}
+
+static const struct mmk_notifier_ops mirror_ops = {.invalidate_begin = drop_from_mirror};
+
+static void setup_mirror(void)
+{
+    setup_clean();
+    memset(&mirror, 0, sizeof(mirror));
+    mirror.notifier.ops = &mirror_ops;
+}
+
+/* What reclaim does in the end, without the looks before. */
+static void unmap_page(void)
+{
+    struct mmk_page *page;
+
+    expect(mmk_object_get_page(it.object, 0, &page) == 0);
+    (void)mmk_page_try_to_unmap_nowait(page, MMK_UNMAP_DISCARD);
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+}
+
+/* It comes while the page goes: either the page stays, or it is not found any more. */
+static void reclaim_beside_register(unsigned cpu)
+{
+    mmk_paddr_t phys;
+    unsigned prot;
+    uint64_t seq;
+
+    if (cpu == 0) {
+        unmap_page();
+        return;
+    }
+    expect(mmk_notifier_register(world.mm, &mirror.notifier) == 0);
+    seq = mmk_notifier_read_begin(&mirror.notifier);
+    if (mmk_translate(world.mm, page_at(0), MMK_ACCESS_READ, &phys, &prot) == 0 &&
+        !mmk_notifier_read_retry(&mirror.notifier, seq))
+        mirror.filled = true;
+}
+
+static void mirror_end(void)
+{
+    mmk_paddr_t phys;
+    unsigned prot;
+
+    expect(!mirror.filled ||
+           mmk_translate(world.mm, page_at(0), MMK_ACCESS_READ, &phys, &prot) == 0);
+    mmk_notifier_unregister(world.mm, &mirror.notifier);
     as_it_was();
 }
 
@@ -302,6 +369,12 @@ const struct scenario scenarios_reclaim[] = {
      .setup = setup_dirty,
      .body = reclaim_beside_move,
      .check = moved_end},
+    {.name = "reclaim.mirror",
+     .what = "a secondary MMU comes while a page is taken from where it is mapped",
+     .cpus = 2,
+     .setup = setup_mirror,
+     .body = reclaim_beside_register,
+     .check = mirror_end},
     {.name = "reclaim.owner",
      .what = "a private page's only user takes it over while it is searched for by its frame",
      .cpus = 2,

@@ -92,7 +92,8 @@ struct mmk_notifier {
 };
 
 /*
- * From now on `notifier` hears of mm. The mm keeps no hold for it.
+ * From now on `notifier` hears of mm. The mm keeps no hold for it. Waits for operations that could
+ * not tell it (reclaim), and for those that just tell others.
  * => 0; MMK_EINTR: mm was killed
  * => the caller is a user of mm; notifier is registered nowhere; may sleep, takes the mmap lock;
  *    not from a callback

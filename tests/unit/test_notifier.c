@@ -452,6 +452,39 @@ static void test_registered_within(void **state)
     mmk_notifier_unregister(mm, &mirror.notifier);
 }
 
+static void run_register(unsigned cpu, void *unused)
+{
+    (void)cpu;
+    (void)unused;
+    mirror_start(mm);
+}
+
+/* One that may not sleep could not tell it later: who registers waits for its end. */
+static void test_registered_beside_nowait(void **state)
+{
+    struct mmk_gather gather;
+    struct cpu_thread thread;
+
+    (void)state;
+    (void)map_at(0, PAGES, RW, ANON);
+    store_byte(BASE, 1);
+    assert_int_equal(mmk_gather_try_begin(&gather, mm, BASE, BASE + PAGE, MMK_NOTIFY_DISCARD), 0);
+    cpu_start(&thread, 1, run_register, NULL);
+    cpu_await_sleep(&thread);
+    mmk_gather_range(&gather, BASE, BASE + PAGE);
+    mmk_gather_finish(&gather);
+    machine_idle_begin();
+    cpu_join(&thread);
+    machine_idle_end();
+    assert_int_equal(mirror.begun, 0);
+    (void)mirror_read(0);
+    assert_int_equal(mmk_gather_try_begin(&gather, mm, BASE, BASE + PAGE, MMK_NOTIFY_DISCARD), 0);
+    assert_int_equal(mirror.begun, 1);
+    mmk_gather_finish(&gather);
+    assert_int_equal(mirror.ended, 1);
+    mmk_notifier_unregister(mm, &mirror.notifier);
+}
+
 /* The two halves of filling, around an operation and within it. */
 static void test_retry(void **state)
 {
@@ -773,6 +806,7 @@ int main(void)
         TEST_LIMITED(test_several),
         TEST_LIMITED(test_misuse),
         TEST_LIMITED(test_registered_within),
+        TEST_LIMITED(test_registered_beside_nowait),
         TEST_LIMITED(test_retry),
         TEST_LIMITED(test_retry_overlapping),
         TEST_LIMITED(test_race_operations),
