@@ -18,6 +18,7 @@
 #include "account.h"
 
 #include "frame.h"
+#include "swap_area.h"
 
 /* Bytes; their sum is what counts. */
 static struct mmk_percpu_count shares;
@@ -37,7 +38,7 @@ uint64_t mmk_committed(void)
 }
 
 /* Divided first: a percentage of all frames does not wrap. */
-uint64_t mmk_commit_limit(void)
+static uint64_t limit_without_swap(void)
 {
     uint64_t frames = mmk_frames_total();
 
@@ -46,6 +47,13 @@ uint64_t mmk_commit_limit(void)
     return (frames / 100 * mmk_config.overcommit_ratio +
             frames % 100 * mmk_config.overcommit_ratio / 100)
            << MMK_PAGE_SHIFT;
+}
+
+uint64_t mmk_commit_limit(void)
+{
+    uint64_t limit = limit_without_swap(), swap = mmk_swap_slots() << MMK_PAGE_SHIFT;
+
+    return limit + mmk_min(swap, UINT64_MAX - limit);
 }
 
 /* Adds without asking; bytes modulo 2^64. */
@@ -72,8 +80,13 @@ static int take_exact(uint64_t bytes)
 /* HEURISTIC refuses what could not be had even if all else were free. */
 static bool obviously_too_much(uint64_t bytes)
 {
-    return mmk_config.overcommit == MMK_OVERCOMMIT_HEURISTIC &&
-           bytes >> MMK_PAGE_SHIFT > mmk_frames_total();
+    uint64_t pages;
+
+    if (mmk_config.overcommit != MMK_OVERCOMMIT_HEURISTIC)
+        return false;
+    pages = mmk_frames_total();
+    pages += mmk_swap_slots();
+    return bytes >> MMK_PAGE_SHIFT > pages;
 }
 
 int mmk_commit_take(uint64_t bytes)

@@ -10,6 +10,7 @@
  *       if some are, in none if none is; one that is to be discarded first is in that of stale
  *       ones, or, while that is done, has no free slot.
  *   SA3 `free` and `bad` of an area are the sums of its clusters' bits.
+ *   SA4 counted_on is the sum of the slots of the areas that are not stopped.
  *
  * A word changes by one atomic operation, without a lock: whoever takes it to 0 has the slot to
  * himself, and gives it back under the area's lock. The next one gets it from there.
@@ -60,6 +61,7 @@ static struct mmk_spinlock areas_lock;        /* S */
 static struct mmk_list by_priority;           /* S: highest first */
 static int least;                             /* S: priority of the last that got a default one */
 static struct mmk_aptr areas[MMK_SWAP_AREAS]; /* S to write; whoever uses a slot of it reads */
+static struct mmk_a64 counted_on;             /* S to write: slots of areas that are not stopped */
 static struct mmk_a64 pages_in, pages_out;    /* a */
 
 void mmk_swap_module_init(void)
@@ -72,6 +74,7 @@ void mmk_swap_module_init(void)
     least = -1;
     for (i = 0; i < MMK_SWAP_AREAS; i++)
         mmk_aptr_store(&areas[i], NULL, MMK_RELAXED);
+    mmk_a64_store(&counted_on, 0, MMK_RELAXED);
     mmk_a64_store(&pages_in, 0, MMK_RELAXED);
     mmk_a64_store(&pages_out, 0, MMK_RELAXED);
 }
@@ -129,7 +132,7 @@ static uint64_t all_of(const struct mmk_swap_area *area, const struct mmk_swap_c
     return left >= MMK_SWAP_CLUSTER ? UINT64_MAX : ((uint64_t)1 << left) - 1;
 }
 
-/* SA3. => area's lock held */
+/* SA3, SA4. => the lock held that writing takes */
 static void add(struct mmk_a64 *sum, uint64_t delta)
 {
     mmk_a64_store(sum, mmk_a64_load(sum, MMK_RELAXED) + delta, MMK_RELAXED);
@@ -570,6 +573,7 @@ static bool publish(struct mmk_swap_area *area, int priority)
         area->priority = priority < 0 ? --least : priority;
         mmk_aptr_store(&areas[number], area, MMK_RELEASE);
         insert_by_priority(area);
+        add(&counted_on, area->slots);
     }
     mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
     return number < MMK_SWAP_AREAS;
@@ -603,11 +607,25 @@ int mmk_swapon(const struct mmk_swap_ops *ops, void *device, uint64_t slots, int
     return 0;
 }
 
+/* => areas_lock held */
+static void set_stopped(struct mmk_swap_area *area, bool stop)
+{
+    if (is_stopped(area) == stop)
+        return;
+    mmk_a32_store(&area->stopped, stop ? 1 : 0, MMK_RELAXED);
+    add(&counted_on, stop ? 0 - area->slots : area->slots);
+}
+
 void mmk_swap_area_stop(struct mmk_swap_area *area, bool stop)
 {
     mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
-    mmk_a32_store(&area->stopped, stop ? 1 : 0, MMK_RELAXED);
+    set_stopped(area, stop);
     mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
+}
+
+uint64_t mmk_swap_slots(void)
+{
+    return mmk_a64_load(&counted_on, MMK_RELAXED);
 }
 
 uint32_t mmk_swap_area_given(const struct mmk_swap_area *area)
@@ -641,6 +659,7 @@ void mmk_swap_area_remove(struct mmk_swap_area *area)
 {
     mmk_assert(!mmk_swap_area_used(area), "SA1 an area that goes has no slot in use");
     mmk_spin_lock(&areas_lock, MMK_LOCK_SWAP);
+    set_stopped(area, true);
     mmk_list_del(&area->link);
     mmk_aptr_store(&areas[area->number], NULL, MMK_RELAXED);
     mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
@@ -787,7 +806,11 @@ static void check_area(const struct mmk_swap_area *area)
 void mmk_swap_area_check(void)
 {
     struct mmk_swap_area *area = NULL;
+    uint64_t slots = 0;
 
-    while ((area = mmk_swap_area_next(area)))
+    while ((area = mmk_swap_area_next(area))) {
         check_area(area);
+        slots += is_stopped(area) ? 0 : area->slots;
+    }
+    mmk_assert(mmk_swap_slots() == slots, "SA4 sum over the areas that are not stopped");
 }

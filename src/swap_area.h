@@ -134,6 +134,9 @@ void mmk_swap_area_stats(struct mmk_stats *stats);
 /* *any: there is an area; *room: one that gives out slots has some. => any context */
 void mmk_swap_area_room(bool *any, bool *room);
 
+/* Slots of all areas that are not stopped, used or free. => any context */
+uint64_t mmk_swap_slots(void);
+
 /*
  * Visits each slot of an area that is in use, cached pages' without another reference included,
  * until one is enough. The visitor has a reference, which it puts (mmk_swap_put).

@@ -16,6 +16,7 @@
  * Rejected: searching all address spaces for each area (Linux): it takes a list of them, their
  * locks, and looks at every table that there is.
  */
+#include "account.h"
 #include "object_swap.h"
 #include "planted.h"
 #include "swap_in.h"
@@ -67,13 +68,29 @@ static int return_slot(uint64_t slot, void *again)
     return error;
 }
 
+/* What is committed may count on the area no more: taken before, given when it is so. */
+static int stop(struct mmk_swap_area *area)
+{
+    struct mmk_swap_stats stats;
+    int error;
+
+    mmk_swap_stats(area, &stats);
+    error = mmk_commit_take(stats.slots << MMK_PAGE_SHIFT);
+    if (error)
+        return error;
+    mmk_swap_area_stop(area, true);
+    mmk_commit_give(stats.slots << MMK_PAGE_SHIFT);
+    return 0;
+}
+
 int mmk_swapoff(struct mmk_swap_area *area)
 {
     uint32_t given;
     bool again;
-    int error;
+    int error = stop(area);
 
-    mmk_swap_area_stop(area, true);
+    if (error)
+        return error;
     for (;;) {
         again = false;
         given = mmk_swap_area_given(area);

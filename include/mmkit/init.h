@@ -27,7 +27,7 @@ enum mmk_table_policy {
 };
 
 enum mmk_overcommit {
-    MMK_OVERCOMMIT_HEURISTIC, /* refuses only a mapping that is larger than all memory */
+    MMK_OVERCOMMIT_HEURISTIC, /* refuses only a mapping larger than all memory and swap space */
     MMK_OVERCOMMIT_ALWAYS,    /* refuses nothing */
     MMK_OVERCOMMIT_NEVER,     /* refuses what would go beyond the commit limit */
 };
@@ -89,15 +89,15 @@ struct mmk_config {
     enum mmk_overcommit overcommit;
 
     /*
-     * Mode NEVER: the commit limit in percent of all frames; nothing is kept back. Range: 0 to
-     * MMK_OVERCOMMIT_RATIO_MAX; more than 100 promises what may not be there after all. Default:
-     * 50. Linux: vm.overcommit_ratio.
+     * Mode NEVER: the commit limit in percent of all frames, to which swap space is added; nothing
+     * is kept back. Range: 0 to MMK_OVERCOMMIT_RATIO_MAX; more than 100 promises what may not be
+     * there after all. Default: 50. Linux: vm.overcommit_ratio.
      */
     unsigned overcommit_ratio;
 
     /*
-     * Mode NEVER: the commit limit in KiB, in place of the ratio, unless 0. Range: up to
-     * UINT64_MAX / 1024. Default: 0. Linux: vm.overcommit_kbytes.
+     * Mode NEVER: the commit limit without swap space, in KiB, in place of the ratio, unless 0.
+     * Range: up to UINT64_MAX / 1024. Default: 0. Linux: vm.overcommit_kbytes.
      */
     uint64_t overcommit_kbytes;
 

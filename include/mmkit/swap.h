@@ -65,9 +65,10 @@ MMK_MUST_CHECK int mmk_swapon(const struct mmk_swap_ops *ops, void *device, uint
 /*
  * Takes an area away, as swapoff(2): what is in it comes back into memory. Nothing else goes there
  * from the beginning of the call.
- * => 0: the area is gone. MMK_ENOMEM: memory does not suffice; MMK_EIO: a slot cannot be read
- *    (Linux goes on, and whoever touches that page gets a bus error): the area stays as it was,
- *    with less in it
+ * => 0: the area is gone, and its device is not called any more. MMK_ENOMEM: memory does not
+ *    suffice, or, in mode MMK_OVERCOMMIT_NEVER, more is committed than would be allowed without it;
+ *    MMK_EIO: a slot cannot be read (Linux goes on, and whoever touches that page gets a bus
+ *    error): the area stays as it was, with less in it
  * => may sleep; no locks held; not concurrent with itself for one area
  */
 MMK_MUST_CHECK int mmk_swapoff(struct mmk_swap_area *area);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "race.h"
+#include "slot_setup.h"
 
 #define LIMIT 100 /* pages that may be committed in the mode NEVER, in these tests */
 
@@ -232,6 +233,24 @@ static void test_heuristic_move(void **state)
     expect_committed(all + 1);
 }
 
+/* Swap space counts as memory does, until it is swapped off. */
+static void test_heuristic_swap(void **state)
+{
+    uint64_t all = stats_now().frames_total;
+    struct test_area big = swap_on(70, -1), small = swap_on(30, -1);
+
+    (void)state;
+    assert_int_equal(try_at(0, all + 101, RW, ANON), MMK_ENOMEM);
+    assert_true(try_at(0, all + 100, RW, ANON) > 0);
+    swap_off(&big);
+    assert_int_equal(try_at(2 * all, all + 31, RW, ANON), MMK_ENOMEM);
+    assert_true(try_at(2 * all, all + 30, RW, ANON) > 0);
+    assert_int_equal(mmk_swapoff(small.area), 0); /* though more is committed */
+    machine_swap_close(small.device);
+    assert_int_equal(try_at(0, all + 1, RW, SHARED_ANON), MMK_ENOMEM);
+    expect_committed(2 * all + 130);
+}
+
 static void test_always(void **state)
 {
     uint64_t all = stats_now().frames_total;
@@ -316,6 +335,27 @@ static void test_never_fork(void **state)
     map_at(80, 1, RW, ANON);
     assert_int_equal(mmk_fork(mm, &child), MMK_ENOMEM);
     expect_committed(51);
+}
+
+/* Swap space is added to the limit, and goes only when nothing is committed to it. */
+static void test_never_swap(void **state)
+{
+    struct test_area a = swap_on(50, -1);
+
+    (void)state;
+    assert_int_equal(stats_now().commit_limit, (LIMIT + 50) * PAGE);
+    assert_int_equal(try_at(0, LIMIT + 51, RW, ANON), MMK_ENOMEM);
+    assert_true(try_at(0, LIMIT + 1, RW, ANON) > 0);
+    assert_int_equal(mmk_swapoff(a.area), MMK_ENOMEM);
+    assert_int_equal(stats_now().commit_limit, (LIMIT + 50) * PAGE);
+    assert_true(try_at(LIMIT + 1, 49, RW, ANON) > 0);
+    expect_committed(LIMIT + 50);
+    assert_int_equal(mmk_munmap(mm, BASE, 50 * PAGE), 0);
+    assert_int_equal(mmk_swapoff(a.area), 0);
+    machine_swap_close(a.device);
+    assert_int_equal(stats_now().commit_limit, LIMIT * PAGE);
+    expect_committed(LIMIT);
+    assert_int_equal(try_at(0, 1, RW, ANON), MMK_ENOMEM);
 }
 
 /* The limit as a part of all memory. */
@@ -420,12 +460,14 @@ int main(void)
         MODE(test_heuristic, heuristic),
         MODE(test_heuristic_replace, heuristic),
         MODE(test_heuristic_move, heuristic),
+        MODE(test_heuristic_swap, heuristic),
         MODE(test_always, always),
         MODE(test_never_mmap, never),
         MODE(test_never_others, never),
         MODE(test_never_shared_last, never),
         MODE(test_never_protect_partly, never),
         MODE(test_never_fork, never),
+        MODE(test_never_swap, never),
         MODE(test_ratio, ratio),
         MODE(test_never_out_of_memory, never),
         MODE(test_never_race, never),
