@@ -199,10 +199,20 @@ static bool take(struct mmk_group *group, struct mmk_page *page, enum mmk_charge
     return stock > 0;
 }
 
+/* Pays for so many, for this one and the stock. => false: the limit has no room for them */
+static bool pay_and_take(struct mmk_group *group, struct mmk_page *page, enum mmk_charge_kind kind,
+                         uint32_t pages)
+{
+    if (!pay(group, pages))
+        return false;
+    (void)take(group, page, kind, pages);
+    return true;
+}
+
 bool mmk_charge_try(struct mmk_group *group, struct mmk_page *page, enum mmk_charge_kind kind)
 {
     mmk_charge_drain(group);
-    return pay(group, 1) && take(group, page, kind, 1);
+    return pay_and_take(group, page, kind, 1);
 }
 
 bool mmk_charge_slow(struct mmk_group *group, struct mmk_page *page, enum mmk_charge_kind kind,
@@ -212,12 +222,9 @@ bool mmk_charge_slow(struct mmk_group *group, struct mmk_page *page, enum mmk_ch
         mmk_note_may_sleep();
     if (mmk_inject(MMK_INJECT_CHARGE))
         return false;
-    if (mmk_likely(take(group, page, kind, 0)))
+    if (mmk_likely(take(group, page, kind, 0)) || pay_and_take(group, page, kind, BATCH) ||
+        pay_and_take(group, page, kind, 1))
         return true;
-    if (pay(group, BATCH))
-        return take(group, page, kind, BATCH);
-    if (pay(group, 1))
-        return take(group, page, kind, 1);
     if (flags & MMK_ALLOC_NOWAIT)
         return false;
     return mmk_charge_try(group, page, kind) || rescuer(group, page, kind);

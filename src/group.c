@@ -68,7 +68,7 @@ static bool kill_somebody(struct mmk_group *group)
     uint64_t freed = 0;
 
     mmk_a64_fetch_add(&group->ooms, 1, MMK_RELAXED);
-    victim = ops && ops->victim ? ops->victim(group, group->private_data) : NULL;
+    victim = ops ? ops->victim(group, group->private_data) : NULL;
     if (!victim)
         return false;
     mmk_a64_fetch_add(&group->kills, 1, MMK_RELAXED);

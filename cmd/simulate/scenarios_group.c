@@ -235,6 +235,12 @@ static void reclaim_beside_read(unsigned cpu)
         expect(read_from(8) != 0 && read_from(9) != 0);
 }
 
+static void reclaim_beside_reclaim(unsigned cpu)
+{
+    (void)cpu;
+    (void)mmk_group_reclaim(group, 2);
+}
+
 static void file_end(void)
 {
     mmk_check_object(it.object);
@@ -358,6 +364,12 @@ const struct scenario scenarios_group[] = {
      .cpus = 2,
      .setup = setup_file,
      .body = reclaim_beside_read,
+     .check = file_end},
+    {.name = "group.reclaimed",
+     .what = "two reclaim a group's pages, which they go round together",
+     .cpus = 2,
+     .setup = setup_file,
+     .body = reclaim_beside_reclaim,
      .check = file_end},
     {.name = "group.killed",
      .what = "a victim is charged while it is killed for somebody's charge",

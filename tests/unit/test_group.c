@@ -178,6 +178,16 @@ static void test_shared(void **state)
     mmk_object_put(shmem);
 }
 
+static void on_cpu(unsigned cpu, void (*function)(unsigned cpu, void *argument), void *argument)
+{
+    struct cpu_thread other;
+
+    machine_idle_begin();
+    cpu_start(&other, cpu, function, argument);
+    cpu_join(&other);
+    machine_idle_end();
+}
+
 /* Freed on another CPU than they were charged on. */
 static void unmap_there(unsigned cpu, void *argument)
 {
@@ -186,18 +196,40 @@ static void unmap_there(unsigned cpu, void *argument)
     check(mmk_munmap(mm, AT(0), 200 * PAGE) == 0);
 }
 
+/* The only pages of the group, on a CPU that is not the first to have been charged. */
+static void read_there(unsigned cpu, void *argument)
+{
+    uint8_t byte;
+
+    (void)cpu;
+    (void)argument;
+    machine_switch_mm(mm);
+    check(machine_load(AT(1000), &byte, 1) == MMK_FAULT_DONE && byte == 1);
+    machine_switch_mm(NULL);
+}
+
+static void test_only_there(void **state)
+{
+    struct mmk_object *file = new_file(1);
+
+    (void)state;
+    begin(300);
+    map_object_at(1000, 1, RO, MMK_MAP_SHARED, file, 0);
+    on_cpu(2, read_there, NULL);
+    assert_int_equal(figures().object_mem, PAGE);
+    assert_int_equal(mmk_group_reclaim(group, 1), 1);
+    assert_int_equal(figures().object_mem, 0);
+    end();
+    mmk_object_put(file);
+}
+
 static void test_other_cpu(void **state)
 {
-    struct cpu_thread other;
-
     (void)state;
     begin(300);
     map_at(0, 200, RW, ANON);
     fill(AT(0), 200, 1);
-    machine_idle_begin();
-    cpu_start(&other, 1, unmap_there, NULL);
-    cpu_join(&other);
-    machine_idle_end();
+    on_cpu(2, unmap_there, NULL);
     mmk_drain();
     assert_int_equal(charged(), 1);
     mmk_check_group(group);
@@ -259,6 +291,8 @@ static void test_reclaims(void **state)
     mmk_check_object(file);
     assert_int_equal(mmk_munmap(mm, AT(0), 200 * PAGE), 0);
     assert_in_range(mmk_group_reclaim(group, 5), 5, 13);
+    assert_int_equal(mmk_object_resize(file, 170 * PAGE), 0); /* most of what is still to look at */
+    assert_in_range(mmk_group_reclaim(group, 1), 1, 8);
     mmk_drain();
     assert_int_equal(mmk_group_set_limit(group, 3 * PAGE), 0);
     assert_in_range(charged(), 1, 3);
@@ -298,7 +332,6 @@ static void scan_there(unsigned cpu, void *argument)
 static void test_scan(void **state)
 {
     struct mmk_object *used = new_file(20), *once = new_file(1000);
-    struct cpu_thread other;
     unsigned from = 0, missing = 0;
 
     (void)state;
@@ -309,10 +342,7 @@ static void test_scan(void **state)
     expect_byte(AT(1000), 1);
     set_limit(charged() + 60);
     while (from < 1000) {
-        machine_idle_begin();
-        cpu_start(&other, 1, scan_there, &from);
-        cpu_join(&other);
-        machine_idle_end();
+        on_cpu(2, scan_there, &from);
         missing += touch_used();
     }
     assert_in_range(missing, 0, 40);
@@ -384,6 +414,22 @@ static void test_swap(void **state)
     mmk_check_group(group);
     assert_int_equal(mmk_munmap(mm, AT(0), 16 * PAGE), 0);
     swap_off();
+    end();
+}
+
+/* What comes back is charged to the stock, while there is one. */
+static void test_swapoff_in_stock(void **state)
+{
+    (void)state;
+    swap_on(64);
+    begin(1000);
+    map_at(0, 40, RW, ANON);
+    fill(AT(0), 5, 1);
+    assert_int_equal(mmk_madvise(mm, AT(0), 5 * PAGE, MMK_MADV_PAGEOUT), 0);
+    assert_int_equal(mmk_swapoff(swap_device.area), 0);
+    free(swap_device.bytes);
+    assert_int_equal(figures().private_mem, 5 * PAGE);
+    expect_filled(AT(0), 5, 1);
     end();
 }
 
@@ -681,9 +727,11 @@ int main(void)
         TEST_LIMITED(test_race),
         TEST_LIMITED(test_race_last),
         TEST_LIMITED(test_other_cpu),
+        TEST_LIMITED(test_only_there),
         TEST_LIMITED(test_scan),
         TEST(test_swap),
         TEST(test_swapoff),
+        TEST(test_swapoff_in_stock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
