@@ -12,9 +12,12 @@
  *
  *   mirror   a second set of translations of the parent's pages, filled on demand: words found by
  *            it are of their page, too
+ *
+ * All are a group, which in some rounds has a limit that is soon reached: then a child is named.
  */
 #include "slots.h"
 
+#include <mmkit/group.h>
 #include <mmkit/notifier.h>
 #include <mmkit/port/atomic.h>
 #include <mmkit/port/directmap.h>
@@ -37,6 +40,8 @@ struct mirror {
 };
 
 static struct {
+    struct mmk_group *group;
+    struct mmk_group_stats stats; /* at the end */
     struct mmk_mm *mm;
     struct mmk_object *object;
     struct mirror mirror;
@@ -206,7 +211,7 @@ static void scratch_op(struct mmk_mm *mm, bool dies)
              mmk_madvise(mm, addr, count * PAGE, kind < 5 ? MMK_MADV_DONTNEED : MMK_MADV_FREE));
     else
         CALL(error, mmk_mprotect(mm, addr, count * PAGE, random_below(3) ? RW : MMK_PROT_READ));
-    check(error == 0 || (error == MMK_ENOMEM && (kind >= 4 || stress.injected)) ||
+    check(error == 0 || (error == MMK_ENOMEM && (kind >= 4 || may_lack_memory())) ||
           (error == MMK_EINTR && dies));
 }
 
@@ -249,7 +254,7 @@ static void visit_op(void)
     visit(child);
     if (random_below(4) == 0) {
         CALL(error, mmk_fork(child, &grandchild));
-        check(error == 0 || error == MMK_EINTR || (error == MMK_ENOMEM && stress.injected));
+        check(error == 0 || error == MMK_EINTR || (error == MMK_ENOMEM && may_lack_memory()));
         if (error == 0) {
             visit(grandchild);
             mmk_mm_put(grandchild);
@@ -301,6 +306,36 @@ static void fork_op(void)
     CALL(error, mmk_fork(world.mm, &child));
     if (done(error))
         slot_give(child);
+}
+
+/* One of the children, who may be dead already. */
+static struct mmk_mm *choose_victim(struct mmk_group *group, void *private_data)
+{
+    struct slot *slot = &slots[random_below(SLOTS)];
+    struct mmk_mm *child;
+
+    (void)group;
+    (void)private_data;
+    if (pthread_mutex_trylock(&slot->lock) != 0)
+        return NULL;
+    child = slot->mm;
+    if (child)
+        mmk_mm_hold(child);
+    pthread_mutex_unlock(&slot->lock);
+    return child;
+}
+
+/* => nothing else runs */
+static void choose_limit(void)
+{
+    struct mmk_group_stats stats;
+    uint64_t limit = MMK_GROUP_UNLIMITED;
+
+    mmk_group_stats(world.group, &stats);
+    memory_is_short = random_below(2);
+    if (memory_is_short)
+        limit = stats.charged + random_below(60) * PAGE;
+    check(mmk_group_set_limit(world.group, limit) == 0);
 }
 
 /* --- CPUs ------------------------------------------------------------------------------------ */
@@ -371,6 +406,8 @@ static void quiet(void)
     check_mm(world.mm);
     slots_check(check_mm);
     mmk_check_object(world.object);
+    mmk_check_group(world.group);
+    choose_limit();
 }
 
 static void enter(void)
@@ -382,9 +419,11 @@ static void enter(void)
 
 static void build(void)
 {
+    static const struct mmk_group_ops group_ops = {.victim = choose_victim};
     unsigned page, i;
 
-    check(mmk_mm_create(&world.mm) == 0);
+    check(mmk_group_create(MMK_GROUP_UNLIMITED, &group_ops, NULL, &world.group) == 0);
+    check(mmk_group_mm_create(world.group, &world.mm) == 0);
     check(mmk_object_create(NULL, SHARED_PAGES * PAGE, NULL, &world.object) == 0);
     must_map(world.mm, DATA, 2 * MB2, ANON, NULL, 0);
     must_map(world.mm, SCRATCH, SCRATCH_PAGES * PAGE, ANON, NULL, 0);
@@ -409,10 +448,14 @@ static void take_down(void)
     slots_end();
     mmk_mm_put(world.mm);
     mmk_object_put(world.object);
+    mmk_group_stats(world.group, &world.stats);
+    mmk_group_put(world.group);
 }
 
 static void report_counts(void)
 {
+    printf("%llu named of %llu who lacked memory, ", (unsigned long long)world.stats.kills,
+           (unsigned long long)world.stats.hits);
     printf("%llu kills, %llu pages reaped, %llu reads of the mirror, %llu lazy, ",
            (unsigned long long)mmk_a64_load(&world.kills, MMK_RELAXED),
            (unsigned long long)mmk_a64_load(&world.reaped, MMK_RELAXED),

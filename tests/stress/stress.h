@@ -46,6 +46,14 @@ static __thread struct {
     timer_t timer;
 } stress;
 
+/* Calls may lack memory as if it was to be; changes at quiet points. */
+static bool memory_is_short;
+
+static inline bool may_lack_memory(void)
+{
+    return stress.injected || memory_is_short;
+}
+
 /* --- saying so ------------------------------------------------------------------------------- */
 
 static MMK_NORETURN void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -197,7 +205,7 @@ static inline void call_end(void)
 /* The call answered 0, or MMK_ENOMEM because it was to. => true: it was done */
 static inline bool done(int error)
 {
-    if (error == MMK_ENOMEM && stress.injected)
+    if (error == MMK_ENOMEM && may_lack_memory())
         return false;
     if (error)
         fail("an operation answers %d", error);
@@ -241,7 +249,7 @@ static inline void enter_mm(struct mmk_mm *mm)
 
 static inline bool legal(enum mmk_fault_result result, mmk_vaddr_t addr, unsigned may)
 {
-    if (result == MMK_FAULT_OOM && stress.injected)
+    if (result == MMK_FAULT_OOM && may_lack_memory())
         return false;
     if (!(MAY(result) & may))
         fail("an access to %llx answers %u, not one of %x", (unsigned long long)addr, result, may);
