@@ -253,6 +253,35 @@ static void end_in(void)
     end_area();
 }
 
+static void setup_left(void)
+{
+    setup_in();
+    expect(mmk_object_create(NULL, 2 * PAGE, NULL, &kernel.object) == 0);
+}
+
+/* Its page leaves a slot, which goes with its last reference, and is given out anew. */
+static void slot_left(unsigned cpu)
+{
+    uint64_t slot;
+
+    if (cpu == 0) {
+        mmk_page_lock(kernel.page);
+        if (mmk_swap_cached(kernel.page, first_slot))
+            mmk_swap_drop(kernel.page);
+        mmk_page_unlock(kernel.page);
+        return;
+    }
+    mmk_swap_put(first_slot);
+    expect(mmk_slot_alloc(as_owner(kernel.object), INDEX, &slot));
+    mmk_slot_forget(slot);
+}
+
+static void end_left(void)
+{
+    mmk_object_put(kernel.object);
+    end_in();
+}
+
 /* ---- shared memory --------------------------------------------------------------------------- */
 
 /* The object's page 0, unlocked, with a reference. */
@@ -357,6 +386,8 @@ const struct scenario kernels_swap[] = {
            cached_again, end_out),
     KERNEL("swap.unused", "a page has no use any more, and is locked", setup_in, cached_unused,
            end_in),
+    KERNEL("swap.left", "a page leaves a slot that is given out anew", setup_left, slot_left,
+           end_left),
     KERNEL("swap.stored", "a page of shared memory is let go of, dirty, while it goes to swap",
            setup_shared, shared_stored, end_shared),
     KERNEL("swap.shared", "a page of shared memory is looked at as soon as it is back",
