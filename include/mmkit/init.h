@@ -120,8 +120,8 @@ struct mmk_config {
      * When fewer frames than watermark_low are left, mmk_reclaim_work() is woken, and frees until
      * watermark_high are (reclaim.h). So few allocations, if any, have to reclaim for themselves,
      * which they do when there is nothing left. What CPUs have cached does not count. Range:
-     * watermark_low up to watermark_high, that below all of memory. Default: 0: nobody is woken.
-     * Linux: the watermarks of a zone, by vm.watermark_scale_factor.
+     * watermark_low up to watermark_high, that below all of memory, which mmk_init() cannot tell.
+     * Default: 0: nobody is woken. Linux: the watermarks of a zone, by vm.watermark_scale_factor.
      */
     uint64_t watermark_low, watermark_high;
 };
@@ -173,8 +173,8 @@ MMK_MUST_CHECK int mmk_add_memory_node(mmk_paddr_t start, mmk_paddr_t end, unsig
 void mmk_drain(void);
 
 /*
- * Forgets everything, memory ranges included. Panics if an address space, object or group still
- * exists.
+ * Forgets everything, memory ranges included. Panics if an address space, object, group or swap
+ * area still exists.
  * => may sleep; not concurrent with anything
  */
 void mmk_shutdown(void);

@@ -28,7 +28,8 @@ extern "C" {
  * Frees pages, up to `pages` and some more; any number. Waits for no lock: what others have locked
  * it leaves alone.
  * => how many it has freed; fewer: there are no more that can be freed now
- * => may sleep, in write_page; any of mmkit's locks that sleep may be held
+ * => may sleep, in write_page and in a swap area's write; any of mmkit's locks that sleep may be
+ *    held
  */
 uint64_t mmk_reclaim(uint64_t pages);
 

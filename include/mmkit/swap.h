@@ -52,9 +52,10 @@ struct mmk_swap_ops {
 };
 
 /*
- * Adds an area, as swapon(2). Pages go to the area of the highest priority that has room; areas of
- * equal priority take turns, 64 slots each. `priority` 0 to MMK_SWAP_PRIORITY_MAX, or negative:
- * lower than all areas before it (swapon without SWAP_FLAG_PREFER).
+ * Adds an area, as swapon(2); `ops` and `device` are used as long as it is there. Pages go to the
+ * area of the highest priority that has room; areas of equal priority take turns, 64 slots each.
+ * `priority` 0 to MMK_SWAP_PRIORITY_MAX, or negative: lower than all areas before it (swapon
+ * without SWAP_FLAG_PREFER).
  * => 0 with *area set; MMK_EINVAL: no slots, more than MMK_SWAP_SLOTS_MAX, or the priority;
  *    MMK_EPERM: there are MMK_SWAP_AREAS; MMK_ENOMEM: 22 bytes a slot are needed
  * => may sleep; no locks held
