@@ -82,11 +82,13 @@ static uint64_t locked_bytes(const struct replay *replay)
 
 static void complain_memory(const struct replay *replay)
 {
-    const char *text = replay->options->memory_text;
+    const char *text = replay->options->memory_text, *swap = replay->options->swap_text;
     uint64_t locked = locked_bytes(replay);
 
-    fprintf(stderr, "%s:%" PRIu32 ": the recording needs more memory than --memory %s",
-            replay->program->name, replay->op->line, text == NULL ? "allows" : text);
+    fprintf(stderr,
+            "%s:%" PRIu32 ": the recording needs more memory than --memory %s, %s --swap%s%s",
+            replay->program->name, replay->op->line, text == NULL ? "allows" : text,
+            swap == NULL ? "without" : "with", swap == NULL ? "" : " ", swap == NULL ? "" : swap);
     if (locked != 0)
         fprintf(stderr, "; it has %" PRIu64 " KiB locked in memory by then", locked / 1024);
     putc('\n', stderr);
@@ -216,7 +218,10 @@ static bool start_swap(struct replay *replay)
     if (replay->swap_device != NULL &&
         mmk_swapon(&machine_swap_ops_discard, replay->swap_device, slots, 0, &replay->swap) == 0)
         return true;
-    fprintf(stderr, "%s: no memory for the swap space\n", replay->program->name);
+    fprintf(stderr, "%s: --swap %s: %s\n", replay->program->name, replay->options->swap_text,
+            replay->swap_device == NULL
+                ? "this host has no memory for it"
+                : "the machine has no memory for it, 22 bytes a page; see --memory");
     return false;
 }
 

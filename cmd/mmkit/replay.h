@@ -17,6 +17,7 @@ struct replay_options {
     uint64_t memory;         /* bytes of the machine */
     uint64_t swap;           /* bytes of swap space; 0: none */
     const char *memory_text; /* as the user gave it, for messages; NULL: estimated */
+    const char *swap_text;   /* likewise; NULL: none */
     uint64_t check_interval; /* 0: no checks beside those of each access */
     uint64_t wrong_at;       /* for tests: the shadow is wrong at this fault, from 1; 0: never */
     bool progress;           /* draw a bar on stderr */

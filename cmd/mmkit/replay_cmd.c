@@ -50,7 +50,9 @@ static const struct argp_option option_list[] = {
      "most)",
      0},
     {"swap", KEY_SWAP, "SIZE", 0,
-     "Swap space: where private pages go when memory is short; as --memory (default: none)", 0},
+     "Swap space: where private and shared pages go when memory is short; as --memory (default: "
+     "none)",
+     0},
     {"check", KEY_CHECK, "N", OPTION_ARG_OPTIONAL,
      "After every event check what it touched; every N events (default 1000) and at the end, "
      "everything",
@@ -140,6 +142,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         if (!option_size(text, &arguments->options.swap) || arguments->options.swap < MMK_PAGE_SIZE)
             argp_failure(state, STATUS_BAD_INPUT, 0,
                          "--swap %s: expected a size of at least 4K, such as 512M", text);
+        arguments->options.swap_text = text;
         return 0;
     case KEY_CHECK:
         arguments->options.check_interval =

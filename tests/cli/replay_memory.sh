@@ -49,7 +49,14 @@ grep -q '^refault distance' "$work/out" && fail "in enough memory: refaults"
     fail "gcc in 11M: exit status $?: $(cat "$work/out")"
 "$mmkit" replay --memory 6M "$2/gcc.txt.zst" >"$work/out" 2>"$work/err"
 [ $? = 2 ] || fail "gcc in 6M without swap: not refused"
-grep -q "needs more memory than --memory 6M" "$work/err" || fail "gcc in 6M: $(cat "$work/err")"
+grep -q "needs more memory than --memory 6M, without --swap$" "$work/err" ||
+    fail "gcc in 6M: $(cat "$work/err")"
+"$mmkit" replay --memory 6M --swap 3M "$2/gcc.txt.zst" >"$work/out" 2>"$work/err"
+[ $? = 2 ] || fail "gcc in 6M with little swap: not refused"
+grep -q "than --memory 6M, with --swap 3M$" "$work/err" || fail "little swap: $(cat "$work/err")"
+"$mmkit" replay --memory 6M --swap 16G "$2/gcc.txt.zst" >"$work/out" 2>"$work/err"
+[ $? = 2 ] || fail "more swap than memory can tell of: not refused"
+grep -q "swap 16G: the machine has no memory for it" "$work/err" || fail "16G: $(cat "$work/err")"
 
 # what is locked is not taken from a program
 "$mmkit" replay --memory 4M --swap 32M "$2/mremap.txt.zst" >"$work/out" 2>"$work/err"
