@@ -225,7 +225,7 @@ static void give_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *clust
     mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
     *(bad ? &cluster->bad : &cluster->free) |= (uint64_t)1 << bit;
     add(bad ? &area->bad : &area->free, 1);
-    if (area->ops->discard && (cluster->free | cluster->bad) == all_of(area, cluster))
+    if (cluster->written && (cluster->free | cluster->bad) == all_of(area, cluster))
         cluster->stale = 1;
     relist(area, cluster);
     mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
@@ -262,7 +262,7 @@ static void discard_cluster(struct mmk_swap_area *area, struct mmk_swap_cluster 
     area->ops->discard(area->device, (uint64_t)cluster->number * MMK_SWAP_CLUSTER, count_bits(all));
     mmk_rcu_read_lock(); /* keeps the area */
     mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
-    cluster->stale = 0;
+    cluster->stale = cluster->written = 0;
     cluster->free = all & ~cluster->bad;
     add(&area->free, count_bits(cluster->free));
     relist(area, cluster);
@@ -441,9 +441,17 @@ int mmk_slot_read(uint64_t slot, struct mmk_page *const page[], unsigned count)
     return error;
 }
 
+/* A cluster whose slots were only asked for, as of pages that had to stay, needs no discard. */
+static void note_write(struct mmk_swap_area *area, uint64_t slot)
+{
+    mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
+    cluster_of(slot)->written = 1;
+    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
+}
+
 int mmk_slot_write(uint64_t slot, struct mmk_page *const page[], unsigned count)
 {
-    const struct mmk_swap_area *area = area_of(slot);
+    struct mmk_swap_area *area = area_of(slot);
     const void *memory[MMK_SLOT_IO_MOST];
     unsigned i;
     int error;
@@ -453,6 +461,8 @@ int mmk_slot_write(uint64_t slot, struct mmk_page *const page[], unsigned count)
         memory[i] = mmk_page_virt(page[i]);
         if (MMK_FRAME_NOTES)
             mmk_note_written(mmk_page_phys(page[i]));
+        if (area->ops->discard)
+            note_write(area, slot + i);
     }
     error = area->ops->write(area->device, mmk_slot_offset(slot), memory, count);
     if (!error)
@@ -751,8 +761,8 @@ static void check_cluster(const struct mmk_swap_area *area, const struct mmk_swa
                "SA2 a cluster's free and bad slots are its own");
     mmk_assert(mmk_list_empty(&cluster->link) == (cluster->free == 0),
                "SA2 a cluster with a free slot is in a list");
-    mmk_assert(!cluster->stale || (cluster->free | cluster->bad) == all,
-               "SA2 what is to be discarded is unused");
+    mmk_assert(!cluster->stale || (cluster->written && (cluster->free | cluster->bad) == all),
+               "SA2 what is to be discarded is unused, and was written");
     for (bit = 0; bit < MMK_SWAP_CLUSTER && all >> bit & 1; bit++) {
         used = ((cluster->free | cluster->bad) >> bit & 1) == 0;
         mmk_assert((mmk_a32_load(&cluster->word[bit], MMK_RELAXED) != 0) == used,

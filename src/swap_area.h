@@ -54,12 +54,13 @@ enum mmk_slot_owner {
 };
 
 struct mmk_swap_cluster {
-    uint64_t free;                         /* A: a bit for each slot that nobody has */
-    uint64_t bad;                          /* A: for each that is out of use */
-    uint32_t number;                       /* c */
-    uint32_t stale;                        /* A: all its slots were used, and are to be discarded */
-    struct mmk_list link;                  /* A: in one of the area's lists, or in itself */
-    struct mmk_a32 word[MMK_SWAP_CLUSTER]; /* a: references, and the bits below */
+    uint64_t free;                           /* A: a bit for each slot that nobody has */
+    uint64_t bad;                            /* A: for each that is out of use */
+    uint32_t number;                         /* c */
+    uint32_t stale;                          /* A: nobody has its slots: they are to be discarded */
+    uint32_t written;                        /* A: since then; never where nothing is discarded */
+    struct mmk_list link;                    /* A: in one of the area's lists, or in itself */
+    struct mmk_a32 word[MMK_SWAP_CLUSTER];   /* a: references, and the bits below */
     struct mmk_aptr owner[MMK_SWAP_CLUSTER]; /* a: swap_cache.c */
     uint64_t index[MMK_SWAP_CLUSTER];        /* whoever may change the owner */
 };

@@ -46,7 +46,8 @@ struct mmk_swap_ops {
 
     /*
      * The content of these slots is not needed any more. May be NULL. Called for all of an area
-     * that is swapped on, and later for 64 slots that lie together, before they are used again.
+     * that is swapped on, and later for 64 slots that lie together (at an area's end fewer) and
+     * were not all left unwritten, before they are used again.
      */
     void (*discard)(void *device, uint64_t slot, uint64_t count);
 };

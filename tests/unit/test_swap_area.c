@@ -179,6 +179,15 @@ static void test_discard(void **state)
             put(slot[i]);
         mmk_swap_area_check();
     }
+    for (again = 0; again < 3; again++) { /* what is not written meanwhile is not discarded again */
+        for (i = 0; i < SLOTS; i++)
+            slot[i] = alloc();
+        for (i = 0; i < SLOTS; i++)
+            put(slot[i]);
+        mmk_swap_area_check();
+        machine_swap_stats(device, &stats);
+        assert_int_equal(stats.discarded, 4 * SLOTS);
+    }
     free_page(page);
     mmk_swap_area_stop(area, true);
     mmk_swap_area_remove(area);
@@ -404,7 +413,7 @@ static void test_misuse(void **state)
 
 enum { RACE_SLOTS = 2 * MMK_SWAP_CLUSTER, ROUNDS = 20000, HELD = 50 };
 
-/* Each CPU writes its number into the slots that it has: nobody else has them. */
+/* Each CPU writes to the slots that it has, and says so: nobody else has them. */
 static struct mmk_a32 held_by[RACE_SLOTS];
 
 static void take_and_put(unsigned cpu, void *argument)
@@ -412,10 +421,10 @@ static void take_and_put(unsigned cpu, void *argument)
     uint64_t held[HELD], random = cpu + 1;
     unsigned count = 0, i, at;
 
-    (void)argument;
     for (i = 0; i < ROUNDS; i++) {
         if (count < HELD && random_below(&random, 2) && mmk_slot_alloc(NULL, 0, &held[count])) {
             check(mmk_a32_xchg(&held_by[held[count] % RACE_SLOTS], 1, MMK_RELAXED) == 0);
+            check(mmk_slot_write(held[count], argument, 1) == 0);
             count++;
         } else if (count > 0) {
             at = (unsigned)random_below(&random, count);
@@ -433,11 +442,16 @@ static void take_and_put(unsigned cpu, void *argument)
 static void test_race(void **state)
 {
     struct machine_swap *device = machine_swap_memory(RACE_SLOTS);
+    struct mmk_page *page = private_page(1);
+    struct machine_swap_stats stats;
     struct mmk_swap_area *area;
 
     (void)state;
     assert_int_equal(mmk_swapon(&machine_swap_ops_discard, device, RACE_SLOTS, 0, &area), 0);
-    race_cpus(take_and_put, NULL);
+    race_cpus(take_and_put, &page);
+    machine_swap_stats(device, &stats);
+    assert_true(stats.discarded > RACE_SLOTS);
+    free_page(page);
     mmk_swap_area_check();
     assert_int_equal(area_stats(area).used, 0);
     mmk_swap_area_stop(area, true);
