@@ -6,6 +6,7 @@
  */
 #include "rules.h"
 
+#include "charge.h"
 #include "family.h"
 #include "object_swap.h"
 #include "swap_cache.h"
@@ -34,16 +35,17 @@ struct process {
 struct place {
     struct machine_swap *device;
     struct mmk_swap_area *area; /* NULL: none */
-    bool taken;                 /* somebody is at swapon or swapoff */
+    struct mmk_a32 taken;       /* somebody is at swapon or swapoff */
 };
 
 static struct process processes[CPUS];
 static struct place places[AREAS];
-static unsigned holes[PAGES]; /* that are being made */
-static struct mmk_page *held; /* frames, one leads to the next */
-static bool fails;            /* devices do, now and then */
-static bool is_short;         /* memory may be */
-static bool leaves;           /* who made the pages has given them back */
+static unsigned holes[PAGES];   /* that are being made */
+static struct mmk_group *group; /* of all, or NULL */
+static struct mmk_page *held;   /* frames, one leads to the next */
+static bool fails;              /* devices do, now and then */
+static bool is_short;           /* memory may be */
+static bool leaves;             /* who made the pages has given them back */
 
 static unsigned below(struct process *own, unsigned n)
 {
@@ -102,12 +104,11 @@ static void change_areas(struct process *own)
     unsigned slots = 1 + below(own, SLOTS_MOST), seed = below(own, 6);
     int priority = (int)below(own, 3) - 1;
 
-    if (place->taken)
+    if (mmk_a32_xchg(&place->taken, 1, MMK_ACQUIRE))
         return;
-    place->taken = true;
     if (!place->area || area_off(place))
         area_on(place, slots, priority, seed);
-    place->taken = false;
+    mmk_a32_store(&place->taken, 0, MMK_RELEASE);
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -587,6 +588,28 @@ static void start_tight(void)
     }
 }
 
+/* All are in a group, which has its pages reclaimed for each that it wants. */
+static void start_limited(void)
+{
+    unsigned cpu;
+
+    expect(mmk_group_create(MMK_GROUP_UNLIMITED, NULL, NULL, &group) == 0);
+    for (cpu = 0; cpu < CPUS; cpu++) {
+        fibers_be_cpu(cpu);
+        machine_switch_mm(NULL);
+    }
+    mmk_mm_put(world.mm);
+    expect(mmk_group_mm_create(group, &world.mm) == 0);
+    for (cpu = CPUS; cpu-- > 0;) {
+        fibers_be_cpu(cpu);
+        machine_switch_mm(world.mm);
+    }
+    start();
+    is_short = true;
+    (void)!mmk_group_set_limit(group, (16 + world_random(32)) * PAGE);
+}
+
+/* What is short is to be had again. */
 static void let_go(void)
 {
     struct mmk_page *next;
@@ -595,6 +618,12 @@ static void let_go(void)
         next = *(struct mmk_page **)mmk_page_address(held);
         mmk_page_put(held);
     }
+    if (group) {
+        mmk_charge_check(group);
+        expect(mmk_group_set_limit(group, MMK_GROUP_UNLIMITED) == 0);
+        mmk_group_put(group);
+    }
+    group = NULL;
 }
 
 static void end_process(struct process *own)
@@ -644,15 +673,6 @@ const struct scenario scenarios_swap_large[] = {
      .check = end,
      .formats = ON_BOTH,
      .most_steps = 1000000},
-    {.name = "large.swapped-software",
-     .what = "likewise, where the library sets accessed and dirty bits, and absence is cached",
-     .cpus = CPUS,
-     .setup = start,
-     .body = swap_all,
-     .check = end,
-     .mmu = MACHINE_SOFTWARE_BITS | MACHINE_KEEPS_ABSENCE,
-     .formats = ON_FULL,
-     .most_steps = 1000000},
     {.name = "large.swapped-short",
      .what = "likewise, and allocations fail",
      .cpus = CPUS,
@@ -666,6 +686,14 @@ const struct scenario scenarios_swap_large[] = {
      .what = "likewise, and there is hardly any memory left",
      .cpus = CPUS,
      .setup = start_tight,
+     .body = swap_all,
+     .check = end,
+     .formats = ON_BOTH,
+     .most_steps = 10000000},
+    {.name = "large.swapped-limited",
+     .what = "likewise, and all are in a group at its limit",
+     .cpus = CPUS,
+     .setup = start_limited,
      .body = swap_all,
      .check = end,
      .formats = ON_BOTH,
