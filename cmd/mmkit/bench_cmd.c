@@ -66,6 +66,19 @@ static double hit_rate(const struct row *row, unsigned policy)
                                 : 100 * (1 - (double)row->misses[policy] / (double)row->references);
 }
 
+/* What the names in the table stand for. */
+static void print_names(FILE *stream)
+{
+    const struct pattern *pattern;
+    unsigned policy;
+
+    for (pattern = patterns; pattern->name != NULL; pattern++)
+        fprintf(stream, "%-12s %s\n", pattern->name, pattern->what);
+    fprintf(stream, "%-12s %s\n\n", "a recording", "its faults, in order");
+    for (policy = 0; policies[policy] != NULL; policy++)
+        fprintf(stream, "%-12s %s\n", policies[policy]->name, policies[policy]->what);
+}
+
 static void print_hits(FILE *stream, const struct bench *bench)
 {
     const struct row *row;
@@ -84,8 +97,7 @@ static void print_hits(FILE *stream, const struct bench *bench)
             fprintf(stream, "%12.2f", hit_rate(row, policy));
     }
     fprintf(stream, "\n\n");
-    for (policy = 0; policies[policy] != NULL; policy++)
-        fprintf(stream, "%-12s %s\n", policies[policy]->name, policies[policy]->what);
+    print_names(stream);
 }
 
 static void print(FILE *stream, const struct bench *bench)

@@ -7,7 +7,11 @@
 "$mmkit" bench reclaim --rounds 3 --json "$work/json" "$2" >"$work/out" || fail "exit status $?"
 for name in zipf loop scan "${2##*/}"; do
     grep -q "\"string\": \"$name\"" "$work/json" || fail "no row for $name"
-    [ "$(grep -c "^$name " "$work/out")" = 3 ] || fail "not three lines for $name"
+    [ "$(grep -c "^$name  *[0-9][0-9]*  *[0-9]*%" "$work/out")" = 3 ] ||
+        fail "not three lines for $name"
+done
+for name in zipf loop scan phases runs optimum mmkit clock lru; do
+    grep -q "^$name  *[a-zA-Z]" "$work/out" || fail "does not say what $name is"
 done
 for policy in optimum mmkit two-lists generations; do
     grep -q "\"$policy\": [0-9]" "$work/json" || fail "no misses of $policy"
