@@ -53,7 +53,16 @@ struct mmk_gather {
 void mmk_gather_begin_range(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start,
                             mmk_vaddr_t end, enum mmk_notify_reason why);
 
-/* The same, without sleeping. => 0; MMK_EAGAIN: a notifier would have to, nothing has begun */
+/* Entries in [start, end) are about to change, too. => no notifier was told of the others */
+MMK_ALWAYS_INLINE void mmk_gather_extend(struct mmk_gather *gather, mmk_vaddr_t start,
+                                         mmk_vaddr_t end)
+{
+    gather->notify.range.start = mmk_min(gather->notify.range.start, start);
+    gather->notify.range.end = mmk_max(gather->notify.range.end, end);
+}
+
+/* The same as mmk_gather_begin_range(), without sleeping. => 0; MMK_EAGAIN: a notifier would have
+ * to, nothing has begun */
 MMK_MUST_CHECK int mmk_gather_try_begin(struct mmk_gather *gather, struct mmk_mm *mm,
                                         mmk_vaddr_t start, mmk_vaddr_t end,
                                         enum mmk_notify_reason why);

@@ -109,8 +109,7 @@ static int unmap_and_write(struct mmk_object *object, struct mmk_page *page, uin
     bool written;
     int error;
 
-    if (wait ? !mmk_page_try_to_unmap(page, MMK_UNMAP_DISCARD)
-             : !mmk_page_try_to_unmap_nowait(page, MMK_UNMAP_DISCARD))
+    if (wait ? !mmk_page_try_to_unmap(page) : !mmk_page_try_to_unmap_nowait(page))
         return MMK_EBUSY;
     error = write_out(page, slot, &written);
     if (error)

@@ -63,6 +63,8 @@
 #define BATCH    32 /* pages that are freed at once, if there are many */
 #define LOOKS    4  /* rounds of each hand in vain, after which use does not count any more */
 
+_Static_assert(CHUNK <= MMK_SLOT_IO_MOST, "private pages of a step go at once");
+
 enum which { NEW, KEPT, HANDS };
 
 static struct mmk_a64 hands[HANDS]; /* places that each has come to, since mmk_init() */
@@ -80,6 +82,7 @@ struct round {
     bool desperate; /* use does not count, nor age */
     bool hopeful;   /* there are pages that may go another time */
     uint64_t freed;
+    struct mmk_swap_out *out; /* private pages on their way; no meaning for others */
 };
 
 void mmk_reclaim_stats(struct mmk_stats *stats)
@@ -146,8 +149,7 @@ static bool take_file_page(struct round *round, struct mmk_object *object, struc
         return false;
     round->hopeful = true;
     return is_old(round, page) &&
-           (mmk_page_mapcount(page) == 0 ||
-            mmk_page_try_to_unmap_nowait(page, MMK_UNMAP_DISCARD)) &&
+           (mmk_page_mapcount(page) == 0 || mmk_page_try_to_unmap_nowait(page)) &&
            make_clean(round, object, page) && mmk_object_try_drop(object, page);
 }
 
@@ -173,15 +175,30 @@ static bool take_object_page(struct round *round, struct mmk_page *page) MMK_REQ
     return is_old(round, page) && mmk_object_swap_out_nowait(page) == 0;
 }
 
-static bool take_private_page(struct round *round, struct mmk_page *page) MMK_REQUIRES(page)
+/* What is on its way goes. */
+static void finish(struct round *round)
 {
-    if (mmk_page_test(page, MMK_PF_LAZYFREE) && mmk_page_mapcount(page) > 0 &&
-        mmk_page_try_to_unmap_nowait(page, MMK_UNMAP_DISCARD))
-        return true;
+    struct mmk_swap_out *out = round->out;
+
+    mmk_swap_out_finish(out);
+    round->freed += out->gone;
+    mmk_a64_fetch_sub(&round->tally->kept, out->gone_marked, MMK_RELAXED);
+    out->gone = out->gone_marked = 0;
+}
+
+static bool is_discarded(struct mmk_page *page) MMK_REQUIRES(page)
+{
+    return mmk_page_test(page, MMK_PF_LAZYFREE) && mmk_page_mapcount(page) > 0 &&
+           mmk_page_try_to_unmap_nowait(page);
+}
+
+/* => true: it is on its way, with the caller's lock and reference */
+static bool send_private_page(struct round *round, struct mmk_page *page) MMK_REQUIRES(page)
+{
     if (!round->room && !mmk_page_test(page, MMK_PF_SWAPCACHE))
         return false;
     round->hopeful = true;
-    return is_old(round, page) && mmk_swap_out_nowait(page) == 0;
+    return is_old(round, page) && !mmk_swap_out_add(round->out, page, age_of(page) >= AGE_KEPT);
 }
 
 /* => page locked, with a reference: both are gone afterwards */
@@ -189,9 +206,14 @@ static void take_locked(struct round *round, struct mmk_page *page) MMK_NO_TSA
 {
     bool was_kept = age_of(page) >= AGE_KEPT, gone = false;
 
-    if (!mmk_page_pinned(page))
-        gone = mmk_page_type(page) == MMK_PAGE_OBJECT ? take_object_page(round, page)
-                                                      : take_private_page(round, page);
+    if (!mmk_page_pinned(page) && mmk_page_type(page) == MMK_PAGE_OBJECT) {
+        finish(round); /* nothing is left unflushed while it is written */
+        gone = take_object_page(round, page);
+    } else if (!mmk_page_pinned(page)) {
+        gone = is_discarded(page);
+        if (!gone && send_private_page(round, page))
+            return;
+    }
     mmk_page_unlock(page);
     mmk_swap_put_page(page);
     if (!gone)
@@ -268,10 +290,13 @@ static unsigned next_frames(const struct round *round, struct mmk_page *page[], 
 static void go_on(struct round *round)
 {
     struct mmk_page *page[CHUNK];
+    struct mmk_swap_out out;
     uint64_t pages = 0, old = 0;
     unsigned i, n;
     bool over;
 
+    mmk_swap_out_begin(&out, false);
+    round->out = &out;
     n = round->group ? mmk_charge_next(round->group, page, CHUNK, &over)
                      : next_frames(round, page, &over);
     for (i = 0; i < n; i++) {
@@ -282,6 +307,7 @@ static void go_on(struct round *round)
         if (is_for(round, flags))
             look_at(round, page[i]);
     }
+    finish(round);
     if (round->group || round->which == NEW)
         count(round->tally, pages, old, over);
 }

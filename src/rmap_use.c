@@ -6,12 +6,14 @@
  *     when it was taken, and so is a private one that goes to swap; one that is discarded goes if
  *     the entry was clean at that very moment. A translation that is cached since before is clean,
  *     too: a store by it looks at the entry first.
+ * P16 Entries that become swap entries may be flushed later, those of several pages of one address
+ *     space at once. It is held until then; what it has pending shows (P2), so who finds such an
+ *     entry, and returns or frees by it, flushes himself.
  * P9  A pinned page is mapped as long as its mapping is there. It is exclusive, and pins are taken
  *     under the lock of the table that maps it: under that lock it is asked.
  */
 #include "rmap_use.h"
 
-#include "gather.h"
 #include "planted.h"
 #include "rmap_walk.h"
 #include "swap_area.h"
@@ -65,12 +67,11 @@ bool mmk_page_try_referenced(struct mmk_page *page, uint32_t *young)
 
 /* A call. */
 struct unmap {
-    enum mmk_unmap_how how;
-    bool wait;     /* may it, for locks and for secondary MMUs */
-    bool stayed;   /* an entry has */
-    uint64_t slot; /* SWAP: the page's */
-    bool swapped;  /* the entry taken last has become a swap entry; its reference is left */
-    bool dirty;    /* it was */
+    bool wait;                   /* may it, for locks and for secondary MMUs */
+    bool stayed;                 /* an entry has */
+    struct mmk_unflushed *later; /* swap entries take the place of entries; NULL: none */
+    uint64_t slot;               /* of these: the page's */
+    struct mmk_unmapped *out;    /* likewise */
 };
 
 /*
@@ -125,10 +126,9 @@ static bool take_entry(struct mmk_page *page, struct mmk_walk *walk, struct unma
         *pte = mmk_pte_take(walk->entry);
         return true;
     }
-    if (unmap->how == MMK_UNMAP_DISCARD)
+    if (!unmap->later)
         return discard_private(page, walk->entry, pte);
-    unmap->swapped = swap_private(page, walk, unmap->slot, pte);
-    return unmap->swapped;
+    return swap_private(page, walk, unmap->slot, pte);
 }
 
 /*
@@ -149,27 +149,31 @@ static bool take(struct mmk_page *page, struct mmk_walk *walk, struct unmap *unm
                  struct mmk_gather *gather) MMK_REQUIRES(walk->table->table.lock)
     MMK_REQUIRES_SHARED(mmk_rcu)
 {
+    bool dirty;
     mmk_pte_t pte;
 
     if (is_locked(walk) && !MMK_MISTAKE(LOCKED_TAKEN))
         return false;
     if (!take_entry(page, walk, unmap, &pte))
         return false;
-    unmap->dirty = mmk_pte_dirty(pte); /* one that is discarded was clean */
-    if (unmap->dirty && !(unmap->swapped && MMK_MISTAKE(SWAP_DIRTY_LOST)))
+    dirty = mmk_pte_dirty(pte); /* one that is discarded was clean */
+    if (dirty && !(unmap->later && MMK_MISTAKE(SWAP_DIRTY_LOST)))
         mmk_page_mkdirty(page); /* P5: before the lock is dropped */
     mmk_mm_count(walk->mm, mmk_page_rss_kind(page), -1);
     mmk_page_remove_rmap(page, walk->mm);
-    if (!unmap->swapped) {
+    if (unmap->later) {
+        unmap->out->entries++;
+        unmap->out->dirty |= dirty;
+    } else {
         *mmk_table_live(walk->table) -= 1;
-        mmk_gather_page(gather, page, unmap->dirty);
+        mmk_gather_page(gather, page, dirty);
     }
     mmk_gather_range(gather, walk->addr, walk->addr + MMK_PAGE_SIZE);
     return true;
 }
 
 /* => false: a secondary MMU would have to wait */
-static bool begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t addr, bool wait)
+static bool begin_gather(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t addr, bool wait)
 {
     if (!wait)
         return !mmk_gather_try_begin(gather, mm, addr, addr + MMK_PAGE_SIZE, MMK_NOTIFY_DISCARD);
@@ -177,22 +181,34 @@ static bool begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t addr
     return true;
 }
 
-/*
- * What the gather does with what it is given, but that it would take this for the end of a cached
- * page that nobody maps, and leave that to the holder of its lock: who is here.
- */
-static void drop_swapped(struct mmk_page *page, struct unmap *unmap)
+/* One more entry, in the gather that there is, if it is of this mm. Secondary MMUs are told of
+ * each. => as begin_gather() */
+static bool begin_later(struct mmk_unflushed *later, struct mmk_mm *mm, mmk_vaddr_t addr, bool wait)
 {
-    if (unmap->dirty && !MMK_MISTAKE(SWAP_DIRTY_LOST))
-        mmk_page_mkdirty(page);
-    mmk_page_put(page);
-    unmap->swapped = false;
+    if (later->mm == mm && !mmk_aptr_load(&mm->notifiers, MMK_RELAXED)) {
+        mmk_gather_extend(&later->gather, addr, addr + MMK_PAGE_SIZE);
+        return true;
+    }
+    mmk_unflushed_flush(later);
+    if (!begin_gather(&later->gather, mm, addr, wait))
+        return false;
+    if (!MMK_MISTAKE(ROW_NOT_HELD))
+        mmk_mm_hold(mm);
+    later->mm = mm;
+    return true;
+}
+
+static bool begin(const struct unmap *unmap, struct mmk_gather *gather, struct mmk_mm *mm,
+                  mmk_vaddr_t addr)
+{
+    return unmap->later ? begin_later(unmap->later, mm, addr, unmap->wait)
+                        : begin_gather(gather, mm, addr, unmap->wait);
 }
 
 static bool unmap_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
 {
     struct unmap *unmap = (struct unmap *)arg;
-    struct mmk_gather gather;
+    struct mmk_gather own, *gather = unmap->later ? &unmap->later->gather : &own;
     struct mmk_walk walk;
 
     if (!mmk_rmap_lock(page, mm, addr, &walk))
@@ -200,44 +216,75 @@ static bool unmap_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t ad
     unmap->stayed = is_locked(&walk);
     mmk_walk_unlock(&walk); /* secondary MMUs are told before, and may sleep */
     mmk_rcu_read_unlock();
-    if (unmap->stayed || !begin(&gather, mm, addr, unmap->wait)) {
+    if (unmap->stayed || !begin(unmap, gather, mm, addr)) {
         unmap->stayed = true;
         return true;
     }
     if (mmk_rmap_lock(page, mm, addr, &walk)) {
-        unmap->stayed = !take(page, &walk, unmap, &gather);
-        mmk_table_unlock_free(&walk, &gather);
+        unmap->stayed = !take(page, &walk, unmap, gather);
+        mmk_table_unlock_free(&walk, gather);
         mmk_rcu_read_unlock();
     }
-    mmk_gather_finish(&gather);
-    if (unmap->swapped)
-        drop_swapped(page, unmap);
+    if (!unmap->later)
+        mmk_gather_finish(gather);
     return unmap->stayed || mmk_page_mapcount(page) == 0;
 }
 
-static bool try_to_unmap(struct mmk_page *page, enum mmk_unmap_how how, bool wait)
-    MMK_REQUIRES(page)
+/* => nothing maps the page any more; page locked */
+static bool run(struct mmk_page *page, struct unmap *unmap) MMK_REQUIRES(page)
 {
-    struct unmap unmap = {.how = how, .wait = wait};
     bool whole = true;
 
     if (mmk_page_mapcount(page) == 0)
         return true;
-    if (how == MMK_UNMAP_SWAP)
-        unmap.slot = page->user.slot;
-    if (wait)
-        mmk_rmap_walk(page, unmap_entry, &unmap);
+    if (unmap->wait)
+        mmk_rmap_walk(page, unmap_entry, unmap);
     else
-        whole = mmk_rmap_try_walk(page, unmap_entry, &unmap);
-    return whole && !unmap.stayed && mmk_page_mapcount(page) == 0;
+        whole = mmk_rmap_try_walk(page, unmap_entry, unmap);
+    return whole && !unmap->stayed && mmk_page_mapcount(page) == 0;
 }
 
-bool mmk_page_try_to_unmap(struct mmk_page *page, enum mmk_unmap_how how)
+bool mmk_page_try_to_unmap(struct mmk_page *page)
 {
-    return try_to_unmap(page, how, true);
+    struct unmap unmap = {.wait = true};
+
+    return run(page, &unmap);
 }
 
-bool mmk_page_try_to_unmap_nowait(struct mmk_page *page, enum mmk_unmap_how how)
+bool mmk_page_try_to_unmap_nowait(struct mmk_page *page)
 {
-    return try_to_unmap(page, how, false);
+    struct unmap unmap = {.wait = false};
+
+    return run(page, &unmap);
+}
+
+bool mmk_page_unmap_for_swap(struct mmk_page *page, struct mmk_unflushed *later, bool wait,
+                             struct mmk_unmapped *out)
+{
+    struct unmap unmap = {.wait = wait, .later = later, .slot = page->user.slot, .out = out};
+
+    *out = (struct mmk_unmapped){0};
+    return run(page, &unmap);
+}
+
+void mmk_unflushed_flush(struct mmk_unflushed *later)
+{
+    if (!later->mm)
+        return;
+    mmk_gather_finish(&later->gather);
+    if (!MMK_MISTAKE(ROW_NOT_HELD))
+        mmk_mm_drop(later->mm);
+    later->mm = NULL;
+}
+
+/* As a gather does, but that it would take this for the end of a cached page that nobody maps, and
+ * leave that to the holder of its lock: who is here. */
+void mmk_unmapped_settle(struct mmk_page *page, const struct mmk_unmapped *out)
+{
+    uint32_t i;
+
+    if (out->dirty && !MMK_MISTAKE(SWAP_DIRTY_LOST))
+        mmk_page_mkdirty(page); /* P5 */
+    for (i = 0; i < out->entries; i++)
+        mmk_page_put(page);
 }

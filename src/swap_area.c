@@ -467,8 +467,8 @@ int mmk_slot_write(uint64_t slot, struct mmk_page *const page[], unsigned count)
     error = area->ops->write(area->device, mmk_slot_offset(slot), memory, count);
     if (!error)
         mmk_a64_fetch_add(&pages_out, count, MMK_RELAXED);
-    for (i = 0; error == MMK_EIO && i < count; i++)
-        mmk_a32_fetch_or(mmk_slot_word(slot + i), MMK_SLOT_BAD, MMK_RELAXED);
+    if (error == MMK_EIO && count == 1)
+        mmk_a32_fetch_or(mmk_slot_word(slot), MMK_SLOT_BAD, MMK_RELAXED);
     return error;
 }
 

@@ -122,7 +122,8 @@ void mmk_slot_free(uint64_t slot);
 /*
  * I/O of `count` slots that lie one after another in one area. Counts pages.
  * => 0 or the device's error; may sleep; the caller has a reference to each. write: the pages are
- *    locked, and nothing maps them
+ *    locked, and nothing maps them; if that fails for several, try each: only then is the bad slot
+ *    known, and not used again
  */
 MMK_MUST_CHECK int mmk_slot_read(uint64_t slot, struct mmk_page *const page[], unsigned count);
 MMK_MUST_CHECK int mmk_slot_write(uint64_t slot, struct mmk_page *const page[], unsigned count);

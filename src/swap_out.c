@@ -12,6 +12,11 @@
  *     the page knows by then, TLBs are flushed.)
  * SO2 It is freed when it is clean, mapped nowhere, and has no user but the cache and the caller.
  *
+ * Several pages go at once, MMK_SLOT_IO_MOST at most: they are locked one after another, by tries,
+ * and taken out of the tables; then come one flush, for each address space that follows another,
+ * and one write for each row of slots. A write that fails is tried page by page, so that one bad
+ * slot costs one page.
+ *
  * Rejected: letting go of the lock for the writing (Linux): who comes then has to be kept from
  * storing to the page by yet another state of it; here one page of memory is wanted back, and comes
  * the sooner.
@@ -23,47 +28,8 @@
 #include "rmap_walk.h"
 #include "swap_cache.h"
 
-/* => 0: it is in its slot */
-static int write_out(struct mmk_page *page, uint64_t slot) MMK_REQUIRES(page)
-{
-    int error;
-
-    if (!mmk_page_take_dirty(page))
-        return 0;
-    error = mmk_slot_write(slot, &page, 1);
-    if (error)
-        mmk_page_mkdirty(page);
-    return error ? MMK_EIO : 0;
-}
-
-static bool unmap(struct mmk_page *page, enum mmk_unmap_how how, bool wait) MMK_REQUIRES(page)
-{
-    return wait ? mmk_page_try_to_unmap(page, how) : mmk_page_try_to_unmap_nowait(page, how);
-}
-
-/* => the page is cached as the slot's; the caller has a reference to the slot */
-static int unmap_and_write(struct mmk_page *page, uint64_t slot, bool wait) MMK_REQUIRES(page)
-{
-    bool used = mmk_page_mapcount(page) > 0;
-    int error;
-
-    if (!unmap(page, MMK_UNMAP_SWAP, wait))
-        return MMK_EBUSY;
-    if (MMK_MISTAKE(DROPPED_UNWRITTEN) && mmk_page_refs(page) == 2) {
-        mmk_swap_drop(page);
-        return write_out(page, slot);
-    }
-    if (mmk_slot_refs(slot) == 1)
-        return 0; /* nobody will ask for it: it goes with the caller's reference to the slot */
-    error = write_out(page, slot);
-    if (error)
-        return error;
-    if (mmk_page_refs(page) != 2)
-        return MMK_EBUSY;
-    mmk_note_evicted(NULL, slot, used);
-    mmk_swap_drop(page);
-    return 0;
-}
+/* --- out of the tables -------------------------------------------------------------------------
+ */
 
 /* arg: the page's kin, with an orphan more, which keeps it. Nobody makes the page his own any more.
  */
@@ -118,34 +84,164 @@ static int get_slot(struct mmk_page *page, uint64_t *slot, bool wait) MMK_REQUIR
     return 0;
 }
 
-static int swap_out(struct mmk_page *page, bool wait) MMK_REQUIRES(page)
+void mmk_swap_out_begin(struct mmk_swap_out *out, bool wait)
 {
-    uint64_t slot;
+    out->later.mm = NULL;
+    out->wait = wait;
+    out->count = 0;
+    out->gone = out->gone_marked = 0;
+}
+
+static bool discard(struct mmk_page *page, bool wait) MMK_REQUIRES(page)
+{
+    if (!mmk_page_test(page, MMK_PF_LAZYFREE))
+        return false;
+    if (wait ? mmk_page_try_to_unmap(page) : mmk_page_try_to_unmap_nowait(page))
+        return true;
+    mmk_page_clear(page, MMK_PF_LAZYFREE);
+    return false;
+}
+
+int mmk_swap_out_add(struct mmk_swap_out *out, struct mmk_page *page, bool mark) MMK_NO_TSA
+{
+    struct mmk_out_page *item = &out->page[out->count];
     int error;
 
+    mmk_assert(!mmk_swap_out_full(out), "SO1 so many pages go at once");
+    *item = (struct mmk_out_page){.page = page, .mark = mark};
     if (mmk_page_pinned(page))
         return MMK_EBUSY;
-    if (mmk_page_test(page, MMK_PF_LAZYFREE)) {
-        if (unmap(page, MMK_UNMAP_DISCARD, wait))
-            return 0;
-        mmk_page_clear(page, MMK_PF_LAZYFREE);
+    item->discarded = discard(page, out->wait);
+    if (!item->discarded) {
+        error = get_slot(page, &item->slot, out->wait);
+        if (error)
+            return error;
+        item->used = mmk_page_mapcount(page) > 0;
+        if (!mmk_page_unmap_for_swap(page, &out->later, out->wait, &item->unmapped))
+            item->error = MMK_EBUSY;
     }
-    error = get_slot(page, &slot, wait);
-    if (error)
-        return error;
-    error = unmap_and_write(page, slot, wait);
-    mmk_swap_put(slot);
-    if (error && mmk_page_test(page, MMK_PF_SWAPCACHE))
+    out->count++;
+    return 0;
+}
+
+/* --- to its slot ----------------------------------------------------------------------------- */
+
+/* It goes to its slot. => DIRTY is taken away, so it must be written */
+static bool wants_writing(struct mmk_out_page *item) MMK_NO_TSA
+{
+    if (item->error || item->discarded)
+        return false;
+    if (MMK_MISTAKE(DROPPED_UNWRITTEN) && mmk_page_refs(item->page) == 2) {
+        mmk_swap_drop(item->page);
+        item->dropped = true;
+    }
+    /* Nobody will ask for it: it goes with our reference to the slot. */
+    item->unwanted = mmk_slot_refs(item->slot) == 1;
+    return !item->unwanted && mmk_page_take_dirty(item->page);
+}
+
+static void write_one(struct mmk_out_page *item) MMK_NO_TSA
+{
+    if (!mmk_slot_write(item->slot, &item->page, 1))
+        return;
+    mmk_page_mkdirty(item->page);
+    item->error = MMK_EIO;
+}
+
+/* Pages whose slots lie in a row. */
+static void write_row(struct mmk_out_page *item, unsigned count) MMK_NO_TSA
+{
+    struct mmk_page *page[MMK_SLOT_IO_MOST];
+    unsigned i;
+
+    for (i = 0; i < count; i++)
+        page[i] = item[i].page;
+    if (count > 1 && !mmk_slot_write(item->slot, page, count))
+        return;
+    for (i = 0; i < count; i++)
+        write_one(&item[i]);
+}
+
+static void write_all(struct mmk_swap_out *out) MMK_NO_TSA
+{
+    struct mmk_out_page *item = out->page;
+    unsigned i, count = 0; /* of the row that ends before the ith */
+
+    for (i = 0; i < out->count; i++) {
+        if (count > 0 && item[i].slot != item[i - 1].slot + 1) {
+            write_row(&item[i - count], count);
+            count = 0;
+        }
+        if (wants_writing(&item[i])) {
+            count++;
+        } else if (count > 0) {
+            write_row(&item[i - count], count);
+            count = 0;
+        }
+    }
+    if (count > 0)
+        write_row(&item[i - count], count);
+}
+
+/* SO2. => the reference to the slot is gone */
+static void end(struct mmk_out_page *item) MMK_NO_TSA
+{
+    struct mmk_page *page = item->page;
+
+    if (item->discarded)
+        return;
+    if (!item->error && !item->unwanted && !item->dropped) {
+        if (mmk_page_refs(page) == 2) {
+            mmk_note_evicted(NULL, item->slot, item->used);
+            mmk_swap_drop(page);
+        } else {
+            item->error = MMK_EBUSY;
+        }
+    }
+    mmk_swap_put(item->slot);
+    if (item->error && mmk_page_test(page, MMK_PF_SWAPCACHE))
         (void)mmk_swap_take_out(page);
-    return error;
+}
+
+/* All but unlocking. */
+static void finish(struct mmk_swap_out *out) MMK_NO_TSA
+{
+    unsigned i;
+
+    if (!MMK_MISTAKE(ROW_UNFLUSHED))
+        mmk_unflushed_flush(&out->later);
+    for (i = 0; i < out->count; i++)
+        mmk_unmapped_settle(out->page[i].page, &out->page[i].unmapped);
+    write_all(out);
+    if (MMK_MISTAKE(ROW_UNFLUSHED))
+        mmk_unflushed_flush(&out->later);
+    for (i = 0; i < out->count; i++)
+        end(&out->page[i]);
+}
+
+void mmk_swap_out_finish(struct mmk_swap_out *out) MMK_NO_TSA
+{
+    unsigned i;
+
+    finish(out);
+    for (i = 0; i < out->count; i++) {
+        out->gone += out->page[i].error == 0;
+        out->gone_marked += out->page[i].error == 0 && out->page[i].mark;
+        mmk_page_unlock(out->page[i].page);
+        mmk_swap_put_page(out->page[i].page);
+    }
+    out->count = 0;
 }
 
 int mmk_swap_out(struct mmk_page *page)
 {
-    return swap_out(page, true);
-}
+    struct mmk_swap_out out;
+    int error;
 
-int mmk_swap_out_nowait(struct mmk_page *page)
-{
-    return swap_out(page, false);
+    mmk_swap_out_begin(&out, true);
+    error = mmk_swap_out_add(&out, page, false);
+    if (error)
+        return error;
+    finish(&out);
+    return out.page[0].error;
 }

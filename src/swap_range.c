@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * swap_range.c - see swap_range.h: page by page, as each may sleep. A table is looked at for each
- * of its pages that is worth it, and passed over as a whole if it has none.
+ * swap_range.c - see swap_range.h: page by page, as each may sleep, private ones in rows. A table
+ * is looked at for each of its pages that is worth it, and passed over as a whole if it has none.
  */
 #include "swap_range.h"
 
@@ -62,20 +62,25 @@ static bool is_only_for_swap(mmk_pte_t pte)
            (mmk_page_type(page) == MMK_PAGE_ANON || mmk_page_is_shared_memory(page));
 }
 
-static bool take(struct mmk_page *page) MMK_REQUIRES(page)
+/* Or stays, if it must. => page locked */
+static void take(struct mmk_page *page) MMK_REQUIRES(page)
 {
-    if (mmk_page_type(page) == MMK_PAGE_ANON)
-        return mmk_swap_out(page) == 0;
     if (mmk_page_is_shared_memory(page))
-        return mmk_object_swap_out(page) == 0;
-    return mmk_reclaim_file_page(page);
+        (void)!mmk_object_swap_out(page);
+    else
+        (void)mmk_reclaim_file_page(page);
 }
 
-/* Or stays, if it must. => the caller's reference is dropped */
-static void out(struct mmk_page *page)
+/* => the caller's reference is dropped, or handed over */
+static void out(struct mmk_swap_out *row, struct mmk_page *page) MMK_NO_TSA
 {
     if (mmk_page_trylock(page)) {
-        (void)take(page);
+        if (mmk_page_type(page) != MMK_PAGE_ANON) {
+            mmk_swap_out_finish(row); /* nothing is left unflushed while it is written */
+            take(page);
+        } else if (!mmk_swap_out_add(row, page, false)) {
+            return;
+        }
         mmk_page_unlock(page);
     }
     mmk_swap_put_page(page);
@@ -84,17 +89,22 @@ static void out(struct mmk_page *page)
 void mmk_swap_out_range(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool files)
 {
     wanted is_wanted = files ? is_only : is_only_for_swap;
+    struct mmk_swap_out row;
     struct mmk_page *page;
     struct mmk_walk walk;
 
+    mmk_swap_out_begin(&row, true);
     while (!mmk_mm_killed(mm) && next_wanted(mm, start, end, is_wanted, &walk)) {
         page = mmk_pte_page(mmk_pte_read(walk.entry));
         start = walk.addr + MMK_PAGE_SIZE;
         mmk_page_get(page);
         mmk_walk_unlock(&walk);
         mmk_rcu_read_unlock();
-        out(page);
+        out(&row, page);
+        if (mmk_swap_out_full(&row))
+            mmk_swap_out_finish(&row);
     }
+    mmk_swap_out_finish(&row);
 }
 
 /* --- in -------------------------------------------------------------------------------------- */

@@ -164,7 +164,7 @@ static void unmap_page(void)
     struct mmk_page *page;
 
     expect(mmk_object_get_page(it.object, 0, &page) == 0);
-    (void)mmk_page_try_to_unmap_nowait(page, MMK_UNMAP_DISCARD);
+    (void)mmk_page_try_to_unmap_nowait(page);
     mmk_page_unlock(page);
     mmk_page_put(page);
 }

@@ -76,7 +76,7 @@ static bool discard(void)
     bool gone;
 
     mmk_page_lock(page);
-    gone = mmk_page_try_to_unmap(page, MMK_UNMAP_DISCARD);
+    gone = mmk_page_try_to_unmap(page);
     mmk_page_unlock(page);
     return gone;
 }

@@ -493,6 +493,98 @@ static void return_beside_protect(unsigned cpu)
         expect(mmk_mprotect(world.mm, page_at(0), PAGE, RO) == 0);
 }
 
+/* --- several at once -------------------------------------------------------------------------- */
+
+static struct mmk_page *row[2]; /* that reclaim has come by, with references */
+
+/* Two pages go in a row. Each CPU has them in its TLB, dirty. */
+static void setup_row(void)
+{
+    start_swap(SLOTS);
+    touch_by(3, 0, 2);
+    row[0] = held_page(world.mm, 0);
+    row[1] = held_page(world.mm, 1);
+}
+
+static void reclaim_row(void) MMK_NO_TSA
+{
+    struct mmk_swap_out out;
+    unsigned i;
+
+    mmk_swap_out_begin(&out, false);
+    for (i = 0; i < 2; i++) {
+        if (mmk_page_trylock(row[i])) {
+            if (!mmk_swap_out_add(&out, row[i], false))
+                continue;
+            mmk_page_unlock(row[i]);
+        }
+        mmk_swap_put_page(row[i]);
+    }
+    mmk_swap_out_finish(&out);
+}
+
+static void row_beside_stores(unsigned cpu)
+{
+    if (cpu == 0)
+        reclaim_row();
+    else
+        store(cpu - 1, cpu + 6);
+}
+
+static void expect_stored(void)
+{
+    expect(look(0) == 7 && look(1) == 8);
+    swap_end();
+}
+
+/* What is given back is gone, whoever has taken its entry, and not flushed yet. */
+static void row_beside_dontneed(unsigned cpu)
+{
+    if (cpu == 0) {
+        reclaim_row();
+    } else {
+        dontneed(0, 2);
+        expect(look(0) == 0 && look(1) == 0);
+    }
+}
+
+/* A child's own pages. */
+static void setup_row_of_other(void)
+{
+    start_swap(SLOTS);
+    expect(mmk_fork(world.mm, &it.other) == 0);
+    write_word(it.other, 0, 1);
+    write_word(it.other, 1, 1);
+    row[0] = held_page(it.other, 0);
+    row[1] = held_page(it.other, 1);
+}
+
+static void row_beside_exit(unsigned cpu)
+{
+    if (cpu == 0) {
+        reclaim_row();
+    } else {
+        put_other();
+        it.other = NULL;
+    }
+}
+
+/* Its kin may have been left to the next fork, as it was a slot that had it last (family.c). */
+static void end_of_other(void)
+{
+    expect(mmk_fork(world.mm, &it.other) == 0);
+    swap_end();
+}
+
+/* Of two address spaces: the one is flushed when it comes to the other. */
+static void setup_row_of_both(void)
+{
+    setup_row_of_other();
+    store(1, 1);
+    mmk_page_put(row[1]);
+    row[1] = held_page(world.mm, 1);
+}
+
 const struct scenario scenarios_swap[] = {
     {.name = "P13.swapped",
      .what = "a page goes to swap that is clean, but stored to meanwhile",
@@ -506,6 +598,30 @@ const struct scenario scenarios_swap[] = {
      .setup = setup_held,
      .body = out_beside_store,
      .check = expect_seven},
+    {.name = "swap.row",
+     .what = "two pages are stored to while they go to swap at once",
+     .cpus = 3,
+     .setup = setup_row,
+     .body = row_beside_stores,
+     .check = expect_stored},
+    {.name = "P2.swapped",
+     .what = "two pages are given back while they go to swap at once",
+     .cpus = 2,
+     .setup = setup_row,
+     .body = row_beside_dontneed,
+     .check = swap_end},
+    {.name = "P16.swapped",
+     .what = "an address space goes while two pages of its go to swap",
+     .cpus = 2,
+     .setup = setup_row_of_other,
+     .body = row_beside_exit,
+     .check = end_of_other},
+    {.name = "swap.row-both",
+     .what = "an address space goes while pages of it and of another go to swap",
+     .cpus = 2,
+     .setup = setup_row_of_both,
+     .body = row_beside_exit,
+     .check = end_of_other},
     {.name = "swap.loaded",
      .what = "a page is read from its slot before it is there",
      .cpus = 2,

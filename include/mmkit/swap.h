@@ -39,8 +39,9 @@ struct mmk_swap_ops {
 
     /*
      * Programs do not write to the pages meanwhile.
-     * => 0; or a negative error, for all of them: the pages stay in memory. MMK_EIO: the slots are
-     *    not used again as long as the area is there; another error is expected to pass
+     * => 0; or a negative error, for all of them: each is tried alone then, and if that fails, its
+     *    page stays in memory. MMK_EIO: the slot is not used again as long as the area is there;
+     *    another error is expected to pass
      */
     int (*write)(void *device, uint64_t slot, const void *const page[], unsigned count);
 

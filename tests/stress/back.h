@@ -49,7 +49,7 @@ static void back_op(struct mmk_mm *mm)
         break;
     default:
         mmk_page_lock(page);
-        (void)mmk_page_try_to_unmap(page, MMK_UNMAP_DISCARD);
+        (void)mmk_page_try_to_unmap(page);
         mmk_page_unlock(page);
         break;
     }

@@ -189,7 +189,7 @@ static void io_page_out(struct mmk_mm *mm, mmk_vaddr_t addr)
     else if (mmk_page_is_shared_memory(page))
         error = mmk_object_swap_out(page);
     else
-        (void)mmk_page_try_to_unmap(page, MMK_UNMAP_DISCARD);
+        (void)mmk_page_try_to_unmap(page);
     call_end();
     mmk_page_unlock(page);
     mmk_swap_put_page(page);

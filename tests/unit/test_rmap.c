@@ -556,7 +556,7 @@ static bool try_to_unmap(struct mmk_page *page)
 
     mmk_page_get(page);
     mmk_page_lock(page);
-    gone = mmk_page_try_to_unmap(page, MMK_UNMAP_DISCARD);
+    gone = mmk_page_try_to_unmap(page);
     mmk_page_unlock(page);
     mmk_page_put(page);
     mmk_check(mm);
@@ -836,7 +836,7 @@ static void unmap_at(mmk_vaddr_t at)
         return;
     mmk_page_lock(page);
     (void)mmk_page_referenced(page);
-    (void)mmk_page_try_to_unmap(page, MMK_UNMAP_DISCARD);
+    (void)mmk_page_try_to_unmap(page);
     mmk_page_unlock(page);
     mmk_page_put(page);
 }
