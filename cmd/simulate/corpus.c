@@ -167,7 +167,7 @@ const struct mistake corpus[] = {
     {MMK_MISTAKE_DIRTY_DROPPED, "dirty-dropped",
      "reclaim drops a page that became dirty after it was written back", "reclaim.zap"},
     {MMK_MISTAKE_LOCKED_TAKEN, "locked-taken",
-     "reclaim asks whether memory is locked, but not again when it takes a page", "reclaim.lock"},
+     "reclaim asks whether memory is locked, but not again when it takes a page", "swap.locked"},
     {MMK_MISTAKE_DRAIN_UNLOCKED, "drain-unlocked",
      "a group's stock is collected while its CPU takes a page out of it", "group.drained"},
     {MMK_MISTAKE_ABORTED_AS_PLAIN, "aborted-as-plain",
