@@ -13,7 +13,8 @@
  *     limit only, by compare-exchange; beyond it by mmk_charge_anyway(), for swapoff.
  *
  * GR2 A frame is charged to the share that it was first charged to until it is free, whichever CPU
- *     frees it: so each share's counts and list are right by themselves. A free frame has none.
+ *     frees it, or until another takes its place and its charge: so each share's counts and list
+ *     are right by themselves. A free frame has none.
  *
  * GR3 A share lists its private and object pages. A page is listed before others can map it, and
  *     leaves the list before its frame is free: reclaim takes no reference from the list, and looks
@@ -285,6 +286,20 @@ void mmk_uncharge_slow(struct mmk_page *page)
     mmk_spin_unlock(&share->lock, MMK_LOCK_CHARGE);
     mmk_percpu_leave(state);
     leave(group, back); /* if nothing goes back the group may be gone: GR4 */
+}
+
+void mmk_charge_move_slow(struct mmk_page *page, struct mmk_page *to)
+{
+    struct mmk_charge_share *share = page->share;
+    unsigned long state = mmk_percpu_enter();
+
+    mmk_spin_lock(&share->lock, MMK_LOCK_CHARGE);
+    mmk_list_add(&page->user.charged, &to->user.charged);
+    mmk_list_del(&page->user.charged);
+    page->share = NULL;
+    to->share = share;
+    mmk_spin_unlock(&share->lock, MMK_LOCK_CHARGE);
+    mmk_percpu_leave(state);
 }
 
 /* Empties a stock, and leaves `then` in it. => how many were in it */

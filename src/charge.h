@@ -91,6 +91,20 @@ MMK_MUST_CHECK MMK_ALWAYS_INLINE bool mmk_charge(struct mmk_group *group, struct
 void mmk_charge_anyway(struct mmk_group *group, struct mmk_page *page, enum mmk_charge_kind kind);
 
 /*
+ * The charge goes from one frame to another, which takes its place (migrate.c).
+ * => both are the same kind of page, and locked; `to` is charged to nobody
+ */
+void mmk_charge_move_slow(struct mmk_page *page, struct mmk_page *to) MMK_REQUIRES(page)
+    MMK_REQUIRES(to);
+
+MMK_ALWAYS_INLINE void mmk_charge_move(struct mmk_page *page, struct mmk_page *to)
+    MMK_REQUIRES(page) MMK_REQUIRES(to)
+{
+    if (mmk_unlikely(page->share != NULL))
+        mmk_charge_move_slow(page, to);
+}
+
+/*
  * The frame is nobody's any more. => its type is still what it was charged as; any context where
  * frames may be freed
  */

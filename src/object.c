@@ -50,6 +50,7 @@
 #include "writeback.h"
 
 #define SIZE_MAX_BYTES (((uint64_t)1 << 63) - 1)
+#define ALONE          2u /* references of a page: the index's, and the caller's */
 
 static struct mmk_slab_cache object_cache;
 static struct mmk_a64 objects; /* that exist */
@@ -248,15 +249,21 @@ static void remove_page(struct mmk_object *object, struct mmk_page *page) MMK_RE
  */
 static bool freeze(struct mmk_page *page)
 {
-    uint32_t refs = 2; /* the index's, and the caller's */
+    uint32_t refs = ALONE;
 
     if (mmk_page_refs(page) != refs) /* do not take the line away from those who use it */
         return false;
-    if (!mmk_a32_cmpxchg(&page->refs, &refs, 0, MMK_ACQUIRE))
+    return mmk_a32_cmpxchg(&page->refs, &refs, 0, MMK_ACQUIRE);
+}
+
+/* The same of a page that is clean. */
+static bool freeze_clean(struct mmk_page *page)
+{
+    if (!freeze(page))
         return false;
     if (!mmk_page_test(page, MMK_PF_DIRTY) || MMK_MISTAKE(DIRTY_DROPPED))
         return true;
-    mmk_a32_fetch_add(&page->refs, refs, MMK_RELAXED);
+    mmk_a32_fetch_add(&page->refs, ALONE, MMK_RELAXED);
     return false;
 }
 
@@ -265,7 +272,7 @@ bool mmk_object_try_drop(struct mmk_object *object, struct mmk_page *page)
     struct mmk_page *removed = NULL;
 
     mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
-    if (freeze(page)) {
+    if (freeze_clean(page)) {
         mmk_note_evicted(object, page->user.index, true);
         removed = mmk_page_index_remove_locked(mmk_object_pages(object), page->user.index);
     }
@@ -275,6 +282,26 @@ bool mmk_object_try_drop(struct mmk_object *object, struct mmk_page *page)
     mmk_assert(removed == page, "O1 a page is where user.index says");
     mmk_aptr_store(&page->user.object, NULL, MMK_RELAXED);
     mmk_a32_fetch_add(&page->refs, 1, MMK_RELAXED); /* the caller's */
+    return true;
+}
+
+bool mmk_object_replace(struct mmk_object *object, struct mmk_page *page, struct mmk_page *to)
+{
+    struct mmk_page *was = page;
+    bool alone;
+
+    mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
+    alone = freeze(page);
+    if (alone) {
+        mmk_page_get(to);
+        was = mmk_page_index_replace_locked(mmk_object_pages(object), page->user.index, to);
+    }
+    mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
+    mmk_assert(was == page, "O1 a page is where user.index says");
+    if (!alone)
+        return false;
+    mmk_aptr_store(&page->user.object, NULL, MMK_RELAXED);
+    mmk_page_get(page); /* the caller's */
     return true;
 }
 
@@ -531,7 +558,7 @@ static int cut_prepare(struct mmk_object *object, uint64_t index, uint64_t from,
             error = create_page_locked(NULL, object, index, &cut->page);
         if (error)
             return error;
-        /* Again: it has just gone to swap, or reclaim was about to take it, and let it be. */
+        /* Again: it has just gone to swap, or to another frame, or reclaim has let it be. */
     } while (!cut->page && has_content(object, index));
     if (cut->page)
         mmk_page_unlock(cut->page);

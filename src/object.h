@@ -97,6 +97,16 @@ bool mmk_object_try_drop(struct mmk_object *object, struct mmk_page *page) MMK_R
 struct mmk_page *mmk_object_next_page(struct mmk_object *object, uint64_t *i, uint64_t last);
 
 /*
+ * `to`, which has the same content, takes the place of `page` in the object, with a reference for
+ * that. `page` is nobody's then, and has the caller's reference alone.
+ * => false: somebody else holds `page`; nothing has changed
+ * => both locked; page the object's, mapped by nobody; `to` the caller's alone, its user.object and
+ *    user.index as those of page. Any context but interrupts; table locks may be held
+ */
+bool mmk_object_replace(struct mmk_object *object, struct mmk_page *page, struct mmk_page *to)
+    MMK_REQUIRES(page) MMK_REQUIRES(to);
+
+/*
  * Zeroes bytes [from, to) of a page, word by word: user code may be reading and writing it, and
  * what it stores beside them in the first and the last word must not be lost.
  */

@@ -55,6 +55,17 @@ void mmk_page_return_rmap(struct mmk_page *page)
         mmk_kin_forget_orphan(owner);
 }
 
+void mmk_page_begin_orphan(struct mmk_page *page)
+{
+    mmk_kin_add_orphan(mmk_page_kin(page));
+    mmk_a32_store(&page->user.mapcount, MMK_MAPCOUNT_ORPHAN | 1, MMK_RELAXED);
+}
+
+void mmk_page_end_orphan(struct mmk_page *page)
+{
+    mmk_page_remove_shared(page, NULL);
+}
+
 void mmk_page_own_rmap(struct mmk_page *page, const struct mmk_vma *vma, mmk_vaddr_t address)
 {
     uint32_t count = mmk_a32_load(&page->user.mapcount, MMK_RELAXED);

@@ -15,7 +15,7 @@
  *     already, and lowered after an entry is taken, under the lock of its table. So whoever has
  *     locked the table of the only entry has the page's count to himself.
  * RM3 ORPHAN in the count: its kin's address space has let go of the page when others had it, or it
- *     came back from swap; it is counted as an orphan (KN3).
+ *     came back from swap, or to another frame (migrate.c); it is counted as an orphan (KN3).
  * RM4 An entry appears in the place of a swap entry, in any address space, with the page locked and
  *     in the swap cache (SWAPCACHE). So a count of 1 is for its only mapper to change as he likes
  *     when the page is not there. It may have got there just now; but whoever has a swap entry of
@@ -108,6 +108,14 @@ MMK_ALWAYS_INLINE void mmk_page_remove_rmap(struct mmk_page *page, const struct 
     count = mmk_a32_fetch_sub(&page->user.mapcount, 1, MMK_RELEASE);
     mmk_assert(count != 0, "RM2 a mapping is taken off once");
 }
+
+/*
+ * A page that takes the place of another, whose kin and index it has, is counted as mapped once,
+ * and as an orphan, while the entries come; and no longer.
+ * => begin: mapped by nobody; the family's lock held, in whose tree the kin is
+ */
+void mmk_page_begin_orphan(struct mmk_page *page);
+void mmk_page_end_orphan(struct mmk_page *page);
 
 /*
  * The page, at `address` of vma, turns out to be vma's address space's alone: it is its kin from

@@ -148,6 +148,13 @@ MMK_ALWAYS_INLINE mmk_pfn_t mmk_pte_pfn(mmk_pte_t pte)
     return (pte.v & MMK_PTE_FRAME) >> MMK_PTE_FRAME_AT;
 }
 
+/* The same entry for another frame. => present */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_to_frame(mmk_pte_t pte, mmk_pfn_t pfn)
+{
+    pte.v = (pte.v & ~MMK_PTE_FRAME) | pfn << MMK_PTE_FRAME_AT;
+    return pte;
+}
+
 /* => present */
 MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkspecial(mmk_pte_t pte)
 {

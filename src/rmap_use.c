@@ -68,6 +68,7 @@ bool mmk_page_try_referenced(struct mmk_page *page, uint32_t *young)
 /* A call. */
 struct unmap {
     bool wait;                   /* may it, for locks and for secondary MMUs */
+    bool moves;                  /* it stays in memory */
     bool stayed;                 /* an entry has */
     struct mmk_unflushed *later; /* swap entries take the place of entries; NULL: none */
     uint64_t slot;               /* of these: the page's */
@@ -132,15 +133,19 @@ static bool take_entry(struct mmk_page *page, struct mmk_walk *walk, struct unma
 }
 
 /*
- * Pages of locked memory stay. Whoever locks sets the flag first, and looks under the table's lock
- * whether the page is there (populate.c): so either he misses it, or we see the flag. Without a
- * mapping: munmap or mremap is at work there, or it is just cut or merged (swap_return.c).
+ * Pages of locked memory stay in memory. Whoever locks sets the flag first, and looks under the
+ * table's lock whether the page is there (populate.c): so either he misses it, or we see the flag.
+ * Without a mapping: munmap or mremap is at work there, or it is just cut or merged
+ * (swap_return.c).
  * => walk locked
  */
-static bool is_locked(const struct mmk_walk *walk) MMK_REQUIRES_SHARED(mmk_rcu)
+static bool is_locked(const struct mmk_walk *walk, const struct unmap *unmap)
+    MMK_REQUIRES_SHARED(mmk_rcu)
 {
     const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&walk->mm->vmas, walk->addr);
 
+    if (unmap->moves)
+        return false;
     return !vma || mmk_vma_start(vma) > walk->addr || (mmk_vma_flags(vma) & MMK_VM_LOCKED);
 }
 
@@ -152,7 +157,7 @@ static bool take(struct mmk_page *page, struct mmk_walk *walk, struct unmap *unm
     bool dirty;
     mmk_pte_t pte;
 
-    if (is_locked(walk) && !MMK_MISTAKE(LOCKED_TAKEN))
+    if (is_locked(walk, unmap) && !MMK_MISTAKE(LOCKED_TAKEN))
         return false;
     if (!take_entry(page, walk, unmap, &pte))
         return false;
@@ -213,7 +218,7 @@ static bool unmap_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t ad
 
     if (!mmk_rmap_lock(page, mm, addr, &walk))
         return false;
-    unmap->stayed = is_locked(&walk);
+    unmap->stayed = is_locked(&walk, unmap);
     mmk_walk_unlock(&walk); /* secondary MMUs are told before, and may sleep */
     mmk_rcu_read_unlock();
     if (unmap->stayed || !begin(unmap, gather, mm, addr)) {
@@ -247,6 +252,13 @@ static bool run(struct mmk_page *page, struct unmap *unmap) MMK_REQUIRES(page)
 bool mmk_page_try_to_unmap(struct mmk_page *page)
 {
     struct unmap unmap = {.wait = true};
+
+    return run(page, &unmap);
+}
+
+bool mmk_page_unmap_to_move(struct mmk_page *page)
+{
+    struct unmap unmap = {.wait = true, .moves = true};
 
     return run(page, &unmap);
 }

@@ -27,9 +27,12 @@ MMK_MUST_CHECK bool mmk_page_try_referenced(struct mmk_page *page, uint32_t *you
  */
 bool mmk_page_try_to_unmap(struct mmk_page *page) MMK_REQUIRES(page);
 
+/* The same of an object's page that stays in memory: of locked memory, too. => page locked */
+bool mmk_page_unmap_to_move(struct mmk_page *page) MMK_REQUIRES(page);
+
 /*
- * The same, but it waits for no lock, and no secondary MMU sleeps: false, too, when one would have
- * to. => page locked
+ * As mmk_page_try_to_unmap(), but it waits for no lock, and no secondary MMU sleeps: false, too,
+ * when one would have to. => page locked
  */
 bool mmk_page_try_to_unmap_nowait(struct mmk_page *page) MMK_REQUIRES(page);
 

@@ -202,6 +202,21 @@ void mmk_swap_own(struct mmk_page *page, const struct mmk_vma *vma, mmk_vaddr_t 
     mmk_kin_forget_orphan(old);
 }
 
+/* The cache's reference and orphan go from the one to the other. */
+void mmk_swap_replace(struct mmk_page *page, struct mmk_page *to)
+{
+    uint64_t slot = page->user.slot;
+
+    mmk_assert(mmk_page_test(page, MMK_PF_SWAPCACHE), "SC1 a page that is replaced is cached");
+    to->user.slot = slot;
+    mmk_page_get(to);
+    mmk_page_set(to, MMK_PF_SWAPCACHE);
+    /* Release: who finds the page raises a count that has been set up. */
+    mmk_aptr_store(mmk_slot_owner(slot), as_owner(to), MMK_RELEASE);
+    mmk_page_clear(page, MMK_PF_SWAPCACHE);
+    mmk_page_put(page); /* not the last: the caller has one */
+}
+
 /* --- what has no use ------------------------------------------------------------------------- */
 
 /* SC3. => the caller has a reference to the page */

@@ -74,6 +74,14 @@ void mmk_swap_own(struct mmk_page *page, const struct mmk_vma *vma, mmk_vaddr_t 
     MMK_REQUIRES(page);
 
 /*
+ * Another page, `to`, takes the place of a cached one as its slot's.
+ * => both locked, of one kin and index, and content; nothing maps `page`; the caller has a
+ *    reference to the slot, and to each page
+ */
+void mmk_swap_replace(struct mmk_page *page, struct mmk_page *to) MMK_REQUIRES(page)
+    MMK_REQUIRES(to);
+
+/*
  * One reference to a slot less; if that leaves a cached page without use, the page goes as well.
  * => any context but interrupts; table locks may be held, page locks too
  */

@@ -179,6 +179,16 @@ const struct mistake corpus[] = {
     {MMK_MISTAKE_KILLS_AT_ONCE, "kills-at-once",
      "who has waited for another's victim to die has somebody killed, too, where there is room now",
      "group.killers"},
+    {MMK_MISTAKE_MIGRATE_COPIES_FIRST, "migrate-copies-first",
+     "a page goes to another frame, is copied, and then flushed", "migrate.store"},
+    {MMK_MISTAKE_MIGRATE_OTHERS_UNFLUSHED, "migrate-others-unflushed",
+     "a page goes, and is still cached by where it was moved from", "migrate.move"},
+    {MMK_MISTAKE_PINNED_MIGRATES, "pinned-migrates",
+     "a page goes away from the device that writes to it", "P9.migrated"},
+    {MMK_MISTAKE_HELD_MIGRATES, "held-migrates",
+     "a page is copied while others may still store to it", "migrate.twice"},
+    {MMK_MISTAKE_MIGRATED_SLOT_FREE, "migrated-slot-free",
+     "a cached page goes, and nobody sees that it has no use any more", "swap.migrated-unused"},
     {MMK_MISTAKE_NONE, NULL, NULL, NULL},
 };
 

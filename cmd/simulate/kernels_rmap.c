@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels_rmap.c - as kernels_memory.c, the way back from a private page.
+ * kernels_rmap.c - as kernels_memory.c, the way back from a page, and what uses it.
  */
 #include "kernel.h"
 
+#include "migrate.h"
 #include "mm.h"
+#include "object.h"
 #include "rmap_walk.h"
 #include <mmkit/mmkit.h>
 
@@ -102,6 +104,56 @@ static void kin_left(unsigned cpu)
     }
 }
 
+/* ---- pages that go to other frames ----------------------------------------------------------- */
+
+static struct mmk_page *get_page(void) MMK_NO_TSA
+{
+    struct mmk_page *page;
+
+    expect(mmk_object_get_page(kernel.object, 0, &page) == 0);
+    return page;
+}
+
+static void put_page(struct mmk_page *page) MMK_NO_TSA
+{
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+}
+
+static void setup_cached(void)
+{
+    struct mmk_page *page;
+
+    kernel_begin();
+    expect(mmk_object_create(NULL, PAGE, NULL, &kernel.object) == 0);
+    page = get_page();
+    *(uint64_t *)mmk_page_address(page) = 5;
+    put_page(page);
+}
+
+/* The frame in which a page is found is it. */
+static void page_migrated(unsigned cpu) MMK_NO_TSA
+{
+    struct mmk_page *page = get_page(), *to;
+
+    expect(*(const uint64_t *)mmk_page_address(page) == 5);
+    if (cpu == 1) {
+        put_page(page);
+        return;
+    }
+    to = mmk_page_alloc(0, 0);
+    expect(to != NULL);
+    (void)!mmk_page_migrate(page, to);
+    put_page(page);
+    mmk_page_put(to);
+}
+
+static void end_cached(void)
+{
+    mmk_object_put(kernel.object);
+    kernel_end();
+}
+
 const struct scenario kernels_rmap[] = {
     {.name = "kernel.kin.orphan",
      .what = "nobody needs a kin any more that a search comes to",
@@ -115,5 +167,11 @@ const struct scenario kernels_rmap[] = {
      .setup = setup_leaving,
      .body = kin_left,
      .check = end_orphan},
+    {.name = "kernel.page.migrated",
+     .what = "a page is found that has just gone to another frame",
+     .cpus = 2,
+     .setup = setup_cached,
+     .body = page_migrated,
+     .check = end_cached},
     {.name = NULL},
 };

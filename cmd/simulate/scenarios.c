@@ -43,6 +43,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_swap_large;
     case 17:
         return scenarios_group;
+    case 18:
+        return scenarios_migrate;
     default:
         return NULL;
     }

@@ -6,6 +6,7 @@
  */
 #include "rules.h"
 
+#include "migrate.h"
 #include "swap_area.h"
 #include "swap_cache.h"
 #include "swap_in.h"
@@ -585,6 +586,93 @@ static void setup_row_of_both(void)
     row[1] = held_page(world.mm, 1);
 }
 
+/* ---- pages of the cache that go to other frames ---------------------------------------------- */
+
+/* Two have it in one slot, and one of them has it mapped. */
+static void setup_half(void)
+{
+    setup_out_twice();
+    expect(look(0) == 1);
+    hold(world.mm, 0);
+}
+
+static void migrate(void)
+{
+    struct mmk_page *to = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
+
+    expect(to);
+    mmk_page_lock(page);
+    (void)!mmk_page_migrate(page, to);
+    mmk_page_unlock(page);
+    mmk_page_put(to);
+    mmk_swap_put_page(page);
+}
+
+static void migrate_beside_store(unsigned cpu)
+{
+    if (cpu == 0)
+        migrate();
+    else
+        store(0, 7);
+}
+
+/* What it went with it has still. */
+static void expect_seven_again(void)
+{
+    page_out(0, 1);
+    expect(look(0) == 7);
+    swap_end();
+}
+
+static void migrate_beside_in(unsigned cpu)
+{
+    if (cpu == 0)
+        migrate();
+    else if (cpu == 1)
+        expect(word_of(it.other, 0) == 1);
+    else
+        dontneed(0, 1);
+}
+
+static void expect_one_in_other(void)
+{
+    expect(look(0) == 0);
+    expect(word_of(it.other, 0) == 1);
+    swap_end();
+}
+
+static void migrate_beside_out(unsigned cpu)
+{
+    if (cpu == 0)
+        migrate();
+    else if (cpu == 1)
+        page_out(0, 1);
+    else
+        expect(word_of(it.other, 0) == 1);
+}
+
+/* Nobody wants it any more: neither who has it mapped, nor who has it in the slot. */
+static void migrate_beside_end(unsigned cpu)
+{
+    if (cpu == 0) {
+        migrate();
+    } else if (cpu == 1) {
+        dontneed(0, 1);
+    } else {
+        mmk_mm_put(it.other);
+        it.other = NULL;
+    }
+}
+
+static void expect_one_left(void)
+{
+    struct mmk_swap_stats stats;
+
+    mmk_swap_stats(area, &stats);
+    expect(stats.used == 1); /* page 1 is there */
+    swap_end();
+}
+
 const struct scenario scenarios_swap[] = {
     {.name = "P13.swapped",
      .what = "a page goes to swap that is clean, but stored to meanwhile",
@@ -742,5 +830,29 @@ const struct scenario scenarios_swap[] = {
      .setup = setup_returned,
      .body = return_beside_protect,
      .check = expect_read_only},
+    {.name = "swap.migrated-stored",
+     .what = "a page is stored to that goes to another frame, and keeps its slot",
+     .cpus = 2,
+     .setup = setup_clean,
+     .body = migrate_beside_store,
+     .check = expect_seven_again},
+    {.name = "swap.migrated",
+     .what = "a page goes to another frame, one lets go of it, and one comes for it",
+     .cpus = 3,
+     .setup = setup_half,
+     .body = migrate_beside_in,
+     .check = expect_one_in_other},
+    {.name = "swap.migrated-out",
+     .what = "likewise, and it goes to swap again",
+     .cpus = 3,
+     .setup = setup_half,
+     .body = migrate_beside_out,
+     .check = expect_one},
+    {.name = "swap.migrated-unused",
+     .what = "likewise, and nobody wants it any more",
+     .cpus = 3,
+     .setup = setup_half,
+     .body = migrate_beside_end,
+     .check = expect_one_left},
     {.name = NULL},
 };

@@ -43,6 +43,7 @@ enum mmk_notify_reason {
     MMK_NOTIFY_FORK,    /* private pages become read-only, to be shared with a child */
     MMK_NOTIFY_MOVE,    /* the pages go elsewhere in the mm */
     MMK_NOTIFY_CLEAN,   /* dirty bits are taken: the next write must fault, or set one */
+    MMK_NOTIFY_MIGRATE, /* one page is replaced by another with the same content */
 };
 
 struct mmk_notifier_range {
@@ -61,8 +62,8 @@ struct mmk_notifier_ops {
      *    operation does not happen, and there is no invalidate_end() for it
      * => ranges may overlap in time, also one with itself
      * => may sleep when range->may_sleep. mmkit's locks that sleep may be held (mmap, invalidate,
-     *    page, interval), spin locks are not; calls nothing of mmkit but mmk_page_alloc(NOWAIT),
-     *    mmk_page_put() and mmk_notifier_read_retry()
+     *    page, interval, family, kin), spin locks are not; calls nothing of mmkit but
+     *    mmk_page_alloc(NOWAIT), mmk_page_put() and mmk_notifier_read_retry()
      */
     int (*invalidate_begin)(struct mmk_notifier *notifier, const struct mmk_notifier_range *range);
 

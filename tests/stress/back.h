@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * back.h - goes from a page, whoever's it is, to its entries, beside those who change them.
+ * back.h - goes from a page, whoever's it is, to its entries, beside those who change them; and
+ * takes pages to other frames.
  */
 #ifndef BACK_H
 #define BACK_H
 
+#include "migrate.h"
 #include "page_at.h" /* first */
+#include "swap_cache.h"
 
 #include "world.h"
 
@@ -29,6 +32,20 @@ static mmk_vaddr_t back_addr(void)
     }
 }
 
+static void back_migrate(struct mmk_page *page)
+{
+    struct mmk_page *to = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
+    int error;
+
+    if (!to)
+        return;
+    mmk_page_lock(page);
+    error = mmk_page_migrate(page, to);
+    mmk_page_unlock(page);
+    check(error == 0 || error == MMK_EBUSY);
+    mmk_page_put(to);
+}
+
 /* Nobody may notice: what is in the page, and whether it is there, is the page's, or its object's.
  */
 static void back_op(struct mmk_mm *mm)
@@ -38,7 +55,7 @@ static void back_op(struct mmk_mm *mm)
 
     if (!page)
         return;
-    switch (random_below(3)) {
+    switch (random_below(5)) {
     case 0:
         (void)mmk_page_referenced(page);
         break;
@@ -47,13 +64,16 @@ static void back_op(struct mmk_mm *mm)
         (void)mmk_rmap_count(page, NULL, 0, &found);
         mmk_page_unlock(page);
         break;
-    default:
+    case 2:
         mmk_page_lock(page);
         (void)mmk_page_try_to_unmap(page);
         mmk_page_unlock(page);
         break;
+    default:
+        back_migrate(page);
+        break;
     }
-    mmk_page_put(page);
+    mmk_swap_put_page(page);
 }
 
 #endif

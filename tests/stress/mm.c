@@ -18,8 +18,8 @@
  *            mapped: at quiet points what lies beyond the size is a bus error, what is below is not
  *   heap, stack   brk, and a mapping that grows down
  *
- * Meanwhile entries of pages anywhere are looked for, and taken where that loses nothing; and
- * private pages go to swap.
+ * Meanwhile entries of pages anywhere are looked for, and taken where that loses nothing; pages go
+ * to other frames, and private ones to swap.
  */
 #include "swap.h" /* with back.h: first */
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "migrate_setup.h"
 #include "race.h"
 #include "random.h"
 #include "swap_setup.h"
@@ -221,6 +222,27 @@ static void test_only_there(void **state)
     assert_int_equal(figures().object_mem, 0);
     end();
     mmk_object_put(file);
+}
+
+/* A page that goes to another frame costs what it did, and whom it did. */
+static void test_migrated(void **state)
+{
+    struct mmk_object *memory = new_shmem(2);
+
+    (void)state;
+    begin(1000);
+    map_at(0, 4, RW, ANON);
+    fill(AT(0), 4, 1);
+    map_object_at(100, 2, RW, MMK_MAP_SHARED, memory, 0);
+    fill(AT(100), 2, 1);
+    expect_moves(mm, AT(1), 1);
+    expect_moves(mm, AT(100), 1);
+    mmk_drain();
+    assert_int_equal(figures().private_mem, 4 * PAGE);
+    assert_int_equal(figures().object_mem, 2 * PAGE);
+    mmk_check_group(group);
+    mmk_object_put(memory);
+    end();
 }
 
 static void test_other_cpu(void **state)
@@ -718,6 +740,7 @@ int main(void)
         TEST(test_shared),
         TEST(test_limit),
         TEST(test_reclaims),
+        TEST(test_migrated),
         TEST(test_lowered),
         TEST(test_tables_wait),
         TEST(test_victim),

@@ -10,6 +10,8 @@
 
 #include "oom.h"
 
+#include "migrate.h"
+
 #define FAR ((uint64_t)1 << 36)
 
 /* ---- the calls: 0 or more when done, MMK_ENOMEM when not ------------------------------------- */
@@ -434,6 +436,22 @@ static int call_punch(void)
     return mmk_object_punch_hole(object, PAGE + 100, 4 * PAGE);
 }
 
+static int call_migrate(void)
+{
+    struct mmk_page *page = peek_page(mm, BASE), *to = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
+    int error;
+
+    if (!to)
+        return MMK_ENOMEM;
+    mmk_page_get(page);
+    mmk_page_lock(page);
+    error = mmk_page_migrate(page, to);
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+    mmk_page_put(to);
+    return error;
+}
+
 /* ---- what they find -------------------------------------------------------------------------- */
 
 static void nothing(void)
@@ -593,6 +611,13 @@ static void with_shmem(void)
     object = new_shmem(16);
     map_object_at(0, 8, RW, MMK_MAP_SHARED, object, 0);
     fill(BASE, 8, 1);
+}
+
+static void with_second(void)
+{
+    with_shmem();
+    map_object_at(16, 8, RW, MMK_MAP_SHARED, object, 0);
+    fill(BASE + 16 * PAGE, 8, 1);
 }
 
 static void with_guards(void)
@@ -756,6 +781,10 @@ static const struct oom_case cases[] = {
     {"grow object", with_shared_file, call_grow_object, 0},
     {"punch hole", with_shared_file, call_punch, 0},
     {"punch hole in shared memory", with_shmem, call_punch, 0},
+    {"migrate", with_anon, call_migrate, 0},
+    {"migrate a forked page", with_forked, call_migrate, 0},
+    {"migrate an object's page", with_shmem, call_migrate, 0},
+    {"migrate an object's page that two map", with_second, call_migrate, 0},
 };
 
 int main(void)
