@@ -9,6 +9,7 @@
 #include "object.h"
 #include "rmap_walk.h"
 #include <mmkit/mmkit.h>
+#include <mmkit/port/directmap.h>
 
 /*
  * world.mm's kin, its child `owner`, whose address space is gone, and two of its children. One of
@@ -148,6 +149,31 @@ static void page_migrated(unsigned cpu) MMK_NO_TSA
     mmk_page_put(to);
 }
 
+/* Somebody has written to it, and lets go of it: it is not copied before. */
+static void setup_let_go(void) MMK_NO_TSA
+{
+    setup_cached();
+    kernel.page = get_page();
+    mmk_page_unlock(kernel.page);
+}
+
+static void page_let_go(unsigned cpu) MMK_NO_TSA
+{
+    struct mmk_page *page, *to;
+
+    if (cpu == 1) {
+        mmk_copy_page(mmk_page_address(kernel.page), mmk_page_address(kernel.payload[0]));
+        mmk_page_put(kernel.page);
+        return;
+    }
+    page = get_page();
+    to = mmk_page_alloc(0, 0);
+    expect(to != NULL);
+    (void)!mmk_page_migrate(page, to);
+    put_page(page);
+    mmk_page_put(to);
+}
+
 static void end_cached(void)
 {
     mmk_object_put(kernel.object);
@@ -172,6 +198,12 @@ const struct scenario kernels_rmap[] = {
      .cpus = 2,
      .setup = setup_cached,
      .body = page_migrated,
+     .check = end_cached},
+    {.name = "kernel.page.let-go",
+     .what = "a page goes to another frame that somebody has just let go of",
+     .cpus = 2,
+     .setup = setup_let_go,
+     .body = page_let_go,
      .check = end_cached},
     {.name = NULL},
 };

@@ -4,6 +4,7 @@
  */
 #include "kernel.h"
 
+#include "migrate.h"
 #include "mm.h"
 #include "object.h"
 #include "object_swap.h"
@@ -221,6 +222,24 @@ static void cached_again(unsigned cpu)
     mmk_swap_put_page(page_in());
 }
 
+/* Its page goes to another frame, which is found in its place. */
+static void cached_migrated(unsigned cpu) MMK_NO_TSA
+{
+    struct mmk_page *to;
+
+    if (cpu == 1) {
+        look();
+        return;
+    }
+    to = mmk_page_alloc(0, 0);
+    expect(to != NULL);
+    mmk_page_lock(kernel.page);
+    (void)!mmk_page_migrate(kernel.page, to);
+    mmk_page_unlock(kernel.page);
+    mmk_page_put(to);
+    mmk_swap_put_page(kernel.page);
+}
+
 static void end_out(void)
 {
     kernel_give_back(0, 1);
@@ -384,6 +403,8 @@ const struct scenario kernels_swap[] = {
            cached_found, end_out),
     KERNEL("swap.again", "a page comes back to its slot in the same frame", setup_cached,
            cached_again, end_out),
+    KERNEL("swap.migrated", "a page is looked at as soon as it has another's place as its slot's",
+           setup_cached, cached_migrated, end_out),
     KERNEL("swap.unused", "a page has no use any more, and is locked", setup_in, cached_unused,
            end_in),
     KERNEL("swap.left", "a page leaves a slot that is given out anew", setup_left, slot_left,
