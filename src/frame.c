@@ -2,18 +2,12 @@
 /*
  * frame.c - the frame allocator.
  *
- * Owns the ranges of memory and their descriptors, a buddy allocator for the ranges of each node,
- * and each CPU's cache of single frames. Memory moves between three places:
+ * Owns the ranges of memory and their descriptors, a buddy allocator (buddy.c) for the ranges of
+ * each node, and each CPU's cache of single frames. Memory moves between three places:
  *
  *     buddy allocator  <- batches ->  CPU's cache  <- one frame ->  whoever allocated
  *             <-------------- blocks of order 1 and up ------------>
  *
- * FR1 A block of 2^n frames begins at a frame number that is a multiple of 2^n, and lies within one
- *     range.
- * FR2 The first frame of a free block says FREE and the block's order, and is in that order's list.
- *     Frames inside a block, free or allocated, say FREE and order 0: nobody looks at them, and
- *     freeing one by mistake is noticed.
- * FR3 The two halves of a block, its buddies, are never both free: they would have been merged.
  * FR4 A frame in a CPU's cache says CACHED, so that its buddy does not merge with it.
  * FR5 frames_free counts the frames in a node's lists; the sum of all nodes' with the caches'
  *     counts and what is allocated makes the sum of frames_total.
@@ -63,15 +57,7 @@ struct MMK_CACHE_ALIGNED frame_cache {
 };
 
 static struct frame_cache caches[MMK_MAX_CPUS];
-
-struct MMK_CACHE_ALIGNED frame_node {
-    struct mmk_spinlock lock;
-    struct mmk_list free[MMK_MAX_ORDER + 1]; /* F */
-    struct mmk_a64 frames_free;              /* F to write: in the lists */
-    struct mmk_a64 frames_total;             /* F to write */
-};
-
-static struct frame_node nodes[MMK_MAX_NODES];
+struct mmk_frame_node mmk_frame_nodes[MMK_MAX_NODES];
 static mmk_reclaimer reclaimer; /* c from mmk_init() on */
 struct mmk_a32 mmk_frames_short;
 static struct mmk_a32 node_count; /* one more than the highest that has memory; 1 at least */
@@ -84,7 +70,7 @@ static uint32_t ranges(void)
     return mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
 }
 
-static struct mmk_range *range_of(mmk_pfn_t pfn)
+struct mmk_range *mmk_range_of(mmk_pfn_t pfn)
 {
     uint32_t i, count = ranges();
 
@@ -95,9 +81,9 @@ static struct mmk_range *range_of(mmk_pfn_t pfn)
 }
 
 /* => the frame is ours */
-static struct frame_node *node_of(const struct mmk_page *page)
+static struct mmk_frame_node *node_of(const struct mmk_page *page)
 {
-    return &nodes[range_of(mmk_page_to_pfn(page))->node];
+    return &mmk_frame_nodes[mmk_range_of(mmk_page_to_pfn(page))->node];
 }
 
 /* The node that this CPU's frames should come from. */
@@ -110,7 +96,7 @@ static unsigned node_here(void)
 
 struct mmk_page *mmk_pfn_to_page_slow(mmk_pfn_t pfn)
 {
-    const struct mmk_range *range = range_of(pfn);
+    const struct mmk_range *range = mmk_range_of(pfn);
 
     return range ? &range->map[pfn - range->start] : NULL;
 }
@@ -138,31 +124,7 @@ void *mmk_page_address(const struct mmk_page *page)
     return mmk_page_virt(page);
 }
 
-/* ---- buddy allocator ------------------------------------------------------------------------- */
-
-static unsigned page_order(const struct mmk_page *page)
-{
-    return (mmk_a32_load(&page->flags, MMK_RELAXED) & MMK_PF_ORDER) >> MMK_PF_ORDER_AT;
-}
-
-/* Type and order as the flag word holds them. */
-MMK_ALWAYS_INLINE uint32_t kind_of(enum mmk_page_type type, unsigned order)
-{
-    return (uint32_t)type | order << MMK_PF_ORDER_AT;
-}
-
-/* Sets type and order, and clears all else. */
-static void page_become(struct mmk_page *page, enum mmk_page_type type, unsigned order)
-{
-    mmk_a32_store(&page->flags, kind_of(type, order), MMK_RELAXED);
-}
-
-static void count_free(struct frame_node *node, uint64_t more) MMK_REQUIRES(node->lock)
-{
-    uint64_t old = mmk_a64_load(&node->frames_free, MMK_RELAXED);
-
-    mmk_a64_store(&node->frames_free, old + more, MMK_RELAXED);
-}
+/* ---- what is left ---------------------------------------------------------------------------- */
 
 /* In the lists of all nodes. */
 static uint64_t listed(void)
@@ -171,7 +133,7 @@ static uint64_t listed(void)
     uint64_t sum = 0;
 
     for (node = 0; node < count; node++)
-        sum += mmk_a64_load(&nodes[node].frames_free, MMK_RELAXED);
+        sum += mmk_a64_load(&mmk_frame_nodes[node].frames_free, MMK_RELAXED);
     return sum;
 }
 
@@ -196,7 +158,7 @@ static void look_at(uint64_t left)
 }
 
 /* FR7: how many of `want` a request may take. */
-static uint64_t grant(uint64_t want, unsigned flags)
+uint64_t mmk_frame_grant(uint64_t want, unsigned flags)
 {
     uint64_t free = listed(), kept = kept_from(flags);
 
@@ -206,107 +168,7 @@ static uint64_t grant(uint64_t want, unsigned flags)
     return free > kept ? mmk_min(want, free - kept) : 0;
 }
 
-/* The block at pfn if it is free and of this order, else NULL. */
-static struct mmk_page *free_block(const struct mmk_range *range, mmk_pfn_t pfn, unsigned order)
-{
-    struct mmk_page *page;
-    uint32_t flags;
-
-    if (pfn - range->start >= range->end - range->start)
-        return NULL;
-    page = &range->map[pfn - range->start];
-    flags = mmk_a32_load(&page->flags, MMK_RELAXED);
-    if ((flags & (MMK_PF_TYPE | MMK_PF_ORDER)) != kind_of(MMK_PAGE_FREE, order))
-        return NULL;
-    return page;
-}
-
-/* Puts a block back, merged with its buddy as often as that is free. The caller counts it. */
-static void buddy_put(struct frame_node *node, struct mmk_page *page, unsigned order)
-    MMK_REQUIRES(node->lock)
-{
-    mmk_pfn_t pfn = mmk_page_to_pfn(page);
-    struct mmk_range *range = range_of(pfn);
-    struct mmk_page *other;
-
-    for (; order < MMK_MAX_ORDER; order++) {
-        other = free_block(range, pfn ^ (mmk_pfn_t)1 << order, order);
-        if (!other)
-            break;
-        mmk_list_del(&other->free.link);
-        if (other < page) {
-            page_become(page, MMK_PAGE_FREE, 0);
-            page = other;
-        } else {
-            page_become(other, MMK_PAGE_FREE, 0);
-        }
-        pfn &= ~((mmk_pfn_t)1 << order);
-    }
-    page_become(page, MMK_PAGE_FREE, order);
-    mmk_list_add(&node->free[order], &page->free.link);
-}
-
-/* The order of the smallest free block of `order` or above; above MMK_MAX_ORDER: none. */
-static unsigned smallest_block(const struct frame_node *node, unsigned order)
-    MMK_REQUIRES(node->lock)
-{
-    while (order <= MMK_MAX_ORDER && mmk_list_empty(&node->free[order]))
-        order++;
-    return order;
-}
-
-/*
- * Takes a block, split from the smallest that is large enough, and gives it its type: before the
- * lock is dropped, or its buddy would merge with it.
- */
-static struct mmk_page *buddy_take(struct frame_node *node, unsigned order, enum mmk_page_type type)
-    MMK_REQUIRES(node->lock)
-{
-    struct mmk_page *page, *half;
-    unsigned at = smallest_block(node, order);
-
-    if (at > MMK_MAX_ORDER)
-        return NULL;
-    page = mmk_list_entry(node->free[at].next, struct mmk_page, free.link);
-    mmk_list_del(&page->free.link);
-    while (at > order) {
-        half = page + ((size_t)1 << --at);
-        page_become(half, MMK_PAGE_FREE, at);
-        mmk_list_add(&node->free[at], &half->free.link);
-    }
-    page_become(page, type, order);
-    count_free(node, -((uint64_t)1 << order));
-    return page;
-}
-
 /* ---- caches ---------------------------------------------------------------------------------- */
-
-/*
- * Single frames, by the smallest blocks that there are: the same frames, in the same order, as
- * taking one at a time, without the splitting in between.
- * => how many, up to `want`
- */
-static uint32_t buddy_take_singles(struct frame_node *node, struct mmk_page *frame[], uint32_t want)
-    MMK_REQUIRES(node->lock)
-{
-    uint32_t n = 0, i;
-
-    while (n < want) {
-        unsigned order = smallest_block(node, 0);
-        struct mmk_page *page;
-
-        if (order > MMK_MAX_ORDER)
-            break;
-        while (((uint32_t)1 << order) > want - n)
-            order--;
-        page = buddy_take(node, order, MMK_PAGE_CACHED);
-        for (i = 0; i < (uint32_t)1 << order; i++) {
-            page_become(page + i, MMK_PAGE_CACHED, 0);
-            frame[n++] = page + i;
-        }
-    }
-    return n;
-}
 
 /*
  * The nodes by their distance from this CPU's, which is that of their numbers, the lower of two
@@ -328,20 +190,20 @@ static unsigned nth_node(unsigned n)
 static MMK_NOINLINE uint32_t cache_refill(struct frame_cache *cache, unsigned flags)
     MMK_REQUIRES(mmk_percpu)
 {
-    uint32_t want = (uint32_t)grant(CACHE_BATCH, MMK_ALLOC_NORMAL), n = 0;
+    uint32_t want = (uint32_t)mmk_frame_grant(CACHE_BATCH, MMK_ALLOC_NORMAL), n = 0;
     unsigned i;
 
     if (mmk_unlikely(want == 0))
-        want = (uint32_t)grant(1, flags);
+        want = (uint32_t)mmk_frame_grant(1, flags);
 
     for (i = 0; i < NTH_NODES && want != 0 && n == 0; i++) {
         unsigned number = nth_node(i);
-        struct frame_node *node = &nodes[number % MMK_MAX_NODES];
+        struct mmk_frame_node *node = &mmk_frame_nodes[number % MMK_MAX_NODES];
 
         if (number == MMK_MAX_NODES || mmk_a64_load(&node->frames_free, MMK_RELAXED) == 0)
             continue;
         mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
-        n = buddy_take_singles(node, cache->page, want);
+        n = mmk_buddy_take_singles(node, cache->page, want);
         mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
     }
     return n;
@@ -353,15 +215,15 @@ static void cache_put_back(struct frame_cache *cache, uint32_t n) MMK_REQUIRES(m
     uint32_t i = 0, left = mmk_a32_load(&cache->count, MMK_RELAXED) - n;
 
     while (i < n) {
-        struct frame_node *node = node_of(cache->page[i]);
+        struct mmk_frame_node *node = node_of(cache->page[i]);
         uint32_t first = i;
 
         mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
         do
-            buddy_put(node, cache->page[i++], 0);
+            mmk_buddy_put(node, cache->page[i++], 0);
         while (i < n &&
                (mmk_a32_load(&node_count, MMK_RELAXED) == 1 || node_of(cache->page[i]) == node));
-        count_free(node, i - first);
+        mmk_buddy_count(node, i - first);
         mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
     }
     memmove(cache->page, cache->page + n, left * sizeof(cache->page[0]));
@@ -380,23 +242,31 @@ uint32_t mmk_frames_cached(unsigned cpu)
     return mmk_a32_load(&caches[cpu].count, MMK_RELAXED);
 }
 
-void mmk_frame_drain_cpu(unsigned cpu)
-{
-    struct frame_cache *cache = &caches[cpu];
-    unsigned long state = mmk_percpu_enter();
-
-    cache_put_back(cache, mmk_a32_load(&cache->count, MMK_RELAXED));
-    mmk_percpu_leave(state);
-}
-
-/* ---- allocating and freeing ------------------------------------------------------------------ */
-
 /* => within a per-CPU section; the number of frames left */
 static MMK_NOINLINE uint32_t cache_emptied(struct frame_cache *cache) MMK_REQUIRES(mmk_percpu)
 {
     cache_put_back(cache, mmk_a32_load(&cache->count, MMK_RELAXED));
     return 0;
 }
+
+void mmk_frame_drain_here(void)
+{
+    unsigned long state = mmk_percpu_enter();
+
+    (void)cache_emptied(&caches[mmk_cpu_id()]);
+    mmk_percpu_leave(state);
+}
+
+void mmk_frame_drain_cpu(unsigned cpu)
+{
+    struct frame_cache *cache = &caches[cpu];
+    unsigned long state = mmk_percpu_enter();
+
+    (void)cache_emptied(cache);
+    mmk_percpu_leave(state);
+}
+
+/* ---- allocating and freeing ------------------------------------------------------------------ */
 
 static struct mmk_page *alloc_single(unsigned flags)
 {
@@ -412,7 +282,7 @@ static struct mmk_page *alloc_single(unsigned flags)
     if (mmk_likely(n != 0)) {
         page = cache->page[--n];
         mmk_a32_store(&cache->count, n, MMK_RELAXED);
-        page_become(page, MMK_PAGE_PLAIN, 0);
+        mmk_frame_become(page, MMK_PAGE_PLAIN, 0);
     }
     mmk_percpu_leave(state);
     return page;
@@ -424,16 +294,16 @@ static struct mmk_page *take_block(unsigned order, unsigned flags) MMK_REQUIRES(
     struct mmk_page *page = NULL;
     unsigned i;
 
-    if (grant((uint64_t)1 << order, flags) != (uint64_t)1 << order)
+    if (mmk_frame_grant((uint64_t)1 << order, flags) != (uint64_t)1 << order)
         return NULL;
     for (i = 0; i < NTH_NODES && !page; i++) {
         unsigned number = nth_node(i);
-        struct frame_node *node = &nodes[number % MMK_MAX_NODES];
+        struct mmk_frame_node *node = &mmk_frame_nodes[number % MMK_MAX_NODES];
 
         if (number == MMK_MAX_NODES || mmk_a64_load(&node->frames_free, MMK_RELAXED) == 0)
             continue;
         mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
-        page = buddy_take(node, order, MMK_PAGE_PLAIN);
+        page = mmk_buddy_take(node, order, MMK_PAGE_PLAIN);
         mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
     }
     return page;
@@ -545,11 +415,11 @@ static void assert_unused(const struct mmk_page *page)
 static MMK_NOINLINE void free_block_of(struct mmk_page *page, unsigned order)
 {
     unsigned long state = mmk_percpu_enter();
-    struct frame_node *node = node_of(page);
+    struct mmk_frame_node *node = node_of(page);
 
     mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
-    buddy_put(node, page, order);
-    count_free(node, (uint64_t)1 << order);
+    mmk_buddy_put(node, page, order);
+    mmk_buddy_count(node, (uint64_t)1 << order);
     mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
     mmk_percpu_leave(state);
 }
@@ -557,7 +427,7 @@ static MMK_NOINLINE void free_block_of(struct mmk_page *page, unsigned order)
 /* FR6: a frame of another node? */
 static MMK_NOINLINE bool is_remote(const struct mmk_page *page)
 {
-    return node_of(page) != &nodes[node_here()];
+    return node_of(page) != &mmk_frame_nodes[node_here()];
 }
 
 static void free_single(struct mmk_page *page)
@@ -571,7 +441,7 @@ static void free_single(struct mmk_page *page)
         free_block_of(page, 0);
         return;
     }
-    page_become(page, MMK_PAGE_CACHED, 0);
+    mmk_frame_become(page, MMK_PAGE_CACHED, 0);
     if (mmk_unlikely(n == CACHE_MAX))
         n = cache_shrink(cache);
     cache->page[n] = page;
@@ -579,13 +449,18 @@ static void free_single(struct mmk_page *page)
     mmk_percpu_leave(state);
 }
 
-void mmk_frame_free(struct mmk_page *page)
+void mmk_frame_retire(struct mmk_page *page)
 {
-    unsigned order = page_order(page);
-
     assert_unused(page);
     mmk_uncharge(page);
-    mmk_frame_note(page, order, MMK_FRAME_FREE);
+    mmk_frame_note(page, mmk_frame_order(page), MMK_FRAME_FREE);
+}
+
+void mmk_frame_free(struct mmk_page *page)
+{
+    unsigned order = mmk_frame_order(page);
+
+    mmk_frame_retire(page);
     if (mmk_likely(order == 0))
         free_single(page);
     else
@@ -604,17 +479,6 @@ void mmk_page_put(struct mmk_page *page)
 
 /* ---- memory handed in ------------------------------------------------------------------------ */
 
-static void node_init(struct frame_node *node)
-{
-    unsigned order;
-
-    mmk_spin_init(&node->lock);
-    for (order = 0; order <= MMK_MAX_ORDER; order++)
-        mmk_list_init(&node->free[order]);
-    mmk_a64_store(&node->frames_free, 0, MMK_RELAXED);
-    mmk_a64_store(&node->frames_total, 0, MMK_RELAXED);
-}
-
 void mmk_frame_init(void)
 {
     unsigned i;
@@ -625,7 +489,7 @@ void mmk_frame_init(void)
     for (i = 0; i < MMK_MAX_CPUS; i++)
         mmk_a32_store(&caches[i].count, 0, MMK_RELAXED);
     for (i = 0; i < MMK_MAX_NODES; i++)
-        node_init(&nodes[i]);
+        mmk_buddy_init(&mmk_frame_nodes[i]);
     mmk_a32_store(&node_count, 1, MMK_RELAXED);
     mmk_a32_store(&mmk_frames_short, MMK_FRAMES_ENOUGH, MMK_RELAXED);
 }
@@ -644,7 +508,7 @@ static unsigned largest_order(mmk_pfn_t pfn, mmk_pfn_t end)
 /* Gives frames [pfn, range->end) to the buddy allocator, a block under each hold of the lock. */
 static void add_blocks(const struct mmk_range *range, mmk_pfn_t pfn)
 {
-    struct frame_node *node = &nodes[range->node];
+    struct mmk_frame_node *node = &mmk_frame_nodes[range->node];
     unsigned long state;
     unsigned order;
     size_t i;
@@ -653,16 +517,15 @@ static void add_blocks(const struct mmk_range *range, mmk_pfn_t pfn)
         struct mmk_page *page = &range->map[pfn - range->start];
 
         order = largest_order(pfn, range->end);
-        /* Nobody looks at frames inside a block, so their type needs no lock (FR2). */
-        for (i = 1; i < (size_t)1 << order; i++)
-            page_become(page + i, MMK_PAGE_FREE, 0);
         state = mmk_percpu_enter();
         mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
+        for (i = 1; i < (size_t)1 << order; i++)
+            mmk_frame_become(page + i, MMK_PAGE_FREE, 0);
         mmk_a64_store(&node->frames_total,
                       mmk_a64_load(&node->frames_total, MMK_RELAXED) + ((uint64_t)1 << order),
                       MMK_RELAXED);
-        buddy_put(node, page, order);
-        count_free(node, (uint64_t)1 << order);
+        mmk_buddy_put(node, page, order);
+        mmk_buddy_count(node, (uint64_t)1 << order);
         mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
         mmk_percpu_leave(state);
     }
@@ -736,6 +599,28 @@ struct mmk_page *mmk_frame_at(uint64_t place)
     return &range->map[place];
 }
 
+static bool node_has(struct mmk_frame_node *node, unsigned order)
+{
+    unsigned long state = mmk_percpu_enter();
+    bool has;
+
+    mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
+    has = mmk_buddy_has(node, order);
+    mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
+    mmk_percpu_leave(state);
+    return has;
+}
+
+bool mmk_frame_has_block(unsigned order)
+{
+    uint32_t node, count = mmk_a32_load(&node_count, MMK_RELAXED);
+
+    for (node = 0; node < count; node++)
+        if (node_has(&mmk_frame_nodes[node], order))
+            return true;
+    return false;
+}
+
 uint64_t mmk_frames_left(void)
 {
     return listed();
@@ -747,7 +632,7 @@ uint64_t mmk_frames_total(void)
     unsigned node;
 
     for (node = 0; node < MMK_MAX_NODES; node++)
-        sum += mmk_a64_load(&nodes[node].frames_total, MMK_RELAXED);
+        sum += mmk_a64_load(&mmk_frame_nodes[node].frames_total, MMK_RELAXED);
     return sum;
 }
 
@@ -766,8 +651,8 @@ void mmk_frame_stats(struct mmk_stats *stats)
     unsigned node;
 
     for (node = 0; node < MMK_MAX_NODES; node++) {
-        stats->node_frames[node] = mmk_a64_load(&nodes[node].frames_total, MMK_RELAXED);
-        stats->node_free[node] = mmk_a64_load(&nodes[node].frames_free, MMK_RELAXED);
+        stats->node_frames[node] = mmk_a64_load(&mmk_frame_nodes[node].frames_total, MMK_RELAXED);
+        stats->node_free[node] = mmk_a64_load(&mmk_frame_nodes[node].frames_free, MMK_RELAXED);
     }
 }
 
@@ -790,7 +675,7 @@ static void assert_bare(const struct mmk_page *page, enum mmk_page_type type, un
 }
 
 /* => frames in the list */
-static uint64_t check_list(const struct frame_node *node, unsigned order, struct census *census)
+static uint64_t check_list(const struct mmk_frame_node *node, unsigned order, struct census *census)
 {
     const struct mmk_list *link, *head = &node->free[order];
     const struct mmk_page *page;
@@ -809,7 +694,7 @@ static uint64_t check_list(const struct frame_node *node, unsigned order, struct
 }
 
 /* => frames in its lists */
-static uint64_t check_node(const struct frame_node *node, struct census *census)
+static uint64_t check_node(const struct mmk_frame_node *node, struct census *census)
 {
     uint64_t frames = 0;
     unsigned order;
@@ -851,12 +736,13 @@ static void check_range(const struct mmk_range *range, struct census *census)
 
     while (pfn < range->end) {
         const struct mmk_page *page = &range->map[pfn - range->start];
-        unsigned order = page_order(page);
+        unsigned order = mmk_frame_order(page);
         mmk_pfn_t size = (mmk_pfn_t)1 << order;
 
         mmk_assert(order <= MMK_MAX_ORDER && (pfn & (size - 1)) == 0 && size <= range->end - pfn,
                    "FR1 a block is aligned to its size and within its range");
         mmk_assert(mmk_page_type(page) != MMK_PAGE_RESERVED, "a usable frame is not reserved");
+        mmk_assert(mmk_page_type(page) != MMK_PAGE_CLAIMED, "CL3 a claim has ended");
         if (mmk_page_type(page) == MMK_PAGE_FREE) {
             check_block(range, pfn, order);
             census->seen[order]++;
@@ -880,7 +766,7 @@ void mmk_frame_check(void)
     for (i = 0; i < count; i++)
         check_range(&mmk_ranges[i], &census);
     for (i = 0; i < MMK_MAX_NODES; i++)
-        in_lists += check_node(&nodes[i], &census);
+        in_lists += check_node(&mmk_frame_nodes[i], &census);
     for (i = 0; i <= MMK_MAX_ORDER; i++)
         mmk_assert(census.listed[i] == census.seen[i], "FR2 a block is listed when it is free");
     in_caches = mmk_frames_free() - in_lists;

@@ -6,7 +6,8 @@
 #ifndef MMK_SRC_FRAME_H
 #define MMK_SRC_FRAME_H
 
-#include "page.h"
+#include "buddy.h"
+#include <mmkit/init.h>
 #include <mmkit/port/directmap.h>
 
 #define MMK_MAX_RANGES 16
@@ -20,6 +21,9 @@ struct mmk_range {
 
 extern struct mmk_range mmk_ranges[MMK_MAX_RANGES]; /* written once each, before it is counted */
 extern struct mmk_a32 mmk_range_count;              /* store-release after the range is complete */
+extern struct mmk_frame_node mmk_frame_nodes[MMK_MAX_NODES];
+
+struct mmk_range *mmk_range_of(mmk_pfn_t pfn); /* NULL: not a frame of ours */
 
 struct mmk_page *mmk_pfn_to_page_slow(mmk_pfn_t pfn); /* NULL: not a frame of ours */
 mmk_pfn_t mmk_page_to_pfn_slow(const struct mmk_page *page);
@@ -68,8 +72,15 @@ MMK_ALWAYS_INLINE void mmk_frame_note(const struct mmk_page *page, unsigned orde
  */
 void mmk_frame_free(struct mmk_page *page);
 
+/*
+ * The first part of it alone: the block was somebody's, and no longer is.
+ * => the caller is to give it a type that says so
+ */
+void mmk_frame_retire(struct mmk_page *page);
+
 /* The CPU's cache back to the buddy allocator. => `cpu` is this CPU, or is not inside mmkit */
 void mmk_frame_drain_cpu(unsigned cpu);
+void mmk_frame_drain_here(void);          /* this CPU's. => any context where frames may be freed */
 uint32_t mmk_frames_cached(unsigned cpu); /* in that CPU's cache */
 
 /*
@@ -78,6 +89,11 @@ uint32_t mmk_frames_cached(unsigned cpu); /* in that CPU's cache */
  */
 typedef uint64_t (*mmk_reclaimer)(uint64_t frames, unsigned flags);
 void mmk_frame_set_reclaimer(mmk_reclaimer function);
+
+bool mmk_frame_has_block(unsigned order); /* free, on any node, of this order or larger */
+
+/* How many of so many frames an allocation with these flags may take from the lists (FR7). */
+uint64_t mmk_frame_grant(uint64_t want, unsigned flags);
 
 /*
  * All frames by a number, from 0 to mmk_frame_places() - 1, those of descriptors among them.

@@ -32,6 +32,7 @@ enum mmk_page_type {
     MMK_PAGE_TABLE,    /* a page table */
     MMK_PAGE_ANON,     /* private anonymous memory */
     MMK_PAGE_OBJECT,   /* in an object's index, or was until truncation */
+    MMK_PAGE_CLAIMED,  /* free, and taken for a larger block: claim.h */
 };
 
 /* The flag word: type, order of the block (first frame only), then single bits. */
@@ -60,7 +61,7 @@ struct MMK_CAPABILITY("page lock") mmk_page {
     struct mmk_a32 refs;               /* a */
     union {
         struct {
-            struct mmk_list link; /* F, or the CPU whose cache it is in */
+            struct mmk_list link; /* F, or the claim's owner */
         } free;
 
         struct {
