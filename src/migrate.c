@@ -43,7 +43,9 @@
 
 struct migration {
     struct mmk_page *to;
+    bool wait; /* for locks, and for secondary MMUs */
     bool copied, moved;
+    bool missed; /* an entry, perhaps, for a lock that was not to be had */
     bool shared; /* MG2: the copy is mapped once more */
 };
 
@@ -194,7 +196,10 @@ static bool move_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t add
         return false;
     mmk_walk_unlock(&walk); /* secondary MMUs are told before, and may sleep */
     mmk_rcu_read_unlock();
-    mmk_notify_begin(&notify, mm, addr, addr + MMK_PAGE_SIZE, MMK_NOTIFY_MIGRATE);
+    migration->missed = mmk_notify_try_begin(&notify, mm, addr, addr + MMK_PAGE_SIZE,
+                                             MMK_NOTIFY_MIGRATE, migration->wait) != 0;
+    if (migration->missed)
+        return true;
     if (mmk_rmap_lock(page, mm, addr, &walk)) {
         migration->moved |= exchange(page, &walk, migration);
         mmk_walk_unlock(&walk);
@@ -206,6 +211,23 @@ static bool move_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t add
 }
 
 /* ---- a page ---------------------------------------------------------------------------------- */
+
+static void move_entries(struct mmk_page *page, struct migration *migration) MMK_REQUIRES(page)
+{
+    if (migration->wait)
+        mmk_rmap_walk(page, move_entry, migration);
+    else if (!mmk_rmap_try_walk(page, move_entry, migration))
+        migration->missed = true;
+}
+
+/*
+ * Some entries of a shared page have the copy, and some do not. So be it: each of the two is one
+ * that they share. What else the page has it keeps.
+ */
+static bool is_half_moved(const struct mmk_page *page, const struct migration *migration)
+{
+    return migration->moved && migration->missed && mmk_page_mapcount(page) != 0;
+}
 
 /* A cached page that nothing maps, but swap entries may name. */
 static void move_unmapped(const struct mmk_page *page, struct migration *migration)
@@ -228,10 +250,10 @@ static void migrate_cached(struct mmk_page *page, struct migration *migration) M
 
     if (!MMK_MISTAKE(MIGRATED_SLOT_FREE))
         mmk_slot_get(slot);
-    mmk_rmap_walk(page, move_entry, migration);
+    move_entries(page, migration);
     if (!migration->moved)
         move_unmapped(page, migration);
-    if (migration->moved)
+    if (migration->moved && !is_half_moved(page, migration))
         mmk_swap_replace(page, migration->to);
     if (!MMK_MISTAKE(MIGRATED_SLOT_FREE))
         mmk_swap_put(slot);
@@ -243,7 +265,7 @@ static void migrate_private(struct mmk_page *page, struct migration *migration) 
     if (mmk_page_test(page, MMK_PF_SWAPCACHE))
         migrate_cached(page, migration);
     else
-        mmk_rmap_walk(page, move_entry, migration);
+        move_entries(page, migration);
     if (migration->shared)
         mmk_page_end_orphan(migration->to);
 }
@@ -254,7 +276,7 @@ static void migrate_unmapped(struct mmk_page *page, struct migration *migration)
 {
     if (MMK_MISTAKE(HELD_MIGRATES))
         copy(migration, page);
-    if (!mmk_page_unmap_to_move(page) || !is_held_by(page, 2))
+    if (!mmk_page_unmap_to_move(page, migration->wait) || !is_held_by(page, 2))
         return;
     copy(migration, page);
     migration->moved = mmk_object_replace(object_of(page), page, migration->to);
@@ -264,7 +286,7 @@ static void migrate_object(struct mmk_page *page, struct migration *migration) M
     MMK_REQUIRES(migration->to)
 {
     if (mmk_page_mapcount(page) == 1)
-        mmk_rmap_walk(page, move_entry, migration);
+        move_entries(page, migration);
     if (!migration->moved && mmk_page_mapcount(page) != 1)
         migrate_unmapped(page, migration);
     if (!migration->moved)
@@ -278,9 +300,10 @@ static bool may_try(const struct mmk_page *page)
     return mmk_page_type(page) == MMK_PAGE_ANON;
 }
 
-int mmk_page_migrate(struct mmk_page *page, struct mmk_page *to) MMK_NO_TSA /* `to` has an alias */
+static int migrate(struct mmk_page *page, struct mmk_page *to, bool wait)
+    MMK_REQUIRES(page) MMK_NO_TSA /* `to` is migration.to */
 {
-    struct migration migration = {.to = to};
+    struct migration migration = {.to = to, .wait = wait};
 
     if (!may_try(page))
         return MMK_EBUSY;
@@ -289,8 +312,20 @@ int mmk_page_migrate(struct mmk_page *page, struct mmk_page *to) MMK_NO_TSA /* `
         migrate_private(page, &migration);
     else
         migrate_object(page, &migration);
+    if (is_half_moved(page, &migration))
+        migration.moved = false;
     if (migration.moved)
         mmk_charge_move(page, to);
     mmk_page_unlock(to);
     return migration.moved ? 0 : MMK_EBUSY;
+}
+
+int mmk_page_migrate(struct mmk_page *page, struct mmk_page *to)
+{
+    return migrate(page, to, true);
+}
+
+int mmk_page_migrate_nowait(struct mmk_page *page, struct mmk_page *to)
+{
+    return migrate(page, to, false);
 }

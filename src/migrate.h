@@ -21,4 +21,9 @@
  */
 MMK_MUST_CHECK int mmk_page_migrate(struct mmk_page *page, struct mmk_page *to) MMK_REQUIRES(page);
 
+/* The same, but it waits for no lock, and no secondary MMU sleeps: MMK_EBUSY, too, when one would
+ * have to. A page that several share may then be in both frames, some of its entries in each. */
+MMK_MUST_CHECK int mmk_page_migrate_nowait(struct mmk_page *page, struct mmk_page *to)
+    MMK_REQUIRES(page);
+
 #endif

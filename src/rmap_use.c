@@ -256,9 +256,9 @@ bool mmk_page_try_to_unmap(struct mmk_page *page)
     return run(page, &unmap);
 }
 
-bool mmk_page_unmap_to_move(struct mmk_page *page)
+bool mmk_page_unmap_to_move(struct mmk_page *page, bool wait)
 {
-    struct unmap unmap = {.wait = true, .moves = true};
+    struct unmap unmap = {.wait = wait, .moves = true};
 
     return run(page, &unmap);
 }

@@ -27,8 +27,11 @@ MMK_MUST_CHECK bool mmk_page_try_referenced(struct mmk_page *page, uint32_t *you
  */
 bool mmk_page_try_to_unmap(struct mmk_page *page) MMK_REQUIRES(page);
 
-/* The same of an object's page that stays in memory: of locked memory, too. => page locked */
-bool mmk_page_unmap_to_move(struct mmk_page *page) MMK_REQUIRES(page);
+/*
+ * The same of an object's page that stays in memory: of locked memory, too.
+ * => page locked; without `wait`, as mmk_page_try_to_unmap_nowait()
+ */
+bool mmk_page_unmap_to_move(struct mmk_page *page, bool wait) MMK_REQUIRES(page);
 
 /*
  * As mmk_page_try_to_unmap(), but it waits for no lock, and no secondary MMU sleeps: false, too,
