@@ -114,20 +114,20 @@ struct mmk_page *mmk_claim_elsewhere(struct mmk_claim *claim)
         return NULL;
     mmk_assert(mmk_page_refs(page) == 0, "F1 a free frame has no references");
     mmk_frame_note(page, 0, MMK_FRAME_USED);
-    /* Release: as mmk_page_alloc(). */
-    mmk_a32_store(&page->refs, 1, MMK_RELEASE);
+    mmk_frame_hand_out(page);
     return page;
 }
 
 bool mmk_claim_put(struct mmk_claim *claim, struct mmk_page *page)
 {
-    /* As mmk_page_put(). */
-    uint32_t old = mmk_a32_fetch_sub(&page->refs, 1, MMK_ACQ_REL);
-
-    mmk_assert(old != 0, "F1 a reference is dropped that nobody had");
-    if (old != 1)
+    if (!mmk_page_drop(page) && !MMK_MISTAKE(CLAIM_STEALS))
         return false;
-    mmk_frame_retire(page);
+    if (MMK_MISTAKE(CLAIM_STEALS))
+        mmk_a32_store(&page->refs, 0, MMK_RELAXED);
+    if (MMK_MISTAKE(CLAIM_FREED))
+        mmk_frame_free(page);
+    else
+        mmk_frame_retire(page);
     add(claim, page, 0);
     return true;
 }
@@ -158,9 +158,12 @@ struct mmk_page *mmk_claim_hand_out(struct mmk_claim *claim)
     mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
     while ((page = pop(claim)) != NULL)
         mmk_frame_become(page, MMK_PAGE_FREE, 0);
-    mmk_frame_become(block, MMK_PAGE_PLAIN, claim->order);
+    if (!MMK_MISTAKE(HANDED_OUT_LATE))
+        mmk_frame_become(block, MMK_PAGE_PLAIN, claim->order);
     mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
     mmk_percpu_leave(state);
+    if (MMK_MISTAKE(HANDED_OUT_LATE))
+        mmk_frame_become(block, MMK_PAGE_PLAIN, claim->order);
     return block;
 }
 

@@ -6,6 +6,7 @@
 
 #include "account.h"
 #include "charge.h"
+#include "compact.h"
 #include "family.h"
 #include "frame.h"
 #include "gather.h"
@@ -69,6 +70,7 @@ int mmk_init(const struct mmk_config *config)
     mmk_pin_init();
     mmk_reclaim_init();
     mmk_group_module_init();
+    mmk_compact_init();
     mmk_mm_module_init();
     return 0;
 }
@@ -140,6 +142,7 @@ void mmk_stats_read(struct mmk_stats *stats)
     mmk_table_stats(stats);
     mmk_tlb_stats(stats);
     mmk_reclaim_stats(stats);
+    mmk_compact_stats(stats);
     stats->pins = mmk_pin_count();
     stats->gather_early = mmk_gather_early_count();
     stats->address_spaces = mmk_mm_count_all();

@@ -58,21 +58,22 @@ struct MMK_CACHE_ALIGNED frame_cache {
 
 static struct frame_cache caches[MMK_MAX_CPUS];
 struct mmk_frame_node mmk_frame_nodes[MMK_MAX_NODES];
-static mmk_reclaimer reclaimer; /* c from mmk_init() on */
+static mmk_reclaimer reclaimer; /* c from mmk_init() on; so the next */
+static mmk_compactor compactor;
 struct mmk_a32 mmk_frames_short;
 static struct mmk_a32 node_count; /* one more than the highest that has memory; 1 at least */
 
 /* ---- ranges ---------------------------------------------------------------------------------- */
 
-/* How many may be looked at. Acquire: they are complete. */
-static uint32_t ranges(void)
+/* Acquire: they are complete. */
+uint32_t mmk_frame_ranges(void)
 {
     return mmk_a32_load(&mmk_range_count, MMK_ACQUIRE);
 }
 
-struct mmk_range *mmk_range_of(mmk_pfn_t pfn)
+struct mmk_range *mmk_range_of_slow(mmk_pfn_t pfn)
 {
-    uint32_t i, count = ranges();
+    uint32_t i, count = mmk_frame_ranges();
 
     for (i = 0; i < count; i++)
         if (pfn - mmk_ranges[i].start < mmk_ranges[i].end - mmk_ranges[i].start)
@@ -96,7 +97,7 @@ static unsigned node_here(void)
 
 struct mmk_page *mmk_pfn_to_page_slow(mmk_pfn_t pfn)
 {
-    const struct mmk_range *range = mmk_range_of(pfn);
+    const struct mmk_range *range = mmk_range_of_slow(pfn);
 
     return range ? &range->map[pfn - range->start] : NULL;
 }
@@ -338,19 +339,27 @@ static struct mmk_page *take(unsigned order, unsigned flags)
     return order == 0 ? alloc_single(flags) : alloc_block(order, flags);
 }
 
+/* What is free may not lie together, and be made to: the block is the caller's at once. */
+static struct mmk_page *take_compacted(unsigned order, unsigned flags)
+{
+    return order > 0 && compactor ? compactor(order, flags) : NULL;
+}
+
 /*
  * Nothing is free. Others' pages may be had, unless it is for their sake that memory is wanted: a
  * block of many frames takes several tries, as what is freed need not lie together.
  */
 static struct mmk_page *take_reclaimed(unsigned order, unsigned flags)
 {
-    struct mmk_page *page = NULL;
+    struct mmk_page *page = take_compacted(order, flags);
     unsigned tries;
 
     for (tries = 0; !page && tries < REFILLS; tries++) {
-        if (reclaimer((uint64_t)1 << order, flags) == 0)
+        if (!reclaimer || reclaimer((uint64_t)1 << order, flags) == 0)
             break;
         page = take(order, flags);
+        if (!page)
+            page = take_compacted(order, flags);
     }
     return page;
 }
@@ -366,7 +375,7 @@ static MMK_NOINLINE struct mmk_page *take_somehow(unsigned order, unsigned flags
 
     if (flags & MMK_ALLOC_NOWAIT)
         return NULL;
-    if (reclaimer && !(flags & MMK_ALLOC_NORECLAIM))
+    if (!(flags & MMK_ALLOC_NORECLAIM))
         page = take_reclaimed(order, flags);
     if (page)
         return page;
@@ -391,9 +400,7 @@ struct mmk_page *mmk_page_alloc(unsigned order, unsigned flags)
     mmk_frame_note(page, order, MMK_FRAME_USED);
     if (flags & MMK_ALLOC_ZERO)
         clear_block(page, order);
-    /* Release: a late finder that takes a reference (get_unless_zero) sees what the frame is now.
-     */
-    mmk_a32_store(&page->refs, 1, MMK_RELEASE);
+    mmk_frame_hand_out(page);
     return page;
 }
 
@@ -469,11 +476,7 @@ void mmk_frame_free(struct mmk_page *page)
 
 void mmk_page_put(struct mmk_page *page)
 {
-    /* Release what was done to the frame to whoever frees it; acquire the same if that is us. */
-    uint32_t old = mmk_a32_fetch_sub(&page->refs, 1, MMK_ACQ_REL);
-
-    mmk_assert(old != 0, "F1 a reference is dropped that nobody had");
-    if (old == 1)
+    if (mmk_page_drop(page))
         mmk_frame_free(page);
 }
 
@@ -578,9 +581,14 @@ void mmk_frame_set_reclaimer(mmk_reclaimer function)
     reclaimer = function;
 }
 
+void mmk_frame_set_compactor(mmk_compactor function)
+{
+    compactor = function;
+}
+
 uint64_t mmk_frame_places(void)
 {
-    uint32_t i, count = ranges();
+    uint32_t i, count = mmk_frame_ranges();
     uint64_t sum = 0;
 
     for (i = 0; i < count; i++)

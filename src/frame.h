@@ -23,12 +23,19 @@ extern struct mmk_range mmk_ranges[MMK_MAX_RANGES]; /* written once each, before
 extern struct mmk_a32 mmk_range_count;              /* store-release after the range is complete */
 extern struct mmk_frame_node mmk_frame_nodes[MMK_MAX_NODES];
 
-struct mmk_range *mmk_range_of(mmk_pfn_t pfn); /* NULL: not a frame of ours */
-
+uint32_t mmk_frame_ranges(void);                      /* how many may be looked at */
+struct mmk_range *mmk_range_of_slow(mmk_pfn_t pfn);   /* NULL: not a frame of ours */
 struct mmk_page *mmk_pfn_to_page_slow(mmk_pfn_t pfn); /* NULL: not a frame of ours */
 mmk_pfn_t mmk_page_to_pfn_slow(const struct mmk_page *page);
 
 /* The first range answers nearly always: most machines hand in one. */
+MMK_ALWAYS_INLINE struct mmk_range *mmk_range_of(mmk_pfn_t pfn)
+{
+    if (mmk_likely(pfn - mmk_ranges[0].start < mmk_ranges[0].end - mmk_ranges[0].start))
+        return &mmk_ranges[0];
+    return mmk_range_of_slow(pfn);
+}
+
 MMK_ALWAYS_INLINE struct mmk_page *mmk_pfn_to_page(mmk_pfn_t pfn)
 {
     if (mmk_likely(pfn - mmk_ranges[0].start < mmk_ranges[0].end - mmk_ranges[0].start))
@@ -67,6 +74,15 @@ MMK_ALWAYS_INLINE void mmk_frame_note(const struct mmk_page *page, unsigned orde
 }
 
 /*
+ * A frame that was free gets its first reference, its taker's. Release: a late finder that takes
+ * one, too (get_unless_zero), sees what the frame is now.
+ */
+MMK_ALWAYS_INLINE void mmk_frame_hand_out(struct mmk_page *page)
+{
+    mmk_a32_store(&page->refs, 1, MMK_RELEASE);
+}
+
+/*
  * Frees a frame whose last reference is gone already (refs == 0): mmk_page_put() without the
  * counting. => any context where frames may be allocated
  */
@@ -89,6 +105,13 @@ uint32_t mmk_frames_cached(unsigned cpu); /* in that CPU's cache */
  */
 typedef uint64_t (*mmk_reclaimer)(uint64_t frames, unsigned flags);
 void mmk_frame_set_reclaimer(mmk_reclaimer function);
+
+/*
+ * Who makes a block of what is free here and there (compact.c), called likewise.
+ * => as the allocator takes it: PLAIN, no references; NULL: he could not
+ */
+typedef struct mmk_page *(*mmk_compactor)(unsigned order, unsigned flags);
+void mmk_frame_set_compactor(mmk_compactor function);
 
 bool mmk_frame_has_block(unsigned order); /* free, on any node, of this order or larger */
 

@@ -168,6 +168,18 @@ MMK_ALWAYS_INLINE bool mmk_page_get_unless_zero(struct mmk_page *page)
     return false;
 }
 
+/*
+ * One reference less. => true: it was the last, the frame is the caller's to free. Releases what
+ * was done to the frame to whoever frees it; acquires the same if that is the caller.
+ */
+MMK_ALWAYS_INLINE bool mmk_page_drop(struct mmk_page *page)
+{
+    uint32_t old = mmk_a32_fetch_sub(&page->refs, 1, MMK_ACQ_REL);
+
+    mmk_assert(old != 0, "F1 a reference is dropped that nobody had");
+    return old == 1;
+}
+
 /* Acquire: what was written to the page before it was unpinned is seen. */
 MMK_ALWAYS_INLINE bool mmk_page_pinned(const struct mmk_page *page)
 {

@@ -189,6 +189,14 @@ const struct mistake corpus[] = {
      "a page is copied while others may still store to it", "migrate.twice"},
     {MMK_MISTAKE_MIGRATED_SLOT_FREE, "migrated-slot-free",
      "a cached page goes, and nobody sees that it has no use any more", "swap.migrated-unused"},
+    {MMK_MISTAKE_CLAIM_STEALS, "claim-steals",
+     "the frame of a page that has moved is taken although somebody still looks at it",
+     "compact.find"},
+    {MMK_MISTAKE_CLAIM_FREED, "claim-freed",
+     "the frame of a page that has moved is claimed, and freed as well", "compact.alloc"},
+    {MMK_MISTAKE_HANDED_OUT_LATE, "handed-out-late",
+     "a block's frames say that they are free, and are not, when the lock is let go of",
+     "compact.block"},
     {MMK_MISTAKE_NONE, NULL, NULL, NULL},
 };
 

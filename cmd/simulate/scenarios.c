@@ -45,6 +45,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_group;
     case 18:
         return scenarios_migrate;
+    case 19:
+        return scenarios_compact;
     default:
         return NULL;
     }

@@ -4,6 +4,7 @@
 #define MMKIT_MMKIT_H
 
 #include <mmkit/check.h>
+#include <mmkit/compact.h>
 #include <mmkit/cpu.h>
 #include <mmkit/errno.h>
 #include <mmkit/fault.h>

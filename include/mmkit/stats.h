@@ -69,6 +69,10 @@ struct mmk_stats {
     uint64_t reclaim_freed;   /* pages that it has freed: dropped, or in swap */
     uint64_t reclaim_written; /* pages of objects that it has written back */
     uint64_t reclaim_direct;  /* allocations that found nothing free, and had it work for them */
+    uint64_t compact_tried;   /* blocks of frames that compaction has tried to make free */
+    uint64_t compact_made;    /* of these: it has */
+    uint64_t compact_moved;   /* pages that it has moved */
+    uint64_t compact_direct;  /* allocations that found no block, and had it work for them */
     uint64_t pins;            /* held: mmk_pin_pages() */
     uint64_t committed;       /* bytes, of all address spaces and shared anonymous objects */
     uint64_t commit_limit;    /* bytes that may be committed in mode MMK_OVERCOMMIT_NEVER */

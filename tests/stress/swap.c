@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * swap.c - a stress of swap: processes fork, map, move, drop and end, files and shared memory are
- * cut and get holes, pages go and come back, areas of slots come and go, all beside each other, and
- * reads and writes fail. Each byte must be what it was.
+ * cut and get holes, pages go and come back, or move so that free frames lie together, areas of
+ * slots come and go, all beside each other, and reads and writes fail. Each byte must be what it
+ * was.
  *
  * swap_process.h has private memory, swap_object.h what is shared, swap_io.h what fails. Between
  * rounds each slot that is used has someone to use it; every few rounds all bytes are compared. At
  * the end there is no slot, no family of address spaces, no frame and no table left.
  */
 #include "swap_process.h"
+
+#include <mmkit/compact.h>
 
 static struct mmk_mm *idle; /* has nothing */
 static struct mmk_stats at_end;
@@ -28,6 +31,8 @@ static void process_op(void)
         process_exec();
     else if (kind < 990)
         process_visit();
+    else if (kind < 992)
+        (void)!mmk_compact(2 + random_below(5));
     else
         area_op();
 }
@@ -119,6 +124,8 @@ static void report_swap(void)
 {
     printf("%llu pages out and %llu in, ", (unsigned long long)at_end.swap_out,
            (unsigned long long)at_end.swap_in);
+    printf("%llu moved for %llu blocks, ", (unsigned long long)at_end.compact_moved,
+           (unsigned long long)at_end.compact_made);
     printf("%llu failures, an area off %llu times, ", (unsigned long long)io_failures,
            (unsigned long long)mmk_a64_load(&io.times_off, MMK_RELAXED));
 }
