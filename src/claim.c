@@ -31,9 +31,10 @@ static struct mmk_page *page_at(const struct mmk_claim *claim, mmk_pfn_t pfn)
     return &claim->range->map[pfn - claim->range->start];
 }
 
+/* FR8: STAYS, if it says so, it keeps until it is given back. */
 static void add(struct mmk_claim *claim, struct mmk_page *page, unsigned order)
 {
-    mmk_frame_become(page, MMK_PAGE_CLAIMED, order);
+    mmk_frame_become_of(page, MMK_PAGE_CLAIMED, order, mmk_frame_is_kind(page));
     mmk_list_add(&claim->blocks, &page->free.link);
     claim->frames += (uint64_t)1 << order;
 }
@@ -89,7 +90,7 @@ static struct mmk_page *take_single(struct mmk_frame_node *node)
 
     if (mmk_frame_grant(1, MMK_ALLOC_NORMAL) == 1) {
         mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
-        page = mmk_buddy_take(node, 0, MMK_PAGE_PLAIN);
+        page = mmk_buddy_take(node, MMK_BUDDY_MOVES, 0, MMK_PAGE_PLAIN);
         mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
     }
     mmk_percpu_leave(state);
@@ -171,13 +172,10 @@ static void give_back_part(struct mmk_claim *claim, struct mmk_frame_node *node)
     MMK_REQUIRES(node->lock)
 {
     struct mmk_page *page;
-    unsigned i, order;
+    unsigned i;
 
-    for (i = 0; i < PART && (page = pop(claim)) != NULL; i++) {
-        order = mmk_frame_order(page);
-        mmk_buddy_put(node, page, order);
-        mmk_buddy_count(node, (uint64_t)1 << order);
-    }
+    for (i = 0; i < PART && (page = pop(claim)) != NULL; i++)
+        mmk_buddy_put(node, page, mmk_frame_order(page), mmk_frame_is_kind(page));
 }
 
 void mmk_claim_give_back(struct mmk_claim *claim)

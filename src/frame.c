@@ -3,7 +3,8 @@
  * frame.c - the frame allocator.
  *
  * Owns the ranges of memory and their descriptors, a buddy allocator (buddy.c) for the ranges of
- * each node, and each CPU's cache of single frames. Memory moves between three places:
+ * each node, and each CPU's caches of single frames, one for what is to stay (FR8). Memory moves
+ * between three places:
  *
  *     buddy allocator  <- batches ->  CPU's cache  <- one frame ->  whoever allocated
  *             <-------------- blocks of order 1 and up ------------>
@@ -56,7 +57,7 @@ struct MMK_CACHE_ALIGNED frame_cache {
     struct mmk_page *page[CACHE_MAX];
 };
 
-static struct frame_cache caches[MMK_MAX_CPUS];
+static struct frame_cache caches[MMK_MAX_CPUS][MMK_BUDDY_KINDS];
 struct mmk_frame_node mmk_frame_nodes[MMK_MAX_NODES];
 static mmk_reclaimer reclaimer; /* c from mmk_init() on; so the next */
 static mmk_compactor compactor;
@@ -187,9 +188,14 @@ static unsigned nth_node(unsigned n)
 /* Steps of nth_node() that meet each node. */
 #define NTH_NODES (2 * MMK_MAX_NODES - 1)
 
-/* => within a per-CPU section; the number of frames that the empty cache now has */
-static MMK_NOINLINE uint32_t cache_refill(struct frame_cache *cache, unsigned flags)
-    MMK_REQUIRES(mmk_percpu)
+/* FR8: which of its caches, and of a node's lists. */
+MMK_ALWAYS_INLINE unsigned kind_of(unsigned flags)
+{
+    return flags & MMK_ALLOC_STAYS ? MMK_BUDDY_STAYS : MMK_BUDDY_MOVES;
+}
+
+/* => the number of frames that the empty cache now has */
+static uint32_t cache_fill(struct frame_cache *cache, unsigned flags) MMK_REQUIRES(mmk_percpu)
 {
     uint32_t want = (uint32_t)mmk_frame_grant(CACHE_BATCH, MMK_ALLOC_NORMAL), n = 0;
     unsigned i;
@@ -204,14 +210,15 @@ static MMK_NOINLINE uint32_t cache_refill(struct frame_cache *cache, unsigned fl
         if (number == MMK_MAX_NODES || mmk_a64_load(&node->frames_free, MMK_RELAXED) == 0)
             continue;
         mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
-        n = mmk_buddy_take_singles(node, cache->page, want);
+        n = mmk_buddy_take_singles(node, kind_of(flags), cache->page, want);
         mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
     }
     return n;
 }
 
 /* The `n` frames that were put in first go back, each to its node: they are the coldest. */
-static void cache_put_back(struct frame_cache *cache, uint32_t n) MMK_REQUIRES(mmk_percpu)
+static void cache_put_back(struct frame_cache *cache, unsigned kind, uint32_t n)
+    MMK_REQUIRES(mmk_percpu)
 {
     uint32_t i = 0, left = mmk_a32_load(&cache->count, MMK_RELAXED) - n;
 
@@ -219,12 +226,12 @@ static void cache_put_back(struct frame_cache *cache, uint32_t n) MMK_REQUIRES(m
         struct mmk_frame_node *node = node_of(cache->page[i]);
         uint32_t first = i;
 
-        mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
         do
-            mmk_buddy_put(node, cache->page[i++], 0);
+            i++;
         while (i < n &&
                (mmk_a32_load(&node_count, MMK_RELAXED) == 1 || node_of(cache->page[i]) == node));
-        mmk_buddy_count(node, i - first);
+        mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
+        mmk_buddy_put_singles(node, kind, cache->page + first, i - first);
         mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
     }
     memmove(cache->page, cache->page + n, left * sizeof(cache->page[0]));
@@ -232,58 +239,87 @@ static void cache_put_back(struct frame_cache *cache, uint32_t n) MMK_REQUIRES(m
 }
 
 /* => within a per-CPU section; the number of frames left in the full cache */
-static MMK_NOINLINE uint32_t cache_shrink(struct frame_cache *cache) MMK_REQUIRES(mmk_percpu)
+static MMK_NOINLINE uint32_t cache_shrink(struct frame_cache *cache, unsigned kind)
+    MMK_REQUIRES(mmk_percpu)
 {
-    cache_put_back(cache, CACHE_BATCH);
+    cache_put_back(cache, kind, CACHE_BATCH);
     return CACHE_MAX - CACHE_BATCH;
 }
 
 uint32_t mmk_frames_cached(unsigned cpu)
 {
-    return mmk_a32_load(&caches[cpu].count, MMK_RELAXED);
+    uint32_t moves = mmk_a32_load(&caches[cpu][MMK_BUDDY_MOVES].count, MMK_RELAXED);
+    uint32_t stays = mmk_a32_load(&caches[cpu][MMK_BUDDY_STAYS].count, MMK_RELAXED);
+
+    return moves + stays;
 }
 
 /* => within a per-CPU section; the number of frames left */
-static MMK_NOINLINE uint32_t cache_emptied(struct frame_cache *cache) MMK_REQUIRES(mmk_percpu)
+static MMK_NOINLINE uint32_t cache_emptied(struct frame_cache *cache, unsigned kind)
+    MMK_REQUIRES(mmk_percpu)
 {
-    cache_put_back(cache, mmk_a32_load(&cache->count, MMK_RELAXED));
+    cache_put_back(cache, kind, mmk_a32_load(&cache->count, MMK_RELAXED));
     return 0;
+}
+
+/* => false: it had nothing */
+static bool drain(unsigned cpu) MMK_REQUIRES(mmk_percpu)
+{
+    if (mmk_frames_cached(cpu) == 0)
+        return false;
+    (void)cache_emptied(&caches[cpu][MMK_BUDDY_MOVES], MMK_BUDDY_MOVES);
+    (void)cache_emptied(&caches[cpu][MMK_BUDDY_STAYS], MMK_BUDDY_STAYS);
+    return true;
 }
 
 void mmk_frame_drain_here(void)
 {
     unsigned long state = mmk_percpu_enter();
 
-    (void)cache_emptied(&caches[mmk_cpu_id()]);
+    (void)drain(mmk_cpu_id());
     mmk_percpu_leave(state);
 }
 
 void mmk_frame_drain_cpu(unsigned cpu)
 {
-    struct frame_cache *cache = &caches[cpu];
     unsigned long state = mmk_percpu_enter();
 
-    (void)cache_emptied(cache);
+    (void)drain(cpu);
     mmk_percpu_leave(state);
+}
+
+/*
+ * What is left may be in the other cache.
+ * => within a per-CPU section; the number of frames that the empty cache now has
+ */
+static MMK_NOINLINE uint32_t cache_refill(struct frame_cache *cache, unsigned flags)
+    MMK_REQUIRES(mmk_percpu)
+{
+    uint32_t n = cache_fill(cache, flags);
+
+    if (mmk_unlikely(n == 0) && drain(mmk_cpu_id()))
+        n = cache_fill(cache, flags);
+    return n;
 }
 
 /* ---- allocating and freeing ------------------------------------------------------------------ */
 
-static struct mmk_page *alloc_single(unsigned flags)
+/* => kind: the one of the flags, a constant */
+MMK_ALWAYS_INLINE struct mmk_page *alloc_single(unsigned flags, unsigned kind)
 {
     unsigned long state = mmk_percpu_enter();
-    struct frame_cache *cache = &caches[mmk_cpu_id()];
+    struct frame_cache *cache = &caches[mmk_cpu_id()][kind];
     uint32_t n = mmk_a32_load(&cache->count, MMK_RELAXED);
     struct mmk_page *page = NULL;
 
     if (mmk_inject(MMK_INJECT_CACHE_EMPTY))
-        n = cache_emptied(cache);
+        n = cache_emptied(cache, kind);
     if (mmk_unlikely(n == 0))
         n = cache_refill(cache, flags);
     if (mmk_likely(n != 0)) {
         page = cache->page[--n];
         mmk_a32_store(&cache->count, n, MMK_RELAXED);
-        mmk_frame_become(page, MMK_PAGE_PLAIN, 0);
+        mmk_frame_become_of(page, MMK_PAGE_PLAIN, 0, kind);
     }
     mmk_percpu_leave(state);
     return page;
@@ -304,7 +340,7 @@ static struct mmk_page *take_block(unsigned order, unsigned flags) MMK_REQUIRES(
         if (number == MMK_MAX_NODES || mmk_a64_load(&node->frames_free, MMK_RELAXED) == 0)
             continue;
         mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
-        page = mmk_buddy_take(node, order, MMK_PAGE_PLAIN);
+        page = mmk_buddy_take(node, kind_of(flags), order, MMK_PAGE_PLAIN);
         mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
     }
     return page;
@@ -314,13 +350,10 @@ static struct mmk_page *take_block(unsigned order, unsigned flags) MMK_REQUIRES(
 static MMK_NOINLINE struct mmk_page *alloc_block(unsigned order, unsigned flags)
 {
     unsigned long state = mmk_percpu_enter();
-    struct frame_cache *cache = &caches[mmk_cpu_id()];
     struct mmk_page *page = take_block(order, flags);
 
-    if (!page && mmk_a32_load(&cache->count, MMK_RELAXED) != 0) {
-        cache_put_back(cache, mmk_a32_load(&cache->count, MMK_RELAXED));
+    if (!page && drain(mmk_cpu_id()))
         page = take_block(order, flags);
-    }
     mmk_percpu_leave(state);
     return page;
 }
@@ -334,9 +367,18 @@ static void clear_block(struct mmk_page *page, unsigned order)
         mmk_clear_page(at + i * MMK_PAGE_SIZE);
 }
 
+static MMK_NOINLINE struct mmk_page *alloc_staying(unsigned flags)
+{
+    return alloc_single(flags, MMK_BUDDY_STAYS);
+}
+
 static struct mmk_page *take(unsigned order, unsigned flags)
 {
-    return order == 0 ? alloc_single(flags) : alloc_block(order, flags);
+    if (order != 0)
+        return alloc_block(order, flags);
+    if (mmk_unlikely(flags & MMK_ALLOC_STAYS))
+        return alloc_staying(flags);
+    return alloc_single(flags, MMK_BUDDY_MOVES);
 }
 
 /* What is free may not lie together, and be made to: the block is the caller's at once. */
@@ -405,10 +447,9 @@ struct mmk_page *mmk_page_alloc(unsigned order, unsigned flags)
 }
 
 /* Panics unless the frame is allocated and nobody has it any more. */
-static void assert_unused(const struct mmk_page *page)
+static void assert_unused(const struct mmk_page *page, uint32_t flags)
 {
-    uint32_t flags = mmk_a32_load(&page->flags, MMK_RELAXED);
-    enum mmk_page_type type = mmk_page_type(page);
+    uint32_t type = flags & MMK_PF_TYPE;
 
     mmk_assert(mmk_page_refs(page) == 0, "F1 a frame is freed that has references");
     mmk_assert(type >= MMK_PAGE_PLAIN, "F1 a frame is freed that is not allocated");
@@ -425,8 +466,7 @@ static MMK_NOINLINE void free_block_of(struct mmk_page *page, unsigned order)
     struct mmk_frame_node *node = node_of(page);
 
     mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
-    mmk_buddy_put(node, page, order);
-    mmk_buddy_count(node, (uint64_t)1 << order);
+    mmk_buddy_put(node, page, order, mmk_frame_is_kind(page));
     mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
     mmk_percpu_leave(state);
 }
@@ -437,10 +477,11 @@ static MMK_NOINLINE bool is_remote(const struct mmk_page *page)
     return node_of(page) != &mmk_frame_nodes[node_here()];
 }
 
-static void free_single(struct mmk_page *page)
+/* => kind: the page's, a constant */
+MMK_ALWAYS_INLINE void free_single(struct mmk_page *page, unsigned kind)
 {
     unsigned long state = mmk_percpu_enter();
-    struct frame_cache *cache = &caches[mmk_cpu_id()];
+    struct frame_cache *cache = &caches[mmk_cpu_id()][kind];
     uint32_t n = mmk_a32_load(&cache->count, MMK_RELAXED);
 
     if (mmk_unlikely(mmk_a32_load(&node_count, MMK_RELAXED) != 1) && is_remote(page)) {
@@ -448,30 +489,43 @@ static void free_single(struct mmk_page *page)
         free_block_of(page, 0);
         return;
     }
-    mmk_frame_become(page, MMK_PAGE_CACHED, 0);
+    mmk_frame_become_of(page, MMK_PAGE_CACHED, 0, kind);
     if (mmk_unlikely(n == CACHE_MAX))
-        n = cache_shrink(cache);
+        n = cache_shrink(cache, kind);
     cache->page[n] = page;
     mmk_a32_store(&cache->count, n + 1, MMK_RELAXED);
     mmk_percpu_leave(state);
 }
 
+static MMK_NOINLINE void free_other(struct mmk_page *page, uint32_t taken_as)
+{
+    if (taken_as == MMK_PF_STAYS)
+        free_single(page, MMK_BUDDY_STAYS);
+    else
+        free_block_of(page, mmk_frame_order(page));
+}
+
+static void retire(struct mmk_page *page, uint32_t flags)
+{
+    assert_unused(page, flags);
+    mmk_uncharge(page);
+    mmk_frame_note(page, (flags & MMK_PF_ORDER) >> MMK_PF_ORDER_AT, MMK_FRAME_FREE);
+}
+
 void mmk_frame_retire(struct mmk_page *page)
 {
-    assert_unused(page);
-    mmk_uncharge(page);
-    mmk_frame_note(page, mmk_frame_order(page), MMK_FRAME_FREE);
+    retire(page, mmk_a32_load(&page->flags, MMK_RELAXED));
 }
 
 void mmk_frame_free(struct mmk_page *page)
 {
-    unsigned order = mmk_frame_order(page);
+    uint32_t flags = mmk_a32_load(&page->flags, MMK_RELAXED);
 
-    mmk_frame_retire(page);
-    if (mmk_likely(order == 0))
-        free_single(page);
+    retire(page, flags);
+    if (mmk_likely(!(flags & (MMK_PF_ORDER | MMK_PF_STAYS))))
+        free_single(page, MMK_BUDDY_MOVES);
     else
-        free_block_of(page, order);
+        free_other(page, flags & (MMK_PF_ORDER | MMK_PF_STAYS));
 }
 
 void mmk_page_put(struct mmk_page *page)
@@ -489,8 +543,10 @@ void mmk_frame_init(void)
     mmk_a32_store(&mmk_range_count, 0, MMK_RELAXED);
     for (i = 0; i < MMK_MAX_RANGES; i++)
         mmk_ranges[i] = (struct mmk_range){0, 0, NULL, 0};
-    for (i = 0; i < MMK_MAX_CPUS; i++)
-        mmk_a32_store(&caches[i].count, 0, MMK_RELAXED);
+    for (i = 0; i < MMK_MAX_CPUS; i++) {
+        mmk_a32_store(&caches[i][MMK_BUDDY_MOVES].count, 0, MMK_RELAXED);
+        mmk_a32_store(&caches[i][MMK_BUDDY_STAYS].count, 0, MMK_RELAXED);
+    }
     for (i = 0; i < MMK_MAX_NODES; i++)
         mmk_buddy_init(&mmk_frame_nodes[i]);
     mmk_a32_store(&node_count, 1, MMK_RELAXED);
@@ -527,8 +583,7 @@ static void add_blocks(const struct mmk_range *range, mmk_pfn_t pfn)
         mmk_a64_store(&node->frames_total,
                       mmk_a64_load(&node->frames_total, MMK_RELAXED) + ((uint64_t)1 << order),
                       MMK_RELAXED);
-        mmk_buddy_put(node, page, order);
-        mmk_buddy_count(node, (uint64_t)1 << order);
+        mmk_buddy_put(node, page, order, MMK_BUDDY_MOVES);
         mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
         mmk_percpu_leave(state);
     }
@@ -650,7 +705,7 @@ uint64_t mmk_frames_free(void)
     unsigned i;
 
     for (i = 0; i < MMK_MAX_CPUS; i++)
-        free += mmk_a32_load(&caches[i].count, MMK_RELAXED);
+        free += mmk_frames_cached(i);
     return free;
 }
 
@@ -673,26 +728,26 @@ struct census {
     uint64_t cached, allocated;         /* frames that say so themselves */
 };
 
-static void assert_bare(const struct mmk_page *page, enum mmk_page_type type, unsigned order)
+static void assert_bare(const struct mmk_page *page, uint32_t kind)
 {
-    mmk_assert(mmk_a32_load(&page->flags, MMK_RELAXED) ==
-                   ((uint32_t)type | order << MMK_PF_ORDER_AT),
+    mmk_assert(mmk_a32_load(&page->flags, MMK_RELAXED) == kind,
                "FR2 a free frame has its type and order, and no other flag");
     mmk_assert(mmk_page_refs(page) == 0, "F1 a free frame has no references");
     mmk_assert(!page->share, "GR2 a free frame is charged to nobody");
 }
 
 /* => frames in the list */
-static uint64_t check_list(const struct mmk_frame_node *node, unsigned order, struct census *census)
+static uint64_t check_list(const struct mmk_frame_node *node, unsigned kind, unsigned order,
+                           struct census *census)
 {
-    const struct mmk_list *link, *head = &node->free[order];
+    const struct mmk_list *link, *head = &node->free[order][kind];
     const struct mmk_page *page;
     uint64_t frames = 0;
 
     for (link = head->next; link != head; link = link->next) {
         mmk_assert(link->next->prev == link, "a list's links point at each other");
         page = mmk_list_entry(link, const struct mmk_page, free.link);
-        assert_bare(page, MMK_PAGE_FREE, order);
+        assert_bare(page, mmk_frame_flags(MMK_PAGE_FREE, order, kind));
         mmk_assert(node_of(page) == node, "FR2 a free block is listed by its node");
         census->listed[order]++;
         frames += (uint64_t)1 << order;
@@ -707,20 +762,22 @@ static uint64_t check_node(const struct mmk_frame_node *node, struct census *cen
     uint64_t frames = 0;
     unsigned order;
 
-    for (order = 0; order <= MMK_MAX_ORDER; order++)
-        frames += check_list(node, order, census);
+    for (order = 0; order <= MMK_MAX_ORDER; order++) {
+        frames += check_list(node, MMK_BUDDY_MOVES, order, census);
+        frames += check_list(node, MMK_BUDDY_STAYS, order, census);
+    }
     mmk_assert(frames == mmk_a64_load(&node->frames_free, MMK_RELAXED),
                "FR5 frames_free counts the frames in the lists");
     return frames;
 }
 
-static void check_cache(const struct frame_cache *cache)
+static void check_cache(const struct frame_cache *cache, unsigned kind)
 {
     uint32_t i, n = mmk_a32_load(&cache->count, MMK_RELAXED);
 
     mmk_assert(n <= CACHE_MAX, "FR4 a cache holds at most CACHE_MAX frames");
     for (i = 0; i < n; i++)
-        assert_bare(cache->page[i], MMK_PAGE_CACHED, 0);
+        assert_bare(cache->page[i], mmk_frame_flags(MMK_PAGE_CACHED, 0, kind));
 }
 
 /* One free block, met in a walk over its range. */
@@ -730,7 +787,7 @@ static void check_block(const struct mmk_range *range, mmk_pfn_t pfn, unsigned o
     mmk_pfn_t i;
 
     for (i = 1; i < (mmk_pfn_t)1 << order; i++)
-        assert_bare(&range->map[pfn - range->start + i], MMK_PAGE_FREE, 0);
+        assert_bare(&range->map[pfn - range->start + i], mmk_frame_kind(MMK_PAGE_FREE, 0));
     if (order < MMK_MAX_ORDER && other - range->start < range->end - range->start)
         mmk_assert((mmk_a32_load(&range->map[other - range->start].flags, MMK_RELAXED) &
                     (MMK_PF_TYPE | MMK_PF_ORDER)) !=
@@ -769,8 +826,10 @@ void mmk_frame_check(void)
     uint64_t in_lists = 0, in_caches;
     uint32_t i, count = mmk_a32_load(&mmk_range_count, MMK_RELAXED);
 
-    for (i = 0; i < MMK_MAX_CPUS; i++)
-        check_cache(&caches[i]);
+    for (i = 0; i < MMK_MAX_CPUS; i++) {
+        check_cache(&caches[i][MMK_BUDDY_MOVES], MMK_BUDDY_MOVES);
+        check_cache(&caches[i][MMK_BUDDY_STAYS], MMK_BUDDY_STAYS);
+    }
     for (i = 0; i < count; i++)
         check_range(&mmk_ranges[i], &census);
     for (i = 0; i < MMK_MAX_NODES; i++)

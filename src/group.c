@@ -32,7 +32,7 @@ static uint64_t pages_of(uint64_t bytes)
 int mmk_group_create(uint64_t limit, const struct mmk_group_ops *ops, void *private_data,
                      struct mmk_group **group_out)
 {
-    struct mmk_page *block = mmk_page_alloc(block_order(), MMK_ALLOC_ZERO);
+    struct mmk_page *block = mmk_page_alloc(block_order(), MMK_ALLOC_ZERO | MMK_ALLOC_STAYS);
     struct mmk_group *group;
 
     if (!block)

@@ -138,7 +138,7 @@ static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_pa
 static struct mmk_mm *alloc_mm(struct mmk_kin *kin, struct mmk_group *group)
 {
     struct mmk_mm *mm = mmk_slab_alloc(&mm_cache, MMK_ALLOC_NORMAL);
-    struct mmk_page *cpu = mm ? mmk_page_alloc(CPU_ORDER, MMK_ALLOC_ZERO) : NULL;
+    struct mmk_page *cpu = mm ? mmk_page_alloc(CPU_ORDER, MMK_ALLOC_ZERO | MMK_ALLOC_STAYS) : NULL;
     struct mmk_page *root = NULL;
 
     if (cpu) {

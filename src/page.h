@@ -48,6 +48,7 @@ enum mmk_page_type {
 #define MMK_PF_WRITEBACK 0x4000u  /* being written to where its object is kept, or to its slot */
 #define MMK_PF_SWAPCACHE 0x8000u  /* ANON: user.slot is its slot; swap_cache.h */
 #define MMK_PF_UNUSED    0x10000u /* locked; somebody has handed over: page_lock.c */
+#define MMK_PF_STAYS     0x20000u /* taken with MMK_ALLOC_STAYS; of free blocks: buddy.c */
 #define MMK_PF_AGE       0x700000u /* how often it was found used: reclaim.c */
 #define MMK_PF_AGE_AT    20
 #define MMK_PF_KICK      0x10000000u /* added by each kill of a sleeper: page_lock.c */
@@ -108,12 +109,13 @@ MMK_ALWAYS_INLINE enum mmk_page_type mmk_page_type(const struct mmk_page *page)
     return (enum mmk_page_type)(mmk_a32_load(&page->flags, MMK_RELAXED) & MMK_PF_TYPE);
 }
 
-/* Sets the type and clears every other flag but the order. => the caller owns the frame alone */
+/* Sets the type and clears all but what the frame was taken as. => the caller owns the frame alone
+ */
 MMK_ALWAYS_INLINE void mmk_page_set_type(struct mmk_page *page, enum mmk_page_type type)
 {
-    uint32_t order = mmk_a32_load(&page->flags, MMK_RELAXED) & MMK_PF_ORDER;
+    uint32_t kept = mmk_a32_load(&page->flags, MMK_RELAXED) & (MMK_PF_ORDER | MMK_PF_STAYS);
 
-    mmk_a32_store(&page->flags, order | (uint32_t)type, MMK_RELAXED);
+    mmk_a32_store(&page->flags, kept | (uint32_t)type, MMK_RELAXED);
 }
 
 MMK_ALWAYS_INLINE bool mmk_page_test(const struct mmk_page *page, uint32_t flag)

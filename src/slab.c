@@ -82,7 +82,7 @@ static void count_frames(struct mmk_slab_cache *cache, uint32_t more) MMK_REQUIR
 /* A new frame with every object threaded on it, in no list yet. */
 static struct mmk_page *frame_create(struct mmk_slab_cache *cache, unsigned flags)
 {
-    struct mmk_page *page = mmk_page_alloc(0, flags & MMK_ALLOC_NOWAIT);
+    struct mmk_page *page = mmk_page_alloc(0, (flags & MMK_ALLOC_NOWAIT) | MMK_ALLOC_STAYS);
     unsigned char *base;
     uint32_t i;
 

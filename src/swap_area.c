@@ -487,7 +487,7 @@ static void free_nodes(void *node, unsigned levels)
 
 static void *new_node(void)
 {
-    struct mmk_page *page = mmk_page_alloc(0, MMK_ALLOC_ZERO);
+    struct mmk_page *page = mmk_page_alloc(0, MMK_ALLOC_ZERO | MMK_ALLOC_STAYS);
 
     return page ? mmk_page_virt(page) : NULL;
 }

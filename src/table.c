@@ -144,7 +144,7 @@ static struct mmk_page *table_alloc(struct mmk_mm *mm, unsigned level)
         return NULL;
     table = stock_take();
     if (!table)
-        table = mmk_page_alloc(0, MMK_ALLOC_ZERO);
+        table = mmk_page_alloc(0, MMK_ALLOC_ZERO | MMK_ALLOC_STAYS);
     if (!table)
         return NULL;
     mmk_frame_note(table, 0, MMK_FRAME_TABLE);

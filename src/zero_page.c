@@ -18,7 +18,7 @@ int mmk_zero_page_ready(void)
 
     /* When another CPU is first, its zeros have to be seen, too: by the load. */
     while (!mmk_aptr_load(&mmk_zero_frame, MMK_ACQUIRE)) {
-        page = mmk_page_alloc(0, MMK_ALLOC_ZERO);
+        page = mmk_page_alloc(0, MMK_ALLOC_ZERO | MMK_ALLOC_STAYS);
         if (!page)
             return MMK_ENOMEM;
         none = NULL;

@@ -9,8 +9,8 @@
  * kcompactd, vm.compact_memory).
  *
  * What does not move: page tables, mmkit's small objects, frames of the embedder's; pages that are
- * pinned, being written back, or in swap and in memory as well; locked memory of objects; and what
- * is free, but in the cache of another CPU.
+ * pinned, or being written back; and what is free, but in the cache of another CPU. What is
+ * allocated with MMK_ALLOC_STAYS lies together, and so is seldom in the way (page.h).
  */
 #ifndef MMKIT_COMPACT_H
 #define MMKIT_COMPACT_H

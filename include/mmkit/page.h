@@ -30,6 +30,12 @@ enum mmk_alloc {
      * is not called.
      */
     MMK_ALLOC_NOIO = 8,
+    /*
+     * For long, as page tables and the kernel's own data are: taken from where others are that do
+     * not move, so that elsewhere blocks of many frames can be made (compact.h; Linux: the opposite
+     * of __GFP_MOVABLE).
+     */
+    MMK_ALLOC_STAYS = 32,
     MMK_ALLOC_HIGH = 16, /* important: half of mmk_config.reserve may be taken (__GFP_HIGH) */
     /* In an interrupt handler, say, which has no other way (GFP_ATOMIC). */
     MMK_ALLOC_ATOMIC = MMK_ALLOC_NOWAIT | MMK_ALLOC_HIGH,

@@ -105,7 +105,7 @@ static void test_freed_table(void **state)
     machine_switch_mm(NULL);
     mmk_drain();
     for (n = 0; n < 64; n++) {
-        mine[n] = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
+        mine[n] = mmk_page_alloc(0, MMK_ALLOC_STAYS); /* as tables are */
         words = mmk_page_virt(mine[n]);
         for (i = 0; i < PAGE / 8; i++)
             words[i] = mmk_pte_mkold_clean(mmk_pte_leaf(mmk_page_to_pfn(mine[n]), true, false)).v;
