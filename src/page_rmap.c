@@ -17,7 +17,7 @@ void mmk_page_remove_shared(struct mmk_page *page, struct mmk_kin *kin)
     do {
         mmk_assert((count & ~MMK_MAPCOUNT_ORPHAN) != 0, "RM2 a mapping is taken off once");
         rest = count - 1;
-        leaves = owner == kin && !(count & MMK_MAPCOUNT_ORPHAN) && rest != 0;
+        leaves = kin && owner == kin && !(count & MMK_MAPCOUNT_ORPHAN) && rest != 0;
         if (leaves) {
             rest |= MMK_MAPCOUNT_ORPHAN;
             if (!counted && !MMK_MISTAKE(ORPHAN_LATE)) {
