@@ -297,7 +297,7 @@ static bool may_try(const struct mmk_page *page)
 {
     if (mmk_page_type(page) == MMK_PAGE_OBJECT)
         return object_of(page) && !mmk_page_pinned(page) && !mmk_page_test(page, MMK_PF_WRITEBACK);
-    return mmk_page_type(page) == MMK_PAGE_ANON;
+    return mmk_page_type(page) == MMK_PAGE_ANON && mmk_page_has_kin(page);
 }
 
 static int migrate(struct mmk_page *page, struct mmk_page *to, bool wait)

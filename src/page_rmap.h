@@ -47,6 +47,16 @@ MMK_ALWAYS_INLINE struct mmk_kin *mmk_page_kin(const struct mmk_page *page)
 }
 
 /*
+ * KN3: whether a private page counts in its kin, and says which that is. Acquire: of whoever comes
+ * by its frame to a page that is just being made, and finds it counted.
+ */
+MMK_ALWAYS_INLINE bool mmk_page_has_kin(const struct mmk_page *page)
+{
+    return (mmk_a32_load(&page->user.mapcount, MMK_ACQUIRE) & ~MMK_MAPCOUNT_ORPHAN) != 0 ||
+           mmk_page_test(page, MMK_PF_SWAPCACHE);
+}
+
+/*
  * The page is about to be mapped at `address` of vma; anon: as a private page.
  * => an object's page is locked; a private one is the caller's alone, and mapped nowhere
  */

@@ -53,16 +53,6 @@ bool mmk_rmap_lock(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t a
 
 /* --- private pages --------------------------------------------------------------------------- */
 
-/*
- * KN3: the page counts in its kin. Acquire: of whoever comes to a page that is just being made, and
- * finds it counted.
- */
-static bool has_kin(const struct mmk_page *page)
-{
-    return (mmk_a32_load(&page->user.mapcount, MMK_ACQUIRE) & ~MMK_MAPCOUNT_ORPHAN) != 0 ||
-           mmk_page_test(page, MMK_PF_SWAPCACHE);
-}
-
 /* => false: others have it for writing, or wait for that, and we do not wait */
 static bool read_lock(struct mmk_rwlock *lock, enum mmk_lock_class cls, bool wait)
     MMK_TRY_ACQUIRES_SHARED(true, lock) MMK_NO_TSA
@@ -85,7 +75,7 @@ static struct mmk_kin *enter(const struct mmk_page *page, bool wait, bool *busy)
 
     for (;;) {
         mmk_rcu_read_lock();
-        kin = has_kin(page) ? mmk_page_kin(page) : NULL;
+        kin = mmk_page_has_kin(page) ? mmk_page_kin(page) : NULL;
         family = kin ? kin->family : NULL;
         got = family && mmk_family_get(family);
         mmk_rcu_read_unlock();
@@ -94,7 +84,7 @@ static struct mmk_kin *enter(const struct mmk_page *page, bool wait, bool *busy)
         if (!got)
             continue; /* its last mapping went just then */
         *busy = !read_lock(&family->lock, MMK_LOCK_FAMILY, wait);
-        if (!*busy && has_kin(page) && mmk_page_kin(page) == kin)
+        if (!*busy && mmk_page_has_kin(page) && mmk_page_kin(page) == kin)
             return kin;
         if (!*busy)
             mmk_rw_read_unlock(&family->lock, MMK_LOCK_FAMILY);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels_reclaim.c - as kernels_memory.c, reclaim that comes to a page by its frame. What a hand
- * does there is here without the hands: these would pass by many frames first.
+ * kernels_reclaim.c - as kernels_memory.c, reclaim or compaction that comes to a page by its frame.
+ * What a hand does there is here without the hands: these would pass by many frames first.
  */
 #include "kernel.h"
 
+#include "migrate.h"
 #include "mm.h"
 #include "object.h"
 #include "rmap_use.h"
@@ -56,6 +57,22 @@ static void hand_fault(unsigned cpu)
     } else if (come_to(kernel.page, MMK_PAGE_ANON)) {
         if (mmk_page_try_referenced(kernel.page, &young))
             expect(young <= 1);
+        leave(kernel.page);
+    }
+}
+
+/* The same of who moves it. */
+static void hand_migrate(unsigned cpu)
+{
+    struct mmk_page *to;
+
+    if (cpu == 0) {
+        kernel_store(1, 1);
+    } else if (come_to(kernel.page, MMK_PAGE_ANON)) {
+        to = mmk_page_alloc(0, 0);
+        expect(to != NULL);
+        (void)!mmk_page_migrate_nowait(kernel.page, to);
+        mmk_swap_put_page(to);
         leave(kernel.page);
     }
 }
@@ -136,6 +153,12 @@ const struct scenario kernels_reclaim[] = {
      .cpus = 2,
      .setup = setup_frame,
      .body = hand_fault,
+     .check = end_frame},
+    {.name = "kernel.hand.migrate",
+     .what = "compaction comes to a private page that is being made",
+     .cpus = 2,
+     .setup = setup_frame,
+     .body = hand_migrate,
      .check = end_frame},
     {.name = "kernel.hand.drop",
      .what = "reclaim drops a page that another has let go of",
