@@ -18,7 +18,7 @@
 #include "reclaim.h"
 #include "slab.h"
 #include "swap_area.h"
-#include "table.h"
+#include "table_memory.h"
 #include "tlb.h"
 #include "zap.h"
 

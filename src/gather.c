@@ -21,7 +21,7 @@
 #include "frame.h"
 #include "planted.h"
 #include "swap_cache.h"
-#include "table.h"
+#include "table_memory.h"
 #include "tlb.h"
 
 static struct mmk_a64 early; /* rare, so one shared word */

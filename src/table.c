@@ -35,184 +35,9 @@
  */
 #include "table.h"
 
-#include "charge.h"
 #include "core.h"
 #include "planted.h"
 #include "tlb.h"
-#include <mmkit/port/root.h>
-#include <mmkit/stats.h>
-
-/* This CPU's tables that are all zero, ready for use. */
-struct MMK_CACHE_ALIGNED stock {
-    struct mmk_a32 count, peak; /* written by this CPU only */
-    struct mmk_page *table[MMK_TABLE_STOCK_MAX];
-};
-
-static struct stock stocks[MMK_MAX_CPUS];
-
-/* Tables in limbo now, and at most: written only when tables go. */
-static struct mmk_a64 waiting, waiting_peak;
-
-void mmk_table_init(void)
-{
-    unsigned cpu;
-
-    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
-        mmk_a32_store(&stocks[cpu].count, 0, MMK_RELAXED);
-        mmk_a32_store(&stocks[cpu].peak, 0, MMK_RELAXED);
-    }
-    mmk_a64_store(&waiting, 0, MMK_RELAXED);
-    mmk_a64_store(&waiting_peak, 0, MMK_RELAXED);
-}
-
-void mmk_table_stats(struct mmk_stats *stats)
-{
-    unsigned cpu;
-
-    stats->tables_waiting = mmk_a64_load(&waiting, MMK_RELAXED);
-    stats->tables_waiting_peak = mmk_a64_load(&waiting_peak, MMK_RELAXED);
-    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
-        stats->tables_stock += mmk_a32_load(&stocks[cpu].count, MMK_RELAXED);
-        stats->tables_stock_peak += mmk_a32_load(&stocks[cpu].peak, MMK_RELAXED);
-    }
-}
-
-/* --- memory ---------------------------------------------------------------------------------- */
-
-static struct mmk_page *stock_take(void)
-{
-    unsigned long state = mmk_percpu_enter();
-    struct stock *stock = &stocks[mmk_cpu_id()];
-    uint32_t count = mmk_a32_load(&stock->count, MMK_RELAXED);
-    struct mmk_page *table = NULL;
-
-    if (count > 0 && !mmk_inject(MMK_INJECT_CACHE_EMPTY)) {
-        table = stock->table[count - 1];
-        mmk_a32_store(&stock->count, count - 1, MMK_RELAXED);
-    }
-    mmk_percpu_leave(state);
-    return table;
-}
-
-static bool stock_give(struct mmk_page *table)
-{
-    unsigned long state = mmk_percpu_enter();
-    struct stock *stock = &stocks[mmk_cpu_id()];
-    uint32_t count = mmk_a32_load(&stock->count, MMK_RELAXED);
-    bool room = count < mmk_config.table_stock;
-
-    if (room) {
-        stock->table[count] = table;
-        mmk_a32_store(&stock->count, count + 1, MMK_RELAXED);
-        if (count + 1 > mmk_a32_load(&stock->peak, MMK_RELAXED))
-            mmk_a32_store(&stock->peak, count + 1, MMK_RELAXED);
-    }
-    mmk_percpu_leave(state);
-    return room;
-}
-
-uint32_t mmk_table_stocked(unsigned cpu)
-{
-    return mmk_a32_load(&stocks[cpu].count, MMK_RELAXED);
-}
-
-void mmk_table_drain_cpu(unsigned cpu)
-{
-    struct stock *stock = &stocks[cpu];
-    uint32_t count = mmk_a32_load(&stock->count, MMK_RELAXED);
-
-    while (count > 0)
-        mmk_page_put(stock->table[--count]);
-    mmk_a32_store(&stock->count, 0, MMK_RELAXED);
-}
-
-/* => nobody knows it, and it is all zero */
-static void table_free(struct mmk_page *table)
-{
-    mmk_uncharge(table);
-    mmk_frame_note(table, 0, MMK_FRAME_SPARE);
-    if (!stock_give(table))
-        mmk_page_put(table);
-}
-
-/* An empty table that nobody knows. */
-static struct mmk_page *table_alloc(struct mmk_mm *mm, unsigned level)
-{
-    struct mmk_page *table;
-
-    if (mmk_inject(MMK_INJECT_TABLE))
-        return NULL;
-    table = stock_take();
-    if (!table)
-        table = mmk_page_alloc(0, MMK_ALLOC_ZERO | MMK_ALLOC_STAYS);
-    if (!table)
-        return NULL;
-    mmk_frame_note(table, 0, MMK_FRAME_TABLE);
-    mmk_page_set_type(table, MMK_PAGE_TABLE);
-    mmk_spin_init(&table->table.lock);
-    table->table.live = 0;
-    table->table.level = level;
-    table->table.dead = 0;
-    mmk_aptr_store(&table->table.parent, NULL, MMK_RELAXED);
-    table->table.mm = mm;
-    if (mmk_likely(mmk_charge(mm->group, table, MMK_CHARGE_TABLE, MMK_ALLOC_NORMAL)))
-        return table;
-    table_free(table);
-    return NULL;
-}
-
-struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm)
-{
-    struct mmk_page *root = table_alloc(mm, MMK_PT_LEVELS - 1);
-    const unsigned first = mmk_pt_user_entries();
-
-    if (root && MMK_ROOT_SHARED && first < MMK_PT_ENTRIES)
-        mmk_root_fill((uint64_t *)mmk_page_virt(root), first, MMK_PT_ENTRIES, mmk_page_phys(root));
-    return root;
-}
-
-/* The kernel's half goes, so that the table is all zero for whoever takes it next. */
-static void clear_kernel_half(struct mmk_page *root)
-{
-    const unsigned first = mmk_pt_user_entries();
-    uint64_t *entries = (uint64_t *)mmk_page_virt(root);
-
-    if (!MMK_ROOT_SHARED || first == MMK_PT_ENTRIES)
-        return;
-    mmk_root_release(entries, first, MMK_PT_ENTRIES, mmk_page_phys(root));
-    memset(entries + first, 0, (MMK_PT_ENTRIES - first) * sizeof(*entries));
-}
-
-void mmk_table_free_root(struct mmk_page *root)
-{
-    mmk_assert(*mmk_table_live_private(root) == 0,
-               "T2 an address space that ends has no entries left");
-    clear_kernel_half(root);
-    table_free(root);
-}
-
-static void free_after_grace_period(struct mmk_rcu_head *head)
-{
-    struct mmk_page *table =
-        (struct mmk_page *)((char *)head - offsetof(struct mmk_page, table.rcu));
-
-    mmk_a64_fetch_sub(&waiting, 1, MMK_RELAXED);
-    table_free(table);
-}
-
-void mmk_table_free_rcu(struct mmk_page *table)
-{
-    uint64_t now = mmk_a64_fetch_add(&waiting, 1, MMK_RELAXED) + 1;
-    uint64_t highest = mmk_a64_load(&waiting_peak, MMK_RELAXED);
-
-    mmk_frame_note(table, 0, MMK_FRAME_WAITING);
-    while (now > highest && !mmk_a64_cmpxchg(&waiting_peak, &highest, now, MMK_RELAXED))
-        continue;
-    if (MMK_MISTAKE(TABLE_WITHOUT_GRACE))
-        free_after_grace_period(&table->table.rcu);
-    else
-        mmk_host_call_rcu(&table->table.rcu, free_after_grace_period);
-}
 
 /* --- adding ---------------------------------------------------------------------------------- */
 
@@ -222,7 +47,7 @@ int mmk_chain_prepare(struct mmk_chain *chain, struct mmk_mm *mm, unsigned level
 
     for (i = 0; i < level; i++) {
         if (!chain->table[i])
-            chain->table[i] = table_alloc(mm, i);
+            chain->table[i] = mmk_table_alloc(mm, i);
         if (!chain->table[i])
             return MMK_ENOMEM;
     }
@@ -235,12 +60,12 @@ void mmk_chain_discard(struct mmk_chain *chain)
 
     for (level = 0; level < MMK_PT_LEVELS - 1; level++)
         if (chain->table[level])
-            table_free(chain->table[level]);
+            mmk_table_free(chain->table[level]);
 }
 
 int mmk_pool_add(struct mmk_table_pool *pool, struct mmk_mm *mm, unsigned level)
 {
-    struct mmk_page *table = table_alloc(mm, level);
+    struct mmk_page *table = mmk_table_alloc(mm, level);
 
     if (!table)
         return MMK_ENOMEM;
@@ -274,7 +99,7 @@ void mmk_pool_discard(struct mmk_table_pool *pool)
 
     for (level = 0; level < MMK_PT_LEVELS - 1; level++)
         while ((table = pool_take(pool, level)) != NULL)
-            table_free(table);
+            mmk_table_free(table);
 }
 
 /* `entry` links `table`. => it is none, counts from now on, and its table is locked or private */

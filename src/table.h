@@ -9,11 +9,9 @@
 #include "gather.h"
 #include "mm.h"
 #include "pte_entry.h"
+#include "table_memory.h"
 #include "tlb.h"
 #include "walk.h"
-
-#define MMK_TABLE_STOCK_MAX                                                                        \
-    64 /* zeroed tables kept per CPU, whatever mmk_config.table_stock says */
 
 /* Tables made ready for a path that lacks them, by level; nobody else knows them yet. */
 struct mmk_chain {
@@ -59,14 +57,6 @@ MMK_ALWAYS_INLINE void mmk_pool_init(struct mmk_table_pool *pool)
  */
 void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gather)
     MMK_REQUIRES_SHARED(mmk_rcu) MMK_RELEASES(walk->table->table.lock);
-
-/* A root table, the kernel's half filled in. => NULL: no memory; may sleep */
-struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm);
-/*
- * => empty but for the kernel's half; no CPU can reach it (P17), and no lockless reader: after a
- *    grace period
- */
-void mmk_table_free_root(struct mmk_page *root);
 
 /*
  * Gives `chain` a table for every level below `level`.
@@ -133,15 +123,5 @@ void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chai
 
 /* Under this policy, is a table without entries copied by fork? */
 bool mmk_table_fork_copies_empty(void);
-
-/* An unlinked and flushed table: back to the stock or the allocator after a grace period. */
-void mmk_table_free_rcu(struct mmk_page *table);
-
-void mmk_table_init(void);
-void mmk_table_drain_cpu(unsigned cpu);   /* the stock. => as mmk_frame_drain_cpu() */
-uint32_t mmk_table_stocked(unsigned cpu); /* in that CPU's stock */
-
-struct mmk_stats;
-void mmk_table_stats(struct mmk_stats *stats);
 
 #endif
