@@ -39,6 +39,7 @@ static bool valid(const struct mmk_config *config)
            (config->stack_guard_gap & ~MMK_PAGE_MASK) == 0 &&
            config->stack_guard_gap < MMK_MAP_WINDOW / 16 &&
            config->table_stock <= MMK_TABLE_STOCK_MAX &&
+           config->frame_cache <= MMK_FRAME_CACHE_MAX &&
            config->max_map_count <= MMK_MAP_COUNT_MAX &&
            (unsigned)config->overcommit <= MMK_OVERCOMMIT_NEVER &&
            config->overcommit_ratio <= MMK_OVERCOMMIT_RATIO_MAX &&

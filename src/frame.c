@@ -17,17 +17,17 @@
  * FR7 A request that may not dip into the reserve leaves that much in the lists, or gets nothing;
  *     CPUs that ask at one moment may together take a batch each too much.
  *
- * The reserve is looked at where frames leave the lists, that is once for 32 single frames: so the
- * usual allocation, out of the cache, knows of neither nodes nor reserve. A cache is filled by a
- * request that may dip into the reserve with that one frame only.
+ * The reserve is looked at where frames leave the lists, that is once for up to 32 single frames:
+ * so the usual allocation, out of the cache, knows of neither nodes nor reserve. A cache is filled
+ * by a request that may dip into the reserve with that one frame only.
  *
  * Locks: a node's frame lock guards its lists, and the type of a frame that enters or leaves them.
  * It is taken within a per-CPU section, for an interrupt may allocate; two are never held at once.
  * A cache belongs to its CPU, within a per-CPU section, and needs no lock.
  *
- * Limits: a CPU cannot reach what another CPU's cache holds, at most CACHE_MAX frames each; an
- * allocation may fail while those are free. Blocks larger than 2^MMK_MAX_ORDER are not kept
- * together.
+ * Limits: a CPU cannot reach what another CPU's cache holds; an allocation may fail while those are
+ * free. So a cache is small where memory is (mmk_frame_cache_limit()). Blocks larger than
+ * 2^MMK_MAX_ORDER are not kept together.
  *
  * Rejected: a lock per range (one range a node is the rule, and the caches take most of the load);
  * a bitmap beside the descriptors (one more line to touch per free); caches as lists through the
@@ -42,9 +42,12 @@
 #include <mmkit/port/percpu.h>
 #include <mmkit/stats.h>
 
-#define REFILLS     4  /* how often an allocation has memory reclaimed, before it gives up */
-#define CACHE_MAX   64 /* frames in a full cache */
-#define CACHE_BATCH 32 /* moved under one hold of the frame lock */
+#define REFILLS     4   /* how often an allocation has memory reclaimed, before it gives up */
+#define CACHE_MAX   64  /* frames in a full cache, at most */
+#define CACHE_LEAST 4   /* unless the configuration says less */
+#define CACHE_PART  128 /* of memory, that a full cache may be */
+
+_Static_assert(CACHE_MAX == MMK_FRAME_CACHE_MAX, "what may be configured fits");
 
 void *memmove(void *to, const void *from, size_t size);
 
@@ -54,6 +57,7 @@ struct mmk_a32 mmk_range_count;
 /* A stack: what was freed last is handed out first, while it is warm. */
 struct MMK_CACHE_ALIGNED frame_cache {
     struct mmk_a32 count; /* its CPU writes, any reads */
+    uint32_t limit;       /* its CPU: of count; as mmk_frame_cache_limit() was, lately */
     struct mmk_page *page[CACHE_MAX];
 };
 
@@ -62,6 +66,7 @@ struct mmk_frame_node mmk_frame_nodes[MMK_MAX_NODES];
 static mmk_reclaimer reclaimer; /* c from mmk_init() on; so the next */
 static mmk_compactor compactor;
 struct mmk_a32 mmk_frames_short;
+static struct mmk_a32 cache_limit;
 static struct mmk_a32 node_count; /* one more than the highest that has memory; 1 at least */
 
 /* ---- ranges ---------------------------------------------------------------------------------- */
@@ -194,10 +199,22 @@ MMK_ALWAYS_INLINE unsigned kind_of(unsigned flags)
     return flags & MMK_ALLOC_STAYS ? MMK_BUDDY_STAYS : MMK_BUDDY_MOVES;
 }
 
+uint32_t mmk_frame_cache_limit(void)
+{
+    return mmk_a32_load(&cache_limit, MMK_RELAXED);
+}
+
+/* How many frames are moved under one hold of the frame lock. */
+static uint32_t batch_of(uint32_t limit)
+{
+    return (limit + 1) / 2;
+}
+
 /* => the number of frames that the empty cache now has */
 static uint32_t cache_fill(struct frame_cache *cache, unsigned flags) MMK_REQUIRES(mmk_percpu)
 {
-    uint32_t want = (uint32_t)mmk_frame_grant(CACHE_BATCH, MMK_ALLOC_NORMAL), n = 0;
+    uint32_t batch = batch_of(mmk_frame_cache_limit()), n = 0;
+    uint32_t want = (uint32_t)mmk_frame_grant(batch, MMK_ALLOC_NORMAL);
     unsigned i;
 
     if (mmk_unlikely(want == 0))
@@ -238,12 +255,21 @@ static void cache_put_back(struct frame_cache *cache, unsigned kind, uint32_t n)
     mmk_a32_store(&cache->count, left, MMK_RELAXED);
 }
 
-/* => within a per-CPU section; the number of frames left in the full cache */
-static MMK_NOINLINE uint32_t cache_shrink(struct frame_cache *cache, unsigned kind)
+/*
+ * It is full, as far as its CPU knows: at first it knows of no room at all.
+ * => within a per-CPU section; the number of frames left
+ */
+static MMK_NOINLINE uint32_t cache_shrink(struct frame_cache *cache, unsigned kind, uint32_t count)
     MMK_REQUIRES(mmk_percpu)
 {
-    cache_put_back(cache, kind, CACHE_BATCH);
-    return CACHE_MAX - CACHE_BATCH;
+    uint32_t left;
+
+    cache->limit = mmk_frame_cache_limit();
+    if (count < cache->limit)
+        return count;
+    left = cache->limit - batch_of(cache->limit);
+    cache_put_back(cache, kind, count - left);
+    return left;
 }
 
 uint32_t mmk_frames_cached(unsigned cpu)
@@ -490,8 +516,8 @@ MMK_ALWAYS_INLINE void free_single(struct mmk_page *page, unsigned kind)
         return;
     }
     mmk_frame_become_of(page, MMK_PAGE_CACHED, 0, kind);
-    if (mmk_unlikely(n == CACHE_MAX))
-        n = cache_shrink(cache, kind);
+    if (mmk_unlikely(n >= cache->limit))
+        n = cache_shrink(cache, kind, n);
     cache->page[n] = page;
     mmk_a32_store(&cache->count, n + 1, MMK_RELAXED);
     mmk_percpu_leave(state);
@@ -536,6 +562,16 @@ void mmk_page_put(struct mmk_page *page)
 
 /* ---- memory handed in ------------------------------------------------------------------------ */
 
+/* What all CPUs keep is not to be much of a small memory. */
+static void size_caches(void)
+{
+    uint64_t limit = mmk_config.frame_cache;
+
+    if (limit == 0)
+        limit = mmk_max(mmk_frames_total() / CACHE_PART, (uint64_t)CACHE_LEAST);
+    mmk_a32_store(&cache_limit, (uint32_t)mmk_min(limit, (uint64_t)CACHE_MAX), MMK_RELAXED);
+}
+
 void mmk_frame_init(void)
 {
     unsigned i;
@@ -543,13 +579,16 @@ void mmk_frame_init(void)
     mmk_a32_store(&mmk_range_count, 0, MMK_RELAXED);
     for (i = 0; i < MMK_MAX_RANGES; i++)
         mmk_ranges[i] = (struct mmk_range){0, 0, NULL, 0};
-    for (i = 0; i < MMK_MAX_CPUS; i++) {
-        mmk_a32_store(&caches[i][MMK_BUDDY_MOVES].count, 0, MMK_RELAXED);
-        mmk_a32_store(&caches[i][MMK_BUDDY_STAYS].count, 0, MMK_RELAXED);
+    for (i = 0; i < MMK_MAX_CPUS * MMK_BUDDY_KINDS; i++) {
+        struct frame_cache *cache = &caches[i / MMK_BUDDY_KINDS][i % MMK_BUDDY_KINDS];
+
+        mmk_a32_store(&cache->count, 0, MMK_RELAXED);
+        cache->limit = 0;
     }
     for (i = 0; i < MMK_MAX_NODES; i++)
         mmk_buddy_init(&mmk_frame_nodes[i]);
     mmk_a32_store(&node_count, 1, MMK_RELAXED);
+    size_caches();
     mmk_a32_store(&mmk_frames_short, MMK_FRAMES_ENOUGH, MMK_RELAXED);
 }
 
@@ -628,6 +667,7 @@ int mmk_add_memory_node(mmk_paddr_t start, mmk_paddr_t end, unsigned node)
     /* Release: who finds the range finds it whole, with its descriptors. */
     mmk_a32_store(&mmk_range_count, count + 1, MMK_RELEASE);
     add_blocks(&mmk_ranges[count], first + taken);
+    size_caches();
     return 0;
 }
 

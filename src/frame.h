@@ -99,6 +99,9 @@ void mmk_frame_drain_cpu(unsigned cpu);
 void mmk_frame_drain_here(void);          /* this CPU's. => any context where frames may be freed */
 uint32_t mmk_frames_cached(unsigned cpu); /* in that CPU's cache */
 
+/* As many a CPU may keep of a kind, by the configuration, or as memory allows. => any context */
+uint32_t mmk_frame_cache_limit(void);
+
 /*
  * Who gets memory back when none is left (reclaim.c), called by allocations that may sleep, with
  * any of the locks that sleep held. `flags`: the allocation's. => how many frames became free

@@ -75,7 +75,7 @@ static bool stock_give(struct mmk_page *table)
     unsigned long state = mmk_percpu_enter();
     struct stock *stock = &stocks[mmk_cpu_id()];
     uint32_t count = mmk_a32_load(&stock->count, MMK_RELAXED);
-    bool room = count < mmk_config.table_stock;
+    bool room = count < mmk_config.table_stock && count < mmk_frame_cache_limit();
 
     if (room) {
         stock->table[count] = table;

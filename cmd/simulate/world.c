@@ -54,14 +54,15 @@ unsigned world_random(unsigned n)
 
 bool world_start(const struct scenario *scenario, uint64_t seed)
 {
-    const struct machine_config config = {.memory = FRAMES * PAGE + WITHHELD,
-                                          .withheld = WITHHELD,
-                                          .cpus = FIBERS_CPUS,
-                                          .tlb_entries = TLB_ENTRIES,
-                                          .mmu = scenario->mmu,
-                                          .mmkit = MMK_CONFIG_DEFAULT};
+    struct machine_config config = {.memory = FRAMES * PAGE + WITHHELD,
+                                    .withheld = WITHHELD,
+                                    .cpus = FIBERS_CPUS,
+                                    .tlb_entries = TLB_ENTRIES,
+                                    .mmu = scenario->mmu,
+                                    .mmkit = MMK_CONFIG_DEFAULT};
     unsigned cpu;
 
+    config.mmkit.frame_cache = MMK_FRAME_CACHE_MAX; /* as on a machine with much more memory */
     world.scenario = scenario;
     world.random = seed * 0xd1342543de82ef95u;
     if (machine_create(&config) != 0)

@@ -34,6 +34,7 @@ enum mmk_overcommit {
 
 #define MMK_OVERCOMMIT_RATIO_MAX 10000
 #define MMK_MAP_COUNT_MAX        0x7fffffffu
+#define MMK_FRAME_CACHE_MAX      64
 
 /* What may be chosen. Constant from mmk_init() on. Defaults are Linux's where it has the option. */
 struct mmk_config {
@@ -67,10 +68,17 @@ struct mmk_config {
 
     /*
      * Tables, all zero, that each CPU keeps for the next that is needed: building one up that was
-     * just freed then clears nothing. Range: 0 to 64; 0 returns each to the frame allocator.
-     * Default: 16. Linux has none.
+     * just freed then clears nothing. No more than the next option allows. Range: 0 to 64; 0
+     * returns each to the frame allocator. Default: 16. Linux has none.
      */
     unsigned table_stock;
+
+    /*
+     * Free frames, single ones, that each CPU keeps, of two kinds (what may move, and what stays),
+     * for others out of reach: half as many are moved under one lock. Range: 0 to 64; 0: a 128th of
+     * all frames, from 4 to 64. Default: 0. Linux: vm.percpu_pagelist_high_fraction.
+     */
+    unsigned frame_cache;
 
     /*
      * Mappings of one address space: beyond, what would add one fails with MMK_ENOMEM. mmk_mmap()
@@ -138,7 +146,7 @@ struct mmk_config {
 #define MMK_CONFIG_DEFAULT                                                                         \
     {                                                                                              \
         MMK_TABLES_MMKIT, MMK_CONFIG_MMAP_MIN_ADDR, MMK_CONFIG_STACK_LIMIT, MMK_CONFIG_GUARD_GAP,  \
-            16, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0, 0, 0                                 \
+            16, 0, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0, 0, 0                              \
     }
 
 /*

@@ -20,6 +20,7 @@ enum option {
     STACK_LIMIT,
     STACK_GUARD_GAP,
     TABLE_STOCK,
+    FRAME_CACHE,
     MAX_MAP_COUNT,
     OVERCOMMIT,
     OVERCOMMIT_RATIO,
@@ -46,6 +47,9 @@ static void set_option(struct mmk_config *config, enum option option, uint64_t v
         break;
     case TABLE_STOCK:
         config->table_stock = (unsigned)value;
+        break;
+    case FRAME_CACHE:
+        config->frame_cache = (unsigned)value;
         break;
     case MAX_MAP_COUNT:
         config->max_map_count = (unsigned)value;
@@ -82,6 +86,7 @@ static const struct value good[] = {
     {STACK_LIMIT, 0},       {STACK_LIMIT, MMK_LIMIT_INFINITY},
     {STACK_GUARD_GAP, 0},   {STACK_GUARD_GAP, (MMK_MAP_WINDOW / 16 - 1) & MMK_PAGE_MASK},
     {TABLE_STOCK, 0},       {TABLE_STOCK, 64},
+    {FRAME_CACHE, 0},       {FRAME_CACHE, MMK_FRAME_CACHE_MAX},
     {MAX_MAP_COUNT, 0},     {MAX_MAP_COUNT, MMK_MAP_COUNT_MAX},
     {OVERCOMMIT, 0},        {OVERCOMMIT, MMK_OVERCOMMIT_NEVER},
     {OVERCOMMIT_RATIO, 0},  {OVERCOMMIT_RATIO, MMK_OVERCOMMIT_RATIO_MAX},
@@ -105,6 +110,8 @@ static const struct value bad[] = {
     {STACK_GUARD_GAP, UINT64_MAX &MMK_PAGE_MASK},
     {TABLE_STOCK, 65},
     {TABLE_STOCK, UINT32_MAX},
+    {FRAME_CACHE, MMK_FRAME_CACHE_MAX + 1},
+    {FRAME_CACHE, UINT32_MAX},
     {MAX_MAP_COUNT, (uint64_t)MMK_MAP_COUNT_MAX + 1},
     {MAX_MAP_COUNT, UINT32_MAX},
     {OVERCOMMIT, MMK_OVERCOMMIT_NEVER + 1},
@@ -159,6 +166,57 @@ static void test_ranges(void **state)
     }
     assert_true(covers(good, sizeof(good) / sizeof(good[0]), OPTIONS));
     assert_true(covers(bad, sizeof(bad) / sizeof(bad[0]), STACK_LIMIT)); /* any is good */
+}
+
+/* ---- what CPUs keep ----------------------------------------------------------------------------
+ */
+
+/* The most that this CPU keeps of one kind, when so many frames come and go. */
+static uint32_t most_kept(unsigned kind)
+{
+    static struct mmk_page *pages[200];
+    uint32_t most = 0;
+    size_t i, n = 0;
+
+    while (n < sizeof(pages) / sizeof(pages[0]) &&
+           (pages[n] = mmk_page_alloc(0, MMK_ALLOC_NORMAL | kind)))
+        n++;
+    mmk_frame_drain_here();
+    for (i = 0; i < n; i++) {
+        mmk_page_put(pages[i]);
+        if (mmk_frames_cached(0) > most)
+            most = mmk_frames_cached(0);
+    }
+    mmk_frame_check();
+    return most;
+}
+
+/* Out of `memory`, with this option. */
+static void expect_kept(uint64_t memory, unsigned frame_cache, uint32_t expected)
+{
+    struct machine_config machine = {.memory = memory, .cpus = 1, .mmkit = MMK_CONFIG_DEFAULT};
+
+    machine.mmkit.frame_cache = frame_cache;
+    assert_int_equal(machine_create(&machine), 0);
+    machine_cpu_attach(0);
+    assert_int_equal(most_kept(0), expected);
+    mmk_frame_drain_here();
+    assert_int_equal(most_kept(MMK_ALLOC_STAYS), expected);
+    machine_cpu_detach();
+    machine_destroy();
+}
+
+/* A cache is as large as memory allows, or as it is said to be. */
+static void test_frame_cache(void **state)
+{
+    (void)state;
+    expect_kept(64 * MIB, 0, 64);
+    expect_kept(16 * MIB, 0, 31); /* a 64th is descriptors */
+    expect_kept(4 * MIB, 0, 7);
+    expect_kept(MIB, 0, 4);
+    expect_kept(4 * MIB, 64, 64);
+    expect_kept(4 * MIB, 1, 1);
+    expect_kept(64 * MIB, 3, 3);
 }
 
 /* ---- the workload: each step leaves nothing behind --------------------------------------------
@@ -466,6 +524,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_frame_cache),
         cmocka_unit_test(test_flipped),
     };
 
