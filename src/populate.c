@@ -9,6 +9,11 @@
  * locked, as it looks at the mapping's flags under the same lock (rmap_use.c): what it took before
  * they were set, populating finds missing.
  *
+ * Locked memory that is only to come if it can (BEST_EFFORT: what a program maps after mlockall())
+ * leaves a part of memory free. Nobody gets locked pages back: if they had all of it the program's
+ * next call would fail for want of a table or two, and everybody else's. What is touched is had to
+ * the last frame, and so is what mlock() is asked for.
+ *
  * The mmap lock stays held for reading, so that what is populated is what the caller has mapped or
  * locked. Rejected: letting go of it every so often, as Linux does, for the sake of writers that
  * wait: every caller would have to look up its VMAs again, and populate what another mapped there.
@@ -16,7 +21,13 @@
 #include "populate.h"
 
 #include "fault.h"
+#include "frame.h"
 #include "object.h"
+
+#include <mmkit/reclaim.h>
+
+#define LEFT_PART 16  /* of memory, that best effort leaves */
+#define LEFT_MOST 256 /* frames, of a large one */
 
 static bool allows(mmk_pte_t pte, enum mmk_access access)
 {
@@ -67,12 +78,29 @@ static int error_of(enum mmk_fault_result result)
     }
 }
 
+/* Whether more than what is to be left is free, or can be made so. What CPUs have cached counts. */
+static bool leaves_enough(void)
+{
+    uint64_t part = mmk_min(mmk_frames_total() / LEFT_PART, (uint64_t)LEFT_MOST);
+    uint64_t left = mmk_config.reserve + part, free;
+
+    if (mmk_likely(mmk_frames_left() > left))
+        return true;
+    free = mmk_frames_free();
+    if (free > left)
+        return true;
+    (void)mmk_reclaim(left + 1 - free);
+    return mmk_frames_free() > left;
+}
+
 static int populate_vma(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, mmk_vaddr_t end,
-                        enum mmk_access access) MMK_REQUIRES_SHARED(mm->mmap_lock)
+                        enum mmk_access access, bool to_the_last) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     int error = 0;
 
     while (!error && (addr = first_missing(mm, addr, end, access)) < end) {
+        if (!to_the_last && !leaves_enough())
+            return MMK_ENOMEM;
         error = error_of(mmk_fault_locked(mm, vma, addr, access));
         addr += MMK_PAGE_SIZE;
     }
@@ -103,6 +131,7 @@ static bool is_strict(unsigned how)
 static int populate_part(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, mmk_vaddr_t end,
                          unsigned how) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
+    bool best_effort = (how & MMK_POPULATE_BEST_EFFORT) != 0;
     enum mmk_access access;
     int error;
 
@@ -112,8 +141,9 @@ static int populate_part(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t add
         return 0;
     error = choose_access(vma, how, &access);
     if (!error)
-        error = populate_vma(mm, vma, addr, end, access);
-    return (how & MMK_POPULATE_BEST_EFFORT) && error != MMK_EINTR ? 0 : error;
+        error = populate_vma(mm, vma, addr, end, access,
+                             !best_effort || !(mmk_vma_flags(vma) & MMK_VM_LOCKED));
+    return best_effort && error != MMK_EINTR ? 0 : error;
 }
 
 int mmk_populate_locked(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, unsigned how)

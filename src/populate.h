@@ -13,7 +13,8 @@
  *                 no copy is left to be made, else a read. Holes, and VMAs whose pages are locked
  *                 when they are touched, are passed over
  *   READ, WRITE   instead: as this access; the VMAs must allow it, and there must be no hole
- *   BEST_EFFORT   with AS_VMA: where a VMA fails go on with the next one
+ *   BEST_EFFORT   with AS_VMA: where a VMA fails go on with the next one. Locked memory does not
+ *                 take the last of what is free
  */
 #define MMK_POPULATE_AS_VMA      0u
 #define MMK_POPULATE_READ        1u

@@ -606,6 +606,59 @@ static void test_protect(void **state)
     expect_filled(a, 2, 1);
 }
 
+/* ---- memory is short ---------------------------------------------------------------------------
+ */
+
+#define ROOM 8u /* frames that are free besides what is to be left */
+
+/* What locked memory is to leave, of the fixture's: 1 MiB. */
+static uint64_t to_be_left(void)
+{
+    return MIB / PAGE;
+}
+
+/* Takes all frames but so many. */
+static size_t take_all_but(struct mmk_page *taken[], uint64_t frames)
+{
+    size_t n = 0;
+
+    while (frames_free() > frames) {
+        taken[n] = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
+        assert_non_null(taken[n++]);
+    }
+    return n;
+}
+
+/*
+ * What is brought in because future mappings are locked leaves memory to others, and to its own
+ * program; what is touched, or mlock() is asked for, does not.
+ */
+static void test_short(void **state)
+{
+    static struct mmk_page *taken[64 * MIB / PAGE];
+    const uint64_t pages = 3 * ROOM;
+    uint64_t brought_in;
+    mmk_vaddr_t a;
+    size_t n;
+
+    (void)state;
+    assert_int_equal(mmk_mlockall(mm, MMK_MCL_FUTURE), 0);
+    n = take_all_but(taken, to_be_left() + ROOM);
+    a = map_at(0, pages, RW, ANON);
+    brought_in = mm_stats(mm).rss_anon;
+    assert_in_range(brought_in, 1, ROOM);
+    assert_in_range(frames_free(), to_be_left() - MMK_PT_LEVELS, to_be_left());
+    assert_int_equal(locked(), pages);
+    fill(a, pages / 2, 1);
+    assert_int_equal(mm_stats(mm).rss_anon, pages / 2);
+    assert_int_equal(lock(a, pages), 0);
+    assert_int_equal(mm_stats(mm).rss_anon, pages);
+    expect_filled(a, pages / 2, 1);
+    mmk_check(mm);
+    while (n > 0)
+        mmk_page_put(taken[--n]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -616,7 +669,7 @@ int main(void)
         TEST(test_map_locked),    TEST(test_map_populate), TEST(test_frames),
         TEST(test_counted),       TEST(test_shapes),       TEST(test_fork),
         TEST(test_brk),           TEST(test_stack),        TEST(test_mremap),
-        TEST(test_advice),        TEST(test_protect),
+        TEST(test_advice),        TEST(test_protect),      TEST(test_short),
     };
 
     return cmocka_run_group_tests_name("mlock", tests, NULL, NULL);
