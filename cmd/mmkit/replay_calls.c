@@ -2,8 +2,8 @@
 /*
  * replay_calls.c - every recorded operation but faults and advice: on mmkit, and on the shadow.
  *
- * What Linux answered is what mmkit must answer. An MMK_ENOMEM where Linux had memory is a
- * divergence, unless the machine really has none left: then the replay ends.
+ * What Linux answered is what mmkit must answer. An MMK_ENOMEM where Linux had memory, or mlock's
+ * MMK_EAGAIN, is a divergence, unless the machine really has none left: then the replay ends.
  */
 #include "replay_state.h"
 
@@ -13,7 +13,7 @@ enum step replay_judge(struct replay *replay, const char *call, int64_t got, int
 {
     if (got == recorded)
         return STEP_DONE;
-    if (got == MMK_ENOMEM && replay_is_exhausted(replay))
+    if ((got == MMK_ENOMEM || got == MMK_EAGAIN) && replay_is_exhausted(replay))
         return STEP_NO_MEMORY;
     replay_diverge(replay, "%s answered 0x%" PRIx64 ", recorded 0x%" PRIx64, call, (uint64_t)got,
                    (uint64_t)recorded);
