@@ -5,29 +5,23 @@
 #include "host_alloc.h"
 #include "json.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-static const struct cost_row names[COST_STEPS] = {
-    [COST_OUT_WRITTEN] = {.name = "out-written", .what = "private page, written to: out"},
-    [COST_IN] = {.name = "in", .what = "  back, MADV_POPULATE_READ"},
-    [COST_OUT_CLEAN] = {.name = "out-clean", .what = "  read only since: out"},
-    [COST_IN_TOUCHED] = {.name = "in-touched", .what = "  back, a fault each"},
-    [COST_OUT_MIXED] = {.name = "out-mixed", .what = "  of half zeros, half random: out"},
-    [COST_IN_MIXED] = {.name = "in-mixed", .what = "  back, MADV_POPULATE_READ"},
-    [COST_FILE_OUT] = {.name = "file-out", .what = "page of a file, clean: out"},
-    [COST_FILE_IN] = {.name = "file-in", .what = "  back, MADV_POPULATE_READ"},
+static const struct figure names[COST_STEPS] = {
+    [COST_OUT_WRITTEN] = {.name = "out-written",
+                          .what = "private page, written to: out",
+                          .unit = "ns/page"},
+    [COST_IN] = {.name = "in", .what = "  back, MADV_POPULATE_READ", .unit = "ns/page"},
+    [COST_OUT_CLEAN] = {.name = "out-clean", .what = "  read only since: out", .unit = "ns/page"},
+    [COST_IN_TOUCHED] = {.name = "in-touched", .what = "  back, a fault each", .unit = "ns/page"},
+    [COST_OUT_MIXED] = {.name = "out-mixed",
+                        .what = "  of half zeros, half random: out",
+                        .unit = "ns/page"},
+    [COST_IN_MIXED] = {.name = "in-mixed", .what = "  back, MADV_POPULATE_READ", .unit = "ns/page"},
+    [COST_FILE_OUT] = {.name = "file-out", .what = "page of a file, clean: out", .unit = "ns/page"},
+    [COST_FILE_IN] = {.name = "file-in", .what = "  back, MADV_POPULATE_READ", .unit = "ns/page"},
 };
-
-double cost_ns(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
 
 static void make_content(struct cost_content *content)
 {
@@ -48,67 +42,21 @@ static void make_content(struct cost_content *content)
     }
 }
 
-/* --- statistics ------------------------------------------------------------------------------ */
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-/*
- * Between the kth value and the kth from the end lies the true median, but for one time in twenty:
- * k - 1 or fewer of n lie below it no more often than that, by coin tosses.
- */
-static unsigned bound(unsigned n)
-{
-    double chance = 1, sum = 0;
-    unsigned k, i;
-
-    for (i = 0; i < n; i++)
-        chance /= 2;
-    for (k = 0; k < n / 2; k++) {
-        sum += chance;
-        if (sum > 0.025)
-            break;
-        chance = chance * (n - k) / (k + 1);
-    }
-    return k == 0 ? 0 : k - 1;
-}
-
-/* Sorts. */
-static double median(double values[], unsigned n)
-{
-    qsort(values, n, sizeof(values[0]), compare);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
 struct rounds {
     struct cost_round linux_side[COST_ROUNDS_MAX], mmkit_side[COST_ROUNDS_MAX];
 };
 
 static void sum_up_step(struct cost *cost, const struct rounds *rounds, enum cost_step step)
 {
-    double theirs[COST_ROUNDS_MAX], ours[COST_ROUNDS_MAX], ratios[COST_ROUNDS_MAX];
-    struct cost_row *row = &cost->rows[step];
-    unsigned i, n = cost->rounds, at = bound(n);
+    double theirs[COST_ROUNDS_MAX], ours[COST_ROUNDS_MAX];
+    unsigned i;
 
-    *row = names[step];
-    row->measured = true;
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < cost->rounds; i++) {
         theirs[i] = rounds->linux_side[i].ns[step];
         ours[i] = rounds->mmkit_side[i].ns[step];
-        row->measured = row->measured && theirs[i] > 0;
-        ratios[i] = ours[i] / theirs[i];
     }
-    row->mmkit_ns = median(ours, n);
-    if (!row->measured)
-        return;
-    row->linux_ns = median(theirs, n);
-    row->ratio = median(ratios, n);
-    row->low = ratios[at];
-    row->high = ratios[n - 1 - at];
+    cost->rows[step] = names[step];
+    figure_sum_up(&cost->rows[step], theirs, ours, cost->rounds);
 }
 
 static void sum_up(struct cost *cost, const struct rounds *rounds)
@@ -122,27 +70,13 @@ static void sum_up(struct cost *cost, const struct rounds *rounds)
         cost->linux_written += (double)rounds->linux_side[i].written / COST_PAGES / cost->rounds;
         cost->mmkit_written += (double)rounds->mmkit_side[i].written / COST_PAGES / cost->rounds;
     }
-    cost->trap_ns = median(trap, cost->rounds);
-    cost->copy_ns = median(copy, cost->rounds);
+    cost->trap_ns = figure_median(trap, cost->rounds);
+    cost->copy_ns = figure_median(copy, cost->rounds);
     for (step = 0; step < COST_STEPS; step++)
         sum_up_step(cost, rounds, (enum cost_step)step);
 }
 
 /* --- rounds ---------------------------------------------------------------------------------- */
-
-/* Both on one CPU, whichever this is: caches of others are of no use. */
-static void stay_here(cpu_set_t *before)
-{
-    cpu_set_t here;
-    int cpu = sched_getcpu();
-
-    (void)sched_getaffinity(0, sizeof(*before), before);
-    CPU_ZERO(&here);
-    if (cpu >= 0) {
-        CPU_SET((size_t)cpu, &here);
-        (void)sched_setaffinity(0, sizeof(here), &here);
-    }
-}
 
 /* The first round, which touches everything for the first time, does not count. */
 static bool run_rounds(struct cost *cost, struct rounds *rounds)
@@ -168,7 +102,7 @@ bool cost_measure(struct cost *cost, unsigned count)
     make_content(&content);
     if (!cost_mmkit_begin(&content) || !cost_linux_begin(cost, &content))
         return false;
-    stay_here(&before);
+    figure_stay_here(&before);
     fine = run_rounds(cost, &rounds);
     (void)sched_setaffinity(0, sizeof(before), &before);
     cost_linux_end();
@@ -181,16 +115,6 @@ bool cost_measure(struct cost *cost, unsigned count)
 }
 
 /* --- what is said ---------------------------------------------------------------------------- */
-
-static void print_row(FILE *stream, const struct cost_row *row)
-{
-    fprintf(stream, "%-36s", row->what);
-    if (row->measured)
-        fprintf(stream, "%10.0f%10.0f%9.2f  %.2f to %.2f\n", row->linux_ns, row->mmkit_ns,
-                row->ratio, row->low, row->high);
-    else
-        fprintf(stream, "%10s%10.0f%9s\n", "-", row->mmkit_ns, "-");
-}
 
 static void print_differences(FILE *stream, const struct cost *cost)
 {
@@ -226,25 +150,9 @@ void cost_print(FILE *stream, const struct cost *cost)
             "95 %% bounds\n\n%-36s%10s%10s%9s\n",
             cost->kernel, cost->rounds, COST_PAGES, "", "Linux", "mmkit", "ratio");
     for (step = 0; step < COST_STEPS; step++)
-        print_row(stream, &cost->rows[step]);
+        figure_print(stream, &cost->rows[step]);
     putc('\n', stream);
     print_differences(stream, cost);
-}
-
-static void write_row(struct json *json, const struct cost *cost, const struct cost_row *row)
-{
-    json_object(json, NULL);
-    json_string(json, "name", row->name);
-    json_string(json, "unit", "ns/page");
-    json_real(json, "mmkit", row->mmkit_ns);
-    if (row->measured) {
-        json_real(json, "linux", row->linux_ns);
-        json_real(json, "ratio", row->ratio);
-        json_real(json, "ratio_low", row->low);
-        json_real(json, "ratio_high", row->high);
-    }
-    json_unsigned(json, "runs", cost->rounds);
-    json_close(json, '}');
 }
 
 void cost_json(struct json *json, const struct cost *cost)
@@ -260,6 +168,6 @@ void cost_json(struct json *json, const struct cost *cost)
     json_real(json, "mmkit_clean_written", cost->mmkit_written);
     json_array(json, "results");
     for (step = 0; step < COST_STEPS; step++)
-        write_row(json, cost, &cost->rows[step]);
+        figure_json(json, &cost->rows[step], cost->rounds);
     json_close(json, ']');
 }

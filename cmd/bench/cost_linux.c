@@ -126,20 +126,20 @@ void cost_linux_end(void)
 
 static double advise(void *memory, int advice)
 {
-    double start = cost_ns();
+    double start = figure_now();
     int error = madvise(memory, LENGTH, advice);
 
-    return error ? -1 : (cost_ns() - start) / COST_PAGES;
+    return error ? -1 : (figure_now() - start) / COST_PAGES;
 }
 
 static double touch(const char *memory)
 {
-    double start = cost_ns();
+    double start = figure_now();
     uint64_t i;
 
     for (i = 0; i < COST_PAGES; i++)
         (void)*(const volatile char *)(memory + i * PAGE);
-    return (cost_ns() - start) / COST_PAGES;
+    return (figure_now() - start) / COST_PAGES;
 }
 
 /* => all but a few have gone: others may be looking at them */

@@ -124,21 +124,21 @@ void cost_mmkit_end(void)
 /* => ns a page; below 0: it has failed */
 static double advise(mmk_vaddr_t addr, int advice)
 {
-    double start = cost_ns();
+    double start = figure_now();
     int error = mmk_madvise(own.mm, addr, LENGTH, advice);
 
-    return error ? -1 : (cost_ns() - start) / COST_PAGES;
+    return error ? -1 : (figure_now() - start) / COST_PAGES;
 }
 
 static double touch(void)
 {
-    double start = cost_ns();
+    double start = figure_now();
     uint64_t i;
 
     for (i = 0; i < COST_PAGES; i++)
         if (mmk_fault(own.mm, own.anon + i * MMK_PAGE_SIZE, MMK_ACCESS_READ) != MMK_FAULT_DONE)
             return -1;
-    return (cost_ns() - start) / COST_PAGES;
+    return (figure_now() - start) / COST_PAGES;
 }
 
 static bool write_all(uint64_t (*content)[COST_PAGE_WORDS])
@@ -219,12 +219,12 @@ static bool file_pages(struct cost_round *round)
 /* Of pages that no cache has, as in the writing of all of them. */
 static double measure_copy(void)
 {
-    double start = cost_ns();
+    double start = figure_now();
     uint64_t i;
 
     for (i = 0; i < COST_PAGES; i++)
         memcpy(own.slots + i * MMK_PAGE_SIZE, own.content->mixed[i], MMK_PAGE_SIZE);
-    return (cost_ns() - start) / COST_PAGES;
+    return (figure_now() - start) / COST_PAGES;
 }
 
 bool cost_mmkit_round(struct cost_round *round)

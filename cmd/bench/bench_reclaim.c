@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_cmd.c - `mmkit bench reclaim`: what a page costs that goes and comes back, and how often
- * one that is wanted is in memory, by what decides which one goes.
+ * bench_reclaim.c - `mmkit bench reclaim`: what a page costs that goes and comes back, and how
+ * often one that is wanted is in memory, by what decides which one goes.
  */
-#include "bench_cmd.h"
+#include "bench_reclaim.h"
 
 #include "cost.h"
 #include "json.h"
@@ -194,7 +194,7 @@ static int run(struct bench *bench)
     if (!bench->no_hits && !play_all(bench))
         return STATUS_BAD_USAGE;
     if (bench->rounds > 0 && !cost_fits()) {
-        fputs("mmkit bench: this page-table format is too small: no costs\n", stderr);
+        fputs("mmkit bench reclaim: this page-table format is too small: no costs\n", stderr);
         bench->rounds = 0;
     }
     if (bench->rounds > 0 && !cost_measure(&bench->cost, bench->rounds))
@@ -224,11 +224,6 @@ static void parse_rounds(struct argp_state *state, struct bench *bench, const ch
 
 static void add_argument(struct argp_state *state, struct bench *bench, const char *text)
 {
-    if (state->arg_num == 0) {
-        if (strcmp(text, "reclaim") != 0)
-            argp_failure(state, STATUS_BAD_USAGE, 0, "'%s': expected reclaim", text);
-        return;
-    }
     if (bench->trace_count == TRACES)
         argp_failure(state, STATUS_BAD_USAGE, 0, "expected at most %d traces", TRACES);
     bench->traces[bench->trace_count++] = text;
@@ -241,9 +236,6 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_ARG:
         add_argument(state, bench, text);
-        return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_failure(state, STATUS_BAD_USAGE, 0, "expected what to measure: reclaim");
         return 0;
     case KEY_ROUNDS:
         parse_rounds(state, bench, text);
@@ -265,7 +257,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 static const struct argp parser = {
     .options = option_list,
     .parser = parse_option,
-    .args_doc = "reclaim [TRACE...]",
+    .args_doc = "[TRACE...]",
     .doc = "Measure what it costs to take a page from memory and to bring it back, on mmkit and on "
            "the Linux that it runs on, in turn, as far as a program without privileges can have it "
            "done (MADV_PAGEOUT): private pages where there is swap space, pages of a file.\n\n"
@@ -276,7 +268,7 @@ static const struct argp parser = {
            "docs/DESIGN.md, \"When memory is short\", says what follows from it.",
 };
 
-int bench_cmd(int argc, char **argv)
+int bench_reclaim(int argc, char **argv)
 {
     static struct bench bench = {.rounds = ROUNDS};
 

@@ -13,6 +13,8 @@
 #ifndef COST_H
 #define COST_H
 
+#include "figure.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,7 +32,7 @@ enum cost_step {
 };
 
 #define COST_PAGES      4096u
-#define COST_ROUNDS_MAX 101u
+#define COST_ROUNDS_MAX FIGURE_ROUNDS_MAX
 
 /* A round of one side. */
 struct cost_round {
@@ -40,17 +42,9 @@ struct cost_round {
     double trap_ns;        /* Linux: what a fault costs the program beside the kernel's work */
 };
 
-/* One step. */
-struct cost_row {
-    const char *name, *what;
-    bool measured;             /* on Linux */
-    double linux_ns, mmkit_ns; /* medians */
-    double ratio, low, high;   /* mmkit / Linux, of one round: median and 95 % bounds */
-};
-
 struct cost {
     unsigned rounds;
-    struct cost_row rows[COST_STEPS];
+    struct figure rows[COST_STEPS];
     double copy_ns;
     double trap_ns;                      /* median, on Linux */
     double linux_written, mmkit_written; /* to swap, for each page that was clean: mean */
@@ -79,8 +73,6 @@ void cost_json(struct json *json, const struct cost *cost);
 struct cost_content {
     uint64_t (*plain)[COST_PAGE_WORDS], (*mixed)[COST_PAGE_WORDS];
 };
-
-double cost_ns(void); /* CPU time of this thread */
 
 /* => false after a message */
 bool cost_linux_begin(struct cost *cost, const struct cost_content *content);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* bench_cmd.c - `mmkit bench`: finds what is to be measured. */
+#include "bench_cmd.h"
+
+#include "bench_reclaim.h"
+#include "shared_options.h"
+#include "usage.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct bench {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv);
+} benches[] = {
+    {"reclaim", "what a page costs that goes and comes back, and which ones go", bench_reclaim},
+};
+
+enum { BENCHES = sizeof(benches) / sizeof(benches[0]), KEY_HELP = 'h' };
+
+static const struct bench *find(const char *name)
+{
+    char names[128] = "";
+    unsigned i;
+
+    for (i = 0; i < BENCHES; i++) {
+        if (strcmp(benches[i].name, name) == 0)
+            return &benches[i];
+        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
+                 i == 0            ? ""
+                 : i + 1 < BENCHES ? ", "
+                                   : " or ",
+                 benches[i].name);
+    }
+    bad_usage("'%s': expected %s", name, names);
+}
+
+/* The rest of the arguments is the bench's; all its messages begin with "mmkit bench NAME". */
+static int run(struct argp_state *state, const char *name)
+{
+    const struct bench *bench = find(name);
+    int first = state->next - 1;
+    static char title[64];
+
+    snprintf(title, sizeof(title), "mmkit bench %s", name);
+    program_invocation_name = title;
+    state->argv[first] = title;
+    state->next = state->argc;
+    return bench->run(state->argc - first, state->argv + first);
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    switch (key) {
+    case KEY_HELP:
+        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+        return 0;
+    case ARGP_KEY_ARG:
+        *(int *)state->input = run(state, text);
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        bad_usage("expected what to measure; see --help");
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* The list of benches, made from the table. => argp frees it */
+static char *filter_help(int key, const char *text, void *input)
+{
+    char *help = NULL;
+    size_t size;
+    FILE *stream;
+    unsigned i;
+
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)text;
+    stream = open_memstream(&help, &size);
+    if (stream == NULL)
+        return (char *)text;
+    for (i = 0; i < BENCHES; i++)
+        fprintf(stream, "  %-10s %s\n", benches[i].name, benches[i].summary);
+    fprintf(stream, "\n%s", text);
+    fclose(stream);
+    return help;
+}
+
+static const struct argp_option option_list[] = {
+    {NULL, KEY_HELP, NULL, OPTION_HIDDEN, NULL, 0},
+    {0},
+};
+
+static const struct argp parser = {
+    .options = option_list,
+    .parser = parse_option,
+    .args_doc = "NAME [OPTION...]",
+    .doc = "Measure mmkit, and the Linux that it runs on beside it:\v"
+           "`mmkit bench NAME --help' explains one.",
+    .help_filter = filter_help,
+};
+
+int bench_cmd(int argc, char **argv)
+{
+    int status = 0;
+
+    argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &status);
+    return status;
+}
