@@ -3,6 +3,7 @@
 #include "bench_cmd.h"
 
 #include "bench_reclaim.h"
+#include "bench_tables.h"
 #include "shared_options.h"
 #include "usage.h"
 
@@ -16,6 +17,7 @@ static const struct bench {
     int (*run)(int argc, char **argv);
 } benches[] = {
     {"reclaim", "what a page costs that goes and comes back, and which ones go", bench_reclaim},
+    {"tables", "what is left of page tables, by how memory is given back", bench_tables},
 };
 
 enum { BENCHES = sizeof(benches) / sizeof(benches[0]), KEY_HELP = 'h' };

@@ -6,6 +6,8 @@
  */
 #include "cost.h"
 
+#include "side.h"
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -216,24 +218,6 @@ static bool file_pages(struct cost_round *round)
     return true;
 }
 
-/* What a fault costs the program beside the kernel's work, by pages that cost little else. */
-static double measure_trap(void)
-{
-    char *memory = map(PROT_READ, MAP_ANONYMOUS, -1);
-    double touched, populated;
-
-    if (memory == NULL)
-        return 0;
-    (void)madvise(memory, LENGTH, MADV_NOHUGEPAGE);
-    (void)advise(memory, MADV_POPULATE_READ); /* its tables */
-    (void)madvise(memory, LENGTH, MADV_DONTNEED);
-    touched = touch(memory);
-    (void)madvise(memory, LENGTH, MADV_DONTNEED);
-    populated = advise(memory, MADV_POPULATE_READ);
-    munmap(memory, LENGTH);
-    return populated < 0 ? 0 : touched - populated;
-}
-
 bool cost_linux_round(struct cost *cost, struct cost_round *round)
 {
     unsigned step;
@@ -249,7 +233,7 @@ bool cost_linux_round(struct cost *cost, struct cost_round *round)
         without(cost, "the file's pages stayed");
         own.files = false;
     }
-    round->trap_ns = measure_trap();
+    round->trap_ns = side_linux_trap_ns();
     if ((own.swaps && memcmp(own.anon, own.content->plain, LENGTH) != 0) ||
         (own.files && memcmp(own.file, own.content->mixed, LENGTH) != 0))
         return complain("Linux lost a page");
