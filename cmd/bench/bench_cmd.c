@@ -2,6 +2,7 @@
 /* bench_cmd.c - `mmkit bench`: finds what is to be measured. */
 #include "bench_cmd.h"
 
+#include "bench_calls.h"
 #include "bench_reclaim.h"
 #include "bench_tables.h"
 #include "shared_options.h"
@@ -16,8 +17,12 @@ static const struct bench {
     const char *name, *summary;
     int (*run)(int argc, char **argv);
 } benches[] = {
+    {"dontneed", "what it costs to give memory back, and to touch it again", bench_dontneed},
+    {"fork", "what fork costs, a child's end, and the first write after it", bench_fork},
+    {"map", "what it costs to map, unmap, protect and move", bench_map},
     {"reclaim", "what a page costs that goes and comes back, and which ones go", bench_reclaim},
     {"tables", "what is left of page tables, by how memory is given back", bench_tables},
+    {"touch", "what the first touch of a page costs", bench_touch},
 };
 
 enum { BENCHES = sizeof(benches) / sizeof(benches[0]), KEY_HELP = 'h' };

@@ -12,6 +12,7 @@
 #include "replay_refs.h"
 #include "results.h"
 #include "shared_options.h"
+#include "usage.h"
 
 #include <argp.h>
 #include <inttypes.h>
@@ -20,7 +21,7 @@
 
 enum { KEY_ROUNDS = 0x100, KEY_NO_HITS };
 
-enum { STATUS_BAD_USAGE = 2, TRACES = 16, ROWS = 128, POLICIES = 8, ROUNDS = 25 };
+enum { TRACES = 16, ROWS = 128, POLICIES = 8, ROUNDS = 25 };
 
 static const unsigned parts[] = {50, 25, 10}; /* percent of the pages that have a frame */
 
@@ -189,6 +190,8 @@ static int run(struct bench *bench)
 {
     FILE *json;
 
+    if (bench->trace_count > 0 && !cost_fits())
+        bad_usage("%s: this page-table format is too small for recordings", bench->traces[0]);
     if (!results_open_json(bench->json, &json))
         return STATUS_BAD_USAGE;
     if (!bench->no_hits && !play_all(bench))
