@@ -65,11 +65,14 @@ fuzz-afl: deps-afl build-afl/build.ninja
 	@tests/fuzz/afl.py $(FUZZ_SECONDS) $(if $(UPDATE),--update) \
 	    build-afl/tests/fuzz/fuzz-ops build-afl/tests/fuzz/fuzz-schedule
 
-# Events a second; instructions a fault, a map, an event. UPDATE=1 accepts the new counts.
+# Events a second; instructions a fault, a map, an event; tables, and costs, beside Linux: a minute
+# or two. UPDATE=1 accepts the new counts.
 bench: deps-test build-bench/build.ninja
 	$(call make,build-bench)
 	@bench/speed.py build-bench/mmkit
 	@bench/instructions.py build-bench $(if $(UPDATE),--update)
+	@for name in tables dontneed fork map touch; do \
+	    echo; build-bench/mmkit bench $$name || exit; done
 
 format: deps-test
 	@clang-format-14 -i $$(git ls-files --cached --others --exclude-standard '*.c' '*.h')

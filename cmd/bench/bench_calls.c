@@ -193,13 +193,7 @@ static void print(FILE *stream)
             "%.0f ns; they\nare in its figures. mmkit's are functions, and its MMU is software: "
             "a walk of the tables, a TLB.\nTo clear a page takes %.0f ns here. CPU time; no huge "
             "pages.\n%s",
-            own.trap_ns, own.call_ns, own.clear_ns,
-#ifdef MACHINE_NO_LOCK_CHECK
-            ""
-#else
-            "mmkit checks its locks here; build-bench/mmkit does not (make bench).\n"
-#endif
-    );
+            own.trap_ns, own.call_ns, own.clear_ns, figure_lock_note);
 }
 
 static void write_json(FILE *stream)

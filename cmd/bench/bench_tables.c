@@ -7,6 +7,7 @@
 #include "bench_tables.h"
 
 #include "child.h"
+#include "figure.h"
 #include "json.h"
 #include "pattern.h"
 #include "plot.h"
@@ -215,8 +216,8 @@ static void print_rows(FILE *stream)
     fprintf(stream,
             "Linux counts all of a process but the root (VmPTE), mmkit one root, and nothing but "
             "the region.\nCPU time. Of each call on Linux %.2f us are the way into the kernel and "
-            "back; mmkit's is a function's.\n",
-            own.answers->call_ns / 1000);
+            "back; mmkit's is a function's.\n%s",
+            own.answers->call_ns / 1000, figure_lock_note);
 }
 
 static double mebi(uint64_t bytes)

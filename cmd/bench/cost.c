@@ -131,14 +131,8 @@ static void print_differences(FILE *stream, const struct cost *cost)
                 cost->linux_written, cost->mmkit_written);
     fprintf(stream,
             "A fault of a program costs Linux %.0f ns beside its work, for the trap; mmkit's is a "
-            "call.\nCPU time: waiting for a disk is not in it.%s\n",
-            cost->trap_ns,
-#ifdef MACHINE_NO_LOCK_CHECK
-            ""
-#else
-            " mmkit checks its locks here; build-bench/mmkit does not (make bench)."
-#endif
-    );
+            "call.\nCPU time: waiting for a disk is not in it.\n%s",
+            cost->trap_ns, figure_lock_note);
 }
 
 void cost_print(FILE *stream, const struct cost *cost)

@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+const char figure_lock_note[] =
+#ifdef MACHINE_NO_LOCK_CHECK
+    "";
+#else
+    "mmkit checks its locks here; build-bench/mmkit does not (make bench).\n";
+#endif
+
 double figure_now(void)
 {
     struct timespec time;

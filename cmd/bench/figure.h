@@ -19,6 +19,9 @@ struct figure {
     double ratio, low, high;  /* mmkit / Linux, of one round: median and 95 % bounds */
 };
 
+/* A line that says so if mmkit's times have the checks of its locks in them. */
+extern const char figure_lock_note[];
+
 /* CPU time of this thread, in ns. */
 double figure_now(void);
 

@@ -307,6 +307,8 @@ static bool remain_as_told(const struct pattern *pattern, struct stage *stage)
 
     for (i = 0; i < stage->count; i++)
         moved[i] = stage->pages[i] + stage->moved;
+    if (pattern->kind == PATTERN_SWAP && stage->side->swapped(moved, stage->count) != stage->count)
+        return false;
     found = stage->side->entries(moved, stage->count);
     return found == (pattern->remain == PATTERN_NONE ? 0 : stage->count);
 }

@@ -85,6 +85,9 @@ struct side {
     /* How many of these pages have an entry, present or in swap. */
     uint64_t (*entries)(const uint64_t pages[], unsigned count);
 
+    /* Of these: in swap. */
+    uint64_t (*swapped)(const uint64_t pages[], unsigned count);
+
     /* NULL, or why private pages do not go to swap. */
     const char *(*swapless)(void);
 };

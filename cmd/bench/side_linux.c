@@ -22,8 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define BASE        ((uint64_t)1 << 45)
-#define PAGEMAP_HAS ((uint64_t)3 << 62) /* present, or in swap */
+#define BASE         ((uint64_t)1 << 45)
+#define PAGEMAP_SWAP ((uint64_t)1 << 62)
+#define PAGEMAP_HERE ((uint64_t)1 << 63)
 
 _Static_assert(MMK_PROT_WRITE == PROT_WRITE && MMK_MAP_FIXED == MAP_FIXED &&
                    MMK_MAP_ANONYMOUS == MAP_ANONYMOUS && MMK_MADV_FREE == MADV_FREE &&
@@ -191,7 +192,8 @@ static unsigned levels(void)
     return 3;
 }
 
-static uint64_t entries(const uint64_t pages[], unsigned count)
+/* Pages of whose words one of the bits is set. */
+static uint64_t marked(const uint64_t pages[], unsigned count, uint64_t bits)
 {
     uint64_t entry, found = 0;
     unsigned i;
@@ -199,8 +201,18 @@ static uint64_t entries(const uint64_t pages[], unsigned count)
     for (i = 0; i < count; i++)
         if (pread(own.pagemap, &entry, sizeof(entry), (off_t)(pages[i] / SIDE_PAGE * 8)) ==
             (ssize_t)sizeof(entry))
-            found += (entry & PAGEMAP_HAS) != 0;
+            found += (entry & bits) != 0;
     return found;
+}
+
+static uint64_t entries(const uint64_t pages[], unsigned count)
+{
+    return marked(pages, count, PAGEMAP_HERE | PAGEMAP_SWAP);
+}
+
+static uint64_t swapped(const uint64_t pages[], unsigned count)
+{
+    return marked(pages, count, PAGEMAP_SWAP);
 }
 
 static const char *swapless(void)
@@ -317,6 +329,7 @@ const struct side side_linux = {
     .waiting = waiting,
     .levels = levels,
     .entries = entries,
+    .swapped = swapped,
     .swapless = swapless,
 };
 

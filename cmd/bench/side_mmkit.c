@@ -226,6 +226,16 @@ static uint64_t entries(const uint64_t pages[], unsigned count)
     return stats.rss_anon + stats.rss_file + stats.rss_shmem + stats.swapped;
 }
 
+static uint64_t swapped(const uint64_t pages[], unsigned count)
+{
+    struct mmk_mm_stats stats;
+
+    (void)pages;
+    (void)count;
+    mmk_mm_stats(own.mm, &stats);
+    return stats.swapped;
+}
+
 static const char *swapless(void)
 {
     return own.area == NULL ? "there is no swap space" : NULL;
@@ -258,5 +268,6 @@ const struct side side_mmkit = {
     .waiting = waiting,
     .levels = levels,
     .entries = entries,
+    .swapped = swapped,
     .swapless = swapless,
 };
