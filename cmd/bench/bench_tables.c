@@ -414,7 +414,7 @@ static const struct argp_option option_list[] = {
      "Which empty tables mmkit frees: mmkit (all, at once; the default), linux-6.18, never", 0},
     {"factor", KEY_FACTOR, "N", 0,
      "How much smaller the server is made (default: 1024); 0: leave it out", 0},
-    {"threads", KEY_THREADS, "N", 0, "Of the server (default: 4)", 0},
+    {"threads", KEY_THREADS, "N", 0, "Of the server, at most 8 (default: 4)", 0},
     {"plot", KEY_PLOT, "FILE", 0, "Draw the server's page tables over time: an SVG, by gnuplot(1)",
      0},
     SHARED_OPTIONS,

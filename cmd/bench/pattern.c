@@ -342,6 +342,8 @@ static bool measure(const struct pattern *pattern, struct stage *stage,
                                                : "other pages stay than should");
     result->least =
         least + (pattern->remain == PATTERN_NONE ? 0 : tables_for(stage, side->levels()));
+    if (result->after == result->least) /* else that is what is to be told */
+        side->check();
     result->calls = stage->calls;
     result->call_ns = ns / (double)stage->calls;
     return true;

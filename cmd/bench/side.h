@@ -88,6 +88,9 @@ struct side {
     /* Of these: in swap. */
     uint64_t (*swapped)(const uint64_t pages[], unsigned count);
 
+    /* That tables() is what a walk counts, and all else of mmk_check(). => else panics */
+    void (*check)(void);
+
     /* NULL, or why private pages do not go to swap. */
     const char *(*swapless)(void);
 };

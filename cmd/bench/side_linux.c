@@ -330,6 +330,7 @@ const struct side side_linux = {
     .levels = levels,
     .entries = entries,
     .swapped = swapped,
+    .check = nothing,
     .swapless = swapless,
 };
 

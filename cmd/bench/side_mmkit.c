@@ -9,6 +9,7 @@
 
 #include <machine.h>
 #include <machine_swap.h>
+#include <mmkit/check.h>
 #include <mmkit/mm.h>
 #include <mmkit/object.h>
 #include <mmkit/stats.h>
@@ -236,6 +237,11 @@ static uint64_t swapped(const uint64_t pages[], unsigned count)
     return stats.swapped;
 }
 
+static void check(void)
+{
+    mmk_check(own.mm);
+}
+
 static const char *swapless(void)
 {
     return own.area == NULL ? "there is no swap space" : NULL;
@@ -269,5 +275,6 @@ const struct side side_mmkit = {
     .levels = levels,
     .entries = entries,
     .swapped = swapped,
+    .check = check,
     .swapless = swapless,
 };

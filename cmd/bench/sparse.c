@@ -310,6 +310,8 @@ static bool run(struct sparse_result *result)
     look(result, before, &mark, SPARSE_MARKS);
     result->end = own.side->tables();
     result->least_at_end = before + needed_bytes();
+    if (result->end == result->least_at_end)
+        own.side->check();
     return fine || complain("memory is gone");
 }
 

@@ -17,7 +17,7 @@
 #include <stdio.h>
 
 #define SPARSE_MARKS       100u /* at each percent of the work it is looked at */
-#define SPARSE_THREADS_MAX 32u
+#define SPARSE_THREADS_MAX 8u
 #define SPARSE_FACTOR_MAX  65536u
 
 struct sparse {

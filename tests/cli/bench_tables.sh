@@ -88,7 +88,7 @@ fi
 
 # bad usage: one line on standard error, and nothing else
 for arguments in "x" "--policy x" "--factor x" "--factor 65537" "--factor 1" "--threads 0" \
-    "--threads 33" "--json /nonexistent/x" "--plot /nonexistent/x" "--factor 0 --plot x" \
+    "--threads 9" "--json /nonexistent/x" "--plot /nonexistent/x" "--factor 0 --plot x" \
     "--wrong-at 17" "--rounds 3"; do
     # shellcheck disable=SC2086
     run $arguments
