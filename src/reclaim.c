@@ -361,6 +361,8 @@ static uint64_t run(struct round *round, uint64_t want, uint64_t steps)
         go_on(round);
         vain[round->which] = round->freed > before ? 0 : vain[round->which] + 1;
     }
+    if (round->room)
+        (void)mmk_swap_area_refill(); /* else the next pages may have nowhere to go */
     mmk_percpu_count_add(&count_freed, (int64_t)round->freed);
     return round->freed;
 }

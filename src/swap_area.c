@@ -4,6 +4,11 @@
  *
  *   areas[n] --> area --> root --> node (512 pointers) ... --> frame of three clusters
  *
+ * The nodes are there from the beginning, the frames of clusters as slots are wanted: an area may
+ * be much larger than what is ever in it. Slots are wanted when memory is short, so the next frame
+ * is at hand before that (`spare`), and the one after it is taken from what is freed by way of it:
+ * 192 pages.
+ *
  * Invariants (mmk_swap_area_check):
  *   SA1 A slot's word is 0 exactly while it is free or out of use (bad), or on its way there.
  *   SA2 A cluster is in the list of whole ones if all its slots are free, in that of partial ones
@@ -11,6 +16,7 @@
  *       ones, or, while that is done, has no free slot.
  *   SA3 `free` and `bad` of an area are the sums of its clusters' bits.
  *   SA4 counted_on is the sum of the slots of the areas that are not stopped.
+ *   SA5 The first `made` frames are there, until the area goes; slots of the others are free.
  *
  * A word changes by one atomic operation, without a lock: whoever takes it to 0 has the slot to
  * himself, and gives it back under the area's lock. The next one gets it from there.
@@ -48,8 +54,11 @@ struct mmk_swap_area {
     struct mmk_a64 free, bad;                   /* A to write */
     struct mmk_list whole, partial, stale;      /* A: SA2 */
     struct mmk_swap_cluster *cpu[MMK_MAX_CPUS]; /* A: where its next page goes; NULL: anywhere */
-    void *root;                                 /* c: highest node */
+    void *root;                                 /* c: highest node; as levels 0: the only frame */
     unsigned levels;                            /* c: of nodes above the frames of clusters */
+    uint32_t frames;                            /* c: of clusters, in all */
+    struct mmk_a32 made;                        /* A to write: SA5 */
+    struct mmk_aptr spare;                      /* A to write: the next, all zero; NULL: none */
     struct mmk_a32 stopped;                     /* S to write, a: gives out none */
     struct mmk_a32 given;                       /* a: raised by puts, once it is stopped */
     struct mmk_list link;                       /* S */
@@ -86,6 +95,7 @@ static uint64_t clusters_of(const struct mmk_swap_area *area)
     return (area->slots + MMK_SWAP_CLUSTER - 1) / MMK_SWAP_CLUSTER;
 }
 
+/* => the frame is made: who knows a slot of it has got to know that after it was */
 static struct mmk_swap_cluster *cluster_at(const struct mmk_swap_area *area, uint32_t number)
 {
     uint32_t frame = number / PER_FRAME;
@@ -95,6 +105,13 @@ static struct mmk_swap_cluster *cluster_at(const struct mmk_swap_area *area, uin
     while (level-- > 0)
         node = ((void **)node)[frame >> (level * NODE_BITS) & ((1u << NODE_BITS) - 1)];
     return (struct mmk_swap_cluster *)node + number % PER_FRAME;
+}
+
+/* How many slots the frames have that are made. => area's lock held, or nothing else runs */
+static uint64_t slots_made(const struct mmk_swap_area *area)
+{
+    return mmk_min(area->slots,
+                   (uint64_t)mmk_a32_load(&area->made, MMK_RELAXED) * PER_FRAME * MMK_SWAP_CLUSTER);
 }
 
 static struct mmk_swap_area *area_of(uint64_t slot)
@@ -184,6 +201,71 @@ static struct mmk_swap_cluster *claim_stale(struct mmk_swap_area *area)
     return cluster;
 }
 
+static void init_cluster(struct mmk_swap_area *area, uint32_t number)
+{
+    struct mmk_swap_cluster *cluster = cluster_at(area, number);
+
+    cluster->number = number;
+    cluster->free = all_of(area, cluster);
+    mmk_list_init(&cluster->link);
+    relist(area, cluster);
+}
+
+/* Where the directory has a frame of clusters. */
+static void **link_of(struct mmk_swap_area *area, uint32_t frame)
+{
+    unsigned level = area->levels;
+    void **link = &area->root;
+
+    while (level-- > 0)
+        link = (void **)*link + (frame >> (level * NODE_BITS) & ((1u << NODE_BITS) - 1));
+    return link;
+}
+
+static bool wants_spare(const struct mmk_swap_area *area)
+{
+    return !mmk_aptr_load(&area->spare, MMK_RELAXED) &&
+           mmk_a32_load(&area->made, MMK_RELAXED) < area->frames;
+}
+
+/* Three more clusters, whole ones. => area's lock held; false: no memory, or all are made */
+static bool make_frame(struct mmk_swap_area *area)
+{
+    uint32_t made = mmk_a32_load(&area->made, MMK_RELAXED), i;
+    void *spare = mmk_aptr_load(&area->spare, MMK_RELAXED);
+
+    if (!spare)
+        return false;
+    *link_of(area, made) = spare;
+    mmk_aptr_store(&area->spare, NULL, MMK_RELAXED);
+    mmk_a32_store(&area->made, made + 1, MMK_RELAXED);
+    for (i = made * PER_FRAME; i < (made + 1) * PER_FRAME && i < clusters_of(area); i++)
+        init_cluster(area, i);
+    return true;
+}
+
+/* What lies together is worth memory, as long as what there is is used, for the most part. */
+static bool is_worth_a_frame(const struct mmk_swap_area *area)
+{
+    uint64_t made = slots_made(area), free = mmk_a64_load(&area->free, MMK_RELAXED);
+
+    return (free - (area->slots - made)) * 2 <= made;
+}
+
+/* => area's lock held */
+static struct mmk_swap_cluster *next_cluster(struct mmk_swap_area *area)
+{
+    struct mmk_swap_cluster *found = first_of(&area->whole);
+
+    if (!found && is_worth_a_frame(area) && make_frame(area))
+        found = first_of(&area->whole);
+    if (!found)
+        found = first_of(&area->partial);
+    if (!found && make_frame(area))
+        found = first_of(&area->whole);
+    return found;
+}
+
 /* Where this CPU's next page goes; NULL: nowhere. *stale: one that should be discarded, or NULL */
 static struct mmk_swap_cluster *choose_cluster(struct mmk_swap_area *area,
                                                struct mmk_swap_cluster **stale)
@@ -193,9 +275,7 @@ static struct mmk_swap_cluster *choose_cluster(struct mmk_swap_area *area,
     if (*own && (*own)->free != 0 && !(*own)->stale)
         return *own;
     *stale = claim_stale(area);
-    *own = first_of(&area->whole);
-    if (!*own)
-        *own = first_of(&area->partial);
+    *own = next_cluster(area);
     return *own;
 }
 
@@ -234,6 +314,42 @@ static void give_slot(struct mmk_swap_area *area, struct mmk_swap_cluster *clust
 static bool is_stopped(const struct mmk_swap_area *area)
 {
     return mmk_a32_load(&area->stopped, MMK_RELAXED) != 0;
+}
+
+/* => false: no memory */
+static bool add_spare(struct mmk_swap_area *area, unsigned flags)
+{
+    struct mmk_page *page = mmk_page_alloc(0, flags | MMK_ALLOC_ZERO | MMK_ALLOC_STAYS);
+    bool wanted;
+
+    if (!page)
+        return false;
+    mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
+    wanted = wants_spare(area);
+    if (wanted)
+        mmk_aptr_store(&area->spare, mmk_page_virt(page), MMK_RELAXED);
+    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
+    if (!wanted)
+        mmk_page_put(page);
+    return true;
+}
+
+bool mmk_swap_area_refill(void)
+{
+    struct mmk_swap_area *area = NULL;
+    bool any = false;
+
+    mmk_rcu_read_lock();
+    while ((area = mmk_swap_area_next(area))) {
+        if (is_stopped(area))
+            continue;
+        if (mmk_aptr_load(&area->spare, MMK_RELAXED)) /* by now, perhaps */
+            any = true;
+        else if (wants_spare(area))
+            any = add_spare(area, MMK_ALLOC_NOWAIT | MMK_ALLOC_NORECLAIM) || any;
+    }
+    mmk_rcu_read_unlock();
+    return any;
 }
 
 /*
@@ -340,7 +456,9 @@ bool mmk_slot_alloc(void *owner, uint64_t index, uint64_t *slot)
         found = try_alloc(&request);
         if (request.stale)
             discard_cluster(request.area, request.stale);
-    } while (!found && request.stale);
+    } while (!found && (request.stale || mmk_swap_area_refill()));
+    if (found && wants_spare(request.area))
+        (void)add_spare(request.area, MMK_ALLOC_NOWAIT | MMK_ALLOC_NORECLAIM);
     *slot = request.slot;
     return found;
 }
@@ -492,51 +610,56 @@ static void *new_node(void)
     return page ? mmk_page_virt(page) : NULL;
 }
 
-/* The frame of clusters number `frame`, with the nodes above it. => false: no memory */
-static bool add_frame(struct mmk_swap_area *area, uint32_t frame)
+/* The nodes above the frame of clusters number `frame`. => false: no memory */
+static bool add_nodes_above(struct mmk_swap_area *area, uint32_t frame)
 {
     unsigned level = area->levels;
     void **link = &area->root;
 
-    for (;;) {
+    while (level > 0) {
         if (!*link)
             *link = new_node();
-        if (!*link || level == 0)
-            return *link != NULL;
+        if (!*link)
+            return false;
         level--;
         link = (void **)*link + (frame >> (level * NODE_BITS) & ((1u << NODE_BITS) - 1));
     }
-}
-
-static void init_cluster(struct mmk_swap_area *area, uint32_t number)
-{
-    struct mmk_swap_cluster *cluster = cluster_at(area, number);
-
-    cluster->number = number;
-    cluster->free = all_of(area, cluster);
-    mmk_list_init(&cluster->link);
-    relist(area, cluster);
+    return true;
 }
 
 /* => 0 or MMK_ENOMEM, with what there is to be freed by free_area() */
-static int add_clusters(struct mmk_swap_area *area)
+static int add_directory(struct mmk_swap_area *area)
 {
-    uint32_t clusters = (uint32_t)clusters_of(area), i;
-    uint32_t frames = (clusters + PER_FRAME - 1) / PER_FRAME;
+    uint64_t frame;
 
-    while (frames - 1 >= (uint64_t)1 << (area->levels * NODE_BITS))
+    area->frames = (uint32_t)((clusters_of(area) + PER_FRAME - 1) / PER_FRAME);
+    while (area->frames - 1 >= (uint64_t)1 << (area->levels * NODE_BITS))
         area->levels++;
-    for (i = 0; i < frames; i++)
-        if (!add_frame(area, i))
+    for (frame = 0; frame < area->frames; frame += 1u << NODE_BITS)
+        if (!add_nodes_above(area, (uint32_t)frame))
             return MMK_ENOMEM;
-    for (i = 0; i < clusters; i++)
-        init_cluster(area, i);
     return 0;
+}
+
+/* The first frame, so that little takes no more memory later, and the next. => as add_directory()
+ */
+static int add_first_frames(struct mmk_swap_area *area)
+{
+    if (!add_spare(area, MMK_ALLOC_NORMAL))
+        return MMK_ENOMEM;
+    mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
+    (void)make_frame(area);
+    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
+    return !wants_spare(area) || add_spare(area, MMK_ALLOC_NORMAL) ? 0 : MMK_ENOMEM;
 }
 
 static void free_area(struct mmk_swap_area *area)
 {
+    void *spare = mmk_aptr_load(&area->spare, MMK_RELAXED);
+
     free_nodes(area->root, area->levels);
+    if (spare)
+        mmk_page_put(mmk_virt_to_page(spare));
     mmk_slab_free(&area_cache, area);
 }
 
@@ -554,7 +677,7 @@ static struct mmk_swap_area *new_area(const struct mmk_swap_ops *ops, void *devi
     mmk_list_init(&area->whole);
     mmk_list_init(&area->partial);
     mmk_list_init(&area->stale);
-    if (!add_clusters(area))
+    if (!add_directory(area) && !add_first_frames(area))
         return area;
     free_area(area);
     return NULL;
@@ -589,10 +712,10 @@ static bool publish(struct mmk_swap_area *area, int priority)
     return number < MMK_SWAP_AREAS;
 }
 
-/* Else all that can be reclaimed would be, for nothing. */
+/* The directory: else all that can be reclaimed would be, for nothing. */
 static bool may_fit(uint64_t slots)
 {
-    return slots / MMK_SWAP_CLUSTER / PER_FRAME < mmk_frames_total();
+    return slots / MMK_SWAP_CLUSTER / PER_FRAME >> NODE_BITS < mmk_frames_total();
 }
 
 int mmk_swapon(const struct mmk_swap_ops *ops, void *device, uint64_t slots, int priority,
@@ -690,9 +813,12 @@ struct mmk_swap_area *mmk_swap_area_next(const struct mmk_swap_area *area)
 
 int mmk_slot_for_each(struct mmk_swap_area *area, mmk_slot_visitor visit, void *arg)
 {
-    uint64_t slot = (uint64_t)area->number << MMK_SLOT_AREA_AT, end = slot + area->slots;
+    uint64_t slot = (uint64_t)area->number << MMK_SLOT_AREA_AT, end;
     int result = 0;
 
+    mmk_spin_lock(&area->lock, MMK_LOCK_SLOT); /* then the frames are seen, too */
+    end = slot + slots_made(area);
+    mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
     for (; slot < end && !result; slot++)
         if (get_if(slot, MMK_SLOT_REFS | MMK_SLOT_IN_CACHE))
             result = visit(slot, arg);
@@ -797,7 +923,7 @@ static void check_area(const struct mmk_swap_area *area)
     const struct mmk_swap_cluster *cluster;
     uint32_t i;
 
-    for (i = 0; i < clusters_of(area); i++) {
+    for (i = 0; (uint64_t)i * MMK_SWAP_CLUSTER < slots_made(area); i++) {
         cluster = cluster_at(area, i);
         mmk_assert(cluster->number == i, "SA2 a cluster knows where it is");
         check_cluster(area, cluster);
@@ -808,9 +934,11 @@ static void check_area(const struct mmk_swap_area *area)
     listed += check_list(area, &area->partial);
     listed += check_list(area, &area->stale);
     mmk_assert(listed == free, "SA2 each cluster is in one list");
+    mmk_assert(mmk_a32_load(&area->made, MMK_RELAXED) <= area->frames, "SA5 so many frames");
+    free += area->slots - slots_made(area);
     mmk_assert(mmk_a64_load(&area->free, MMK_RELAXED) == free &&
                    mmk_a64_load(&area->bad, MMK_RELAXED) == bad,
-               "SA3 sums over the clusters");
+               "SA3, SA5 sums over the clusters, and what is not made");
 }
 
 void mmk_swap_area_check(void)

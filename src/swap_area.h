@@ -42,7 +42,8 @@ MMK_ALWAYS_INLINE uint64_t mmk_slot_offset(uint64_t slot)
 
 /*
  * Slots are given out in clusters, those of one CPU one after another: what was swapped out
- * together lies together. An owner's lowest bits say what it is. 21.3 bytes a slot.
+ * together lies together. An owner's lowest bits say what it is. 21.3 bytes a slot, of
+ * those that were ever in use at once, about.
  */
 #define MMK_SWAP_CLUSTER 64
 
@@ -77,7 +78,7 @@ unsigned mmk_swap_area_count(void); /* that exist */
  * A slot that nobody has, where pages go next: with one reference, and whose it is from the
  * beginning: a page that is cached, with the cache's bit, or page `index` of an object.
  * => owner: with one of enum mmk_slot_owner added
- * => false: there is no room. May sleep (discard)
+ * => false: there is no room, or no memory for more slots. May sleep (discard)
  */
 MMK_MUST_CHECK bool mmk_slot_alloc(void *owner, uint64_t index, uint64_t *slot);
 
@@ -102,7 +103,7 @@ MMK_ALWAYS_INLINE bool mmk_slot_is_bad(uint64_t slot)
 /*
  * One that may be nobody's: a neighbour, for reading ahead.
  * => false: beyond the area's end, or has no reference but the cache's
- * => the caller has a reference to a slot of the same area
+ * => the caller has a reference to a slot of the same cluster
  */
 MMK_MUST_CHECK bool mmk_slot_get_neighbour(uint64_t slot);
 
@@ -135,6 +136,12 @@ void mmk_swap_area_stats(struct mmk_stats *stats);
 
 /* *any: there is an area; *room: one that gives out slots has some. => any context */
 void mmk_swap_area_room(bool *any, bool *room);
+
+/*
+ * Memory for more slots, where the last was used, out of what has become free.
+ * => whether there are more by it now; any context
+ */
+bool mmk_swap_area_refill(void);
 
 /* Slots of all areas that are not stopped, used or free. => any context */
 uint64_t mmk_swap_slots(void);

@@ -221,7 +221,7 @@ static bool start_swap(struct replay *replay)
     fprintf(stderr, "%s: --swap %s: %s\n", replay->program->name, replay->options->swap_text,
             replay->swap_device == NULL
                 ? "this host has no memory for it"
-                : "the machine has no memory for it, 22 bytes a page; see --memory");
+                : "the machine has no memory for it, a page for each 384 MiB; see --memory");
     return false;
 }
 

@@ -59,7 +59,8 @@ struct mmk_swap_ops {
  * `priority` 0 to MMK_SWAP_PRIORITY_MAX, or negative: lower than all areas before it (swapon
  * without SWAP_FLAG_PREFER).
  * => 0 with *area set; MMK_EINVAL: no slots, more than MMK_SWAP_SLOTS_MAX, or the priority;
- *    MMK_EPERM: there are MMK_SWAP_AREAS; MMK_ENOMEM: 22 bytes a slot are needed
+ *    MMK_EPERM: there are MMK_SWAP_AREAS; MMK_ENOMEM: no memory for the directory, a page for each
+ *    98304 slots, and for the first slots. Those that are used take 22 bytes each, from then on
  * => may sleep; no locks held
  */
 MMK_MUST_CHECK int mmk_swapon(const struct mmk_swap_ops *ops, void *device, uint64_t slots,

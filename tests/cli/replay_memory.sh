@@ -54,9 +54,11 @@ grep -q "needs more memory than --memory 6M, without --swap$" "$work/err" ||
 "$mmkit" replay --memory 6M --swap 3M "$2/gcc.txt.zst" >"$work/out" 2>"$work/err"
 [ $? = 2 ] || fail "gcc in 6M with little swap: not refused"
 grep -q "than --memory 6M, with --swap 3M$" "$work/err" || fail "little swap: $(cat "$work/err")"
-"$mmkit" replay --memory 6M --swap 16G "$2/gcc.txt.zst" >"$work/out" 2>"$work/err"
+"$mmkit" replay --memory 6M --swap 16G "$2/gcc.txt.zst" >"$work/out" 2>"$work/err" ||
+    fail "swap space without end: $(cat "$work/err")"
+"$mmkit" replay --memory 1M --swap 200G "$2/ls.txt.zst" >"$work/out" 2>"$work/err"
 [ $? = 2 ] || fail "more swap than memory can tell of: not refused"
-grep -q "swap 16G: the machine has no memory for it" "$work/err" || fail "16G: $(cat "$work/err")"
+grep -q "swap 200G: the machine has no memory for it" "$work/err" || fail "200G: $(cat "$work/err")"
 
 # a program that locks more than there is gets by, where it was mapped, and not asked for
 "$mmkit" replay --check --memory 4M --swap 16M --json "$work/json" "$2/mremap.txt.zst" >"$work/out" 2>&1 ||

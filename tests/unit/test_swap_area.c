@@ -299,27 +299,112 @@ static void test_neighbours(void **state)
     swap_off(&a);
 }
 
+#define IN_FRAME (3u * MMK_SWAP_CLUSTER) /* slots whose memory is one frame */
+
 /* Directories of two and three levels. */
 static void test_large(void **state)
 {
-    const uint64_t slots[] = {192, 193, 192 * 512, 192 * 512 + 1};
+    const uint64_t slots[] = {IN_FRAME, IN_FRAME + 1, IN_FRAME * 512, IN_FRAME * 512 + 1};
     struct test_area a;
     unsigned i, n;
 
     (void)state;
     for (i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
         a = swap_on(slots[i], -1);
-        for (n = 0; n < slots[i]; n += MMK_SWAP_CLUSTER) /* touch the ends */
-            assert_int_equal(mmk_slot_refs((uint64_t)n), 0);
-        assert_int_equal(mmk_slot_refs(slots[i] - 1), 0);
+        for (n = 0; n < slots[i]; n++)
+            assert_int_equal(mmk_slot_refs(alloc()), 1);
+        expect_full();
+        for (n = 0; n < slots[i]; n++)
+            put(n);
         swap_off(&a);
         mmk_drain();
     }
 }
 
+/* Takes all frames but so many; gives them back by putting each. => how many are taken */
+static size_t take_all_but(struct mmk_page *taken[], uint64_t frames)
+{
+    size_t n = 0;
+
+    mmk_drain();
+    while (frames_free() > frames) {
+        taken[n] = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
+        assert_non_null(taken[n++]);
+    }
+    return n;
+}
+
+/*
+ * Memory for slots is taken as they are used, a frame ahead: short of memory there are as many as
+ * it is enough for, and more when there is some again.
+ */
+static void test_on_demand(void **state)
+{
+    static struct mmk_page *taken[64 * MIB / PAGE];
+    uint64_t free, slots;
+    struct test_area a;
+    uint64_t slot;
+    size_t n;
+
+    (void)state;
+    mmk_drain();
+    free = frames_free();
+    a = swap_on(1000 * IN_FRAME, -1);
+    mmk_drain();
+    assert_in_range(free - frames_free(), 4, 7); /* the area, a directory, two frames */
+    n = take_all_but(taken, 1);
+    for (slots = 0; mmk_slot_alloc(NULL, 0, &slot); slots++)
+        assert_int_equal(slot, slots);
+    assert_int_equal(slots, 3 * IN_FRAME);
+    assert_int_equal(frames_free(), 0);
+    assert_false(mmk_swap_area_refill());
+    mmk_swap_area_check();
+    mmk_page_put(taken[--n]);
+    assert_true(mmk_swap_area_refill());
+    assert_true(mmk_swap_area_refill()); /* that is enough */
+    assert_int_equal(frames_free(), 0);
+    mmk_page_put(taken[--n]);
+    for (; mmk_slot_alloc(NULL, 0, &slot); slots++)
+        assert_int_equal(slot, slots);
+    assert_int_equal(slots, 5 * IN_FRAME);
+    while (n > 0)
+        mmk_page_put(taken[--n]);
+    slot = alloc();
+    assert_int_equal(slot, slots++);
+    while (slots > 0)
+        put(--slots);
+    swap_off(&a);
+    mmk_drain();
+    assert_int_equal(frames_free(), free);
+}
+
+/* One that is free among others is used first, when there are many. */
+static void test_worth_a_frame(void **state)
+{
+    struct test_area a = swap_on(10 * IN_FRAME, -1);
+    uint64_t slot, i;
+
+    (void)state;
+    for (i = 0; i < 2 * IN_FRAME; i++)
+        assert_int_equal(alloc(), i);
+    for (i = 0; i < 2 * IN_FRAME; i += 2)
+        if (i != MMK_SWAP_CLUSTER)
+            put(i);
+    put(1); /* more than half of them */
+    put(3);
+    slot = alloc();
+    assert_in_range(slot, 0, 2 * IN_FRAME - 1);
+    put(slot);
+    for (i = 4; i < 2 * IN_FRAME; i++)
+        if (i % 2 != 0 || i == MMK_SWAP_CLUSTER)
+            put(i);
+    swap_off(&a);
+}
+
 static void test_no_memory(void **state)
 {
-    struct machine_swap *device = machine_swap_memory(2000);
+    const uint64_t slots = 3 * 512 * IN_FRAME;
+    struct machine_swap *device = machine_swap_memory(slots);
     struct mmk_swap_area *area = NULL;
     uint64_t n, free;
     int error;
@@ -329,7 +414,7 @@ static void test_no_memory(void **state)
     free = frames_free();
     for (n = 0, error = -1; error; n++) {
         machine_fail_nth(n, n % 2 != 0);
-        error = mmk_swapon(&machine_swap_ops, device, 2000, -1, &area);
+        error = mmk_swapon(&machine_swap_ops, device, slots, -1, &area);
         assert_true(machine_fail_stop() == (error == MMK_ENOMEM));
         if (!error)
             mmk_swap_area_remove(area);
@@ -337,7 +422,7 @@ static void test_no_memory(void **state)
         assert_int_equal(frames_free(), free);
         assert_int_equal(mmk_swap_area_count(), 0);
     }
-    assert_in_range(n, 10, 20);
+    assert_in_range(n, 8, 12); /* the area, its directory, two frames of clusters */
     machine_swap_close(device);
 }
 
@@ -459,13 +544,64 @@ static void test_race(void **state)
     machine_swap_close(device);
 }
 
+enum { MADE_SLOTS = 6 * IN_FRAME, AREAS = 100 };
+
+static struct mmk_a32 made_by[MADE_SLOTS];
+
+/* Takes slots until there is none, each of which it then has alone. */
+static void take_all_slots(unsigned cpu, void *taken)
+{
+    uint64_t slot;
+
+    (void)cpu;
+    while (mmk_slot_alloc(NULL, 0, &slot)) {
+        check(mmk_a32_xchg(&made_by[slot % MADE_SLOTS], 1, MMK_RELAXED) == 0);
+        mmk_a32_fetch_add(taken, 1, MMK_RELAXED);
+    }
+}
+
+/* CPUs want the next frame, and make it, at once: all slots are had, and no frame is lost. */
+static void test_race_made(void **state)
+{
+    struct mmk_a32 taken;
+    struct test_area a;
+    uint64_t slot, n;
+
+    (void)state;
+    for (n = 0; n < AREAS; n++) {
+        a = swap_on(MADE_SLOTS, -1);
+        mmk_a32_store(&taken, 0, MMK_RELAXED);
+        race_cpus(take_all_slots, &taken);
+        assert_int_equal(mmk_a32_load(&taken, MMK_RELAXED), MADE_SLOTS);
+        mmk_swap_area_check();
+        for (slot = 0; slot < MADE_SLOTS; slot++) {
+            mmk_a32_store(&made_by[slot], 0, MMK_RELAXED);
+            put(slot);
+        }
+        swap_off(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_arguments), TEST(test_all),          TEST(test_partial),   TEST(test_priorities),
-        TEST(test_discard),   TEST(test_io),           TEST(test_bad),       TEST(test_neighbours),
-        TEST(test_large),     TEST(test_too_large),    TEST(test_no_memory), TEST(test_stopped),
-        TEST(test_misuse),    TEST_LIMITED(test_race),
+        TEST(test_arguments),
+        TEST(test_all),
+        TEST(test_partial),
+        TEST(test_priorities),
+        TEST(test_discard),
+        TEST(test_io),
+        TEST(test_bad),
+        TEST(test_neighbours),
+        TEST(test_large),
+        TEST(test_too_large),
+        TEST(test_no_memory),
+        TEST(test_stopped),
+        TEST(test_misuse),
+        TEST(test_on_demand),
+        TEST(test_worth_a_frame),
+        TEST_LIMITED(test_race),
+        TEST_LIMITED(test_race_made),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
