@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "swap_setup.h"
 
 #define SLOTS 16
 #define SLOT  512 /* pages */
@@ -88,7 +89,7 @@ static void dontneed_in_pieces(mmk_vaddr_t addr, uint64_t bytes, uint64_t piece)
         dontneed(addr + i, piece);
 }
 
-/* ---- the patterns: (1) to (15) as in the table of the measurements ----------------------------
+/* ---- the patterns: (1) to (16) as in the table of the measurements ----------------------------
  */
 
 static void dontneed_at_once(const struct left *left)
@@ -181,6 +182,55 @@ static void punch_hole(const struct left *left)
     assert_int_equal(mmk_object_punch_hole(shmem, 0, SLOTS * 2 * MIB), 0);
     expect_left(left);
     mmk_object_put(shmem);
+}
+
+/* What MADV_FREE has marked is taken, a page at a time. */
+static void free_and_take(const struct left *left)
+{
+    mmk_vaddr_t a = touched_slots(SLOTS);
+
+    assert_int_equal(mmk_madvise(mm, a, SLOTS * 2 * MIB, MMK_MADV_FREE), 0);
+    expect_tables(mm, SLOTS, 1, 1);
+    assert_int_equal(mmk_madvise(mm, a, SLOTS * 2 * MIB, MMK_MADV_PAGEOUT), 0);
+    assert_int_equal(mm_stats(mm).rss_anon, 0);
+    expect_left(left);
+}
+
+/* To where each entry needs moving; the old mapping stays, empty. */
+static void move_away(const struct left *left)
+{
+    mmk_vaddr_t a = touched_slots(SLOTS), b = a + 2 * SLOTS * 2 * MIB + MIB;
+
+    assert_int_equal(mmk_mremap(mm, a, SLOTS * 2 * MIB, SLOTS * 2 * MIB,
+                                MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED | MMK_MREMAP_DONTUNMAP, b),
+                     (int64_t)b);
+    expect_filled(b + 3 * 2 * MIB, 4, 1);
+    expect_left(left);
+}
+
+/* Guards on memory that nobody has touched, and away again. */
+static void guard_and_unguard(const struct left *left)
+{
+    mmk_vaddr_t a = map_at(0, SLOTS * SLOT, RW, ANON);
+
+    assert_int_equal(mmk_madvise(mm, a, SLOTS * 2 * MIB, MMK_MADV_GUARD_INSTALL), 0);
+    expect_tables(mm, SLOTS, 1, 1);
+    assert_int_equal(mmk_madvise(mm, a, SLOTS * 2 * MIB, MMK_MADV_GUARD_REMOVE), 0);
+    expect_left(left);
+}
+
+/* A swap entry is not none. */
+static void swap_out(const struct left *left)
+{
+    mmk_vaddr_t a;
+
+    swap_on(SLOTS * 4);
+    a = touched_slots(SLOTS);
+    assert_int_equal(mmk_madvise(mm, a, SLOTS * 2 * MIB, MMK_MADV_PAGEOUT), 0);
+    expect_swapped(mm, 0, SLOTS * 4);
+    expect_left(left);
+    assert_int_equal(mmk_munmap(mm, a, SLOTS * 2 * MIB), 0);
+    swap_off();
 }
 
 /* A page of each 2 MiB, untouched, stays mapped. */
@@ -320,6 +370,8 @@ PATTERN(dontneed_two_mappings, SLOTS, 1, 1, SLOTS, 1, 1)
 PATTERN(dontneed_across_mappings, 1, 1, 1, 1, 1, 1)
 PATTERN(truncate_object, SLOTS, 1, 1, SLOTS, 1, 1)
 PATTERN(punch_hole, SLOTS, 1, 1, SLOTS, 1, 1)
+PATTERN(free_and_take, SLOTS, 1, 1, SLOTS, 1, 1)
+PATTERN(guard_and_unguard, SLOTS, 1, 1, SLOTS, 1, 1)
 PATTERN(unmap_all_but_one, SLOTS, 1, 1, SLOTS, 1, 1)
 PATTERN(map_none_over, SLOTS, 1, 1, SLOTS, 1, 1)
 PATTERN(dontneed_sparse, 0, SLOTS, 1, SLOTS, SLOTS, 1)
@@ -327,6 +379,31 @@ PATTERN(dontneed_far, 0, SLOTS, SLOTS, SLOTS, SLOTS, SLOTS)
 PATTERN(fork_empty, SLOTS, 1, 1, SLOTS, 1, 1)
 PATTERN(unmap_64k, 0, 0, 0, 0, 0, 0)
 PATTERN(at_the_end, 0, 0, 0, 0, 0, 0)
+
+/* What entries remain, and so tables, is the same under all policies. */
+static void test_swap_out(void **state)
+{
+    const struct left left = {SLOTS, 1, 1};
+
+    (void)state;
+    swap_out(&left);
+}
+
+static void test_move_away(void **state)
+{
+    const struct left left = {SLOTS, 1, 1};
+
+    (void)state;
+    move_away(&left);
+}
+
+static void test_move_away_kept(void **state)
+{
+    const struct left left = {2 * SLOTS, 1, 1};
+
+    (void)state;
+    move_away(&left);
+}
 
 static void test_some_remain(void **state)
 {
@@ -398,6 +475,13 @@ int main(void)
         ALL(dontneed_across_mappings),
         ALL(truncate_object),
         ALL(punch_hole),
+        ALL(free_and_take),
+        ALL(guard_and_unguard),
+        TEST(test_swap_out),
+        cmocka_unit_test_setup_teardown(test_swap_out, setup_linux, fixture_teardown),
+        TEST(test_move_away),
+        cmocka_unit_test_setup_teardown(test_move_away_kept, setup_linux, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_move_away_kept, setup_never, fixture_teardown),
         ALL(unmap_all_but_one),
         ALL(map_none_over),
         ALL(dontneed_sparse),
