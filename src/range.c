@@ -46,3 +46,21 @@ void mmk_range_for_each_leaf(struct mmk_gather *gather, mmk_vaddr_t start, mmk_v
             mmk_gather_flush_early(gather);
     }
 }
+
+mmk_vaddr_t mmk_range_next_leaf(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end)
+{
+    struct mmk_walk walk;
+
+    while (addr < end) {
+        mmk_rcu_read_lock();
+        mmk_walk_lock(mm, addr, &walk);
+        if (walk.level != 0)
+            addr = mmk_walk_next_path(
+                &walk, mmk_min(end, mmk_pt_base(addr, walk.level) + mmk_pt_table_span(walk.level)));
+        mmk_walk_unlock(&walk);
+        mmk_rcu_read_unlock();
+        if (walk.level == 0)
+            break;
+    }
+    return addr;
+}

@@ -25,4 +25,10 @@ typedef mmk_vaddr_t (*mmk_leaf_visitor)(struct mmk_walk *walk, mmk_vaddr_t end, 
 void mmk_range_for_each_leaf(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end,
                              mmk_leaf_visitor visit, void *arg);
 
+/*
+ * The first address from addr on that has a leaf table: addr itself, or where that table starts.
+ * => `end` or above: there is none below; as above
+ */
+mmk_vaddr_t mmk_range_next_leaf(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end);
+
 #endif

@@ -18,7 +18,7 @@
 #include "zap.h"
 
 #include "object.h"
-#include "table.h"
+#include "range.h"
 
 struct reap {
     struct mmk_mm *mm;
@@ -33,30 +33,11 @@ static bool is_reapable(const struct mmk_vma *vma)
     return !(mmk_vma_flags(vma) & MMK_VM_SHARED);
 }
 
-/* The first address from addr on that has a leaf table; `end` or above: none. */
-static mmk_vaddr_t next_leaf(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end)
-{
-    struct mmk_walk walk;
-
-    while (addr < end) {
-        mmk_rcu_read_lock();
-        mmk_walk_lock(mm, addr, &walk);
-        if (walk.level != 0)
-            addr = mmk_walk_next_path(
-                &walk, mmk_min(end, mmk_pt_base(addr, walk.level) + mmk_pt_table_span(walk.level)));
-        mmk_walk_unlock(&walk);
-        mmk_rcu_read_unlock();
-        if (walk.level == 0)
-            break;
-    }
-    return addr;
-}
-
 /* Takes entries from addr on, as many as are left to take. => where it stopped */
 static mmk_vaddr_t reap_range(struct reap *reap, struct mmk_gather *gather, mmk_vaddr_t addr,
                               mmk_vaddr_t end) MMK_REQUIRES_SHARED(reap->mm->mmap_lock)
 {
-    while (reap->left > 0 && (addr = next_leaf(reap->mm, addr, end)) < end) {
+    while (reap->left > 0 && (addr = mmk_range_next_leaf(reap->mm, addr, end)) < end) {
         uint64_t before = gather->taken;
         mmk_vaddr_t stop = mmk_min(end, mmk_pt_base(addr, 0) + mmk_pt_table_span(0));
 
