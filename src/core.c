@@ -16,6 +16,7 @@
 #include "physical.h"
 #include "pin.h"
 #include "reclaim.h"
+#include "shrink.h"
 #include "slab.h"
 #include "swap_area.h"
 #include "table_memory.h"
@@ -143,6 +144,7 @@ void mmk_stats_read(struct mmk_stats *stats)
     mmk_table_stats(stats);
     mmk_tlb_stats(stats);
     mmk_reclaim_stats(stats);
+    mmk_shrink_stats(stats);
     mmk_compact_stats(stats);
     stats->pins = mmk_pin_count();
     stats->gather_early = mmk_gather_early_count();

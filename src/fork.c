@@ -371,9 +371,11 @@ int mmk_fork(struct mmk_mm *parent, struct mmk_mm **child)
         error = copy_locked(parent, &copy);
         mmk_rw_write_unlock(&parent->mmap_lock, MMK_LOCK_MMAP);
     }
-    if (error)
+    if (error) {
         mmk_mm_put(copy.child);
-    else
-        *child = copy.child;
-    return error;
+        return error;
+    }
+    mmk_mm_list(copy.child);
+    *child = copy.child;
+    return 0;
 }

@@ -51,7 +51,7 @@ static int begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start
     if (mmk_notify_try_begin(&gather->notify, mm, start, end, why, may_sleep))
         return MMK_EAGAIN;
     gather->mm = mm;
-    gather->taken = gather->mapped = 0;
+    gather->taken = gather->mapped = gather->tables = 0;
     gather->reason = MMK_GATHER_OTHER;
     reset(gather);
     mmk_a32_fetch_add(&mm->flush_pending, 1, MMK_RELAXED); /* the tables' locks order it */

@@ -37,6 +37,7 @@ struct mmk_gather {
     enum mmk_gather_reason reason;
     mmk_vaddr_t low, high;          /* see the reason */
     uint64_t taken, mapped;         /* entries that a zap took; those of them that had a page */
+    uint64_t tables;                /* unlinked, flushed early among them */
     struct mmk_notify notify;       /* secondary MMUs that were told */
     struct mmk_page *dead;          /* unlinked tables */
     struct mmk_gather_batch *batch; /* full of pages but the first; or NULL */
@@ -123,6 +124,7 @@ MMK_ALWAYS_INLINE void mmk_gather_table(struct mmk_gather *gather, struct mmk_pa
 {
     table->table.next = gather->dead;
     gather->dead = table;
+    gather->tables++;
     mmk_gather_range(gather, base, base + mmk_pt_table_span(table->table.level));
 }
 

@@ -19,6 +19,7 @@
 #include "account.h"
 #include "charge.h"
 #include "family.h"
+#include "list.h"
 #include "notifier.h"
 #include "planted.h"
 #include "slab.h"
@@ -41,6 +42,10 @@ static struct mmk_a64 existing;
 
 static struct mmk_percpu_count linked; /* tables, of all mms */
 
+/* All that have users: a ring, whose first is the next to be looked at. */
+static struct mmk_spinlock spaces_lock;
+static struct mmk_list spaces;
+
 /* What each CPU has loaded. */
 struct MMK_CACHE_ALIGNED loaded {
     struct mmk_aptr mm; /* own CPU */
@@ -55,6 +60,8 @@ void mmk_mm_module_init(void)
     mmk_slab_cache_init(&mm_cache, "mm", sizeof(struct mmk_mm));
     mmk_a64_store(&existing, 0, MMK_RELAXED);
     mmk_percpu_count_init(&linked);
+    mmk_spin_init(&spaces_lock);
+    mmk_list_init(&spaces);
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
         mmk_aptr_store(&loaded[cpu].mm, NULL, MMK_RELAXED);
 }
@@ -95,6 +102,8 @@ static void init_death(struct mmk_mm *mm)
 {
     mmk_a32_store(&mm->killed, 0, MMK_RELAXED);
     mmk_a64_store(&mm->reap_next, 0, MMK_RELAXED);
+    mmk_a64_store(&mm->shrink_next, 0, MMK_RELAXED);
+    mmk_list_init(&mm->listed);
     mmk_spin_init(&mm->lock);
     mmk_list_init(&mm->sleepers);
     mmk_aptr_store(&mm->notifiers, NULL, MMK_RELAXED);
@@ -180,14 +189,54 @@ static int create(struct mmk_kin *parent, struct mmk_group *group, struct mmk_mm
     return 0;
 }
 
+void mmk_mm_list(struct mmk_mm *mm)
+{
+    mmk_spin_lock(&spaces_lock, MMK_LOCK_SPACES);
+    mmk_list_add_tail(&spaces, &mm->listed);
+    mmk_spin_unlock(&spaces_lock, MMK_LOCK_SPACES);
+}
+
+/* The last user has left. Its hold, which keeps what is listed, is dropped later. */
+static void unlist(struct mmk_mm *mm)
+{
+    mmk_spin_lock(&spaces_lock, MMK_LOCK_SPACES);
+    mmk_list_del(&mm->listed);
+    mmk_spin_unlock(&spaces_lock, MMK_LOCK_SPACES);
+}
+
+struct mmk_mm *mmk_mm_next(void)
+{
+    struct mmk_mm *mm = NULL;
+
+    mmk_spin_lock(&spaces_lock, MMK_LOCK_SPACES);
+    if (!mmk_list_empty(&spaces)) {
+        mm = mmk_list_entry(spaces.next, struct mmk_mm, listed);
+        mmk_list_del(&mm->listed);
+        mmk_list_add_tail(&spaces, &mm->listed);
+        if (!MMK_MISTAKE(SHRINK_NOT_HELD))
+            mmk_mm_hold(mm);
+    }
+    mmk_spin_unlock(&spaces_lock, MMK_LOCK_SPACES);
+    return mm;
+}
+
+static int create_listed(struct mmk_group *group, struct mmk_mm **mm_out)
+{
+    int error = create(NULL, group, mm_out);
+
+    if (!error)
+        mmk_mm_list(*mm_out);
+    return error;
+}
+
 int mmk_mm_create(struct mmk_mm **mm_out)
 {
-    return create(NULL, NULL, mm_out);
+    return create_listed(NULL, mm_out);
 }
 
 int mmk_group_mm_create(struct mmk_group *group, struct mmk_mm **mm_out)
 {
-    return create(NULL, group, mm_out);
+    return create_listed(group, mm_out);
 }
 
 int mmk_mm_create_child(struct mmk_mm *parent, struct mmk_mm **child)
@@ -271,6 +320,7 @@ static void tear_down(struct mmk_mm *mm)
     mmk_assert(is_unused(mm), "P17 the last user puts after the last CPU has left");
     if (ops && ops->last_user)
         ops->last_user(mm, mm->private_data);
+    unlist(mm);
     mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
     mmk_notify_release(mm);
     unmap_everything(mm);

@@ -81,6 +81,8 @@ struct mmk_mm {
     uint64_t notify_gen;            /* S: notifiers that were ever registered */
     struct mmk_a32 notifying[2];    /* a: operations that have begun, by epoch */
     struct mmk_a64 reap_next;       /* a: below it the reaper has been */
+    struct mmk_list listed;         /* spaces lock: while it has users (mm.c) */
+    struct mmk_a64 shrink_next;     /* a: where shrink.c goes on */
     struct mmk_a32 flush_pending;   /* a: operations with entries cleared and not flushed (P2) */
     struct mmk_a64 cpus;            /* a: CPUs that have it loaded */
     struct mmk_a64 tlb_gen;         /* a: raised by each flush */
@@ -91,9 +93,22 @@ _Static_assert(MMK_MAX_CPUS <= 64, "a CPU mask is one word");
 
 void mmk_mm_module_init(void);
 
-/* mmk_mm_create() for fork: its private pages will be parent's. => parent has a user */
+/*
+ * mmk_mm_create() for fork: its private pages will be parent's. It is not listed yet.
+ * => parent has a user
+ */
 MMK_MUST_CHECK int mmk_mm_create_child(struct mmk_mm *parent, struct mmk_mm **child);
-uint64_t mmk_mm_count_all(void);     /* address spaces that exist */
+uint64_t mmk_mm_count_all(void); /* address spaces that exist */
+
+/*
+ * Those that have users are listed, for whoever goes round over all.
+ * => list: it is complete, and has a user. next: the first, which is the last now, with a hold for
+ *    the caller; NULL: there is none
+ * => any context but interrupts
+ */
+void mmk_mm_list(struct mmk_mm *mm);
+struct mmk_mm *mmk_mm_next(void);
+
 bool mmk_mm_is_loaded(unsigned cpu); /* the CPU has entered one */
 
 /* Linked tables of all address spaces, roots included. */

@@ -24,6 +24,11 @@
  * in the order of use either, but a ring like the frames, round which a group's hands go by the
  * same rules. They are one hand that has its turn as either: what is not for it is passed by.
  *
+ * Tables that nobody uses, and that hold nothing that would be missed (shrink.c), go at the hands'
+ * pace: when these have been round once, each table has been looked at once. When pages alone do
+ * not do, all tables are looked at, before pages go that are in use; and at last those in use. Of
+ * a group only then, as the hands over its pages say nothing of its tables.
+ *
  * RC1 A page is looked at with a reference and its lock held, and by its type: whoever makes a
  *     frame a page sets its type last (release), or holds its lock until it is set up. Locking
  *     acquires the one and the other.
@@ -47,9 +52,11 @@
 #include "percpu_count.h"
 #include "planted.h"
 #include "rmap_use.h"
+#include "shrink.h"
 #include "swap_area.h"
 #include "swap_cache.h"
 #include "swap_out.h"
+#include "table_memory.h"
 #include "writeback.h"
 
 #include <mmkit/host.h>
@@ -81,7 +88,8 @@ struct round {
     bool room;      /* and others: there are slots that are free */
     bool desperate; /* use does not count, nor age */
     bool hopeful;   /* there are pages that may go another time */
-    uint64_t freed;
+    uint64_t want, freed;
+    uint64_t tables;          /* given back: not free before a grace period has passed */
     struct mmk_swap_out *out; /* private pages on their way; no meaning for others */
 };
 
@@ -321,10 +329,39 @@ static enum which whose_turn(const struct mmk_tally *tally)
     return (pages - of_them_kept) * (int64_t)NEW_PART >= pages ? NEW : KEPT;
 }
 
+static bool has_enough(const struct round *round)
+{
+    return round->freed + round->tables >= round->want;
+}
+
 /*
- * A hand that has come round in vain, often enough, lets the other have its turn; at last both take
- * whatever there is.
- * => false: there is nothing
+ * Tables go, some more than are wanted: so many may stay, once they are free, with the CPU that has
+ * freed them. Only the others count.
+ */
+static void take_tables(struct round *round, bool used)
+{
+    uint64_t hidden = MMK_TABLE_STOCK_MAX + mmk_frame_cache_limit();
+    uint64_t wanted = round->want - round->freed - round->tables, given;
+
+    if (wanted < UINT64_MAX - hidden)
+        wanted += hidden;
+    given = mmk_shrink_round(round->group, wanted, used, &round->freed);
+    round->tables += given > hidden ? given - hidden : 0;
+}
+
+/* Pages alone do not do. last: nor do those in use. => true: enough */
+static bool shrink(struct round *round, bool last)
+{
+    take_tables(round, false);
+    if (!has_enough(round) && last)
+        take_tables(round, true);
+    return has_enough(round);
+}
+
+/*
+ * A hand that has come round in vain, often enough, lets the other have its turn; then tables go,
+ * and at last whatever there is.
+ * => false: there is nothing, or enough
  */
 static bool choose(struct round *round, uint64_t vain[HANDS], uint64_t steps)
 {
@@ -336,7 +373,7 @@ static bool choose(struct round *round, uint64_t vain[HANDS], uint64_t steps)
     round->which = round->which == NEW ? KEPT : NEW;
     if (vain[round->which] < enough)
         return true;
-    if (round->desperate || !round->hopeful)
+    if (shrink(round, round->desperate || !round->hopeful) || round->desperate || !round->hopeful)
         return false;
     round->desperate = true;
     vain[NEW] = vain[KEPT] = (LOOKS - 1) * steps;
@@ -351,36 +388,38 @@ static void ask_for_swap(struct round *round)
 }
 
 /* => pages freed; steps: that take a hand round */
-static uint64_t run(struct round *round, uint64_t want, uint64_t steps)
+static uint64_t run(struct round *round, uint64_t steps)
 {
-    uint64_t vain[HANDS] = {0, 0}, before;
+    uint64_t vain[HANDS] = {0, 0}, before, done;
 
     ask_for_swap(round);
-    while (round->freed < want && choose(round, vain, steps)) {
+    for (done = 0; !has_enough(round) && choose(round, vain, steps); done++) {
         before = round->freed;
         go_on(round);
         vain[round->which] = round->freed > before ? 0 : vain[round->which] + 1;
     }
     if (round->room)
         (void)mmk_swap_area_refill(); /* else the next pages may have nowhere to go */
+    if (!round->group)
+        mmk_shrink_pace(done * CHUNK);
     mmk_percpu_count_add(&count_freed, (int64_t)round->freed);
     return round->freed;
 }
 
 static uint64_t reclaim(uint64_t want, unsigned flags)
 {
-    struct round round = {.flags = flags, .tally = &of_all};
+    struct round round = {.flags = flags, .tally = &of_all, .want = want};
     uint64_t places = mmk_frame_places();
 
-    return places > 0 ? run(&round, want, places / CHUNK + 2) : 0;
+    return places > 0 ? run(&round, places / CHUNK + 2) : 0;
 }
 
 uint64_t mmk_reclaim_group(struct mmk_group *group, uint64_t want)
 {
-    struct round round = {.group = group, .tally = &group->tally};
+    struct round round = {.group = group, .tally = &group->tally, .want = want};
     uint64_t shares, pages = mmk_charge_listed(group, &shares);
 
-    return pages > 0 ? run(&round, want, pages / CHUNK + shares) : 0;
+    return run(&round, pages / CHUNK + shares);
 }
 
 /* ---- for whom -------------------------------------------------------------------------------- */
@@ -440,5 +479,6 @@ void mmk_reclaim_init(void)
     mmk_percpu_count_init(&count_freed);
     mmk_percpu_count_init(&count_written);
     mmk_percpu_count_init(&count_direct);
+    mmk_shrink_init();
     mmk_frame_set_reclaimer(reclaim_for);
 }

@@ -19,7 +19,8 @@
  * re-checks that it is linked where it was found. No count is kept of visitors: RCU and the
  * re-check are a visitor's reference.
  *
- * The policy is read here twice, below: which empty tables go, and whether fork copies empty ones.
+ * The policy is read here alone, below: which empty tables go, whether fork copies empty ones, and
+ * whether those go whose entries do not matter.
  * (check.c reads it as well, since T3 holds for one policy only.)
  *
  * Freeing goes bottom up, against the order, so the parent's lock is tried; if that fails, both
@@ -194,6 +195,11 @@ static bool policy_frees(const struct mmk_page *table, mmk_vaddr_t addr,
 bool mmk_table_fork_copies_empty(void)
 {
     return mmk_config.table_policy != MMK_TABLES_MMKIT;
+}
+
+bool mmk_table_may_shrink(void)
+{
+    return mmk_config.table_policy == MMK_TABLES_MMKIT;
 }
 
 /*

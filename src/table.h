@@ -124,4 +124,7 @@ void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chai
 /* Under this policy, is a table without entries copied by fork? */
 bool mmk_table_fork_copies_empty(void);
 
+/* Under this policy, do tables go that have entries, but none that matters (shrink.c)? */
+bool mmk_table_may_shrink(void);
+
 #endif

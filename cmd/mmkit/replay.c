@@ -267,6 +267,8 @@ static void read_peaks(struct replay *replay)
     result->reclaim.freed = stats.reclaim_freed;
     result->reclaim.written = stats.reclaim_written;
     result->reclaim.direct = stats.reclaim_direct;
+    result->reclaim.tables_looked = stats.shrink_looked;
+    result->reclaim.tables_given = stats.shrink_given;
     result->swap.in = stats.swap_in;
     result->swap.out = stats.swap_out;
     replay_refaults_summary(replay);

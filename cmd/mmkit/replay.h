@@ -53,7 +53,7 @@ struct replay_result {
         uint64_t flushes, pages, full, ipis;
     } tlb;
     struct {
-        uint64_t scanned, freed, written, direct;
+        uint64_t scanned, freed, written, direct, tables_looked, tables_given;
     } reclaim;
     struct {
         uint64_t in, out, major, minor;

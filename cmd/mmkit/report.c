@@ -85,6 +85,8 @@ static const struct row rows[] = {
     ROW_SHORT("         pages looked at", result.reclaim.scanned),
     ROW_SHORT("         freed", result.reclaim.freed),
     ROW_SHORT("         written back", result.reclaim.written),
+    ROW_SHORT("         tables looked at", result.reclaim.tables_looked),
+    ROW_SHORT("         given back", result.reclaim.tables_given),
     ROW_SHORT("swap: pages written", result.swap.out),
     ROW_SHORT("      pages read", result.swap.in),
     ROW_SHORT("      faults that waited", result.swap.major),
@@ -202,6 +204,8 @@ static void write_reclaim(struct json *json, const struct replay_result *result)
     json_unsigned(json, "scanned", result->reclaim.scanned);
     json_unsigned(json, "freed", result->reclaim.freed);
     json_unsigned(json, "written", result->reclaim.written);
+    json_unsigned(json, "tables_looked", result->reclaim.tables_looked);
+    json_unsigned(json, "tables_given", result->reclaim.tables_given);
     json_close(json, '}');
 }
 

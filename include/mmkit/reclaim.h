@@ -8,6 +8,10 @@
  * that they stay. Private pages and shared memory go to swap, as long as there is room (swap.h).
  * Pages of locked memory, pinned ones, and whatever others just use, stay.
  *
+ * Page tables that are not empty go, too, when nothing in them would be missed: when each of their
+ * entries leads to the zero page, to a clean page of a file, or to one that MADV_FREE has marked.
+ * The next touch builds them again.
+ *
  * An allocation that may sleep, and finds nothing free, reclaims by itself (MMK_ALLOC_NORECLAIM:
  * not; MMK_ALLOC_NOIO: but writes nothing). For programs not to wait for that, give mmkit a thread
  * and set watermarks (init.h):
@@ -19,6 +23,7 @@
 #define MMKIT_RECLAIM_H
 
 #include <mmkit/port/annotate.h>
+#include <mmkit/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,6 +45,25 @@ uint64_t mmk_reclaim(uint64_t pages);
  * => may sleep; no locks held
  */
 MMK_MUST_CHECK bool mmk_reclaim_work(void);
+
+struct mmk_mm;
+
+/*
+ * Gives back up to `bytes` of an address space's page tables, or, mm NULL, of all address spaces',
+ * and those above that become empty by it: of tables in which nothing would be missed, as said
+ * above, and nothing was used since somebody last looked. What was used is asked again by the next
+ * call. Of locked memory, and of memory that is pinned, no table goes, nor under another policy
+ * than MMK_TABLES_MMKIT (init.h). Contents do not change, but that pages which MADV_FREE has marked
+ * may be zeros.
+ *
+ * A call looks at no more than 8 tables for each that is asked for, and 64: the next goes on where
+ * it has stopped. mmkit calls it by itself when memory is short.
+ * => how many bytes of tables were given back; free after a grace period. 0, too, where others have
+ *    the address space's lock for writing: it is not waited for
+ * => does not sleep; interrupts on; any of mmkit's locks that sleep may be held, by a callback, say
+ * => mm has a user, or a hold, of the caller's
+ */
+uint64_t mmk_shrink_tables(struct mmk_mm *mm, uint64_t bytes);
 
 /* Makes each call of mmk_reclaim_work() return false, until mmk_init(). => any context but NMI */
 void mmk_reclaim_stop(void);

@@ -69,6 +69,8 @@ struct mmk_stats {
     uint64_t reclaim_freed;   /* pages that it has freed: dropped, or in swap */
     uint64_t reclaim_written; /* pages of objects that it has written back */
     uint64_t reclaim_direct;  /* allocations that found nothing free, and had it work for them */
+    uint64_t shrink_looked;   /* page tables that it has looked at, to give them back */
+    uint64_t shrink_given;    /* page tables that it has given back, upper ones among them */
     uint64_t compact_tried;   /* blocks of frames that compaction has tried to make free */
     uint64_t compact_made;    /* of these: it has */
     uint64_t compact_moved;   /* pages that it has moved */

@@ -50,6 +50,7 @@ static const char *class_name(enum mmk_lock_class cls)
         [MMK_LOCK_CHARGE] = "charge",
         [MMK_LOCK_FRAME] = "frame",
         [MMK_LOCK_MM] = "mm",
+        [MMK_LOCK_SPACES] = "spaces",
     };
 
     return cls < MMK_LOCK_CLASSES && names[cls] ? names[cls] : "unknown";

@@ -342,6 +342,12 @@ static void mixed_sync(struct mmk_mm *mm)
     check(error == 0 || error == MMK_ENOMEM || error == MMK_EIO);
 }
 
+/* Tables that nobody would miss; nothing of it shows. */
+static void mixed_shrink(struct mmk_mm *mm)
+{
+    (void)mmk_shrink_tables(random_below(2) ? mm : NULL, random_below(8) * PAGE);
+}
+
 static void mixed_op(struct mmk_mm *mm)
 {
     unsigned kind = random_below(64);
@@ -350,6 +356,8 @@ static void mixed_op(struct mmk_mm *mm)
         mixed_object();
     else if (kind == 1)
         mixed_sync(mm);
+    else if (kind == 2)
+        mixed_shrink(mm);
     else if (kind < 14)
         mixed_shape(mm);
     else

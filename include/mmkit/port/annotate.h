@@ -92,6 +92,7 @@ enum mmk_lock_class {
     MMK_LOCK_CHARGE, /* a CPU's share of a group */
     MMK_LOCK_FRAME,  /* buddy allocator */
     MMK_LOCK_MM,     /* an mm's killable sleepers, its notifiers */
+    MMK_LOCK_SPACES, /* which mms there are */
     MMK_LOCK_CLASSES
 };
 
