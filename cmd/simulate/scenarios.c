@@ -47,6 +47,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_migrate;
     case 19:
         return scenarios_compact;
+    case 20:
+        return scenarios_shrink;
     default:
         return NULL;
     }

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scenarios_shrink.c - as scenarios_rules.c, what giving back tables must get right beside whoever
+ * uses them, or takes them away. A table of the tiny format has four pages.
+ */
+#include "rules.h"
+
+#include "shrink.h"
+#include "walk.h"
+
+#include <string.h>
+
+static int read_page(struct mmk_object *object, uint64_t index, void *page)
+{
+    (void)object;
+    memset(page, 0, PAGE);
+    *(uint64_t *)page = it.file[index];
+    return 0;
+}
+
+static int write_page(struct mmk_object *object, uint64_t index, const void *page)
+{
+    (void)object;
+    it.file[index] = __atomic_load_n((const uint64_t *)page, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static const struct mmk_object_ops file_ops = {
+    .read_page = read_page, .write_page = write_page, .punch_hole = punch_nothing};
+
+/* What reclaim does last: a round over all tables, used or not. */
+static void shrink(void)
+{
+    uint64_t pages = 0;
+
+    (void)mmk_shrink_round(NULL, UINT64_MAX, true, &pages);
+}
+
+/* All CPUs have read these pages, so their TLBs know them. */
+static void look_by_all(unsigned page, unsigned count)
+{
+    unsigned cpu, i;
+
+    for (cpu = 0; cpu < world.cpus; cpu++) {
+        fibers_be_cpu(cpu);
+        for (i = page; i < page + count; i++)
+            (void)look(i);
+    }
+    fibers_be_cpu(0);
+}
+
+/* Pages 0 and 1 of a table: the zero page. */
+static void setup_zero(void)
+{
+    start_anon();
+    look_by_all(0, 2);
+}
+
+/* Page 0: marked by MADV_FREE, with its content still there; page 1: the zero page. */
+static void setup_free(void)
+{
+    start_anon();
+    store(0, 1);
+    expect(mmk_madvise(world.mm, page_at(0), PAGE, MMK_MADV_FREE) == 0);
+    look_by_all(0, 2);
+}
+
+static void map_file(unsigned flags)
+{
+    memset(&it, 0, sizeof(it));
+    it.file[0] = 1;
+    expect(mmk_object_create(&file_ops, 4 * PAGE, NULL, &it.object) == 0);
+    expect(mmk_mmap(world.mm, page_at(0), 4 * PAGE, RW, flags | MMK_MAP_FIXED, it.object, 0) ==
+           (int64_t)page_at(0));
+}
+
+static void setup_file(void)
+{
+    map_file(MMK_MAP_SHARED);
+    look_by_all(0, 1);
+}
+
+static void setup_dirty(void)
+{
+    map_file(MMK_MAP_SHARED);
+    touch_by(3, 0, 1);
+}
+
+/*
+ * Writable, and clean: what a write-back leaves that has passed the entry before it came, and
+ * written the page after that.
+ */
+static void setup_written(void)
+{
+    struct mmk_page *page;
+    struct mmk_walk walk;
+    mmk_pte_t pte;
+
+    setup_dirty();
+    expect(mmk_object_sync(it.object, 0, PAGE) == 0);
+    page = held_page(world.mm, 0);
+    mmk_rcu_read_lock();
+    mmk_walk_lock(world.mm, page_at(0), &walk);
+    pte = mmk_pte_read(walk.entry);
+    expect(mmk_pte_change(walk.entry, &pte, mmk_pte_mkwrite(mmk_pte_mkold_clean(pte))));
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+    expect(!mmk_page_test(page, MMK_PF_DIRTY));
+    mmk_page_put(page);
+}
+
+/* All that is left goes, what is stored is written, and comes back. */
+static void put_file(void)
+{
+    expect(mmk_munmap(world.mm, page_at(0), 16 * PAGE) == 0);
+    put_other();
+    mmk_check_object(it.object);
+    mmk_object_put(it.object);
+}
+
+/* ---- use ------------------------------------------------------------------------------------- */
+
+static void shrink_beside_store(unsigned cpu)
+{
+    if (cpu == 0)
+        shrink();
+    else
+        store(0, 7);
+}
+
+static void stored_end(void)
+{
+    expect(look(0) == 7);
+    expect(look(1) == 0);
+}
+
+static void shrink_beside_look(unsigned cpu)
+{
+    if (cpu == 0)
+        shrink();
+    else
+        expect(look(1) == 0);
+}
+
+static void untouched_end(void)
+{
+    expect(look(0) == 0 && look(1) == 0);
+}
+
+/* The page is dropped from memory, too: what was stored to it must be in the file by then. */
+static void file_stored_end(void)
+{
+    (void)mmk_reclaim(4);
+    expect(look(0) == 7);
+    put_file();
+}
+
+static void shrink_beside_file_look(unsigned cpu)
+{
+    if (cpu == 0)
+        shrink();
+    else
+        expect(look(0) == 1);
+}
+
+static void file_end(void)
+{
+    expect(look(0) == 1);
+    put_file();
+}
+
+static void shrink_beside_shrink(unsigned cpu)
+{
+    (void)cpu;
+    shrink();
+}
+
+/* Whoever has had it zapped finds zeros, also when another has taken the entry and not flushed. */
+static void shrink_beside_zap(unsigned cpu)
+{
+    if (cpu == 0) {
+        shrink();
+    } else if (cpu == 1) {
+        dontneed(0, 1);
+        say(&it.said);
+    } else if (heard(&it.said)) {
+        expect(look(0) == 0);
+    }
+}
+
+/* The second chance: what is used stays, or comes again; nothing of it shows. */
+static void shrink_twice(unsigned cpu)
+{
+    if (cpu == 0) {
+        (void)mmk_shrink_tables(world.mm, 4 * PAGE);
+        (void)mmk_shrink_tables(world.mm, 4 * PAGE);
+    } else {
+        store(0, 7);
+    }
+}
+
+/* One is written back, and stored to, and its table goes. */
+static void shrink_beside_sync(unsigned cpu)
+{
+    if (cpu == 0)
+        shrink();
+    else if (cpu == 1)
+        expect(mmk_object_sync(it.object, 0, 4 * PAGE) == 0);
+    else
+        store(0, 7);
+}
+
+static void shrink_beside_reclaim(unsigned cpu)
+{
+    if (cpu == 0)
+        shrink();
+    else
+        (void)mmk_reclaim(1);
+}
+
+static void freed_end(void)
+{
+    uint64_t word = look(0);
+
+    expect(word == 0 || word == 1);
+}
+
+/* What mlock has found there is there. */
+static void shrink_beside_lock(unsigned cpu)
+{
+    struct mmk_mm_stats stats;
+
+    if (cpu == 0) {
+        shrink();
+        return;
+    }
+    expect(mmk_mlock(world.mm, page_at(0), PAGE) == 0);
+    mmk_mm_stats(world.mm, &stats);
+    expect(stats.rss_file == 1);
+}
+
+static void locked_end(void)
+{
+    struct mmk_mm_stats stats;
+
+    mmk_mm_stats(world.mm, &stats);
+    expect(stats.rss_file == 1);
+    file_end();
+}
+
+/* ---- copies, and other places ---------------------------------------------------------------- */
+
+static void shrink_beside_fork(unsigned cpu)
+{
+    if (cpu == 0)
+        shrink();
+    else
+        expect(mmk_fork(world.mm, &it.other) == 0);
+}
+
+static void forked_end(void)
+{
+    uint64_t word = word_of(it.other, 0);
+
+    freed_end();
+    expect(word == 0 || word == 1);
+    mmk_check(it.other);
+    put_other();
+}
+
+static void shrink_beside_move(unsigned cpu)
+{
+    if (cpu == 0)
+        shrink();
+    else
+        move_pages(0, 8, 4);
+}
+
+static void moved_end(void)
+{
+    expect(look(8) == 1);
+    expect(look(0) == ~(uint64_t)0);
+    put_file();
+}
+
+/* ---- going away ------------------------------------------------------------------------------ */
+
+static void shrink_beside_unmap(unsigned cpu)
+{
+    if (cpu == 0)
+        shrink();
+    else
+        unmap(0, 4);
+}
+
+static void unmapped_end(void)
+{
+    expect(look(0) == ~(uint64_t)0);
+}
+
+static void setup_other(void)
+{
+    start_anon();
+    expect(mmk_mm_create(&it.other) == 0);
+    expect(mmk_mmap(it.other, page_at(0), PAGE, RW, ANON | MMK_MAP_FIXED, NULL, 0) ==
+           (int64_t)page_at(0));
+    expect(word_of(it.other, 0) == 0);
+}
+
+static void shrink_beside_exit(unsigned cpu)
+{
+    if (cpu == 0) {
+        shrink();
+    } else {
+        mmk_mm_put(it.other);
+        it.other = NULL;
+    }
+}
+
+static void shrink_beside_truncate(unsigned cpu)
+{
+    if (cpu == 0)
+        shrink();
+    else
+        expect(mmk_object_resize(it.object, 0) == 0);
+}
+
+static void truncated_end(void)
+{
+    expect(look(0) == ~(uint64_t)0);
+    put_file();
+}
+
+/* ---- a secondary MMU ------------------------------------------------------------------------- */
+
+static int refuse(struct mmk_notifier *notifier, const struct mmk_notifier_range *range)
+{
+    (void)notifier;
+    if (!range->may_sleep)
+        return MMK_EAGAIN;
+    it.mirrored = 0;
+    return 0;
+}
+
+static const struct mmk_notifier_ops mirror_ops = {.invalidate_begin = refuse};
+
+static void setup_mirror(void)
+{
+    setup_file();
+    it.notifier.ops = &mirror_ops;
+}
+
+/* It comes while a table goes: either the table stays, or it is not found any more. */
+static void shrink_beside_register(unsigned cpu)
+{
+    mmk_paddr_t phys;
+    unsigned prot;
+    uint64_t seq;
+
+    if (cpu == 0) {
+        shrink();
+        return;
+    }
+    expect(mmk_notifier_register(world.mm, &it.notifier) == 0);
+    seq = mmk_notifier_read_begin(&it.notifier);
+    if (mmk_translate(world.mm, page_at(0), MMK_ACCESS_READ, &phys, &prot) == 0 &&
+        !mmk_notifier_read_retry(&it.notifier, seq))
+        it.mirrored = phys;
+}
+
+static void mirror_end(void)
+{
+    mmk_paddr_t phys;
+    unsigned prot;
+
+    expect(!it.mirrored ||
+           (mmk_translate(world.mm, page_at(0), MMK_ACCESS_READ, &phys, &prot) == 0 &&
+            phys == it.mirrored));
+    mmk_notifier_unregister(world.mm, &it.notifier);
+    file_end();
+}
+
+const struct scenario scenarios_shrink[] = {
+    {.name = "shrink.store",
+     .what = "a page comes to a table of zero pages while that goes",
+     .cpus = 2,
+     .setup = setup_zero,
+     .body = shrink_beside_store,
+     .check = stored_end},
+    {.name = "shrink.look",
+     .what = "a table is built again while it goes",
+     .cpus = 2,
+     .setup = setup_zero,
+     .body = shrink_beside_look,
+     .check = untouched_end},
+    {.name = "shrink.freed",
+     .what = "a lazily freed page is stored to while its table goes",
+     .cpus = 2,
+     .setup = setup_free,
+     .body = shrink_beside_store,
+     .check = stored_end},
+    {.name = "shrink.twice",
+     .what = "a table is looked at, and goes, while its page is stored to",
+     .cpus = 2,
+     .setup = setup_free,
+     .body = shrink_twice,
+     .check = stored_end},
+    {.name = "shrink.dirty",
+     .what = "a file's page that was clean is stored to while its table goes",
+     .cpus = 2,
+     .setup = setup_written,
+     .body = shrink_beside_store,
+     .check = file_stored_end},
+    {.name = "shrink.faulted",
+     .what = "a file's page is made writable, and stored to, while its table goes",
+     .cpus = 2,
+     .setup = setup_file,
+     .body = shrink_beside_store,
+     .check = file_stored_end},
+    {.name = "shrink.file",
+     .what = "a file's page is looked up while its table goes",
+     .cpus = 2,
+     .setup = setup_file,
+     .body = shrink_beside_file_look,
+     .check = file_end},
+    {.name = "shrink.sync",
+     .what = "a page is written back, and stored to, while its table goes",
+     .cpus = 3,
+     .setup = setup_dirty,
+     .body = shrink_beside_sync,
+     .check = file_stored_end},
+    {.name = "shrink.both",
+     .what = "two give back the same table",
+     .cpus = 2,
+     .setup = setup_free,
+     .body = shrink_beside_shrink,
+     .check = untouched_end},
+    {.name = "shrink.zap",
+     .what = "a page is zapped while its table goes, and is still cached",
+     .cpus = 3,
+     .setup = setup_free,
+     .body = shrink_beside_zap,
+     .check = untouched_end},
+    {.name = "shrink.reclaim",
+     .what = "a page is reclaimed while its table goes",
+     .cpus = 2,
+     .setup = setup_free,
+     .body = shrink_beside_reclaim,
+     .check = freed_end},
+    {.name = "shrink.lock",
+     .what = "a table goes whose page mlock has just found there",
+     .cpus = 2,
+     .setup = setup_file,
+     .body = shrink_beside_lock,
+     .check = locked_end},
+    {.name = "shrink.fork",
+     .what = "a table goes while it is copied",
+     .cpus = 2,
+     .setup = setup_free,
+     .body = shrink_beside_fork,
+     .check = forked_end},
+    {.name = "shrink.move",
+     .what = "a table goes while it moves",
+     .cpus = 2,
+     .setup = setup_file,
+     .body = shrink_beside_move,
+     .check = moved_end},
+    {.name = "shrink.unmap",
+     .what = "a table goes while it is unmapped",
+     .cpus = 2,
+     .setup = setup_free,
+     .body = shrink_beside_unmap,
+     .check = unmapped_end},
+    {.name = "shrink.exit",
+     .what = "an address space goes while its table is given back",
+     .cpus = 2,
+     .setup = setup_other,
+     .body = shrink_beside_exit},
+    {.name = "shrink.truncate",
+     .what = "a file's page is truncated while its table goes",
+     .cpus = 2,
+     .setup = setup_file,
+     .body = shrink_beside_truncate,
+     .check = truncated_end},
+    {.name = "shrink.mirror",
+     .what = "a secondary MMU comes while a table goes",
+     .cpus = 2,
+     .setup = setup_mirror,
+     .body = shrink_beside_register,
+     .check = mirror_end},
+    {.name = NULL},
+};
