@@ -77,14 +77,17 @@ struct unmap {
 
 /*
  * Nobody has stored to it since MADV_FREE by this entry, and nobody else has it: there are its
- * entries' references and the caller's. => the entry's table is locked
+ * entries' references and the caller's. These are counted before the page is asked whether it is
+ * dirty, which a device says before it lets go. => the entry's table is locked
  */
 static bool is_free(const struct mmk_page *page, mmk_pte_t pte)
 {
     uint32_t known = mmk_page_mapcount(page) + 1;
 
+    if (mmk_a32_load(&page->refs, MMK_ACQUIRE) != known && !MMK_MISTAKE(HELD_DISCARDED))
+        return false;
     return mmk_page_test(page, MMK_PF_LAZYFREE) && !mmk_page_test(page, MMK_PF_DIRTY) &&
-           (!mmk_pte_dirty(pte) || MMK_MISTAKE(DIRTY_DISCARDED)) && mmk_page_refs(page) == known;
+           (!mmk_pte_dirty(pte) || MMK_MISTAKE(DIRTY_DISCARDED));
 }
 
 /* => false: it stays, with *pte what it says */

@@ -164,6 +164,8 @@ const struct mistake corpus[] = {
      "fork copies a swap entry without a reference to its slot", "swap.fork-in"},
     {MMK_MISTAKE_DIRTY_DISCARDED, "dirty-discarded",
      "a page that was to be discarded has been stored to, and is discarded", "P13.discarded"},
+    {MMK_MISTAKE_HELD_DISCARDED, "held-discarded",
+     "a page is discarded that a device has written to, and has just said so", "P13.unpinned"},
     {MMK_MISTAKE_DIRTY_DROPPED, "dirty-dropped",
      "reclaim drops a page that became dirty after it was written back", "reclaim.zap"},
     {MMK_MISTAKE_LOCKED_TAKEN, "locked-taken",

@@ -9,6 +9,7 @@
 #include "mm.h"
 #include "object.h"
 #include "page.h"
+#include "rmap_use.h"
 #include "zap.h"
 #include <mmkit/mmkit.h>
 #include <mmkit/pin.h>
@@ -498,6 +499,39 @@ static void pin_synced(unsigned cpu)
     }
 }
 
+static bool discarded;
+
+/* Lazily freed, pinned after that, and held as by reclaim. */
+static void setup_free(void)
+{
+    setup_anon();
+    touch(1, 0, 1);
+    expect(mmk_madvise(world.mm, page_at(0), PAGE, MMK_MADV_FREE) == 0);
+    expect(mmk_pin_pages(world.mm, page_at(0), 1, MMK_PIN_WRITE, &kernel.page) == 1);
+    mmk_page_get(kernel.page);
+    discarded = false;
+}
+
+/* What a device has written is not discarded. */
+static void pin_discarded(unsigned cpu)
+{
+    if (cpu == 1) {
+        device_writes();
+        mmk_unpin_pages(&kernel.page, 1, true);
+        return;
+    }
+    mmk_page_lock(kernel.page);
+    discarded = mmk_page_try_to_unmap(kernel.page);
+    mmk_page_unlock(kernel.page);
+}
+
+static void end_free(void)
+{
+    expect(!discarded || !mmk_page_test(kernel.page, MMK_PF_DIRTY));
+    mmk_page_put(kernel.page);
+    kernel_end();
+}
+
 static void setup_shared(void)
 {
     setup_anon();
@@ -826,6 +860,8 @@ const struct scenario kernels_memory[] = {
            end_child),
     KERNEL("pin.synced", "a device writes before a page is written back", 2, setup_pinned_file,
            pin_synced, end_file),
+    KERNEL("pin.discarded", "a device writes before a page is discarded", 2, setup_free,
+           pin_discarded, end_free),
     KERNEL("page.copied", "a page is copied before it is another's alone", 2, setup_shared,
            page_copied, end_child),
     KERNEL("user.cmpxchg", "a lock in programs' memory", 2, setup_futex, futex, end_futex),

@@ -97,6 +97,22 @@ static void discarded_end(void)
     let_go();
 }
 
+/* A device is about to write to it: without the entry's knowledge. */
+static void setup_pinned(void)
+{
+    setup_discarded();
+    expect(mmk_pin_pages(world.mm, page_at(0), 1, MMK_PIN_WRITE, &it.pinned) == 1);
+    *(uint64_t *)mmk_page_address(it.pinned) = 7;
+}
+
+static void discard_beside_unpin(unsigned cpu)
+{
+    if (cpu == 0)
+        mmk_unpin_pages(&it.pinned, 1, true);
+    else
+        (void)discard();
+}
+
 static void discard_beside_store(unsigned cpu)
 {
     if (cpu == 0)
@@ -245,6 +261,12 @@ const struct scenario scenarios_rmap[] = {
      .cpus = 2,
      .setup = setup_discarded,
      .body = discard_beside_store,
+     .check = stored_end},
+    {.name = "P13.unpinned",
+     .what = "a device lets go of a page that it has written to while it is discarded",
+     .cpus = 2,
+     .setup = setup_pinned,
+     .body = discard_beside_unpin,
      .check = stored_end},
     {.name = "P16.searched",
      .what = "a process ends while a page that it made is looked for; its child keeps the page",
