@@ -69,13 +69,33 @@ static void own_written(unsigned n, uint64_t word)
     page->maybe_zero = false;
 }
 
+/*
+ * There was no memory to write to the page. Perhaps a copy of the file's page had been made, and
+ * had gone to swap, before there was none to bring it back. Now there is no copy.
+ */
+static void own_not_written(unsigned n)
+{
+    const struct own_page *page = &self->here[n];
+
+    if (page->map == OWN_PRIVATE && !page->copied && own_expects(n, RW | MMK_PROT_EXEC) == MAY_DONE)
+        check(mmk_madvise(stress.mm, own_addr(n), PAGE, MMK_MADV_DONTNEED) == 0);
+}
+
+/* => false: no memory, or not allowed; as it must be */
+static bool own_write(unsigned n, uint64_t word)
+{
+    if (store(own_addr(n) + own_offset(own_number(n)), word, own_expects(n, MMK_PROT_WRITE))) {
+        own_written(n, word);
+        return true;
+    }
+    own_not_written(n);
+    return false;
+}
+
 static void own_store(unsigned n)
 {
-    uint64_t word =
-        stamp(KIND_OWN, own_number(n), self->id, self->here != self->own, ++self->number);
-
-    if (store(own_addr(n) + own_offset(own_number(n)), word, own_expects(n, MMK_PROT_WRITE)))
-        own_written(n, word);
+    (void)own_write(
+        n, stamp(KIND_OWN, own_number(n), self->id, self->here != self->own, ++self->number));
 }
 
 static void own_map(struct mmk_mm *mm, unsigned n, unsigned count)
@@ -344,6 +364,7 @@ static struct mmk_page *own_pin(unsigned n, unsigned prot)
     if (pinned == 1 || (pinned != MMK_EFAULT && !(pinned == MMK_ENOMEM && stress.injected)) ||
         (pinned == MMK_EFAULT && may))
         fail("a pin of own page %u answers %d", n, (int)pinned);
+    own_not_written(n);
     return NULL;
 }
 
@@ -368,9 +389,7 @@ static void own_device(unsigned n)
         mmk_a64_store(own_word(page, n), word, MMK_RELAXED);
         own_written(n, word);
         own_load(n);
-    } else if (store(own_addr(n) + own_offset(own_number(n)), word,
-                     own_expects(n, MMK_PROT_WRITE))) {
-        own_written(n, word);
+    } else if (own_write(n, word)) {
         check(mmk_a64_load(own_word(page, n), MMK_RELAXED) == word);
     }
     mmk_unpin_pages(&page, 1, write);
