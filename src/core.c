@@ -89,6 +89,7 @@ void mmk_drain(void)
     unsigned cpu;
 
     mmk_kin_reap();
+    mmk_table_drain_limbo();
     mmk_host_rcu_barrier();
     mmk_zero_page_release();
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)

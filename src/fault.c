@@ -94,7 +94,7 @@ enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
             mmk_fault_unlock(&walk);
             return MMK_FAULT_RETRY;
         }
-        if (mmk_chain_reaches(&vmf->chain, walk.level)) {
+        if (mmk_likely(walk.level == 0) || mmk_chain_fits(&vmf->chain, &walk)) {
             killed = mmk_mm_killed(vmf->mm);
             if (mmk_likely(!killed))
                 mmk_walk_set(&walk, &vmf->chain, pte);
@@ -102,7 +102,7 @@ enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
             return killed ? MMK_FAULT_KILLED : MMK_FAULT_DONE;
         }
         mmk_fault_unlock(&walk);
-        if (mmk_chain_prepare(&vmf->chain, vmf->mm, walk.level))
+        if (mmk_chain_prepare_at(&vmf->chain, &walk))
             return MMK_FAULT_OOM;
     }
 }

@@ -73,6 +73,12 @@ MMK_ALWAYS_INLINE void mmk_frame_note(const struct mmk_page *page, unsigned orde
         mmk_note_frames(mmk_page_to_pfn(page) << MMK_PAGE_SHIFT, (uint64_t)1 << order, use);
 }
 
+MMK_ALWAYS_INLINE void mmk_frame_note_link(const struct mmk_page *table, const void *entry)
+{
+    if (MMK_FRAME_NOTES)
+        mmk_note_linked(mmk_page_to_pfn(table) << MMK_PAGE_SHIFT, entry);
+}
+
 /*
  * A frame that was free gets its first reference, its taker's. Release: a late finder that takes
  * one, too (get_unless_zero), sees what the frame is now.

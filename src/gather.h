@@ -116,16 +116,20 @@ MMK_ALWAYS_INLINE void mmk_gather_page(struct mmk_gather *gather, struct mmk_pag
 }
 
 /*
- * Hands over an unlinked table, which covered addresses from `base`.
+ * Hands over an unlinked table, which was on addr's path. What leads to it is flushed with any page
+ * that it covered; pages taken out of it are noted, so one of those does, else addr's.
  * => its lock just dropped; nobody can find it but old readers
  */
 MMK_ALWAYS_INLINE void mmk_gather_table(struct mmk_gather *gather, struct mmk_page *table,
-                                        mmk_vaddr_t base)
+                                        mmk_vaddr_t addr)
 {
+    mmk_vaddr_t base = mmk_pt_base(addr, table->table.level);
+
     table->table.next = gather->dead;
     gather->dead = table;
     gather->tables++;
-    mmk_gather_range(gather, base, base + mmk_pt_table_span(table->table.level));
+    if (gather->end <= base || gather->start >= base + mmk_pt_table_span(table->table.level))
+        mmk_gather_range(gather, addr & MMK_PAGE_MASK, (addr & MMK_PAGE_MASK) + MMK_PAGE_SIZE);
 }
 
 uint64_t mmk_gather_early_count(void);

@@ -10,6 +10,7 @@
 #include "mm.h"
 #include "planted.h"
 #include "reclaim.h"
+#include "table_memory.h"
 
 #define UNLIMITED (UINT64_MAX >> 1) /* pages: there are fewer */
 #define RECLAIMS  16                /* turns of reclaim for one charge, if others take it away */
@@ -60,6 +61,13 @@ uint64_t mmk_group_reclaim(struct mmk_group *group, uint64_t pages)
 
 /* ---- at the limit ---------------------------------------------------------------------------- */
 
+/* Freed tables are charged until a grace period has ended. */
+static void wait_for_tables(void)
+{
+    mmk_table_drain_limbo();
+    mmk_host_rcu_barrier();
+}
+
 /* As far as it can be had at once. => false: nobody is to die */
 static bool kill_somebody(struct mmk_group *group)
 {
@@ -75,7 +83,7 @@ static bool kill_somebody(struct mmk_group *group)
     mmk_kill(victim);
     (void)!mmk_reap(victim, UINT64_MAX, &freed);
     mmk_mm_drop(victim);
-    mmk_host_rcu_barrier(); /* its tables */
+    wait_for_tables();
     return true;
 }
 
@@ -120,7 +128,7 @@ static bool rescue(struct mmk_group *group, struct mmk_page *page, enum mmk_char
     mmk_a64_fetch_add(&group->hits, 1, MMK_RELAXED);
     if (reclaim_for(group, page, kind))
         return true;
-    mmk_host_rcu_barrier();
+    wait_for_tables();
     if (kill_for(group, page, kind))
         return true;
     mmk_a64_fetch_add(&group->failed, 1, MMK_RELAXED);
@@ -145,7 +153,7 @@ int mmk_group_set_limit(struct mmk_group *group, uint64_t limit)
     while ((more = excess(group)) > 0 && mmk_group_reclaim(group, more) > 0)
         continue;
     if (more > 0)
-        mmk_host_rcu_barrier(); /* its tables */
+        wait_for_tables();
     return excess(group) > 0 ? MMK_EBUSY : 0;
 }
 

@@ -361,6 +361,7 @@ void mmk_mm_drop(struct mmk_mm *mm)
         return;
     mmk_assert(mmk_a64_load(&mm->cpus, MMK_RELAXED) == 0,
                "P17 the root is freed after the last CPU has left");
+    mmk_table_forget(mm);
     mmk_mm_count_table(mm, MMK_PT_LEVELS - 1, -1);
     mmk_a64_fetch_sub(&existing, 1, MMK_RELAXED);
     if (MMK_MISTAKE(MM_WITHOUT_GRACE))

@@ -430,6 +430,7 @@ static uint64_t reclaim_for(uint64_t frames, unsigned flags)
     uint64_t batch = mmk_min((uint64_t)BATCH, mmk_frame_places() / 256);
 
     mmk_percpu_count_add(&count_direct, 1);
+    mmk_table_drain_limbo(); /* if this is not enough, a grace period is waited for */
     return reclaim(mmk_max(frames, batch), flags);
 }
 

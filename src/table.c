@@ -4,9 +4,10 @@
  *
  *              alloc                 walk_link, walk_set            unlock_free
  *   (stock) ----------> PRIVATE --------------------------> LINKED -------------> DEAD
- *      ^                   |  chain_discard                 |    ^                 |  flushed by
- *      +-------------------+                                +----+                 v  its gather
- *      |                                                 walk_relink            WAITING
+ *      ^                   |  chain_discard                 |  ^ ^                 |  flushed by
+ *      +-------------------+                                +--+ |  walk_set       v  its gather
+ *      |                                            walk_relink  +------------- in limbo
+ *      |                                                          same entry       |
  *      +------------------------------- grace period ------------------------------+
  *
  * T1 A table is linked from its parent exactly while it is not dead.
@@ -27,6 +28,11 @@
  * are dropped and taken in order, with everything checked again. The parent may have become
  * empty by that, and is treated likewise.
  *
+ * A dead table may be linked again, by the same entry (limbo.c). Then it is as if it had never been
+ * unlinked, for whoever may still be in it: `dead` goes back to 0 under both locks, its entry comes
+ * with them held, and all tables of the path that were in limbo stay locked until the path is
+ * linked. Who has come down an old way and waits for a lock finds all of it done.
+ *
  * A table does not know its address: a mover relinks an upper table without touching those below.
  * Who frees one comes from a walk, which knows. This holds as nobody moves a table while another
  * may take entries out of it (move.c).
@@ -37,6 +43,7 @@
 #include "table.h"
 
 #include "core.h"
+#include "limbo.h"
 #include "planted.h"
 #include "tlb.h"
 
@@ -53,6 +60,55 @@ int mmk_chain_prepare(struct mmk_chain *chain, struct mmk_mm *mm, unsigned level
             return MMK_ENOMEM;
     }
     return 0;
+}
+
+/* Walk's table has the entry for the highest that it lacks; that one has the next, ... */
+static struct mmk_a64 *entry_below(struct mmk_page *table, const struct mmk_walk *walk)
+{
+    return &mmk_table_entries(table)[mmk_pt_index(walk->addr, table->table.level)];
+}
+
+/* Would it be linked by `entry`? One from limbo has been. => not linked; the caller's */
+static bool fits(const struct mmk_page *table, const struct mmk_a64 *entry)
+{
+    return !table->table.dead || mmk_aptr_load(&table->table.parent, MMK_RELAXED) == entry ||
+           MMK_MISTAKE(RELINKED_ELSEWHERE);
+}
+
+bool mmk_chain_fits(const struct mmk_chain *chain, const struct mmk_walk *walk)
+{
+    const struct mmk_a64 *entry = walk->entry;
+    unsigned level = walk->level;
+
+    while (level-- > 0) {
+        struct mmk_page *table = chain->table[level];
+
+        if (!table || !fits(table, entry))
+            return false;
+        entry = entry_below(table, walk);
+    }
+    return true;
+}
+
+/* Under a table that was in limbo may be more; under another there was nothing. */
+int mmk_chain_prepare_at(struct mmk_chain *chain, const struct mmk_walk *walk)
+{
+    const struct mmk_a64 *entry = walk->entry;
+    unsigned level = walk->level;
+
+    while (level-- > 0 && entry) {
+        struct mmk_page *table = chain->table[level];
+
+        if (table && !fits(table, entry)) {
+            mmk_table_free(table);
+            table = NULL;
+        }
+        if (!table)
+            table = mmk_limbo_take(walk->mm, entry, level);
+        chain->table[level] = table;
+        entry = table ? entry_below(table, walk) : NULL;
+    }
+    return mmk_chain_prepare(chain, walk->mm, walk->level);
 }
 
 void mmk_chain_discard(struct mmk_chain *chain)
@@ -106,6 +162,7 @@ void mmk_pool_discard(struct mmk_table_pool *pool)
 /* `entry` links `table`. => it is none, counts from now on, and its table is locked or private */
 static void link_table(struct mmk_a64 *entry, struct mmk_page *table)
 {
+    mmk_frame_note_link(table, entry);
     mmk_aptr_store(&table->table.parent, entry, MMK_RELAXED);
     mmk_pte_set(entry, mmk_pte_link(mmk_page_to_pfn(table)));
 }
@@ -158,18 +215,51 @@ void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chai
     mmk_table_unlock(table);
 }
 
+/*
+ * P11: the chain's tables that were in limbo are no longer dead, and locked, until the path is
+ * complete: old readers may find them. These are the highest of the chain. Answers how far down.
+ */
+static unsigned revive(const struct mmk_walk *walk, const struct mmk_chain *chain,
+                       struct mmk_page *revived[]) MMK_NO_TSA
+{
+    unsigned level = walk->level;
+
+    while (level > 0 && chain->table[level - 1]->table.dead) {
+        struct mmk_page *table = chain->table[--level];
+
+        mmk_table_lock(table);
+        mmk_frame_note(table, 0, MMK_FRAME_TABLE);
+        table->table.dead = 0;
+        revived[level] = table;
+        if (MMK_MISTAKE(REVIVED_UNLOCKED))
+            mmk_table_unlock(table);
+    }
+    return level;
+}
+
+/* => revive() has locked them */
+static void unlock_revived(unsigned lowest, unsigned end, struct mmk_page *revived[]) MMK_NO_TSA
+{
+    for (; lowest < end; lowest++)
+        if (!MMK_MISTAKE(REVIVED_UNLOCKED))
+            mmk_table_unlock(revived[lowest]);
+}
+
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
 {
-    struct mmk_page *leaf;
+    struct mmk_page *revived[MMK_PT_LEVELS - 1], *leaf;
+    unsigned lowest;
 
     if (walk->level == 0) {
         mmk_walk_set_leaf(walk, pte);
         return;
     }
+    lowest = revive(walk, chain, revived);
     leaf = chain->table[0];
     *mmk_table_live_private(leaf) = 1;
     mmk_pte_set(&mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)], pte);
     mmk_walk_link(walk, chain);
+    unlock_revived(lowest, walk->level, revived);
 }
 
 /* --- freeing --------------------------------------------------------------------------------- */
@@ -250,7 +340,7 @@ static void unlink_table(struct mmk_page *parent, struct mmk_page *table, mmk_va
     mmk_frame_note(table, 0, MMK_FRAME_UNLINKED);
     mmk_mm_count_table(table->table.mm, table->table.level, -1);
     mmk_table_unlock(table);
-    mmk_gather_table(gather, table, mmk_pt_base(addr, table->table.level));
+    mmk_gather_table(gather, table, addr);
 }
 
 /* Goes up with the lock of ever another table, which the analysis does not follow. */

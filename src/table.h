@@ -64,6 +64,17 @@ void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gathe
  */
 MMK_MUST_CHECK int mmk_chain_prepare(struct mmk_chain *chain, struct mmk_mm *mm, unsigned level);
 
+/*
+ * Gives `chain` what it lacks to link a path below walk's entry, where it was none: tables that
+ * were there before, while they still wait, are taken first (P11).
+ * => 0, or MMK_ENOMEM with what it has already; may sleep; walk no longer locked
+ */
+MMK_MUST_CHECK int mmk_chain_prepare_at(struct mmk_chain *chain, const struct mmk_walk *walk);
+
+/* Can its tables be linked below walk's entry? True of no other if mmk_chain_prepare_at() gave any.
+ */
+bool mmk_chain_fits(const struct mmk_chain *chain, const struct mmk_walk *walk);
+
 /* Frees what was not used. */
 void mmk_chain_discard(struct mmk_chain *chain);
 
@@ -84,7 +95,7 @@ void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
 /*
  * Sets walk's leaf entry, which is none; missing tables come from `chain` and are published with
  * it by one store.
- * => walk locked; chain reaches from its level
+ * => walk locked; chain fits it
  */
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     MMK_REQUIRES(walk->table->table.lock);

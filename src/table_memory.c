@@ -3,9 +3,10 @@
  * table_memory.c - where the memory of page tables comes from, and where it goes.
  *
  *     stock ----------------> a table that nobody knows ----> linked (table.c)
- *       ^  ^    alloc             |                             | unlinked, flushed
- *       |  +----------------------+ free                        v
- *       +-------------------------------------------- waiting for a grace period
+ *       ^  ^    alloc             |                           ^ | unlinked, flushed
+ *       |  +----------------------+ free           by the same| |
+ *       |                                               entry | v
+ *       +----- waiting for a grace period <------------------ limbo (limbo.c)
  *
  * What is freed is all zero, and so is what is taken; the stock of a CPU keeps a few.
  *
@@ -15,6 +16,7 @@
 
 #include "charge.h"
 #include "core.h"
+#include "limbo.h"
 #include "planted.h"
 #include "walk.h"
 #include <mmkit/port/root.h>
@@ -41,6 +43,7 @@ void mmk_table_init(void)
     }
     mmk_a64_store(&waiting, 0, MMK_RELAXED);
     mmk_a64_store(&waiting_peak, 0, MMK_RELAXED);
+    mmk_limbo_init();
 }
 
 void mmk_table_stats(struct mmk_stats *stats)
@@ -53,6 +56,7 @@ void mmk_table_stats(struct mmk_stats *stats)
         stats->tables_stock += mmk_a32_load(&stocks[cpu].count, MMK_RELAXED);
         stats->tables_stock_peak += mmk_a32_load(&stocks[cpu].peak, MMK_RELAXED);
     }
+    mmk_limbo_stats(stats);
 }
 
 static struct mmk_page *stock_take(void)
@@ -92,17 +96,7 @@ uint32_t mmk_table_stocked(unsigned cpu)
     return mmk_a32_load(&stocks[cpu].count, MMK_RELAXED);
 }
 
-void mmk_table_drain_cpu(unsigned cpu)
-{
-    struct stock *stock = &stocks[cpu];
-    uint32_t count = mmk_a32_load(&stock->count, MMK_RELAXED);
-
-    while (count > 0)
-        mmk_page_put(stock->table[--count]);
-    mmk_a32_store(&stock->count, 0, MMK_RELAXED);
-}
-
-void mmk_table_free(struct mmk_page *table)
+static void give_back(struct mmk_page *table)
 {
     mmk_uncharge(table);
     mmk_frame_note(table, 0, MMK_FRAME_SPARE);
@@ -131,7 +125,7 @@ struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level)
     table->table.mm = mm;
     if (mmk_likely(mmk_charge(mm->group, table, MMK_CHARGE_TABLE, MMK_ALLOC_NORMAL)))
         return table;
-    mmk_table_free(table);
+    give_back(table);
     return NULL;
 }
 
@@ -162,7 +156,7 @@ void mmk_table_free_root(struct mmk_page *root)
     mmk_assert(*mmk_table_live_private(root) == 0,
                "T2 an address space that ends has no entries left");
     clear_kernel_half(root);
-    mmk_table_free(root);
+    give_back(root);
 }
 
 static void free_after_grace_period(struct mmk_rcu_head *head)
@@ -171,19 +165,81 @@ static void free_after_grace_period(struct mmk_rcu_head *head)
         (struct mmk_page *)((char *)head - offsetof(struct mmk_page, table.rcu));
 
     mmk_a64_fetch_sub(&waiting, 1, MMK_RELAXED);
-    mmk_table_free(table);
+    give_back(table);
 }
 
-void mmk_table_free_rcu(struct mmk_page *table)
+/* => flushed; nobody but old readers can find it */
+static void wait_for_grace_period(struct mmk_page *table)
 {
     uint64_t now = mmk_a64_fetch_add(&waiting, 1, MMK_RELAXED) + 1;
     uint64_t highest = mmk_a64_load(&waiting_peak, MMK_RELAXED);
 
-    mmk_frame_note(table, 0, MMK_FRAME_WAITING);
+    mmk_assert(table->table.dead, "T1 what waits for a grace period is dead");
     while (now > highest && !mmk_a64_cmpxchg(&waiting_peak, &highest, now, MMK_RELAXED))
         continue;
+    mmk_host_call_rcu(&table->table.rcu, free_after_grace_period);
+}
+
+static void to_limbo(struct mmk_page *table)
+{
+    struct mmk_page *leaves = mmk_limbo_put(table);
+
+    if (leaves)
+        wait_for_grace_period(leaves);
+}
+
+void mmk_table_retire(struct mmk_page *table)
+{
+    mmk_frame_note(table, 0, MMK_FRAME_WAITING);
     if (MMK_MISTAKE(TABLE_WITHOUT_GRACE))
-        free_after_grace_period(&table->table.rcu);
+        give_back(table);
+    else if (mmk_likely(mmk_a32_load(&table->table.mm->users, MMK_RELAXED) != 0))
+        to_limbo(table);
     else
-        mmk_host_call_rcu(&table->table.rcu, free_after_grace_period);
+        wait_for_grace_period(table);
+}
+
+void mmk_table_free(struct mmk_page *table)
+{
+    if (mmk_unlikely(table->table.dead) && !MMK_MISTAKE(GIVEN_UP_WITHOUT_GRACE))
+        to_limbo(table); /* old readers may still be in it */
+    else
+        give_back(table);
+}
+
+static void leave_limbo(unsigned cpu, const struct mmk_mm *mm)
+{
+    struct mmk_page *table;
+
+    while ((table = mmk_limbo_take_any(cpu, mm)) != NULL)
+        wait_for_grace_period(table);
+}
+
+void mmk_table_drain_limbo(void)
+{
+    unsigned cpu;
+
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
+        if (mmk_cpu_is_online(cpu))
+            leave_limbo(cpu, NULL);
+}
+
+void mmk_table_forget(const struct mmk_mm *mm)
+{
+    unsigned cpu;
+
+    for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
+        if (mmk_cpu_is_online(cpu))
+            leave_limbo(cpu, mm);
+}
+
+void mmk_table_drain_cpu(unsigned cpu)
+{
+    struct stock *stock = &stocks[cpu];
+    uint32_t count = mmk_a32_load(&stock->count, MMK_RELAXED);
+
+    leave_limbo(cpu, NULL);
+    while (count > 0)
+        mmk_page_put(stock->table[--count]);
+    mmk_a32_store(&stock->count, 0, MMK_RELAXED);
 }

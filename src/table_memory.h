@@ -13,7 +13,10 @@
 
 /* An empty table that nobody knows. => NULL: no memory; may sleep */
 struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level);
-/* => nobody knows it, and it is all zero */
+/*
+ * => all zero; nobody has known it, or it is dead, as mmk_limbo_take() has given it
+ * => any context but interrupts
+ */
 void mmk_table_free(struct mmk_page *table);
 
 /* A root table, the kernel's half filled in. => NULL: no memory; may sleep */
@@ -24,11 +27,22 @@ struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm);
  */
 void mmk_table_free_root(struct mmk_page *root);
 
-/* An unlinked and flushed table: back to the stock or the allocator after a grace period. */
-void mmk_table_free_rcu(struct mmk_page *table);
+/*
+ * An unlinked and flushed table: to be linked again where it was, or back to the stock or the
+ * allocator after a grace period.
+ */
+void mmk_table_retire(struct mmk_page *table);
+
+/*
+ * What is in limbo waits for a grace period from now on: for who waits for one, to get memory.
+ * => any context but interrupts
+ */
+void mmk_table_drain_limbo(void);
+/* The same of mm's tables. => mm has no users, and no gather */
+void mmk_table_forget(const struct mmk_mm *mm);
 
 void mmk_table_init(void);
-void mmk_table_drain_cpu(unsigned cpu);   /* the stock. => as mmk_frame_drain_cpu() */
+void mmk_table_drain_cpu(unsigned cpu);   /* limbo and stock. => as mmk_frame_drain_cpu() */
 uint32_t mmk_table_stocked(unsigned cpu); /* in that CPU's stock */
 
 struct mmk_stats;

@@ -29,6 +29,9 @@
  * A CPU that is exactly one generation behind flushes the range it is told. Further behind, it
  * flushes all: requests may arrive out of order, and a full flush covers those it has overtaken.
  *
+ * The ways to a table that has gone are dropped with any page that it covered; where the hardware
+ * drops only leaf entries by address (MMK_PT_FLUSH_LEAF) all is flushed instead.
+ *
  * Requests wait in a stack per CPU, pushed by compare-exchange and taken whole, so the handler
  * takes no lock: flushers hold table locks (P7) and the interrupted code may wait for those.
  */
@@ -45,6 +48,7 @@ struct request {
     struct mmk_mm *mm;
     mmk_vaddr_t start, end;
     uint64_t gen;
+    bool tables;            /* have gone: the ways to them, too */
     struct mmk_a32 waiting; /* CPUs that have not acknowledged */
 };
 
@@ -100,6 +104,13 @@ static void flush_all_here(struct mmk_mm *mm, struct mmk_mm_cpu *own)
     mmk_a64_store(&own->tlb_gen, gen, MMK_RELAXED);
 }
 
+/* It is less work to drop everything, or by pages not all that has to go can be reached. */
+static bool wants_all(const struct request *request)
+{
+    return range_pages(request->start, request->end) > FULL_FLUSH_PAGES ||
+           (MMK_PT_FLUSH_LEAF && request->tables);
+}
+
 /* => on the CPU, in its interrupt handler or between mmk_percpu_enter() and leave */
 static void flush_here(const struct request *request)
 {
@@ -110,8 +121,7 @@ static void flush_here(const struct request *request)
 
     if (reached >= request->gen)
         return;
-    if (reached + 1 < request->gen ||
-        range_pages(request->start, request->end) > FULL_FLUSH_PAGES) {
+    if (reached + 1 < request->gen || wants_all(request)) {
         flush_all_here(mm, own);
         return;
     }
@@ -163,11 +173,11 @@ static unsigned send(struct request *request, struct post posts[], uint64_t mask
 
 static void account(unsigned cpu, const struct request *request, unsigned ipis)
 {
-    uint64_t pages = range_pages(request->start, request->end);
+    bool all = wants_all(request);
 
     count(&counters[cpu].flushes, 1);
-    count(pages > FULL_FLUSH_PAGES ? &counters[cpu].full : &counters[cpu].pages,
-          pages > FULL_FLUSH_PAGES ? 1 : pages);
+    count(all ? &counters[cpu].full : &counters[cpu].pages,
+          all ? 1 : range_pages(request->start, request->end));
     count(&counters[cpu].ipis, ipis);
 }
 
@@ -200,7 +210,7 @@ static MMK_NOINLINE unsigned ask_others(struct request *request, struct post pos
 
 static void flush(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool tables)
 {
-    struct request request = {.mm = mm, .start = start, .end = end};
+    struct request request = {.mm = mm, .start = start, .end = end, .tables = tables};
     struct post posts[MMK_MAX_CPUS];
     unsigned cpu, asked = 0;
     unsigned long state;

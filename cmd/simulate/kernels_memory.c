@@ -10,6 +10,7 @@
 #include "object.h"
 #include "page.h"
 #include "rmap_use.h"
+#include "table_memory.h"
 #include "zap.h"
 #include <mmkit/mmkit.h>
 #include <mmkit/pin.h>
@@ -65,6 +66,15 @@ static void table_freed(unsigned cpu)
     } else {
         expect(kernel_load(0) != 9);
     }
+}
+
+/* It is kept for a while by the CPU that has freed it; another has it wait for a grace period. */
+static void table_drained(unsigned cpu)
+{
+    if (cpu == 0)
+        kernel_give_back(0, 2);
+    else
+        mmk_table_drain_limbo();
 }
 
 static void end_child(void)
@@ -815,6 +825,8 @@ const struct scenario kernels_memory[] = {
            table_published, kernel_end),
     KERNEL("table.freed", "a table is freed after its last walk", 2, setup_touched, table_freed,
            kernel_end),
+    KERNEL("table.drained", "a table that may come back is taken by another CPU", 2, setup_touched,
+           table_drained, kernel_end),
     KERNEL("flush.left", "who has left is not asked", 2, setup_touched, flush_left, kernel_end),
     KERNEL("flush.lazy", "who is lazy is not asked", 2, setup_touched, flush_lazy, kernel_end),
     KERNEL("flush.entered", "who enters has caught up, or is asked", 2, setup_away, flush_entered,

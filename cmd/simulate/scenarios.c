@@ -49,6 +49,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_compact;
     case 20:
         return scenarios_shrink;
+    case 21:
+        return scenarios_tables;
     default:
         return NULL;
     }

@@ -54,7 +54,9 @@ struct mmk_stats {
     uint64_t tables_linked;              /* all address spaces, roots included */
     uint64_t tables_waiting;             /* unlinked, waiting for a grace period */
     uint64_t tables_waiting_peak;
-    uint64_t tables_stock; /* zeroed, ready for use */
+    uint64_t tables_limbo;    /* unlinked, kept to be linked again where they were */
+    uint64_t tables_relinked; /* that were */
+    uint64_t tables_stock;    /* zeroed, ready for use */
     uint64_t tables_stock_peak;
     uint64_t tlb_flushes;     /* flush operations */
     uint64_t tlb_pages;       /* pages named in them */

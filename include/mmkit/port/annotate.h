@@ -149,7 +149,9 @@ MMK_ALWAYS_INLINE void mmk_note_rcu(enum mmk_lock_class instead)
  * Frame notes: what becomes of the memory that was handed in, for a port that checks who uses it: a
  * simulator, a sanitizer. mmk_note_frames() is told of `count` frames, mmk_note_object() of a small
  * object (slab.c), each before anybody can use it as what it becomes, or after the last could use
- * it as what it was. A port may overwrite what is FREE, and a freed object but for its first word.
+ * it as what it was. mmk_note_linked() says by which entry a table is about to be linked: one that
+ * was WAITING, and is a TABLE again, by that which linked it before, unless nobody can be left who
+ * looked then. A port may overwrite what is FREE, and a freed object but for its first word.
  * mmk_note_flush_begins() comes after the changes that a flush is for, mmk_note_flush_ends() when
  * it is acknowledged, with what the first has answered: no CPU that has address space `context`
  * loaded uses a translation of [start, end) that is older, with `tables` not even a lazy CPU's
@@ -181,6 +183,12 @@ MMK_ALWAYS_INLINE void mmk_note_frames(mmk_paddr_t first, uint64_t count, enum m
     (void)first;
     (void)count;
     (void)use;
+}
+
+MMK_ALWAYS_INLINE void mmk_note_linked(mmk_paddr_t table, const void *entry)
+{
+    (void)table;
+    (void)entry;
 }
 
 MMK_ALWAYS_INLINE void mmk_note_object(void *object, size_t size, bool freed)

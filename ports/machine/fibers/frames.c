@@ -174,15 +174,16 @@ static void note_readers(mmk_paddr_t phys)
             sim.task[i].rcu_depth > 0 ? sim.task[i].rcu_sections : 0;
 }
 
-static void check_readers(mmk_paddr_t phys)
+static void check_readers(mmk_paddr_t phys, const char *rule)
 {
     const struct readers *were = &readers[phys >> MMK_PAGE_SHIFT];
     unsigned i;
 
+    sim_touch_sections();
     for (i = 0; i < MMK_MAX_CPUS; i++)
         if (were->section[i] && sim.task[i].rcu_depth > 0 &&
             sim.task[i].rcu_sections == were->section[i])
-            frames_fail("P11 a table is given back that a reader may still be in", phys);
+            frames_fail(rule, phys);
 }
 
 /* What must hold when a frame becomes something else. */
@@ -198,10 +199,8 @@ static void check_change(const struct frame *frame, mmk_paddr_t phys, enum mmk_f
         sim_touch(TOUCH_TRANSLATIONS, false);
         translations_check_root(phys);
     }
-    if (was_dead && use != MMK_FRAME_WAITING) {
-        sim_touch_sections();
-        check_readers(phys);
-    }
+    if (was_dead && use >= MMK_FRAME_SPARE)
+        check_readers(phys, "P11 a table is given back that a reader may still be in");
 }
 
 static void overwrite(void *at)
@@ -220,6 +219,9 @@ static void become(struct frame *frame, mmk_paddr_t phys, enum mmk_frame_use use
         sim_touch_sections();
         note_readers(phys);
     }
+    if (frame->use == MMK_FRAME_UNLINKED && use == MMK_FRAME_TABLE)
+        frames_fail("L1 a table is one again before the flush", phys);
+    frame->again = frame->use == MMK_FRAME_WAITING && use == MMK_FRAME_TABLE;
     frame->use = (uint8_t)use;
     frame->objects = false;
     frame->watched = use != MMK_FRAME_USED;
@@ -251,6 +253,18 @@ void mmk_note_frames(mmk_paddr_t first, uint64_t count, enum mmk_frame_use use)
     }
     for (i = 0; i < count; i++)
         become(frame_at(first) + i, first + i * MMK_PAGE_SIZE, use);
+}
+
+/* Readers from before must find where it hangs what they have come by. */
+void mmk_note_linked(mmk_paddr_t table, const void *entry)
+{
+    struct frame *frame = frame_at(table);
+
+    sim_touch_frame(table);
+    if (frame->again && frame->linked != entry)
+        check_readers(table, "P11 a table is linked elsewhere, and a reader may still be in it");
+    frame->again = false;
+    frame->linked = entry;
 }
 
 /* Units [first, end) of a frame. */

@@ -13,6 +13,8 @@ struct frame {
     uint32_t when;       /* time when it became what it is; 0: not handed in */
     uint8_t who;         /* the CPU that made it so */
     bool cached;         /* a translation or a paging-structure entry has led to it, perhaps does */
+    bool again;          /* a table that waited for a grace period is one again, not yet linked */
+    const void *linked;  /* a table: by this entry, now or at last */
     bool stored;         /* by a program, since it was given out or written back */
 };
 

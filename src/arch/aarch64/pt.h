@@ -50,6 +50,7 @@ _Static_assert(MMK_PT_LEVELS == 3 || MMK_PT_LEVELS == 4, "aarch64 has 3 or 4 lev
 
 /* A frame, or table, is set where another was only after a flush. */
 #define MMK_PT_BREAK_FIRST 1
+#define MMK_PT_FLUSH_LEAF  0
 
 #define MMK_USER_END   ((uint64_t)1 << (MMK_PT_LEVELS * MMK_PT_INDEX_BITS + MMK_PAGE_SHIFT))
 #define MMK_MAP_WINDOW MMK_USER_END

@@ -46,6 +46,7 @@ _Static_assert(MMK_PT_LEVELS >= 3 && MMK_PT_LEVELS <= 5, "riscv64 has 3, 4 or 5 
 
 /* A frame, or table, may be set where another was without a flush in between. */
 #define MMK_PT_BREAK_FIRST 0
+#define MMK_PT_FLUSH_LEAF  1 /* sfence.vma of an address reaches leaf entries only */
 
 /* An entry's value. A struct, so that it does not mix with frame numbers. */
 typedef struct {

@@ -18,6 +18,7 @@ _Static_assert(MMK_PT_LEVELS == 3, "tiny tables have 3 levels");
 #define MMK_PT_INDEX_BITS 2
 
 #define MMK_PT_BREAK_FIRST 0
+#define MMK_PT_FLUSH_LEAF  0
 
 #define MMK_PHYS_END ((uint64_t)1 << 52)
 

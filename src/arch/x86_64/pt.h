@@ -18,6 +18,7 @@ _Static_assert(MMK_PT_LEVELS == 4 || MMK_PT_LEVELS == 5, "x86-64 has 4 or 5 leve
 
 /* A frame, or table, may be set where another was without a flush in between. */
 #define MMK_PT_BREAK_FIRST 0
+#define MMK_PT_FLUSH_LEAF  0
 
 /* The user half: the last page below the canonical hole stays unmapped, as on Linux. */
 #define MMK_USER_END (((uint64_t)1 << (MMK_PT_LEVELS * MMK_PT_INDEX_BITS + 11)) - MMK_PAGE_SIZE)
