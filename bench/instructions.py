@@ -25,7 +25,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 GOLDEN = HERE / "instructions.txt"
 TRACE = HERE.parent / "traces" / "churn-jemalloc.txt.zst"
 TOLERANCE = 0.03
-MICRO_COUNT = 2000
 PAGE_COPIES = re.compile(r"^(__)?(memset|memcpy|memmove)")
 LIBRARY = re.compile(r"(^|/)src/[^/]+\.[ch]$")
 
@@ -71,9 +70,10 @@ def count_micro(build):
     micro = build / "bench" / "micro"
     names = subprocess.run([micro, "--list"], check=True, capture_output=True, text=True).stdout
     counts = {}
-    for name in names.split():
-        total, _, _ = callgrind("measured*", [micro, name, MICRO_COUNT])
-        counts[name] = total / MICRO_COUNT
+    for line in names.splitlines():
+        name, count = line.split()
+        total, _, _ = callgrind("measured*", [micro, name, count])
+        counts[name] = total / int(count)
     return counts
 
 

@@ -3,6 +3,7 @@
  * micro.c - the library's operations one at a time, on the machine port, for counting
  * instructions.
  *
+ *     micro --list
  *     micro NAME COUNT
  *
  * prepares what the operation needs, then performs it COUNT times inside measured(), which is the
@@ -17,6 +18,8 @@
 
 #define TABLE_SPAN ((uint64_t)512 * MMK_PAGE_SIZE) /* what one pte table covers */
 #define ARENA      ((mmk_vaddr_t)1 << 32)
+
+#define COUNT 2000 /* of what bench/instructions.py has done, if not said otherwise */
 
 static struct mmk_mm *mm;
 static struct mmk_mm *child;
@@ -91,6 +94,36 @@ static void prepare_one(uint64_t count)
     touch(ARENA, MMK_ACCESS_WRITE);
 }
 
+/* The same, and a page in the next table, which keeps those above. */
+static void prepare_one_of_two(uint64_t count)
+{
+    (void)count;
+    map(mm, ARENA, 2 * TABLE_SPAN);
+    touch(ARENA + TABLE_SPAN, MMK_ACCESS_WRITE);
+    touch(ARENA, MMK_ACCESS_WRITE);
+}
+
+/* `count` tables, full but for the first page; those above are kept by a page outside. */
+static void prepare_full_but_one(uint64_t count)
+{
+    uint64_t i, page;
+
+    prepare_slots(count);
+    for (i = 0; i < count; i++)
+        for (page = 1; page < 512; page++)
+            touch(ARENA + i * TABLE_SPAN + page * MMK_PAGE_SIZE, MMK_ACCESS_WRITE);
+}
+
+/* `count` tables, full. */
+static void prepare_full(uint64_t count)
+{
+    uint64_t i;
+
+    prepare_full_but_one(count);
+    for (i = 0; i < count; i++)
+        touch(ARENA + i * TABLE_SPAN, MMK_ACCESS_WRITE);
+}
+
 static void do_fault_anon(uint64_t i)
 {
     touch(inner_page(i), MMK_ACCESS_WRITE);
@@ -143,6 +176,14 @@ static void do_dontneed_table(uint64_t i)
     touch(ARENA, MMK_ACCESS_WRITE);
 }
 
+/* All pages of a table but the first: with prepare_full_but_one() the table goes with them. */
+static void do_zap_table(uint64_t i)
+{
+    must(mmk_madvise(mm, ARENA + i * TABLE_SPAN + MMK_PAGE_SIZE, TABLE_SPAN - MMK_PAGE_SIZE,
+                     MMK_MADV_DONTNEED) == 0,
+         "madvise");
+}
+
 /* Splits a mapping in three, then merges it again. */
 static void do_protect(uint64_t i)
 {
@@ -176,19 +217,23 @@ static const struct operation {
     const char *name;
     void (*prepare)(uint64_t count);
     void (*perform)(uint64_t i);
+    uint64_t count; /* that there is memory for; 0: COUNT */
 } operations[] = {
-    {"fault-anon", prepare_tables, do_fault_anon},
-    {"fault-zero", prepare_tables, do_fault_zero},
-    {"fault-table", prepare_slots, do_fault_table},
-    {"fault-spurious", prepare_one, do_fault_spurious},
-    {"fault-copy", prepare_child, do_fault_copy},
-    {"map-unmap", prepare_one, do_map_unmap},
-    {"map-touch-unmap", prepare_one, do_map_touch_unmap},
-    {"dontneed-touch", prepare_one, do_dontneed_touch},
-    {"dontneed-table", prepare_one, do_dontneed_table},
-    {"protect-twice", prepare_one, do_protect},
-    {"fork-page", prepare_pages, do_fork},
-    {"unmap-page", prepare_pages, do_unmap},
+    {"fault-anon", prepare_tables, do_fault_anon, 0},
+    {"fault-zero", prepare_tables, do_fault_zero, 0},
+    {"fault-table", prepare_slots, do_fault_table, 0},
+    {"fault-spurious", prepare_one, do_fault_spurious, 0},
+    {"fault-copy", prepare_child, do_fault_copy, 0},
+    {"map-unmap", prepare_one, do_map_unmap, 0},
+    {"map-touch-unmap", prepare_one, do_map_touch_unmap, 0},
+    {"dontneed-touch", prepare_one, do_dontneed_touch, 0},
+    {"dontneed-table", prepare_one, do_dontneed_table, 0},
+    {"dontneed-table-1", prepare_one_of_two, do_dontneed_table, 0},
+    {"zap-stays", prepare_full, do_zap_table, 100},
+    {"zap-goes", prepare_full_but_one, do_zap_table, 100},
+    {"protect-twice", prepare_one, do_protect, 0},
+    {"fork-page", prepare_pages, do_fork, 0},
+    {"unmap-page", prepare_pages, do_unmap, 0},
 };
 
 /* Not inlined, and found by name: callgrind collects only while this runs. */
@@ -215,7 +260,8 @@ static void list(void)
     size_t i;
 
     for (i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
-        puts(operations[i].name);
+        printf("%s %d\n", operations[i].name,
+               (int)(operations[i].count ? operations[i].count : COUNT));
 }
 
 static void run(const struct operation *operation, uint64_t count)
