@@ -86,7 +86,7 @@ static void free_swapped(struct mmk_walk *walk, struct mmk_a64 *entry)
 {
     mmk_pte_t pte = mmk_pte_take(entry);
 
-    *mmk_table_live(walk->table) -= 1;
+    mmk_pte_put_many(walk->table, 1);
     mmk_mm_count(walk->mm, MMK_COUNT_SWAP, -1);
     mmk_swap_put(mmk_pte_slot(pte));
 }

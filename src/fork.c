@@ -153,7 +153,7 @@ static mmk_vaddr_t copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk
             break;
     copy->pages = tally.pages;
     copy->swapped = tally.swapped;
-    *mmk_table_live_private(leaf) = tally.pages + tally.swapped + tally.guards;
+    mmk_pte_get_private(leaf, tally.pages + tally.swapped + tally.guards);
     if (tally.first != UINT64_MAX && !MMK_MISTAKE(FORK_UNFLUSHED))
         mmk_gather_range(&copy->gather, tally.first, tally.last + MMK_PAGE_SIZE);
     return addr;
@@ -166,15 +166,15 @@ static void move_entries(struct mmk_page *from_table, struct mmk_page *to_table)
     struct mmk_a64 *from = mmk_table_entries(from_table), *to = mmk_table_entries(to_table);
     unsigned i;
 
-    for (i = 0; *mmk_table_live_private(from_table) != 0; i++) {
+    for (i = 0; mmk_table_live_private(from_table) != 0; i++) {
         mmk_pte_t pte;
 
         if (mmk_pte_none(mmk_pte_read(&from[i])))
             continue;
         pte = mmk_pte_take(&from[i]);
-        *mmk_table_live_private(from_table) -= 1;
+        mmk_pte_put_private(from_table, 1);
         mmk_pte_set(&to[i], pte);
-        *mmk_table_live(to_table) += 1;
+        mmk_pte_get(to_table);
     }
 }
 
@@ -184,7 +184,7 @@ static void give_leaf(struct copy *copy, mmk_vaddr_t addr)
     struct mmk_page *leaf = copy->chain.table[0];
     struct mmk_walk walk;
 
-    if (*mmk_table_live_private(leaf) == 0 && !mmk_table_fork_copies_empty())
+    if (mmk_table_live_private(leaf) == 0 && !mmk_table_keeps_unused())
         return;
     mmk_mm_count(copy->child, MMK_COUNT_RSS_ANON, copy->pages);
     if (copy->swapped > 0)

@@ -172,6 +172,24 @@ void mmk_gather_finish(struct mmk_gather *gather)
     free_tables(gather);
 }
 
+void mmk_gather_begin_tables(struct mmk_gather *gather, struct mmk_mm *mm)
+{
+    gather->mm = mm;
+    gather->reason = MMK_GATHER_OTHER;
+    reset(gather);
+    mmk_a32_fetch_add(&mm->flush_pending, 1, MMK_RELAXED); /* the tables' locks order it */
+}
+
+void mmk_gather_finish_tables(struct mmk_gather *gather)
+{
+    struct mmk_mm *mm = gather->mm;
+
+    if (gather->dead && !MMK_MISTAKE(UNPIN_UNFLUSHED))
+        mmk_tlb_flush_tables(mm, 0, MMK_USER_END);
+    mmk_a32_fetch_sub(&mm->flush_pending, 1, MMK_RELEASE);
+    free_tables(gather);
+}
+
 void mmk_gather_flush_early(struct mmk_gather *gather)
 {
     mmk_a64_fetch_add(&early, 1, MMK_RELAXED);

@@ -76,6 +76,14 @@ MMK_ALWAYS_INLINE void mmk_gather_policy(struct mmk_gather *gather, enum mmk_gat
     gather->high = high;
 }
 
+/*
+ * For a visitor that frees tables and changes no entry of theirs: there is nothing to tell
+ * secondary MMUs of. finish_tables() flushes the whole address space if there were any.
+ * => in place of begin and finish; table locks may be held; spins for other CPUs, does not sleep
+ */
+void mmk_gather_begin_tables(struct mmk_gather *gather, struct mmk_mm *mm);
+void mmk_gather_finish_tables(struct mmk_gather *gather);
+
 /* Flushes what must be, frees what may be. => as mmk_gather_begin_range() about sleeping */
 void mmk_gather_finish(struct mmk_gather *gather);
 

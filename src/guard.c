@@ -39,7 +39,7 @@ static mmk_vaddr_t replace(struct mmk_gather *gather, struct mmk_walk *walk, mmk
 {
     mmk_vaddr_t stop = mmk_zap_leaf(gather, walk, end, MMK_ZAP_ALL);
 
-    *mmk_table_live(walk->table) += set_guards(walk->table, walk->addr, stop);
+    mmk_pte_get_many(walk->table, set_guards(walk->table, walk->addr, stop));
     return stop;
 }
 
@@ -63,7 +63,7 @@ static mmk_vaddr_t step(struct mmk_gather *gather, struct mmk_chain *chain, mmk_
     } else if (walk.level == 0) {
         addr = replace(gather, &walk, end);
     } else if (mmk_chain_reaches(chain, walk.level)) {
-        *mmk_table_live_private(chain->table[0]) += set_guards(chain->table[0], addr, end);
+        mmk_pte_get_private(chain->table[0], set_guards(chain->table[0], addr, end));
         mmk_walk_link(&walk, chain);
         addr = end;
     } else {
@@ -110,7 +110,7 @@ static mmk_vaddr_t remove_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *unu
         if (!mmk_pte_guard(mmk_pte_read(entry)))
             continue;
         mmk_pte_drop(entry); /* no TLB holds it */
-        *mmk_table_live(walk->table) -= 1;
+        mmk_pte_put_many(walk->table, 1);
     }
     return end;
 }

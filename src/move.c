@@ -12,10 +12,15 @@
  *     mmap lock is held for writing, and for an object's range the interval lock (P10). Others may
  *     work in the tables at the ends, which other mappings share, and those above: truncation
  *     does. They may free such a table, if theirs was its last entry, at any time.
- * MV2 In the new range nothing is mapped. So no table lies wholly inside it, and an upper entry
- *     that covers a part of it alone is none.
+ * MV2 In the new range nothing is mapped. So an upper entry that covers a part of it alone is none,
+ *     or links tables without entries that visitors keep (pte_ref.h).
  * MV3 An entry moves, and a table is linked elsewhere, with both tables that it concerns locked:
  *     the upper one first, two of one level by address.
+ *
+ * Tables that visitors keep are moved along with the others. Where one is in the way, the two
+ * exchange their places: who keeps it finds it empty at the old address, from which it goes when he
+ * lets go of it. That takes no memory, and it does not matter when he does. The new addresses are
+ * flushed as well, then: they were not mapped, but the way to the table may be cached.
  *
  * Memory. prepare() walks the old range as perform() will, and puts a table into the pool for
  * every one that the new range needs: by MV2 none of those inside is there; those at the ends may
@@ -244,19 +249,28 @@ static void move_pages(const struct mmk_move *move, uint64_t done, struct mmk_wa
     entries = mmk_table_entries(leaf);
     moved = move_entries(from->entry, &entries[mmk_pt_index(to->addr, 0)], step_pages(move, done),
                          from->addr, gather);
-    *mmk_table_live(from->table) -= moved;
-    *(to->level == 0 ? mmk_table_live(to->table) : mmk_table_live_private(leaf)) += moved;
-    if (to->level > 0 && moved > 0)
+    mmk_pte_put_many(from->table, moved);
+    if (to->level == 0) {
+        mmk_pte_get_many(to->table, moved);
+    } else if (moved > 0) {
+        mmk_pte_get_private(leaf, moved);
         mmk_walk_link(to, chain);
+    }
 }
 
 static void move_table(struct mmk_walk *from, struct mmk_walk *to, unsigned level,
                        struct mmk_chain *chain, struct mmk_gather *gather)
     MMK_REQUIRES(from->table->table.lock, to->table->table.lock)
 {
-    mmk_assert(mmk_pte_none(mmk_pte_read(to->entry)), "MV2 the new range has no tables");
-    mmk_walk_relink(from, to, chain);
-    mmk_gather_range(gather, from->addr, from->addr + mmk_pt_entry_span(level));
+    uint64_t span = mmk_pt_entry_span(level);
+
+    mmk_gather_range(gather, from->addr, from->addr + span);
+    if (mmk_likely(mmk_pte_none(mmk_pte_read(to->entry)))) {
+        mmk_walk_relink(from, to, chain);
+        return;
+    }
+    mmk_walk_exchange(from, to);
+    mmk_gather_range(gather, to->addr, to->addr + span);
 }
 
 /*

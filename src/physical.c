@@ -67,10 +67,10 @@ static void fill_table(struct fill *fill)
     mmk_rcu_read_lock();
     mmk_walk_lock(fill->mm, fill->addr, &walk);
     if (walk.level == 0) {
-        *mmk_table_live(walk.table) += fill_entries(fill, walk.entry, end);
+        mmk_pte_get_many(walk.table, fill_entries(fill, walk.entry, end));
     } else {
-        *mmk_table_live_private(leaf) +=
-            fill_entries(fill, &mmk_table_entries(leaf)[mmk_pt_index(walk.addr, 0)], end);
+        mmk_pte_get_private(
+            leaf, fill_entries(fill, &mmk_table_entries(leaf)[mmk_pt_index(walk.addr, 0)], end));
         mmk_walk_link(&walk, &fill->chain);
     }
     mmk_walk_unlock(&walk);

@@ -32,8 +32,9 @@
  *                                     are not defines none of the three, and has accessors of its
  *                                     own: aarch64
  *
- * How an entry is made, mmk_pte_leaf() and mmk_pte_link(), differs in all of them, as does who sets
- * accessed and dirty, mmk_pte_used().
+ * How an entry is made, mmk_pte_leaf() and mmk_pte_link(), differs in all of them, as does which
+ * entry above the leaves links a table, mmk_pte_links(), and who sets accessed and dirty,
+ * mmk_pte_used().
  */
 #ifndef MMK_SRC_PTE_SHAPE_H
 #define MMK_SRC_PTE_SHAPE_H

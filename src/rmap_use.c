@@ -173,7 +173,7 @@ static bool take(struct mmk_page *page, struct mmk_walk *walk, struct unmap *unm
         unmap->out->entries++;
         unmap->out->dirty |= dirty;
     } else {
-        *mmk_table_live(walk->table) -= 1;
+        mmk_pte_put_many(walk->table, 1);
         mmk_gather_page(gather, page, dirty);
     }
     mmk_gather_range(gather, walk->addr, walk->addr + MMK_PAGE_SIZE);

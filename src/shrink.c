@@ -195,7 +195,7 @@ static bool discard(struct mmk_gather *gather, struct mmk_walk *walk, struct mmk
             !MMK_MISTAKE(SHRINK_NOT_AGAIN))
             return false;
     while (!mmk_pte_change(entry, &pte, none));
-    *mmk_table_live(walk->table) -= 1;
+    mmk_pte_put_many(walk->table, 1);
     mmk_mm_count(gather->mm, MMK_COUNT_RSS_ANON, -1);
     mmk_page_remove_private(page, gather->mm);
     mmk_gather_page(gather, page, false);

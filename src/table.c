@@ -12,13 +12,13 @@
  *
  * T1 A table is linked from its parent exactly while it is not dead.
  * T2 `live` equals the table's entries that are not none.
- * T3 When an operation returns, no linked table below the root has live == 0 (policy mmkit).
+ * T3 When an operation returns, no linked table below the root has live + pins == 0 (policy mmkit).
  *
- * Locks: each table has its own. `live` and the entries change under it; the parent's entry, the
- * `parent` pointer and `dead` change under both the parent's and the own lock (P6). Order: upper
- * before lower. Tables are found under RCU alone; who changes an entry locks the table and then
- * re-checks that it is linked where it was found. No count is kept of visitors: RCU and the
- * re-check are a visitor's reference.
+ * Locks: each table has its own. `live`, `pins` and the entries change under it; the parent's
+ * entry, the `parent` pointer and `dead` change under both the parent's and the own lock (P6).
+ * Order: upper before lower. Tables are found under RCU alone; who changes an entry locks the table
+ * and then re-checks that it is linked where it was found. Visitors are not counted but for those
+ * that sleep (pte_ref.h): RCU and the re-check are the others' reference.
  *
  * The policy is read here alone, below: which empty tables go, whether fork copies empty ones, and
  * whether those go whose entries do not matter.
@@ -34,8 +34,10 @@
  * linked. Who has come down an old way and waits for a lock finds all of it done.
  *
  * A table does not know its address: a mover relinks an upper table without touching those below.
- * Who frees one comes from a walk, which knows. This holds as nobody moves a table while another
- * may take entries out of it (move.c).
+ * Who takes its last entry comes from a walk, which knows; this holds as nobody moves a table while
+ * another may take entries out of it (move.c). A visitor that slept does not know, and flushes all
+ * of the address space. That costs the same: a CPU that is told of a whole table's span drops all
+ * that it has (tlb.c).
  *
  * Rejected: counting references of walkers (one atomic operation a walk, on a line that every
  * fault in 2 MiB shares); locking top down (every zap would take the upper lock).
@@ -159,11 +161,15 @@ void mmk_pool_discard(struct mmk_table_pool *pool)
             mmk_table_free(table);
 }
 
-/* `entry` links `table`. => it is none, counts from now on, and its table is locked or private */
-static void link_table(struct mmk_a64 *entry, struct mmk_page *table)
+/*
+ * `entry` links `table`, and `old` does not any more; NULL: none did.
+ * => entry is none, counts from now on, and its table is locked or private
+ */
+MMK_ALWAYS_INLINE void link_table(struct mmk_a64 *entry, struct mmk_page *table,
+                                  const struct mmk_a64 *old)
 {
     mmk_frame_note_link(table, entry);
-    mmk_aptr_store(&table->table.parent, entry, MMK_RELAXED);
+    mmk_pte_update_pmd(table, old, entry);
     mmk_pte_set(entry, mmk_pte_link(mmk_page_to_pfn(table)));
 }
 
@@ -182,25 +188,27 @@ static struct mmk_page *chain_take(struct mmk_chain *chain, unsigned level)
  * complete.
  */
 MMK_ALWAYS_INLINE void link_path(struct mmk_walk *walk, struct mmk_chain *chain,
-                                 struct mmk_page *table) MMK_REQUIRES(walk->table->table.lock)
+                                 struct mmk_page *table, const struct mmk_a64 *old)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     unsigned level;
 
     for (level = table->table.level + 1; level < walk->level; level++) {
         struct mmk_page *upper = chain_take(chain, level);
 
-        *mmk_table_live_private(upper) += 1;
-        link_table(&mmk_table_entries(upper)[mmk_pt_index(walk->addr, level)], table);
+        mmk_pte_get_private(upper, 1);
+        link_table(&mmk_table_entries(upper)[mmk_pt_index(walk->addr, level)], table, old);
         table = upper;
+        old = NULL;
     }
     mmk_walk_break_first(walk, chain->shares);
-    *mmk_table_live(walk->table) += 1;
-    link_table(walk->entry, table);
+    mmk_pte_get(walk->table);
+    link_table(walk->entry, table, old);
 }
 
 void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
 {
-    link_path(walk, chain, chain_take(chain, 0));
+    link_path(walk, chain, chain_take(chain, 0), NULL);
 }
 
 /* P6: with both parents and the table itself locked. */
@@ -210,8 +218,8 @@ void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chai
 
     mmk_table_lock(table);
     mmk_pte_drop(from->entry);
-    *mmk_table_live(from->table) -= 1;
-    link_path(to, chain, table);
+    mmk_pte_put_many(from->table, 1);
+    link_path(to, chain, table, from->entry);
     mmk_table_unlock(table);
 }
 
@@ -245,6 +253,37 @@ static void unlock_revived(unsigned lowest, unsigned end, struct mmk_page *reviv
             mmk_table_unlock(revived[lowest]);
 }
 
+/* What was linked there may be cached: where the format wants a break, this is it. */
+static void break_exchange(const struct mmk_walk *from, const struct mmk_walk *to)
+{
+    uint64_t span = mmk_pt_entry_span(from->level);
+
+    if (!MMK_PT_BREAK_FIRST)
+        return;
+    mmk_tlb_flush(from->mm, from->addr, from->addr + span);
+    mmk_tlb_flush(to->mm, to->addr, to->addr + span);
+}
+
+/* P6: with both parents and both tables locked, two of one level by address. */
+void mmk_walk_exchange(struct mmk_walk *from, struct mmk_walk *to) MMK_NO_TSA
+{
+    struct mmk_page *coming = mmk_pte_table(mmk_pte_read(from->entry));
+    struct mmk_page *going = mmk_pte_table(mmk_pte_read(to->entry));
+    bool in_order = coming < going;
+
+    mmk_table_lock(in_order ? coming : going);
+    mmk_table_lock(in_order ? going : coming);
+    mmk_assert(going->table.level > 0 || mmk_table_live(going) == 0,
+               "MV2 a table of the new range has no entries");
+    mmk_pte_drop(from->entry);
+    mmk_pte_drop(to->entry);
+    break_exchange(from, to);
+    link_table(to->entry, coming, from->entry);
+    link_table(from->entry, going, to->entry);
+    mmk_table_unlock(going);
+    mmk_table_unlock(coming);
+}
+
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
 {
     struct mmk_page *revived[MMK_PT_LEVELS - 1], *leaf;
@@ -256,7 +295,7 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     }
     lowest = revive(walk, chain, revived);
     leaf = chain->table[0];
-    *mmk_table_live_private(leaf) = 1;
+    mmk_pte_get_private(leaf, 1);
     mmk_pte_set(&mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)], pte);
     mmk_walk_link(walk, chain);
     unlock_revived(lowest, walk->level, revived);
@@ -282,7 +321,7 @@ static bool policy_frees(const struct mmk_page *table, mmk_vaddr_t addr,
     return inside && mmk_config.table_policy == MMK_TABLES_LINUX_618 && table->table.level == 0;
 }
 
-bool mmk_table_fork_copies_empty(void)
+bool mmk_table_keeps_unused(void)
 {
     return mmk_config.table_policy != MMK_TABLES_MMKIT;
 }
@@ -295,24 +334,21 @@ bool mmk_table_may_shrink(void)
 /*
  * The parent's lock could not be had at once: both, in order. false: no longer to be freed.
  *
- * `parent` is read without a lock, relaxed: nobody links the table elsewhere just now, as a mover
- * keeps those away who take entries out of what moves (MV1). So it is what was read under the lock,
- * and RCU keeps it.
+ * A visitor that lets go may meet a mover (MV1 keeps only those away who take entries): so `parent`
+ * is read under the table's lock, whoever set it has held that, too. RCU keeps what it was.
  */
 static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_out) MMK_NO_TSA
 {
-    struct mmk_a64 *entry;
-    struct mmk_page *parent;
-
-    mmk_table_unlock(table);
     for (;;) {
-        entry = (struct mmk_a64 *)mmk_aptr_load(&table->table.parent, MMK_RELAXED);
-        parent = mmk_virt_to_page(entry);
+        struct mmk_a64 *entry = mmk_table_pmd(table);
+        struct mmk_page *parent = mmk_virt_to_page(entry);
+
+        mmk_table_unlock(table);
         mmk_table_lock(parent);
         mmk_table_lock(table);
         if (mmk_table_linked_at(table, entry) || MMK_MISTAKE(PARENT_NOT_AGAIN)) {
             *parent_out = parent;
-            if (*mmk_table_live(table) == 0 || MMK_MISTAKE(REFILLED_TABLE_FREED))
+            if (!mmk_table_used(table) || MMK_MISTAKE(REFILLED_TABLE_FREED))
                 return true;
             mmk_table_unlock(table);
             mmk_table_unlock(parent);
@@ -322,8 +358,7 @@ static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_o
         if (table->table.dead) {
             mmk_table_unlock(table);
             return false;
-        }
-        mmk_table_unlock(table); /* moved: its new parent */
+        } /* else moved: its new parent */
     }
 }
 
@@ -332,10 +367,8 @@ static void unlink_table(struct mmk_page *parent, struct mmk_page *table, mmk_va
                          struct mmk_gather *gather) MMK_REQUIRES(parent->table.lock)
     MMK_RELEASES(table->table.lock)
 {
-    struct mmk_a64 *entry = (struct mmk_a64 *)mmk_aptr_load(&table->table.parent, MMK_RELAXED);
-
-    mmk_pte_drop(entry);
-    *mmk_table_live(parent) -= 1;
+    mmk_pte_drop(mmk_table_pmd(table));
+    mmk_pte_put_many(parent, 1);
     table->table.dead = 1;
     mmk_frame_note(table, 0, MMK_FRAME_UNLINKED);
     mmk_mm_count_table(table->table.mm, table->table.level, -1);
@@ -349,10 +382,10 @@ void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gathe
     struct mmk_page *table = walk->table;
 
     for (;;) {
-        struct mmk_a64 *entry = (struct mmk_a64 *)mmk_aptr_load(&table->table.parent, MMK_RELAXED);
+        struct mmk_a64 *entry = mmk_table_pmd(table);
         struct mmk_page *parent;
 
-        if (*mmk_table_live(table) != 0 || !entry || !policy_frees(table, walk->addr, gather)) {
+        if (mmk_table_used(table) || !entry || !policy_frees(table, walk->addr, gather)) {
             mmk_table_unlock(table);
             return;
         }
@@ -363,4 +396,19 @@ void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gathe
         unlink_table(parent, table, walk->addr, gather);
         table = parent;
     }
+}
+
+/* The table is on no walk: any address will do, as all are flushed. */
+void mmk_table_unlock_unpinned(struct mmk_page *table) MMK_NO_TSA
+{
+    const struct mmk_walk walk = {.mm = table->table.mm, .table = table};
+    struct mmk_gather gather;
+
+    if (mmk_table_used(table) || mmk_table_keeps_unused() || MMK_MISTAKE(UNPIN_LEAVES)) {
+        mmk_table_unlock(table);
+        return;
+    }
+    mmk_gather_begin_tables(&gather, walk.mm);
+    mmk_table_unlock_free(&walk, &gather);
+    mmk_gather_finish_tables(&gather);
 }

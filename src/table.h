@@ -85,6 +85,14 @@ void mmk_chain_refill(struct mmk_chain *chain, struct mmk_table_pool *pool);
 void mmk_pool_discard(struct mmk_table_pool *pool);
 
 /*
+ * The same for a visitor that has just let go of a pin, and does not know the table's address: the
+ * flush is of the whole address space.
+ * => table locked, inside an RCU read section; interrupts on: spins for other CPUs
+ */
+void mmk_table_unlock_unpinned(struct mmk_page *table) MMK_REQUIRES_SHARED(mmk_rcu)
+    MMK_RELEASES(table->table.lock);
+
+/*
  * Links the chain's leaf table, filled, below walk's entry, which is none, with the tables in
  * between; published by one store. They leave the chain.
  * => walk locked, at a level above 0 that the chain reaches
@@ -117,7 +125,7 @@ MMK_ALWAYS_INLINE void mmk_walk_set_leaf(struct mmk_walk *walk, mmk_pte_t pte)
     MMK_REQUIRES(walk->table->table.lock)
 {
     mmk_walk_break_first(walk, 0);
-    *mmk_table_live(walk->table) += 1;
+    mmk_pte_get(walk->table);
     mmk_pte_set(walk->entry, pte);
 }
 
@@ -132,8 +140,20 @@ MMK_ALWAYS_INLINE void mmk_walk_set_leaf(struct mmk_walk *walk, mmk_pte_t pte)
 void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chain *chain)
     MMK_REQUIRES(from->table->table.lock, to->table->table.lock);
 
-/* Under this policy, is a table without entries copied by fork? */
-bool mmk_table_fork_copies_empty(void);
+/*
+ * Exchanges the tables that from's and to's entries link, with all that is below them. The one at
+ * `to` has no entries for pages, but visitors, or links a table that has (MV2). What was cached by
+ * way of either entry is the caller's to flush.
+ * => both walks locked, at the same level above 0, at the first addresses that their entries cover
+ */
+void mmk_walk_exchange(struct mmk_walk *from, struct mmk_walk *to)
+    MMK_REQUIRES(from->table->table.lock, to->table->table.lock);
+
+/*
+ * Under this policy, is a table that nobody uses a table like any other, until something else
+ * frees it? Then fork copies it, too.
+ */
+bool mmk_table_keeps_unused(void);
 
 /* Under this policy, do tables go that have entries, but none that matters (shrink.c)? */
 bool mmk_table_may_shrink(void);

@@ -18,7 +18,7 @@
 #include "core.h"
 #include "limbo.h"
 #include "planted.h"
-#include "walk.h"
+#include "pte_ref.h"
 #include <mmkit/port/root.h>
 #include <mmkit/stats.h>
 
@@ -118,10 +118,8 @@ struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level)
     mmk_frame_note(table, 0, MMK_FRAME_TABLE);
     mmk_page_set_type(table, MMK_PAGE_TABLE);
     mmk_spin_init(&table->table.lock);
-    table->table.live = 0;
-    table->table.level = level;
-    table->table.dead = 0;
-    mmk_aptr_store(&table->table.parent, NULL, MMK_RELAXED);
+    table->table.level = (uint16_t)level;
+    mmk_pte_ref_init(table, NULL, 0);
     table->table.mm = mm;
     if (mmk_likely(mmk_charge(mm->group, table, MMK_CHARGE_TABLE, MMK_ALLOC_NORMAL)))
         return table;
@@ -153,7 +151,7 @@ static void clear_kernel_half(struct mmk_page *root)
 
 void mmk_table_free_root(struct mmk_page *root)
 {
-    mmk_assert(*mmk_table_live_private(root) == 0,
+    mmk_assert(mmk_table_live_private(root) == 0,
                "T2 an address space that ends has no entries left");
     clear_kernel_half(root);
     give_back(root);

@@ -8,6 +8,7 @@
 #include "frame.h"
 #include "mm.h"
 #include "pte_entry.h"
+#include "pte_ref.h"
 
 /*
  * Where an address's entry is, or would be: the lowest table that is linked on its path, and that
@@ -42,18 +43,6 @@ MMK_ALWAYS_INLINE bool mmk_table_trylock(struct mmk_page *table)
 MMK_ALWAYS_INLINE void mmk_table_unlock(struct mmk_page *table) MMK_RELEASES(table->table.lock)
 {
     mmk_spin_unlock(&table->table.lock, mmk_table_class(table));
-}
-
-/* T2: how many of its entries are not none, to be read and changed. */
-MMK_ALWAYS_INLINE uint32_t *mmk_table_live(struct mmk_page *table) MMK_REQUIRES(table->table.lock)
-{
-    return &table->table.live;
-}
-
-/* The same of a table that nobody else knows. */
-MMK_ALWAYS_INLINE uint32_t *mmk_table_live_private(struct mmk_page *table)
-{
-    return &table->table.live;
 }
 
 /* Not freed, and linked by `parent`, where a walk found it? => its lock held */

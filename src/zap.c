@@ -99,7 +99,7 @@ MMK_ALWAYS_INLINE void tally_up(struct mmk_gather *gather, struct mmk_page *tabl
     int kind;
 
     gather->taken += tally->taken;
-    *mmk_table_live(table) -= tally->taken;
+    mmk_pte_put_many(table, tally->taken);
     for (kind = 0; kind < 4; kind++) {
         if (!tally->rss[kind])
             continue;

@@ -43,7 +43,8 @@ extern const struct scenario kernels_reclaim[], kernels_swap[], scenarios_swap[]
 extern const struct scenario scenarios_basic[];
 extern const struct scenario scenarios_rules[], scenarios_files[], scenarios_rmap[];
 extern const struct scenario scenarios_reclaim[], scenarios_group[], scenarios_migrate[];
-extern const struct scenario scenarios_compact[], scenarios_shrink[], scenarios_tables[];
+extern const struct scenario scenarios_compact[], scenarios_shrink[];
+extern const struct scenario scenarios_tables[], scenarios_pins[];
 extern const struct scenario scenarios_large[], scenarios_swap_large[];
 extern const struct scenario scenarios_selftest[];
 const struct scenario *scenarios_pairs(void);

@@ -51,6 +51,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_shrink;
     case 21:
         return scenarios_tables;
+    case 22:
+        return scenarios_pins;
     default:
         return NULL;
     }

@@ -111,7 +111,10 @@ struct mmk_mm_ops {
      */
     void (*last_user)(struct mmk_mm *mm, void *private_data);
 
-    /* All of it is gone: memory is back, but for what waits for a grace period. => as last_user */
+    /*
+     * All of it is gone: memory is back, but for what waits for a grace period, and tables that
+     * somebody has pinned (table.h). => as last_user
+     */
     void (*torn_down)(struct mmk_mm *mm, void *private_data);
 };
 

@@ -21,6 +21,7 @@
 #include <mmkit/reclaim.h>
 #include <mmkit/stats.h>
 #include <mmkit/swap.h>
+#include <mmkit/table.h>
 #include <mmkit/tlb.h>
 #include <mmkit/types.h>
 #include <mmkit/user.h>

@@ -192,7 +192,7 @@ void count_without_the_lock(struct mmk_page *table, struct mmk_page *other)
     mmk_table_lock(other);
     /* expected-warning@+2 {{requires holding spinlock 'table->.table.lock'}} */
     /* expected-note@+1 {{found near match 'other->.table.lock'}} */
-    *mmk_table_live(table) -= 1;
+    mmk_pte_put_many(table, 1);
     mmk_table_unlock(other);
 }
 

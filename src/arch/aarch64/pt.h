@@ -205,4 +205,10 @@ MMK_ALWAYS_INLINE bool mmk_pte_grouped(mmk_pte_t pte)
     return (pte.v & MMK_ARM_CONTIGUOUS) != 0;
 }
 
+/* Of an entry above the leaves that is not none: links a table, and is no larger page itself. */
+MMK_ALWAYS_INLINE bool mmk_pte_links(mmk_pte_t pte)
+{
+    return (pte.v & (MMK_PTE_VALID | MMK_ARM_PAGE)) == (MMK_PTE_VALID | MMK_ARM_PAGE);
+}
+
 #endif

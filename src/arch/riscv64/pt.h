@@ -107,4 +107,11 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_link(mmk_pfn_t pfn)
     return pte;
 }
 
+/* Of an entry above the leaves that is not none: links a table, and is no larger page itself. */
+MMK_ALWAYS_INLINE bool mmk_pte_links(mmk_pte_t pte)
+{
+    return (pte.v & (MMK_PTE_VALID | MMK_RISCV_READ | MMK_PTE_WRITE | MMK_PTE_EXEC)) ==
+           MMK_PTE_VALID;
+}
+
 #endif

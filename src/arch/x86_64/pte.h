@@ -27,6 +27,7 @@ typedef struct {
 #define MMK_PTE_KIND     ((uint64_t)3 << 3)
 #define MMK_PTE_ACCESSED ((uint64_t)1 << 5)
 #define MMK_PTE_DIRTY    ((uint64_t)1 << 6)
+#define MMK_X86_LARGE    ((uint64_t)1 << 7) /* PS, above the leaves */
 #define MMK_PTE_PROTNONE ((uint64_t)1 << 8) /* with P clear */
 #define MMK_PTE_SPECIAL  ((uint64_t)1 << 9)
 #define MMK_PTE_FRAME    ((((uint64_t)1 << 52) - 1) & MMK_PAGE_MASK)
@@ -70,6 +71,12 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_link(mmk_pfn_t pfn)
 
     pte.v = pfn << MMK_PTE_FRAME_AT | MMK_PTE_VALID | MMK_PTE_WRITE | MMK_X86_USER;
     return pte;
+}
+
+/* Of an entry above the leaves that is not none: links a table, and is no larger page itself. */
+MMK_ALWAYS_INLINE bool mmk_pte_links(mmk_pte_t pte)
+{
+    return (pte.v & (MMK_PTE_VALID | MMK_X86_LARGE)) == MMK_PTE_VALID;
 }
 
 #endif
