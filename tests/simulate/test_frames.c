@@ -6,6 +6,7 @@
 #include "planted.h"
 
 #include "slab.h"
+#include "table_memory.h"
 #include "tlb.h"
 
 /* ---- the library's own accesses -------------------------------------------------------------- */
@@ -236,6 +237,7 @@ static void read_without_section(unsigned cpu)
     if (cpu == 0) {
         wait_for(1);
         expect(mmk_munmap(world.mm, page_at(0), 4 * PAGE) == 0);
+        mmk_table_drain_limbo();
         mmk_host_rcu_barrier();
         reach(2);
         return;
