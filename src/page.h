@@ -80,10 +80,10 @@ struct MMK_CAPABILITY("page lock") mmk_page {
 
         struct {
             struct mmk_spinlock lock;
-            uint16_t level;         /* c: 0 = pte table */
-            uint16_t dead;          /* P: unlinked for good */
-            uint32_t live;          /* T: entries that are not none; this and pins: pte_ref.h */
+            uint16_t live;          /* T: entries that are not none; this and pins: pte_ref.h */
+            uint16_t dead;          /* P: unlinked */
             uint32_t pins;          /* T: visitors that may sleep */
+            uint32_t level;         /* c: 0 = pte table; asked for without the lock */
             struct mmk_aptr parent; /* P: the entry that links it; root: NULL */
             struct mmk_mm *mm;      /* c */
             union {

@@ -33,7 +33,7 @@
 MMK_ALWAYS_INLINE void mmk_pte_ref_init(struct mmk_page *table, struct mmk_a64 *pmd, uint32_t count)
 {
     table->table.dead = 0;
-    table->table.live = count;
+    table->table.live = (uint16_t)count;
     table->table.pins = 0;
     mmk_aptr_store(&table->table.parent, pmd, MMK_RELAXED);
 }
@@ -68,7 +68,7 @@ MMK_ALWAYS_INLINE void mmk_pte_update_pmd(struct mmk_page *table, const struct m
 MMK_ALWAYS_INLINE void mmk_pte_get_many(struct mmk_page *table, uint32_t n)
     MMK_REQUIRES(table->table.lock)
 {
-    table->table.live += n;
+    table->table.live = (uint16_t)(table->table.live + n);
 }
 
 MMK_ALWAYS_INLINE void mmk_pte_get(struct mmk_page *table) MMK_REQUIRES(table->table.lock)
@@ -80,18 +80,18 @@ MMK_ALWAYS_INLINE void mmk_pte_get(struct mmk_page *table) MMK_REQUIRES(table->t
 MMK_ALWAYS_INLINE void mmk_pte_put_many(struct mmk_page *table, uint32_t n)
     MMK_REQUIRES(table->table.lock)
 {
-    table->table.live -= n;
+    table->table.live = (uint16_t)(table->table.live - n);
 }
 
 /* Entries of a table that nobody else knows. */
 MMK_ALWAYS_INLINE void mmk_pte_get_private(struct mmk_page *table, uint32_t n)
 {
-    table->table.live += n;
+    table->table.live = (uint16_t)(table->table.live + n);
 }
 
 MMK_ALWAYS_INLINE void mmk_pte_put_private(struct mmk_page *table, uint32_t n)
 {
-    table->table.live -= n;
+    table->table.live = (uint16_t)(table->table.live - n);
 }
 
 /* T2: how many entries are not none. */

@@ -118,7 +118,7 @@ struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level)
     mmk_frame_note(table, 0, MMK_FRAME_TABLE);
     mmk_page_set_type(table, MMK_PAGE_TABLE);
     mmk_spin_init(&table->table.lock);
-    table->table.level = (uint16_t)level;
+    table->table.level = level;
     mmk_pte_ref_init(table, NULL, 0);
     table->table.mm = mm;
     if (mmk_likely(mmk_charge(mm->group, table, MMK_CHARGE_TABLE, MMK_ALLOC_NORMAL)))

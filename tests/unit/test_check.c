@@ -290,7 +290,7 @@ static void set_guard(mmk_vaddr_t addr, uint32_t live)
     struct mmk_walk walk = walk_to(addr);
 
     mmk_a64_store(walk.entry, mmk_pte_mkguard().v, MMK_RELAXED);
-    walk.table->table.live += live;
+    mmk_pte_get_many(walk.table, live);
 }
 
 static void guard_outside(void)
