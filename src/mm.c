@@ -103,7 +103,7 @@ static void init_death(struct mmk_mm *mm)
     mmk_a32_store(&mm->killed, 0, MMK_RELAXED);
     mmk_a64_store(&mm->reap_next, 0, MMK_RELAXED);
     mmk_a64_store(&mm->shrink_next, 0, MMK_RELAXED);
-    mmk_list_init(&mm->listed);
+    mmk_list_init(&mm->in_ring);
     mmk_spin_init(&mm->lock);
     mmk_list_init(&mm->sleepers);
     mmk_aptr_store(&mm->notifiers, NULL, MMK_RELAXED);
@@ -192,7 +192,7 @@ static int create(struct mmk_kin *parent, struct mmk_group *group, struct mmk_mm
 void mmk_mm_list(struct mmk_mm *mm)
 {
     mmk_spin_lock(&spaces_lock, MMK_LOCK_SPACES);
-    mmk_list_add_tail(&spaces, &mm->listed);
+    mmk_list_add_tail(&spaces, &mm->in_ring);
     mmk_spin_unlock(&spaces_lock, MMK_LOCK_SPACES);
 }
 
@@ -200,7 +200,7 @@ void mmk_mm_list(struct mmk_mm *mm)
 static void unlist(struct mmk_mm *mm)
 {
     mmk_spin_lock(&spaces_lock, MMK_LOCK_SPACES);
-    mmk_list_del(&mm->listed);
+    mmk_list_del(&mm->in_ring);
     mmk_spin_unlock(&spaces_lock, MMK_LOCK_SPACES);
 }
 
@@ -210,9 +210,9 @@ struct mmk_mm *mmk_mm_next(void)
 
     mmk_spin_lock(&spaces_lock, MMK_LOCK_SPACES);
     if (!mmk_list_empty(&spaces)) {
-        mm = mmk_list_entry(spaces.next, struct mmk_mm, listed);
-        mmk_list_del(&mm->listed);
-        mmk_list_add_tail(&spaces, &mm->listed);
+        mm = mmk_list_entry(spaces.next, struct mmk_mm, in_ring);
+        mmk_list_del(&mm->in_ring);
+        mmk_list_add_tail(&spaces, &mm->in_ring);
         if (!MMK_MISTAKE(SHRINK_NOT_HELD))
             mmk_mm_hold(mm);
     }

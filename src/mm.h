@@ -81,7 +81,7 @@ struct mmk_mm {
     uint64_t notify_gen;            /* S: notifiers that were ever registered */
     struct mmk_a32 notifying[2];    /* a: operations that have begun, by epoch */
     struct mmk_a64 reap_next;       /* a: below it the reaper has been */
-    struct mmk_list listed;         /* spaces lock: while it has users (mm.c) */
+    struct mmk_list in_ring;        /* spaces lock: while it has users (mm.c) */
     struct mmk_a64 shrink_next;     /* a: where shrink.c goes on */
     struct mmk_a32 flush_pending;   /* a: operations with entries cleared and not flushed (P2) */
     struct mmk_a64 cpus;            /* a: CPUs that have it loaded */
