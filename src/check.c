@@ -197,7 +197,7 @@ static void check_table_fields(const struct census *census, struct mmk_page *tab
 {
     mmk_assert(table && mmk_page_type(table) == MMK_PAGE_TABLE, "T1 an upper entry links a table");
     mmk_assert(!table->table.dead, "T1 a linked table is not dead");
-    mmk_assert(mmk_aptr_load(&table->table.parent, MMK_RELAXED) == parent,
+    mmk_assert(mmk_pte_to_pmd(mmk_table_entries(table)) == parent,
                "T1 a table knows the entry that links it");
     mmk_assert(table->table.level == level, "T1 a table knows its level");
     mmk_assert(table->table.mm == census->mm, "T1 a table knows its address space");
