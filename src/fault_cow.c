@@ -37,6 +37,15 @@ static bool is_own(const struct mmk_page *page)
            (MMK_MISTAKE(OWN_BY_MAPCOUNT) && mmk_page_mapcount(page) == 1);
 }
 
+/* With the lock of its table held, so against the order: it is not waited for (P3). */
+static bool try_page_lock(struct mmk_page *page) MMK_TRY_ACQUIRES(true, page) MMK_NO_TSA
+{
+    if (!MMK_MISTAKE(TABLE_BEFORE_PAGE))
+        return mmk_page_trylock(page);
+    mmk_page_lock(page);
+    return true;
+}
+
 /*
  * Makes a page that is_own() the address space's for good. Reclaim may come to it by its frame at
  * any moment, and search for its entries with the page locked: so that it does not find them half
@@ -50,7 +59,7 @@ static bool take_over(const struct mmk_vmf *vmf, struct mmk_page *page)
         return false;
     if (mmk_page_test(page, MMK_PF_EXCLUSIVE))
         return true;
-    if (!mmk_page_trylock(page))
+    if (!try_page_lock(page))
         return false;
     own = is_own(page);
     if (own) {

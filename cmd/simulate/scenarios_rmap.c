@@ -97,6 +97,36 @@ static void discarded_end(void)
     let_go();
 }
 
+/* Nobody shares the page any more, which has yet to be found out. */
+static void setup_left(void)
+{
+    start_touched();
+    expect(mmk_fork(world.mm, &it.other) == 0);
+    put_other();
+    hold(world.mm, 0);
+    mmk_page_put(page);
+}
+
+/* As reclaim, which knows it by its frame: from the page to its tables. The fault comes from one.
+ */
+static void visit_beside_store(unsigned cpu)
+{
+    if (cpu == 0) {
+        store(0, 7);
+    } else if (mmk_page_get_unless_zero(page)) {
+        mmk_page_lock(page);
+        (void)mmk_page_referenced(page);
+        mmk_page_unlock(page);
+        mmk_page_put(page);
+    }
+}
+
+static void visited_end(void)
+{
+    expect(look(0) == 7);
+    mmk_check(world.mm);
+}
+
 /* A device is about to write to it: without the entry's knowledge. */
 static void setup_pinned(void)
 {
@@ -262,6 +292,12 @@ const struct scenario scenarios_rmap[] = {
      .setup = setup_discarded,
      .body = discard_beside_store,
      .check = stored_end},
+    {.name = "P3.reclaimed",
+     .what = "a fault finds a page to be its own whose tables reclaim looks for",
+     .cpus = 2,
+     .setup = setup_left,
+     .body = visit_beside_store,
+     .check = visited_end},
     {.name = "P13.unpinned",
      .what = "a device lets go of a page that it has written to while it is discarded",
      .cpus = 2,
