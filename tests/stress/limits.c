@@ -166,7 +166,6 @@ static void do_limit(void)
 {
     struct mmk_mm_stats stats;
 
-    mmk_check(self->own);
     mmk_mm_stats(self->own, &stats);
     check(stats.virt_bytes <= self->limit_as * PAGE);
     check(stats.vmas <= MAPS + 2); /* two cuts stay where a call was refused after them */
