@@ -82,9 +82,14 @@ static int write_out(struct mmk_page *page, uint64_t slot, bool *written) MMK_RE
 }
 
 /* OS3. Acquire: what was done to it by who has let go of it. => the caller has a reference */
+static bool is_alone(const struct mmk_page *page)
+{
+    return mmk_a32_load(&page->refs, MMK_ACQUIRE) == 2 || MMK_MISTAKE(SHARED_OUT_USED);
+}
+
 static bool is_unused(const struct mmk_page *page)
 {
-    return mmk_a32_load(&page->refs, MMK_ACQUIRE) == 2 && !mmk_page_test(page, MMK_PF_DIRTY);
+    return is_alone(page) && (!mmk_page_test(page, MMK_PF_DIRTY) || MMK_MISTAKE(SHARED_OUT_USED));
 }
 
 /* The slot takes its place in the index, or, as it was never written, nothing. */
@@ -111,10 +116,12 @@ static int unmap_and_write(struct mmk_object *object, struct mmk_page *page, uin
 
     if (wait ? !mmk_page_try_to_unmap(page) : !mmk_page_try_to_unmap_nowait(page))
         return MMK_EBUSY;
+    if (!is_alone(page))
+        return MMK_EBUSY; /* it would be written in vain: perhaps it still is stored to (P5) */
     error = write_out(page, slot, &written);
     if (error)
         return error;
-    if (is_unused(page) || MMK_MISTAKE(SHARED_OUT_USED)) {
+    if (is_unused(page)) {
         take_out(object, page, slot, written);
         return 0;
     }
