@@ -740,8 +740,11 @@ static void move_to_and_fro(unsigned rounds, racer one, racer other)
         mmk_vaddr_t from = AT(race.place[round % 2]), to = AT(race.place[1 - round % 2]);
 
         assert_int_equal(mmk_mremap(mm, from, bytes, bytes, FIXED, to), to);
-        /* Else the lock is taken again before a racer whom that has woken runs. */
-        for (pause = 0; pause < round % 31 * 2; pause++)
+        /*
+         * Else the lock is taken again before a racer whom that has woken runs; and truncation
+         * looks anew as long as pages come meanwhile: the longer it takes, the more time it gets.
+         */
+        for (pause = 0; pause < round % 31 * (2 + round / ROUNDS); pause++)
             mmk_cpu_relax();
     }
     mmk_a32_store(&race.stop, 1, MMK_RELAXED);
