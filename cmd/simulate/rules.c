@@ -2,7 +2,8 @@
 /* rules.c - see rules.h. */
 #include "rules.h"
 
-#include "rmap_walk.h"
+#include "file.h"
+#include "walk.h"
 
 #include <string.h>
 
@@ -72,24 +73,69 @@ void start_touched(void)
     touch_by(3, 0, 2);
 }
 
-struct mmk_page *held_page(struct mmk_mm *mm, unsigned at)
+void start_file(void)
 {
-    struct mmk_page *page;
+    memset(&it, 0, sizeof(it));
+    it.object = file_create(4);
+}
+
+void start_memory(void)
+{
+    memset(&it, 0, sizeof(it));
+    expect(mmk_object_create(NULL, 4 * PAGE, NULL, &it.object) == 0);
+}
+
+void map_object(unsigned page, unsigned flags)
+{
+    expect(mmk_mmap(world.mm, page_at(page), 4 * PAGE, RW, flags | MMK_MAP_FIXED, it.object, 0) ==
+           (int64_t)page_at(page));
+}
+
+void start_shared_file(void)
+{
+    start_file();
+    map_object(0, MMK_MAP_SHARED);
+}
+
+void put_file(void)
+{
+    expect(mmk_munmap(world.mm, page_at(0), 16 * PAGE) == 0);
+    put_other();
+    mmk_check_object(it.object);
+    mmk_object_put(it.object);
+}
+
+struct mmk_page *find_page(struct mmk_mm *mm, unsigned at)
+{
+    struct mmk_page *page = NULL;
     struct mmk_walk walk;
 
     mmk_rcu_read_lock();
-    mmk_walk_rcu(mm, page_at(at), &walk);
-    page = walk.level == 0 ? mmk_pte_page(mmk_pte_read(walk.entry)) : NULL;
+    mmk_walk_lock(mm, page_at(at), &walk);
+    if (walk.level == 0)
+        page = mmk_pte_page(mmk_pte_read(walk.entry));
+    if (page)
+        mmk_page_get(page);
+    mmk_walk_unlock(&walk);
     mmk_rcu_read_unlock();
+    return page;
+}
+
+struct mmk_page *held_page(struct mmk_mm *mm, unsigned at)
+{
+    struct mmk_page *page = find_page(mm, at);
+
     expect(page);
-    mmk_page_get(page);
     return page;
 }
 
 void put_other(void)
 {
-    if (it.other)
-        mmk_mm_put(it.other);
+    struct mmk_mm *other = it.other;
+
+    it.other = NULL;
+    if (other)
+        mmk_mm_put(other);
 }
 
 uint64_t word_of(struct mmk_mm *mm, unsigned page)

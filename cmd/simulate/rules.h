@@ -24,10 +24,8 @@ struct it {
     struct mmk_mm *other; /* a second address space, or a child */
     struct mmk_object *object;
     struct mmk_page *pinned;
-    uint64_t file[16]; /* what write_page has written: the first word of each page */
-    bool unreadable;   /* the file: read_page fails */
-    bool stored;       /* by whoever may have been too late */
-    unsigned touched;  /* a page: by the same */
+    bool stored;      /* by whoever may have been too late */
+    unsigned touched; /* a page: by the same */
     struct mmk_notifier notifier;
     bool notifier_dead;
     struct mmk_a32 mirror_lock;
@@ -50,10 +48,12 @@ uint64_t look(unsigned page);
 /* The same of an address space that nobody runs. */
 uint64_t word_of(struct mmk_mm *mm, unsigned page);
 
-/* What is mapped at page `at` of mm, which must be something, with a reference. */
+/* What is mapped at page `at` of mm, with a reference. => NULL: nothing */
+struct mmk_page *find_page(struct mmk_mm *mm, unsigned at);
+/* The same, which must be something. */
 struct mmk_page *held_page(struct mmk_mm *mm, unsigned at);
 
-void put_other(void); /* it.other, if there is one */
+void put_other(void); /* it.other, if there is one, which is none then */
 
 /* All CPUs but those from `except` on have stored, so their TLBs know the pages. */
 void touch_by(unsigned except, unsigned page, unsigned count);
@@ -61,5 +61,13 @@ void touch_by(unsigned except, unsigned page, unsigned count);
 /* Set-ups: 8 pages of anonymous memory; and the first two touched by all. */
 void start_anon(void);
 void start_touched(void);
+
+/* it.object, of 4 pages: a file (file.h), or memory. */
+void start_file(void);
+void start_memory(void);
+void map_object(unsigned page, unsigned flags); /* all of it */
+void start_shared_file(void);                   /* mapped at page 0 */
+/* Nothing is mapped any more, what was stored is in the file, and that goes. */
+void put_file(void);
 
 #endif

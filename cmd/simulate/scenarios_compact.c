@@ -10,8 +10,6 @@
 
 #include "claim.h"
 
-#include <string.h>
-
 /* More are free than one CPU takes into its cache at a time. */
 enum { ORDER = 2, SPARE = 72, TAKEN = 96 };
 
@@ -81,10 +79,8 @@ static void setup(void)
 
 static void setup_shared(void)
 {
-    memset(&it, 0, sizeof(it));
-    expect(mmk_object_create(NULL, 4 * PAGE, NULL, &it.object) == 0);
-    expect(mmk_mmap(world.mm, page_at(0), 4 * PAGE, RW, MMK_MAP_SHARED | MMK_MAP_FIXED, it.object,
-                    0) == (int64_t)page_at(0));
+    start_memory();
+    map_object(0, MMK_MAP_SHARED);
     store(2, 1);
     scatter();
 }
@@ -171,8 +167,7 @@ static void exit_beside(unsigned cpu)
         compact();
         return;
     }
-    mmk_mm_put(it.other);
-    it.other = NULL;
+    put_other();
 }
 
 static void as_it_was(void)

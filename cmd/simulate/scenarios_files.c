@@ -3,61 +3,23 @@
  * scenarios_files.c - as scenarios_rules.c, the rules about what is mapped of objects, and about
  * mirrors of page tables.
  */
+#include "file.h"
 #include "rules.h"
 
 #include <mmkit/port/cpu.h>
-#include <string.h>
 
 /* ---- P4, P5, P10, P13: objects -------------------------------------------------------------- */
 
-static int read_page(struct mmk_object *object, uint64_t index, void *page)
-{
-    (void)object;
-    if (it.unreadable)
-        return MMK_EIO;
-    memset(page, 0, PAGE);
-    *(uint64_t *)page = it.file[index];
-    return 0;
-}
-
-static int write_page(struct mmk_object *object, uint64_t index, const void *page)
-{
-    (void)object;
-    it.file[index] = __atomic_load_n((const uint64_t *)page, __ATOMIC_RELAXED);
-    return 0;
-}
-
-static const struct mmk_object_ops file_ops = {
-    .read_page = read_page, .write_page = write_page, .punch_hole = punch_nothing};
-
-static void map_file(unsigned page, unsigned flags)
-{
-    expect(mmk_mmap(world.mm, page_at(page), 4 * PAGE, RW, flags | MMK_MAP_FIXED, it.object, 0) ==
-           (int64_t)page_at(page));
-}
-
-static void start_file(void)
-{
-    memset(&it, 0, sizeof(it));
-    expect(mmk_object_create(&file_ops, 4 * PAGE, NULL, &it.object) == 0);
-}
-
-static void setup_file(void)
-{
-    start_file();
-    map_file(0, MMK_MAP_SHARED);
-}
-
 static void setup_file_stored(void)
 {
-    setup_file();
+    start_shared_file();
     touch_by(2, 0, 1);
 }
 
 static void setup_file_private(void)
 {
     start_file();
-    map_file(0, MMK_MAP_PRIVATE);
+    map_object(0, MMK_MAP_PRIVATE);
 }
 
 /* Mapped to be read: what is stored comes into a copy. */
@@ -70,7 +32,7 @@ static void setup_file_read(void)
 /* Another address space has a page of the file, too; nobody runs it. */
 static void setup_file_twice(void)
 {
-    setup_file();
+    start_shared_file();
     expect(mmk_mm_create(&it.other) == 0);
     expect(mmk_mmap(it.other, page_at(0), PAGE, RW, MMK_MAP_SHARED | MMK_MAP_FIXED, it.object, 0) ==
            (int64_t)page_at(0));
@@ -84,7 +46,7 @@ static void setup_copy_only(void)
     touch_by(2, 0, 1);
     expect(mmk_fork(world.mm, &it.other) == 0);
     expect(mmk_object_punch_hole(it.object, 0, PAGE) == 0);
-    it.unreadable = true;
+    file.unreadable = true;
 }
 
 /* While the copy is copied again its entry is none. */
@@ -94,19 +56,6 @@ static void load_beside_copy(unsigned cpu)
         store(0, 2);
     else
         expect(look(0) != ~(uint64_t)0);
-}
-
-static void put_file(void)
-{
-    expect(mmk_munmap(world.mm, page_at(0), 16 * PAGE) == 0);
-    mmk_check_object(it.object);
-    mmk_object_put(it.object);
-}
-
-static void put_file_and_other(void)
-{
-    put_other();
-    put_file();
 }
 
 static void truncate_beside_store(unsigned cpu)
@@ -125,7 +74,7 @@ static void truncate_beside_store(unsigned cpu)
 /* A page of the file is there, and mapped nowhere. */
 static void setup_file_cached(void)
 {
-    setup_file();
+    start_shared_file();
     store(0, 1);
     dontneed(0, 1);
 }
@@ -169,7 +118,7 @@ static void move_beside_truncate(unsigned cpu)
  */
 static void setup_file_border(void)
 {
-    setup_file();
+    start_shared_file();
     it.touched = 1 + world_random(2);
     touch_by(2, it.touched, 1);
     expect(mmk_madvise(world.mm, page_at(0), 2 * PAGE, MMK_MADV_DONTFORK) == 0);
@@ -225,12 +174,12 @@ static void move_beside_sync(unsigned cpu)
 {
     if (cpu == 0) {
         expect(mmk_object_sync(it.object, 0, PAGE) == 0);
-        expect(it.file[0] != 0);
+        expect(file.word[0] != 0);
     } else {
         move_pages(0, 8, 2);
         store(8, 2);
         expect(mmk_object_sync(it.object, 0, PAGE) == 0);
-        expect(it.file[0] == 2);
+        expect(file.word[0] == 2);
     }
 }
 
@@ -258,7 +207,7 @@ static void sync_beside_store(unsigned cpu)
 static void synced_end(void)
 {
     expect(mmk_object_sync(it.object, 0, PAGE) == 0);
-    expect(it.file[0] == 2);
+    expect(file.word[0] == 2);
     put_file();
 }
 
@@ -267,7 +216,7 @@ static void both_sync(unsigned cpu)
 {
     (void)cpu;
     expect(mmk_object_sync(it.object, 0, PAGE) == 0);
-    expect(it.file[0] == 1);
+    expect(file.word[0] == 1);
 }
 
 /* What the one has cleaned, and not flushed, the other writes: not all that is stored by then. */
@@ -279,7 +228,7 @@ static void store_beside_syncs(unsigned cpu)
     }
     expect(mmk_object_sync(it.object, 0, PAGE) == 0);
     if (cpu == 2)
-        expect(it.file[0] == 3);
+        expect(file.word[0] == 3);
 }
 
 static void sync_beside_unmap(unsigned cpu)
@@ -290,7 +239,7 @@ static void sync_beside_unmap(unsigned cpu)
         expect(mmk_object_sync(it.object, 0, PAGE) == 0);
         stored = heard(&it.said);
         expect(mmk_object_sync(it.object, 0, PAGE) == 0);
-        expect(!stored || it.file[0] == 3);
+        expect(!stored || file.word[0] == 3);
     } else {
         store(0, 2);
         store(0, 3); /* by now only the entry tells that the page is dirty, perhaps */
@@ -406,7 +355,7 @@ const struct scenario scenarios_files[] = {
     {.name = "P4.shared",
      .what = "a page is mapped while the file shrinks",
      .cpus = 2,
-     .setup = setup_file,
+     .setup = start_shared_file,
      .body = truncate_beside_store,
      .check = truncated_end},
     {.name = "P4.private",
@@ -436,7 +385,7 @@ const struct scenario scenarios_files[] = {
     {.name = "P4.read",
      .what = "two read the same page in",
      .cpus = 3,
-     .setup = setup_file,
+     .setup = start_shared_file,
      .body = two_read,
      .check = put_file},
     {.name = "P12.between",
@@ -444,7 +393,7 @@ const struct scenario scenarios_files[] = {
      .cpus = 2,
      .setup = setup_copy_only,
      .body = load_beside_copy,
-     .check = put_file_and_other},
+     .check = put_file},
     {.name = "P10.moved",
      .what = "entries move while rmap looks for them",
      .cpus = 2,

@@ -7,7 +7,7 @@
  * without changing what is scheduled. Words tell which page they were stored to: whatever else may
  * happen, no load returns another page's.
  */
-#include "world.h"
+#include "file.h"
 
 #include <mmkit/mmkit.h>
 #include <string.h>
@@ -24,7 +24,6 @@ static struct {
     uint64_t random[FIBERS_CPUS];
     struct mmk_object *object;
     struct mmk_mm *other; /* a second address space, or a child */
-    uint64_t file[FILE_PAGES];
     struct mmk_page *pinned[FIBERS_CPUS];
 } it;
 
@@ -144,45 +143,31 @@ static void fork_storm(unsigned cpu)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-static int read_page(struct mmk_object *object, uint64_t index, void *page)
+static void map_object(unsigned flags)
 {
-    (void)object;
-    memset(page, 0, PAGE);
-    *(uint64_t *)page = it.file[index];
-    return 0;
-}
-
-static int write_page(struct mmk_object *object, uint64_t index, const void *page)
-{
-    (void)object;
-    it.file[index] = __atomic_load_n((const uint64_t *)page, __ATOMIC_RELAXED);
-    return 0;
-}
-
-static const struct mmk_object_ops file_ops = {
-    .read_page = read_page, .write_page = write_page, .punch_hole = punch_nothing};
-
-static void start_object(const struct mmk_object_ops *ops, unsigned flags)
-{
-    start();
-    expect(mmk_object_create(ops, FILE_PAGES * PAGE, NULL, &it.object) == 0);
     expect(mmk_mmap(world.mm, page_at(0), FILE_PAGES * PAGE, RW, flags | MMK_MAP_FIXED, it.object,
                     0) == (int64_t)page_at(0));
 }
 
 static void setup_shared(void)
 {
-    start_object(NULL, MMK_MAP_SHARED);
+    start();
+    expect(mmk_object_create(NULL, FILE_PAGES * PAGE, NULL, &it.object) == 0);
+    map_object(MMK_MAP_SHARED);
 }
 
 static void setup_file(void)
 {
-    start_object(&file_ops, MMK_MAP_SHARED);
+    start();
+    it.object = file_create(FILE_PAGES);
+    map_object(MMK_MAP_SHARED);
 }
 
 static void setup_private(void)
 {
-    start_object(&file_ops, MMK_MAP_PRIVATE);
+    start();
+    it.object = file_create(FILE_PAGES);
+    map_object(MMK_MAP_PRIVATE);
 }
 
 static void end_object(void)
@@ -222,7 +207,7 @@ static void sync_file(unsigned cpu)
         word = (uint64_t)(page + 1) << 32 | i;
         expect(put_word(page, word) == MMK_FAULT_DONE);
         expect(mmk_object_sync(it.object, 0, FILE_PAGES * PAGE) == 0);
-        expect(it.file[page] == word);
+        expect(file.word[page] == word);
         if (i % 3 == 0)
             expect(mmk_madvise(world.mm, page_at(below(cpu, FILE_PAGES)), PAGE,
                                MMK_MADV_DONTNEED) == 0);

@@ -6,31 +6,13 @@
 #include "rules.h"
 
 #include "migrate.h"
-#include "walk.h"
 
 #include <string.h>
-
-/* The page of `mm` at number `at`, with a reference; NULL: none. */
-static struct mmk_page *find(struct mmk_mm *mm, unsigned at)
-{
-    struct mmk_page *page = NULL;
-    struct mmk_walk walk;
-
-    mmk_rcu_read_lock();
-    mmk_walk_lock(mm, page_at(at), &walk);
-    if (walk.level == 0)
-        page = mmk_pte_page(mmk_pte_read(walk.entry));
-    if (page)
-        mmk_page_get(page);
-    mmk_walk_unlock(&walk);
-    mmk_rcu_read_unlock();
-    return page;
-}
 
 /* => 0, MMK_EBUSY, or MMK_EFAULT: nothing is there */
 static int migrate(struct mmk_mm *mm, unsigned at)
 {
-    struct mmk_page *page = find(mm, at), *to;
+    struct mmk_page *page = find_page(mm, at), *to;
     int error;
 
     if (!page)
@@ -144,8 +126,7 @@ static void copied(void)
 static void exit_beside(unsigned cpu)
 {
     if (cpu == 0) {
-        mmk_mm_put(it.other);
-        it.other = NULL;
+        put_other();
     } else {
         expect(migrate(world.mm, 0) == 0);
     }

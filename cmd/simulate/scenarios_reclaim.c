@@ -3,6 +3,7 @@
  * scenarios_reclaim.c - as scenarios_rules.c, what reclaim must get right beside whoever uses, or
  * takes away, the pages that it is after: those of a file.
  */
+#include "file.h"
 #include "rules.h"
 
 #include "family.h"
@@ -10,56 +11,22 @@
 
 #include <string.h>
 
-static int read_page(struct mmk_object *object, uint64_t index, void *page)
-{
-    (void)object;
-    memset(page, 0, PAGE);
-    *(uint64_t *)page = it.file[index];
-    return 0;
-}
-
-static int write_page(struct mmk_object *object, uint64_t index, const void *page)
-{
-    (void)object;
-    it.file[index] = __atomic_load_n((const uint64_t *)page, __ATOMIC_RELAXED);
-    return 0;
-}
-
-static const struct mmk_object_ops file_ops = {
-    .read_page = read_page, .write_page = write_page, .punch_hole = punch_nothing};
-
-static void map_file(unsigned flags)
-{
-    memset(&it, 0, sizeof(it));
-    expect(mmk_object_create(&file_ops, 4 * PAGE, NULL, &it.object) == 0);
-    expect(mmk_mmap(world.mm, page_at(0), 4 * PAGE, RW, flags | MMK_MAP_FIXED, it.object, 0) ==
-           (int64_t)page_at(0));
-}
-
 static void setup_clean(void)
 {
-    map_file(MMK_MAP_SHARED);
-    it.file[0] = 1;
+    start_shared_file();
+    file.word[0] = 1;
     expect(look(0) == 1);
 }
 
 static void setup_dirty(void)
 {
-    map_file(MMK_MAP_SHARED);
+    start_shared_file();
     touch_by(3, 0, 1);
 }
 
 static void reclaim(void)
 {
     (void)mmk_reclaim(1);
-}
-
-static void put_file(void)
-{
-    expect(mmk_munmap(world.mm, page_at(0), 16 * PAGE) == 0);
-    put_other();
-    mmk_check_object(it.object);
-    mmk_object_put(it.object);
 }
 
 /* ---- use ------------------------------------------------------------------------------------- */
@@ -272,7 +239,7 @@ static void reclaim_beside_put(unsigned cpu)
 
 static void written(void)
 {
-    expect(it.file[0] == 1);
+    expect(file.word[0] == 1);
 }
 
 static void setup_other(void)
@@ -289,8 +256,7 @@ static void reclaim_beside_exit(unsigned cpu)
     if (cpu == 0) {
         reclaim();
     } else {
-        mmk_mm_put(it.other);
-        it.other = NULL;
+        put_other();
     }
 }
 

@@ -179,8 +179,7 @@ static void search_beside_exit(unsigned cpu)
     uint32_t found;
 
     if (cpu == 0) {
-        mmk_mm_put(it.other);
-        it.other = NULL;
+        put_other();
         store(4, 2); /* in what was freed, perhaps */
         return;
     }
@@ -248,8 +247,7 @@ static void setup_line(void)
     parent = grandchild;
     expect(mmk_fork(parent, &grandchild) == 0);
     expect(mmk_fork(parent, &sibling) == 0);
-    mmk_mm_put(it.other);
-    it.other = NULL;
+    put_other();
     mmk_mm_put(parent);
     expect(mmk_madvise(sibling, page_at(0), PAGE, MMK_MADV_DONTNEED) == 0);
     expect(entries() == 1 && mmk_kin_count() == 5);

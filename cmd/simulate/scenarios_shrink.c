@@ -3,30 +3,11 @@
  * scenarios_shrink.c - as scenarios_rules.c, what giving back tables must get right beside whoever
  * uses them, or takes them away. A table of the tiny format has four pages.
  */
+#include "file.h"
 #include "rules.h"
 
 #include "shrink.h"
 #include "walk.h"
-
-#include <string.h>
-
-static int read_page(struct mmk_object *object, uint64_t index, void *page)
-{
-    (void)object;
-    memset(page, 0, PAGE);
-    *(uint64_t *)page = it.file[index];
-    return 0;
-}
-
-static int write_page(struct mmk_object *object, uint64_t index, const void *page)
-{
-    (void)object;
-    it.file[index] = __atomic_load_n((const uint64_t *)page, __ATOMIC_RELAXED);
-    return 0;
-}
-
-static const struct mmk_object_ops file_ops = {
-    .read_page = read_page, .write_page = write_page, .punch_hole = punch_nothing};
 
 /* What reclaim does last: a round over all tables, used or not. */
 static void shrink(void)
@@ -65,24 +46,16 @@ static void setup_free(void)
     look_by_all(0, 2);
 }
 
-static void map_file(unsigned flags)
-{
-    memset(&it, 0, sizeof(it));
-    it.file[0] = 1;
-    expect(mmk_object_create(&file_ops, 4 * PAGE, NULL, &it.object) == 0);
-    expect(mmk_mmap(world.mm, page_at(0), 4 * PAGE, RW, flags | MMK_MAP_FIXED, it.object, 0) ==
-           (int64_t)page_at(0));
-}
-
 static void setup_file(void)
 {
-    map_file(MMK_MAP_SHARED);
+    start_shared_file();
+    file.word[0] = 1;
     look_by_all(0, 1);
 }
 
 static void setup_dirty(void)
 {
-    map_file(MMK_MAP_SHARED);
+    start_shared_file();
     touch_by(3, 0, 1);
 }
 
@@ -107,15 +80,6 @@ static void setup_written(void)
     mmk_rcu_read_unlock();
     expect(!mmk_page_test(page, MMK_PF_DIRTY));
     mmk_page_put(page);
-}
-
-/* All that is left goes, what is stored is written, and comes back. */
-static void put_file(void)
-{
-    expect(mmk_munmap(world.mm, page_at(0), 16 * PAGE) == 0);
-    put_other();
-    mmk_check_object(it.object);
-    mmk_object_put(it.object);
 }
 
 /* ---- use ------------------------------------------------------------------------------------- */
@@ -312,8 +276,7 @@ static void shrink_beside_exit(unsigned cpu)
     if (cpu == 0) {
         shrink();
     } else {
-        mmk_mm_put(it.other);
-        it.other = NULL;
+        put_other();
     }
 }
 

@@ -108,7 +108,6 @@ static void swap_end(void)
         mmk_check(it.other);
     mmk_swap_check();
     put_other();
-    it.other = NULL;
     expect(mmk_munmap(world.mm, page_at(0), 16 * PAGE) == 0);
     mmk_swap_check();
     mmk_swap_stats(area, &stats);
@@ -320,8 +319,7 @@ static void out_beside_exit(unsigned cpu)
         (void)reclaim();
         return;
     }
-    mmk_mm_put(it.other);
-    it.other = NULL;
+    put_other();
 }
 
 static void in_beside_exit(unsigned cpu)
@@ -330,8 +328,7 @@ static void in_beside_exit(unsigned cpu)
         store(0, 1);
         return;
     }
-    mmk_mm_put(it.other);
-    it.other = NULL;
+    put_other();
 }
 
 static void out_beside_move(unsigned cpu)
@@ -566,7 +563,6 @@ static void row_beside_exit(unsigned cpu)
         reclaim_row();
     } else {
         put_other();
-        it.other = NULL;
     }
 }
 
@@ -659,8 +655,7 @@ static void migrate_beside_end(unsigned cpu)
     } else if (cpu == 1) {
         dontneed(0, 1);
     } else {
-        mmk_mm_put(it.other);
-        it.other = NULL;
+        put_other();
     }
 }
 

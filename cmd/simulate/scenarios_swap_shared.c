@@ -11,7 +11,6 @@
 #include "swap_out.h"
 #include "walk.h"
 #include <machine_swap.h>
-#include <string.h>
 
 enum { SLOTS = 8 };
 
@@ -41,11 +40,9 @@ static uint64_t used(void)
 /* Four pages of shared memory, the first two with 1 and 2. */
 static void start_shared(uint64_t slots)
 {
-    memset(&it, 0, sizeof(it));
+    start_memory();
     start_swap(slots);
-    expect(mmk_object_create(NULL, 4 * PAGE, NULL, &it.object) == 0);
-    expect(mmk_mmap(world.mm, page_at(0), 4 * PAGE, RW, MMK_MAP_SHARED | MMK_MAP_FIXED, it.object,
-                    0) == (int64_t)page_at(0));
+    map_object(0, MMK_MAP_SHARED);
     store(0, 1);
     store(1, 2);
 }
@@ -88,7 +85,6 @@ static void end(void)
         mmk_object_put(it.object);
     }
     put_other();
-    it.other = NULL;
     expect(mmk_munmap(world.mm, page_at(0), 16 * PAGE) == 0);
     expect(used() == 0);
     end_area();
@@ -509,8 +505,7 @@ static void off_beside_exit(unsigned cpu)
         off();
         return;
     }
-    mmk_mm_put(it.other);
-    it.other = NULL;
+    put_other();
 }
 
 const struct scenario scenarios_swap_shared[] = {
