@@ -5,57 +5,48 @@
 #include "bench_calls.h"
 #include "bench_reclaim.h"
 #include "bench_tables.h"
-#include "shared_options.h"
+#include "subcommand.h"
 #include "usage.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-static const struct bench {
-    const char *name, *summary;
-    int (*run)(int argc, char **argv);
-} benches[] = {
+static const struct subcommand benches[] = {
     {"dontneed", "what it costs to give memory back, and to touch it again", bench_dontneed},
     {"fork", "what fork costs, a child's end, and the first write after it", bench_fork},
     {"map", "what it costs to map, unmap, protect and move", bench_map},
     {"reclaim", "what a page costs that goes and comes back, and which ones go", bench_reclaim},
     {"tables", "what is left of page tables, by how memory is given back", bench_tables},
     {"touch", "what the first touch of a page costs", bench_touch},
+    {NULL, NULL, NULL},
 };
 
-enum { BENCHES = sizeof(benches) / sizeof(benches[0]), KEY_HELP = 'h' };
+enum { KEY_HELP = 'h' };
 
-static const struct bench *find(const char *name)
+static const struct subcommand *find(const char *name)
 {
+    const struct subcommand *found = subcommand_find(benches, name), *each;
     char names[128] = "";
-    unsigned i;
 
-    for (i = 0; i < BENCHES; i++) {
-        if (strcmp(benches[i].name, name) == 0)
-            return &benches[i];
+    if (found != NULL)
+        return found;
+    for (each = benches; each->name; each++)
         snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
-                 i == 0            ? ""
-                 : i + 1 < BENCHES ? ", "
-                                   : " or ",
-                 benches[i].name);
-    }
+                 each == benches ? ""
+                 : each[1].name  ? ", "
+                                 : " or ",
+                 each->name);
     bad_usage("'%s': expected %s", name, names);
 }
 
-/* The rest of the arguments is the bench's; all its messages begin with "mmkit bench NAME". */
+/* The rest of the arguments is the bench's. */
 static int run(struct argp_state *state, const char *name)
 {
-    const struct bench *bench = find(name);
     int first = state->next - 1;
-    static char title[64];
 
-    snprintf(title, sizeof(title), "mmkit bench %s", name);
-    program_invocation_name = title;
-    state->argv[first] = title;
     state->next = state->argc;
-    return bench->run(state->argc - first, state->argv + first);
+    return subcommand_run(find(name), "mmkit bench", state->argc - first, state->argv + first);
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
@@ -77,22 +68,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 /* The list of benches, made from the table. => argp frees it */
 static char *filter_help(int key, const char *text, void *input)
 {
-    char *help = NULL;
-    size_t size;
-    FILE *stream;
-    unsigned i;
-
     (void)input;
-    if (key != ARGP_KEY_HELP_POST_DOC)
-        return (char *)text;
-    stream = open_memstream(&help, &size);
-    if (stream == NULL)
-        return (char *)text;
-    for (i = 0; i < BENCHES; i++)
-        fprintf(stream, "  %-10s %s\n", benches[i].name, benches[i].summary);
-    fprintf(stream, "\n%s", text);
-    fclose(stream);
-    return help;
+    return subcommand_help(benches, "", key, text);
 }
 
 static const struct argp_option option_list[] = {

@@ -5,6 +5,7 @@
 #include "replay_cmd.h"
 #include "results.h"
 #include "simulate_cmd.h"
+#include "subcommand.h"
 #include "version.h"
 
 #include <argp.h>
@@ -14,17 +15,13 @@
 
 enum { KEY_HELP = 'h', STATUS_BAD_USAGE = 2 };
 
-static const struct command {
-    const char *name, *summary;
-    int (*run)(int argc, char **argv);
-} commands[] = {
+static const struct subcommand commands[] = {
     {"bench", "measure, and compare", bench_cmd},
     {"oracle", "make the same calls on Linux and on mmkit", oracle_cmd},
     {"replay", "run a recording of real programs", replay_cmd},
     {"simulate", "explore schedules of small programs", simulate_cmd},
+    {NULL, NULL, NULL},
 };
-
-enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
 static void print_version(FILE *stream, struct argp_state *state)
 {
@@ -32,28 +29,16 @@ static void print_version(FILE *stream, struct argp_state *state)
     fprintf(stream, "mmkit %s\n", tool_version);
 }
 
-static const struct command *find_command(struct argp_state *state, const char *name)
+static void run_command(struct argp_state *state, const char *name, int argc, char **argv)
 {
-    unsigned i;
+    const struct subcommand *command = subcommand_find(commands, name);
 
-    for (i = 0; i < COMMANDS; i++)
-        if (strcmp(name, commands[i].name) == 0)
-            return &commands[i];
-    argp_failure(state, STATUS_BAD_USAGE, 0,
-                 "unknown subcommand '%s', expected bench, oracle, replay, simulate or help", name);
-    return NULL;
-}
-
-/* Runs a subcommand; all its messages begin with "mmkit NAME". */
-static void run_command(struct argp_state *state, const struct command *command, int argc,
-                        char **argv)
-{
-    static char title[64];
-
-    snprintf(title, sizeof(title), "mmkit %s", command->name);
-    program_invocation_name = title;
-    argv[0] = title;
-    *(int *)state->input = command->run(argc, argv);
+    if (command == NULL)
+        argp_failure(state, STATUS_BAD_USAGE, 0,
+                     "unknown subcommand '%s', expected bench, oracle, replay, simulate or help",
+                     name);
+    else
+        *(int *)state->input = subcommand_run(command, "mmkit", argc, argv);
 }
 
 /* `mmkit help', `mmkit help SUBCOMMAND' */
@@ -64,7 +49,7 @@ static void run_help(struct argp_state *state)
 
     if (state->next == state->argc)
         argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
-    run_command(state, find_command(state, state->argv[state->next]), 2, argv);
+    run_command(state, state->argv[state->next], 2, argv);
 }
 
 /* The rest of the arguments is the subcommand's. */
@@ -75,7 +60,7 @@ static void dispatch(struct argp_state *state, const char *name)
     if (strcmp(name, "help") == 0)
         run_help(state);
     else
-        run_command(state, find_command(state, name), state->argc - first, state->argv + first);
+        run_command(state, name, state->argc - first, state->argv + first);
     state->next = state->argc;
 }
 
@@ -99,23 +84,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 /* The list of subcommands, made from the table. => argp frees it */
 static char *filter_help(int key, const char *text, void *input)
 {
-    char *help = NULL;
-    size_t size;
-    FILE *stream;
-    unsigned i;
-
     (void)input;
-    if (key != ARGP_KEY_HELP_POST_DOC)
-        return (char *)text;
-    stream = open_memstream(&help, &size);
-    if (stream == NULL)
-        return (char *)text;
-    fputs("Subcommands:\n", stream);
-    for (i = 0; i < COMMANDS; i++)
-        fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fprintf(stream, "\n%s", text);
-    fclose(stream);
-    return help;
+    return subcommand_help(commands, "Subcommands:\n", key, text);
 }
 
 static const struct argp_option option_list[] = {
