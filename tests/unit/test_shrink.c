@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "policy_setup.h"
 #include "reclaim.h"
 #include "shrink.h"
 #include "swap_setup.h"
@@ -477,15 +478,6 @@ static void test_notifier(void **state)
     assert_int_equal(mirror.told, 2);
     assert_true(mirror.start == AT(SLOT) && mirror.end == AT(2 * SLOT));
     mmk_notifier_unregister(mm, &notifier);
-}
-
-static int setup_linux(void **state)
-{
-    struct mmk_config config = fixture_config();
-
-    (void)state;
-    config.table_policy = MMK_TABLES_LINUX_618;
-    return fixture_setup_with(&config);
 }
 
 /* What other kernels do not do. */

@@ -14,31 +14,11 @@
 
 #include "fixture.h"
 #include "limbo.h"
+#include "policy_setup.h"
 #include "swap_setup.h"
 
 #define SLOTS 16
 #define SLOT  512 /* pages */
-
-/* The machine once for each policy. */
-static int setup_policy(enum mmk_table_policy policy)
-{
-    struct mmk_config config = fixture_config();
-
-    config.table_policy = policy;
-    return fixture_setup_with(&config);
-}
-
-static int setup_linux(void **state)
-{
-    (void)state;
-    return setup_policy(MMK_TABLES_LINUX_618);
-}
-
-static int setup_never(void **state)
-{
-    (void)state;
-    return setup_policy(MMK_TABLES_NEVER);
-}
 
 /* Leaf tables that must be left, and pmd tables, by policy; the pud table goes with the last. */
 struct left {

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "policy_setup.h"
 
 #include "table_pin.h"
 #include <mmkit/table.h>
@@ -423,26 +424,6 @@ static void test_upper_in_the_way(void **state)
 }
 
 /* --- the other policies ---------------------------------------------------------------------- */
-
-static int setup_policy(enum mmk_table_policy policy)
-{
-    struct mmk_config config = fixture_config();
-
-    config.table_policy = policy;
-    return fixture_setup_with(&config);
-}
-
-static int setup_linux(void **state)
-{
-    (void)state;
-    return setup_policy(MMK_TABLES_LINUX_618);
-}
-
-static int setup_never(void **state)
-{
-    (void)state;
-    return setup_policy(MMK_TABLES_NEVER);
-}
 
 /* What they keep is kept, pinned or not, and can be pinned although it is empty. */
 static void test_kept_anyway(void **state)
