@@ -14,7 +14,9 @@ The counts belong to one compiler and libc (the file names them); a difference o
 => exit status 0; 1: a count went up or down by more than 3 %, or is missing
 """
 
+import concurrent.futures
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -66,15 +68,9 @@ def self_cost(path):
     return total, library
 
 
-def count_micro(build):
-    micro = build / "bench" / "micro"
-    names = subprocess.run([micro, "--list"], check=True, capture_output=True, text=True).stdout
-    counts = {}
-    for line in names.splitlines():
-        name, count = line.split()
-        total, _, _ = callgrind("measured*", [micro, name, count])
-        counts[name] = total / int(count)
-    return counts
+def count_operation(micro, name, count):
+    total, _, _ = callgrind("measured*", [micro, name, count])
+    return total / int(count)
 
 
 def count_replay(build):
@@ -82,6 +78,17 @@ def count_replay(build):
                                        [build / "mmkit", "replay", TRACE, "--json", "-"])
     events = json.loads(stdout)["events"]
     return {"event-all": total / events, "event-library": library / events}
+
+
+def count_all(build):
+    """All counts, as many at a time as there are processors; the replay, the longest, first."""
+    micro = build / "bench" / "micro"
+    names = subprocess.run([micro, "--list"], check=True, capture_output=True, text=True).stdout
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        replay = pool.submit(count_replay, build)
+        micros = {line.split()[0]: pool.submit(count_operation, micro, *line.split())
+                  for line in names.splitlines()}
+        return {name: task.result() for name, task in micros.items()} | replay.result()
 
 
 def read_golden():
@@ -125,7 +132,7 @@ def main():
         print(__doc__, file=sys.stderr)
         return 2
     build = pathlib.Path(arguments[0])
-    counts = count_micro(build) | count_replay(build)
+    counts = count_all(build)
     fine = compare(counts, read_golden())
     if "--update" in sys.argv:
         write_golden(counts)
