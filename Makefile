@@ -34,7 +34,8 @@ test: deps-test builds
 test-long: deps-test builds build-tsan/build.ninja build-cov/build.ninja build-bench/build.ninja \
     build-fuzz/build.ninja \
     $(FORMATS:%=build-%/build.ninja)
-	@tools/run_tests.py build:long,formats,schedules build-asan build-tsan:race,soak \
+	$(call make,build-asan,cmd/simulate/mmkit-simulate-tiny bench/micro)
+	@tools/run_tests.py build:long,formats,schedules build-tsan:race,soak \
 	    build-cov:coverage build-bench:count build-riscv64-sv39:unit,plain,smoke \
 	    build-aarch64-39:unit,smoke build-aarch64-48:unit,plain,smoke,stress build-x86_64-5:smoke \
 	    build-riscv64-sv48:smoke build-riscv64-sv57:smoke build-tiny:long build-fuzz:fuzz
