@@ -34,6 +34,7 @@
 
 #include "frame.h"
 #include "list.h"
+#include "planted.h"
 #include "slab.h"
 
 #include <mmkit/stats.h>
@@ -325,7 +326,7 @@ static bool add_spare(struct mmk_swap_area *area, unsigned flags)
     if (!page)
         return false;
     mmk_spin_lock(&area->lock, MMK_LOCK_SLOT);
-    wanted = wants_spare(area);
+    wanted = wants_spare(area) || MMK_MISTAKE(SPARE_TWICE);
     if (wanted)
         mmk_aptr_store(&area->spare, mmk_page_virt(page), MMK_RELAXED);
     mmk_spin_unlock(&area->lock, MMK_LOCK_SLOT);
@@ -796,7 +797,10 @@ void mmk_swap_area_remove(struct mmk_swap_area *area)
     mmk_list_del(&area->link);
     mmk_aptr_store(&areas[area->number], NULL, MMK_RELAXED);
     mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
-    mmk_host_call_rcu(&area->rcu, free_area_rcu);
+    if (MMK_MISTAKE(AREA_WITHOUT_GRACE))
+        free_area(area);
+    else
+        mmk_host_call_rcu(&area->rcu, free_area_rcu);
 }
 
 /* --- looking --------------------------------------------------------------------------------- */

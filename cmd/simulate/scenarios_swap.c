@@ -15,7 +15,7 @@
 #include <mmkit/pin.h>
 #include <string.h>
 
-enum { SLOTS = 8, GARBAGE = 0xdd };
+enum { SLOTS = 8, IN_FRAME = 192, GARBAGE = 0xdd };
 
 /* The first word of each page is all that programs here store. */
 static uint64_t device[SLOTS];
@@ -668,6 +668,33 @@ static void expect_one_left(void)
     swap_end();
 }
 
+/* All slots that there is memory for are taken, and there is a frame at hand for more. */
+static uint64_t taken[IN_FRAME + 2];
+
+static void setup_taken(void)
+{
+    unsigned i;
+
+    start_swap(3 * IN_FRAME);
+    for (i = 0; i < IN_FRAME; i++)
+        expect(mmk_slot_alloc(NULL, 0, &taken[i]));
+}
+
+static void both_take(unsigned cpu)
+{
+    expect(mmk_slot_alloc(NULL, 0, &taken[IN_FRAME + cpu]));
+}
+
+static void give_all_back(void)
+{
+    unsigned i;
+
+    expect(taken[IN_FRAME] != taken[IN_FRAME + 1]);
+    for (i = 0; i < IN_FRAME + 2; i++)
+        mmk_slot_put(taken[i]);
+    swap_end();
+}
+
 const struct scenario scenarios_swap[] = {
     {.name = "P13.swapped",
      .what = "a page goes to swap that is clean, but stored to meanwhile",
@@ -723,6 +750,12 @@ const struct scenario scenarios_swap[] = {
      .setup = setup_unread,
      .body = in_beside_failure,
      .check = expect_one},
+    {.name = "swap.grown",
+     .what = "two pages go to an area that gets memory for more slots",
+     .cpus = 2,
+     .setup = setup_taken,
+     .body = both_take,
+     .check = give_all_back},
     {.name = "swap.twice",
      .what = "two processes touch, and store to, what both have in one slot",
      .cpus = 2,
