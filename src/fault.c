@@ -124,6 +124,39 @@ void mmk_fault_unlock(struct mmk_walk *walk)
     mmk_rcu_read_unlock();
 }
 
+void mmk_fault_keep(struct mmk_vmf *vmf)
+{
+    bool kept = MMK_MISTAKE(FAULT_KEEPS_NOTHING) || mmk_pte_get_unless_zero(vmf->kept.table);
+
+    mmk_assert(kept, "T3 a table with an entry is used");
+    mmk_fault_unlock(&vmf->kept);
+}
+
+bool mmk_fault_relock(struct mmk_vmf *vmf)
+{
+    mmk_rcu_read_lock();
+    mmk_table_lock(vmf->kept.table);
+    return mmk_pte_read(vmf->kept.entry).v == vmf->pte.v && !mmk_inject(MMK_INJECT_FAULT_AGAIN);
+}
+
+void mmk_pte_put_vmf_locked(struct mmk_vmf *vmf)
+{
+    if (!MMK_MISTAKE(FAULT_KEEPS_NOTHING))
+        mmk_pte_unpin(vmf->kept.table);
+    if (mmk_likely(mmk_table_used(vmf->kept.table)) || MMK_MISTAKE(FAULT_LEAVES_TABLE))
+        mmk_table_unlock(vmf->kept.table);
+    else
+        mmk_table_unlock_left(&vmf->kept);
+    mmk_rcu_read_unlock();
+}
+
+void mmk_pte_put_vmf(struct mmk_vmf *vmf)
+{
+    mmk_rcu_read_lock();
+    mmk_table_lock(vmf->kept.table);
+    mmk_pte_put_vmf_locked(vmf);
+}
+
 /*
  * Sets the bits that the access leaves behind, where hardware faults instead of setting them.
  * => false: the entry says something else by now

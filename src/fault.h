@@ -25,6 +25,7 @@ struct mmk_vmf {
     mmk_vaddr_t addr; /* start of the page */
     enum mmk_access access;
     mmk_pte_t pte;          /* what the entry said when last looked at */
+    struct mmk_walk kept;   /* the way to it, while its table is kept: mmk_fault_keep() */
     struct mmk_chain chain; /* tables that the path may lack */
 };
 
@@ -83,6 +84,33 @@ bool mmk_fault_lock(struct mmk_vmf *vmf, struct mmk_walk *walk)
     MMK_TRY_ACQUIRES(true, walk->table->table.lock) MMK_TRY_ACQUIRES_SHARED(true, mmk_rcu);
 void mmk_fault_unlock(struct mmk_walk *walk) MMK_RELEASES(walk->table->table.lock)
     MMK_RELEASES_SHARED(mmk_rcu);
+
+/*
+ * A fault that may sleep before it comes back to an entry that it has looked at keeps the table
+ * meanwhile: as a visitor (pte_ref.h), it finds the table where it was, if not the entry.
+ * => vmf->kept is a walk of mmk_fault_lock(), locked, which this unlocks; mmk_pte_put_vmf()
+ */
+void mmk_fault_keep(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+    MMK_RELEASES(vmf->kept.table->table.lock) MMK_RELEASES_SHARED(mmk_rcu);
+
+/*
+ * The way back, with no second walk.
+ * => inside an RCU read section, and locked: mmk_pte_put_vmf_locked(). Whether the entry still says
+ *    vmf->pte
+ */
+bool mmk_fault_relock(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+    MMK_ACQUIRES(vmf->kept.table->table.lock) MMK_ACQUIRES_SHARED(mmk_rcu);
+
+/*
+ * Lets go of the table that the fault has kept. If others have taken its last entry meanwhile it is
+ * freed here, and parents with it; one flush, of the fault's address.
+ * => the mmap lock has been held since mmk_fault_keep(): else mremap may have moved the table, or
+ *    put another in its place, and the address would be wrong
+ * => does not sleep; spins for other CPUs if it frees
+ */
+void mmk_pte_put_vmf_locked(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+    MMK_RELEASES(vmf->kept.table->table.lock) MMK_RELEASES_SHARED(mmk_rcu);
+void mmk_pte_put_vmf(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 
 /* Of the next, what has nothing to do with mm. */
 struct mmk_page *mmk_fault_new_uncharged(unsigned flags);

@@ -13,7 +13,7 @@
  *    that no CPU reads the old page after another has written the new one. `live` is unchanged.
  *
  * While the copy is made a reference keeps the old page, and keeps its other mappers from taking
- * it for their own.
+ * it for their own; and a pin keeps the table, so that the way to it need not be gone twice.
  */
 #include "fault.h"
 
@@ -79,30 +79,32 @@ static void make_writable(struct mmk_walk *walk, mmk_pte_t pte)
 }
 
 /* page NULL: a frame that is not mmkit's. Not writable after all: mmk_fault_force(). */
-static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_walk *walk,
-                                   struct mmk_page *page) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
-    MMK_RELEASES(walk->table->table.lock) MMK_RELEASES_SHARED(mmk_rcu)
+static enum mmk_fault_result reuse(struct mmk_vmf *vmf, struct mmk_page *page)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_RELEASES(vmf->kept.table->table.lock)
+        MMK_RELEASES_SHARED(mmk_rcu)
 {
     if (page && mmk_page_type(page) != MMK_PAGE_ANON)
         mmk_page_mkdirty(page);
     if (vmf->flags & MMK_VM_WRITE)
-        make_writable(walk, vmf->pte);
-    mmk_fault_unlock(walk);
+        make_writable(&vmf->kept, vmf->pte);
+    mmk_fault_unlock(&vmf->kept);
     mmk_tlb_local_spurious(&vmf->mm->context, vmf->addr);
     mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_REUSE, 1);
     return MMK_FAULT_DONE;
 }
 
 /* P7. => table locked */
-static void exchange(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *copy)
-    MMK_REQUIRES(walk->table->table.lock)
+static void exchange(struct mmk_vmf *vmf, struct mmk_page *copy)
+    MMK_REQUIRES(vmf->kept.table->table.lock)
 {
-    mmk_pte_drop(walk->entry);
+    struct mmk_a64 *entry = vmf->kept.entry;
+
+    mmk_pte_drop(entry);
     if (MMK_MISTAKE(COPY_SET_BEFORE_FLUSH))
-        mmk_pte_set(walk->entry, mmk_fault_leaf(vmf, copy, true));
+        mmk_pte_set(entry, mmk_fault_leaf(vmf, copy, true));
     mmk_tlb_flush(vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE);
     if (!MMK_MISTAKE(COPY_SET_BEFORE_FLUSH))
-        mmk_pte_set(walk->entry, mmk_fault_leaf(vmf, copy, true));
+        mmk_pte_set(entry, mmk_fault_leaf(vmf, copy, true));
 }
 
 /*
@@ -125,28 +127,30 @@ static struct mmk_page *make_copy(const struct mmk_vmf *vmf, const struct mmk_pa
     return copy;
 }
 
-/* page NULL: the zero page. => the caller holds a reference to page */
+/* page NULL: the zero page. => the caller holds a reference to page; the table is let go of */
 static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     struct mmk_page *copy;
     struct mmk_notify notify;
-    struct mmk_walk walk;
 
     mmk_anon_prepare(vmf->mm, vmf->vma);
     copy = make_copy(vmf, page);
-    if (!copy)
+    if (!copy) {
+        mmk_pte_put_vmf(vmf);
         return MMK_FAULT_OOM;
+    }
     mmk_notify_begin(&notify, vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE, MMK_NOTIFY_COPY);
-    if (!mmk_fault_lock(vmf, &walk)) {
+    if (!mmk_fault_relock(vmf)) {
+        mmk_pte_put_vmf_locked(vmf);
         mmk_notify_end(&notify);
         mmk_fault_drop_anon(copy);
         return MMK_FAULT_RETRY;
     }
-    exchange(vmf, &walk, copy);
+    exchange(vmf, copy);
     if (page)
         drop_mapping(vmf->mm, page);
-    mmk_fault_unlock(&walk);
+    mmk_pte_put_vmf_locked(vmf);
     mmk_notify_flushed(&notify, vmf->mm);
     mmk_notify_end(&notify);
     if (page)
@@ -175,18 +179,17 @@ static MMK_NOINLINE bool leave_slot(struct mmk_page *page)
 enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
 {
     struct mmk_page *page = mmk_pte_page(vmf->pte);
-    enum mmk_fault_result result;
-    struct mmk_walk walk;
+    enum mmk_fault_result result = MMK_FAULT_RETRY;
 
-    if (!mmk_fault_lock(vmf, &walk))
+    if (!mmk_fault_lock(vmf, &vmf->kept))
         return MMK_FAULT_RETRY;
     if ((vmf->flags & MMK_VM_SHARED) || (page && take_over(vmf, page)))
-        return reuse(vmf, &walk, page);
+        return reuse(vmf, page);
     if (page)
         mmk_page_get(page);
-    mmk_fault_unlock(&walk);
+    mmk_fault_keep(vmf);
     if (page && mmk_unlikely(mmk_page_test(page, MMK_PF_SWAPCACHE)) && leave_slot(page))
-        result = MMK_FAULT_RETRY;
+        mmk_pte_put_vmf(vmf);
     else
         result = replace(vmf, page);
     if (page)

@@ -17,17 +17,14 @@
 #include "swap_in.h"
 #include "swap_return.h"
 
-/* => false: the entry is something else by now */
-static bool hold_slot(struct mmk_vmf *vmf)
+/* And the table: reading takes its time. => false: the entry is something else by now */
+static bool hold_slot(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
-    struct mmk_walk walk;
-
-    if (MMK_MISTAKE(SLOT_NOT_HELD))
-        return true;
-    if (!mmk_fault_lock(vmf, &walk))
+    if (!mmk_fault_lock(vmf, &vmf->kept))
         return false;
-    mmk_slot_get(mmk_pte_slot(vmf->pte));
-    mmk_fault_unlock(&walk);
+    if (!MMK_MISTAKE(SLOT_NOT_HELD))
+        mmk_slot_get(mmk_pte_slot(vmf->pte));
+    mmk_fault_keep(vmf);
     return true;
 }
 
@@ -42,23 +39,24 @@ static mmk_pte_t leaf(const struct mmk_vmf *vmf, const struct mmk_page *page, bo
 
 /*
  * The entry becomes present. => RETRY: it is something else by now, or the access needs more
- * => the caller has a reference to the slot, another one if *returned: the entry's
+ * => the caller has a reference to the slot, another one if *returned: the entry's; the table is
+ *    let go of
  */
 static enum mmk_fault_result commit(struct mmk_vmf *vmf, struct mmk_page *page, bool *returned)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES(page)
 {
-    struct mmk_walk walk;
     mmk_pte_t pte;
     bool own;
 
-    *returned = false;
-    if (!mmk_fault_lock(vmf, &walk))
+    *returned = mmk_fault_relock(vmf);
+    if (!*returned) {
+        mmk_pte_put_vmf_locked(vmf);
         return MMK_FAULT_RETRY;
-    *returned = true;
+    }
     own = mmk_pte_swap_exclusive(vmf->pte) || mmk_swap_sole(page, mmk_pte_slot(vmf->pte));
     pte = leaf(vmf, page, own);
-    mmk_swap_return(&walk, vmf->vma, page, pte, own);
-    mmk_fault_unlock(&walk);
+    mmk_swap_return(&vmf->kept, vmf->vma, page, pte, own);
+    mmk_pte_put_vmf_locked(vmf);
     return vmf->access != MMK_ACCESS_WRITE || mmk_pte_write(pte) ? MMK_FAULT_DONE : MMK_FAULT_RETRY;
 }
 
@@ -73,17 +71,29 @@ static bool leaves_slot(const struct mmk_vmf *vmf, const struct mmk_page *page) 
 static enum mmk_fault_result failed(struct mmk_vmf *vmf, int error)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
-    struct mmk_walk walk;
+    bool same = mmk_fault_relock(vmf);
 
+    mmk_pte_put_vmf_locked(vmf);
     if (error == MMK_EINTR)
         return MMK_FAULT_KILLED;
-    if (!mmk_fault_lock(vmf, &walk))
+    if (!same)
         return MMK_FAULT_RETRY;
-    mmk_fault_unlock(&walk);
     return error == MMK_ENOMEM ? MMK_FAULT_OOM : MMK_FAULT_BUS;
 }
 
-/* => the caller has a reference to the slot, which is dropped */
+/* Maps it, if it may be charged. => as commit() */
+static enum mmk_fault_result charge_and_commit(struct mmk_vmf *vmf, struct mmk_page *page,
+                                               bool *returned)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES(page)
+{
+    if (page->share || mmk_charge(vmf->mm->group, page, MMK_CHARGE_PRIVATE, MMK_ALLOC_NORMAL))
+        return commit(vmf, page, returned);
+    *returned = false;
+    mmk_pte_put_vmf(vmf);
+    return MMK_FAULT_OOM;
+}
+
+/* => the caller has a reference to the slot, and keeps the table: both are let go of */
 static enum mmk_fault_result swap_in(struct mmk_vmf *vmf, uint64_t slot)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
@@ -96,10 +106,7 @@ static enum mmk_fault_result swap_in(struct mmk_vmf *vmf, uint64_t slot)
         mmk_swap_put(slot);
         return failed(vmf, error);
     }
-    returned = false;
-    result = MMK_FAULT_OOM;
-    if (page->share || mmk_charge(vmf->mm->group, page, MMK_CHARGE_PRIVATE, MMK_ALLOC_NORMAL))
-        result = commit(vmf, page, &returned);
+    result = charge_and_commit(vmf, page, &returned);
     if (returned) {
         mmk_note_returned(NULL, slot);
         mmk_swap_put(slot);

@@ -185,7 +185,7 @@ void mmk_gather_finish_tables(struct mmk_gather *gather)
     struct mmk_mm *mm = gather->mm;
 
     if (gather->dead && !MMK_MISTAKE(UNPIN_UNFLUSHED))
-        mmk_tlb_flush_tables(mm, 0, MMK_USER_END);
+        mmk_tlb_flush_tables(mm, gather->start, gather->end);
     mmk_a32_fetch_sub(&mm->flush_pending, 1, MMK_RELEASE);
     free_tables(gather);
 }

@@ -78,7 +78,7 @@ MMK_ALWAYS_INLINE void mmk_gather_policy(struct mmk_gather *gather, enum mmk_gat
 
 /*
  * For a visitor that frees tables and changes no entry of theirs: there is nothing to tell
- * secondary MMUs of. finish_tables() flushes the whole address space if there were any.
+ * secondary MMUs of. finish_tables() flushes the range noted if there were any.
  * => in place of begin and finish; table locks may be held; spins for other CPUs, does not sleep
  */
 void mmk_gather_begin_tables(struct mmk_gather *gather, struct mmk_mm *mm);

@@ -398,17 +398,35 @@ void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gathe
     }
 }
 
-/* The table is on no walk: any address will do, as all are flushed. */
+/* What a visitor leaves behind. `known`: where that is; else all of the address space is flushed.
+ */
+static void unlock_left(const struct mmk_walk *walk, bool known) MMK_NO_TSA
+{
+    struct mmk_gather gather;
+
+    if (mmk_table_used(walk->table) || mmk_table_keeps_unused()) {
+        mmk_table_unlock(walk->table);
+        return;
+    }
+    mmk_gather_begin_tables(&gather, walk->mm);
+    if (!known)
+        mmk_gather_range(&gather, 0, MMK_USER_END);
+    mmk_table_unlock_free(walk, &gather);
+    mmk_gather_finish_tables(&gather);
+}
+
+void mmk_table_unlock_left(const struct mmk_walk *walk) MMK_NO_TSA
+{
+    unlock_left(walk, true);
+}
+
+/* The table is on no walk: any address will do. */
 void mmk_table_unlock_unpinned(struct mmk_page *table) MMK_NO_TSA
 {
     const struct mmk_walk walk = {.mm = table->table.mm, .table = table};
-    struct mmk_gather gather;
 
-    if (mmk_table_used(table) || mmk_table_keeps_unused() || MMK_MISTAKE(UNPIN_LEAVES)) {
+    if (MMK_MISTAKE(UNPIN_LEAVES))
         mmk_table_unlock(table);
-        return;
-    }
-    mmk_gather_begin_tables(&gather, walk.mm);
-    mmk_table_unlock_free(&walk, &gather);
-    mmk_gather_finish_tables(&gather);
+    else
+        unlock_left(&walk, false);
 }

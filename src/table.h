@@ -85,8 +85,16 @@ void mmk_chain_refill(struct mmk_chain *chain, struct mmk_table_pool *pool);
 void mmk_pool_discard(struct mmk_table_pool *pool);
 
 /*
- * The same for a visitor that has just let go of a pin, and does not know the table's address: the
- * flush is of the whole address space.
+ * mmk_table_unlock_free() for a visitor that has just let go of a pin: an operation of its own,
+ * with one flush, of walk's address, if that frees anything.
+ * => walk locked; nobody has moved its table since it was made; inside an RCU read section;
+ *    interrupts on: spins for other CPUs
+ */
+void mmk_table_unlock_left(const struct mmk_walk *walk) MMK_REQUIRES_SHARED(mmk_rcu)
+    MMK_RELEASES(walk->table->table.lock);
+
+/*
+ * The same for one that does not know the table's address: the flush is of the whole address space.
  * => table locked, inside an RCU read section; interrupts on: spins for other CPUs
  */
 void mmk_table_unlock_unpinned(struct mmk_page *table) MMK_REQUIRES_SHARED(mmk_rcu)

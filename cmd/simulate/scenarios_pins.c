@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scenarios_pins.c - tables that visitors keep while they sleep, against whoever empties, fills,
- * moves or ends what the table is about. That nothing is left is checked after every run.
+ * scenarios_pins.c - tables that visitors keep while they sleep, faults among them, against whoever
+ * empties, fills, moves or ends what the table is about. That nothing is left is checked after
+ * every run.
  */
 #include "rules.h"
 
@@ -178,6 +179,60 @@ static void let_go_or_fork(unsigned cpu)
     }
 }
 
+/* The zero page: a store makes a copy of it, and may sleep for the memory, with the table kept. */
+static void setup_read(void)
+{
+    unsigned cpu;
+
+    start_anon();
+    for (cpu = 0; cpu < world.cpus; cpu++) {
+        fibers_be_cpu(cpu);
+        expect(look(0) == 0);
+    }
+    fibers_be_cpu(0);
+}
+
+static void copy_or_give_back(unsigned cpu)
+{
+    if (cpu == 0) {
+        store(0, 5);
+        say(&it.said);
+    } else if (cpu == 1) {
+        dontneed(0, 1);
+    } else {
+        if (heard(&it.said))
+            expect(look(0) == 5 || look(0) == 0);
+        store(1, 6);
+        dontneed(1, 1);
+    }
+}
+
+static void copied(void)
+{
+    expect((look(0) == 5 || look(0) == 0) && look(1) == 0);
+}
+
+/* Nothing comes into a table again that the reaper has emptied. */
+static void copy_or_kill(unsigned cpu)
+{
+    enum mmk_fault_result result;
+    uint64_t freed;
+
+    if (cpu == 0) {
+        result = put_word(0, 5);
+        expect(result == MMK_FAULT_DONE || result == MMK_FAULT_KILLED);
+    } else {
+        mmk_kill(world.mm);
+        while (mmk_reap(world.mm, 64, &freed) == MMK_EAGAIN)
+            continue;
+    }
+}
+
+static void killed_without_tables(void)
+{
+    expect(mmk_mm_table_bytes(world.mm) == MMK_PAGE_SIZE); /* the root */
+}
+
 static int see(const struct mmk_table_view *view, void *arg)
 {
     struct mmk_table_entry entry;
@@ -256,6 +311,24 @@ const struct scenario scenarios_pins[] = {
      .setup = setup_kept_empty,
      .body = let_go_or_fork,
      .check = put_other},
+    {.name = "free.copied",
+     .what = "a page is given back while a fault that keeps its table copies it",
+     .cpus = 2,
+     .setup = setup_read,
+     .body = copy_or_give_back,
+     .check = copied},
+    {.name = "free.copied-two",
+     .what = "likewise, and a neighbour comes and goes",
+     .cpus = 3,
+     .setup = setup_read,
+     .body = copy_or_give_back,
+     .check = copied},
+    {.name = "free.copied-killed",
+     .what = "a process is reaped while a fault of its keeps a table",
+     .cpus = 2,
+     .setup = setup_read,
+     .body = copy_or_kill,
+     .check = killed_without_tables},
     {.name = "free.each",
      .what = "all tables are visited while some come and go",
      .cpus = 2,

@@ -202,12 +202,33 @@ static void expect_ones(void)
     swap_end();
 }
 
-/* The first reading fails; who waits for it reads for himself. */
-static void setup_unread(void)
+/* Alone in its table. */
+static void setup_one_out(void)
 {
     start_swap(SLOTS);
     store(0, 1);
     page_out(0, 1);
+}
+
+/* The fault has kept the table, and is who frees it, or fills it again. */
+static void in_beside_dontneed(unsigned cpu)
+{
+    if (cpu == 0)
+        expect(look(0) <= 1);
+    else
+        dontneed(0, 1);
+}
+
+static void expect_given_back(void)
+{
+    expect(look(0) == 0);
+    swap_end();
+}
+
+/* The first reading fails; who waits for it reads for himself. */
+static void setup_unread(void)
+{
+    setup_one_out();
     failing = 1;
 }
 
@@ -744,6 +765,12 @@ const struct scenario scenarios_swap[] = {
      .setup = setup_out,
      .body = in_beside_in,
      .check = expect_ones},
+    {.name = "swap.given-back",
+     .what = "a page is given back while a fault that keeps its table reads it",
+     .cpus = 2,
+     .setup = setup_one_out,
+     .body = in_beside_dontneed,
+     .check = expect_given_back},
     {.name = "swap.unread",
      .what = "a page cannot be read, and another waits for it",
      .cpus = 2,
