@@ -31,14 +31,6 @@ static unsigned find_entry(const struct mmk_mm *mm, mmk_vaddr_t addr, unsigned l
     return at;
 }
 
-static enum mmk_table_got pin_root(struct mmk_page *root)
-{
-    mmk_table_lock(root);
-    root->table.pins++;
-    mmk_table_unlock(root);
-    return MMK_TABLE_PINNED;
-}
-
 /* An entry above the one that would link the table: why it leads to none. */
 static enum mmk_table_got why_none(const struct mmk_a64 *entry)
 {
@@ -47,19 +39,15 @@ static enum mmk_table_got why_none(const struct mmk_a64 *entry)
     return !mmk_pte_none(pte) && !mmk_pte_links(pte) ? MMK_TABLE_HUGE : MMK_TABLE_NONE;
 }
 
-static enum mmk_table_got pin_at(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned level,
-                                 struct mmk_table_ref *ref)
+static enum mmk_table_got pin_leaf(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_table_ref *ref)
 {
     enum mmk_table_got got;
     struct mmk_a64 *pmd;
 
     ref->mm = mm;
-    ref->level = level;
-    ref->table = mm->root;
-    if (level == TOP)
-        return pin_root(mm->root);
+    ref->level = 0;
     mmk_rcu_read_lock();
-    if (find_entry(mm, addr, level + 1, &pmd) == level + 1)
+    if (find_entry(mm, addr, 1, &pmd) == 1)
         got = mmk_pte_try_get(pmd, &ref->table);
     else
         got = why_none(pmd);
@@ -72,7 +60,7 @@ enum mmk_table_got mmk_table_pin(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk
     enum mmk_table_got got = MMK_TABLE_NONE;
 
     if (addr < MMK_USER_END)
-        got = pin_at(mm, addr, 0, ref);
+        got = pin_leaf(mm, addr, ref);
     if (got == MMK_TABLE_PINNED)
         mmk_mm_hold(mm);
     return got;
@@ -198,16 +186,44 @@ static void go_on(struct cursor *cursor, bool was_there)
         cursor->level++;
 }
 
-static void describe_table(const struct cursor *cursor, struct mmk_table_view *view) MMK_NO_TSA
+/*
+ * The cursor's table, with a visitor more, and locked. => NULL: there is none, nothing is locked
+ * => inside an RCU read section
+ */
+static struct mmk_page *pin_and_lock(struct mmk_mm *mm, const struct cursor *cursor)
+    MMK_REQUIRES_SHARED(mmk_rcu) MMK_NO_TSA
 {
-    struct mmk_page *table = view->ref.table;
+    struct mmk_page *table = mm->root;
+    struct mmk_a64 *pmd;
 
-    view->start = mmk_pt_base(cursor->addr, cursor->level);
-    view->size = cursor->level == TOP ? MMK_USER_END : mmk_pt_table_span(cursor->level);
-    mmk_table_lock(table);
-    view->live = table->table.live;
-    view->pins = table->table.pins - 1;
-    mmk_table_unlock(table);
+    if (cursor->level == TOP) {
+        mmk_table_lock(table);
+        table->table.pins++;
+        return table;
+    }
+    if (find_entry(mm, cursor->addr, cursor->level + 1, &pmd) != cursor->level + 1)
+        return NULL;
+    return mmk_pte_tryget_map_lock(pmd, cursor->addr, &table) ? table : NULL;
+}
+
+/* Pins the cursor's table, and says what it is, all in one hold of its lock. => false: none */
+static bool pin_and_describe(struct mmk_mm *mm, const struct cursor *cursor,
+                             struct mmk_table_view *view) MMK_NO_TSA
+{
+    struct mmk_page *table;
+
+    mmk_rcu_read_lock();
+    table = pin_and_lock(mm, cursor);
+    if (table) {
+        view->ref = (struct mmk_table_ref){mm, table, cursor->level};
+        view->start = mmk_pt_base(cursor->addr, cursor->level);
+        view->size = cursor->level == TOP ? MMK_USER_END : mmk_pt_table_span(cursor->level);
+        view->live = mmk_table_live(table);
+        view->pins = table->table.pins - 1;
+        mmk_table_unlock(table);
+    }
+    mmk_rcu_read_unlock();
+    return table != NULL;
 }
 
 int mmk_for_each_table(struct mmk_mm *mm,
@@ -219,9 +235,8 @@ int mmk_for_each_table(struct mmk_mm *mm,
     bool there;
 
     while (cursor.addr < MMK_USER_END && !answer) {
-        there = pin_at(mm, cursor.addr, cursor.level, &view.ref) == MMK_TABLE_PINNED;
+        there = pin_and_describe(mm, &cursor, &view);
         if (there) {
-            describe_table(&cursor, &view);
             answer = visit(&view, arg);
             mmk_pte_put(view.ref.table);
         }
