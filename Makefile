@@ -42,7 +42,7 @@ test-long: deps-test builds build-tsan/build.ninja build-cov/build.ninja build-b
 
 # The recordings, everything checked, under AddressSanitizer; half an hour of swap; ten million
 # operations of four threads under ThreadSanitizer; a million calls beside Linux; all pairs of calls
-# in all schedules with at most two preemptions: about two hours.
+# in all schedules with at most two preemptions, tables that go with three: more than two hours.
 soak: deps-test builds build-tsan/build.ninja
 	$(call make,build,)
 	$(call make,build-tsan,tests/stress_mm)

@@ -61,6 +61,18 @@ void touch_by(unsigned except, unsigned page, unsigned count)
     fibers_be_cpu(0);
 }
 
+void look_by_all(unsigned page, unsigned count)
+{
+    unsigned cpu, i;
+
+    for (cpu = 0; cpu < world.cpus; cpu++) {
+        fibers_be_cpu(cpu);
+        for (i = page; i < page + count; i++)
+            (void)look(i);
+    }
+    fibers_be_cpu(0);
+}
+
 void start_anon(void)
 {
     memset(&it, 0, sizeof(it));

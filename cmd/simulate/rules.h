@@ -57,6 +57,8 @@ void put_other(void); /* it.other, if there is one, which is none then */
 
 /* All CPUs but those from `except` on have stored, so their TLBs know the pages. */
 void touch_by(unsigned except, unsigned page, unsigned count);
+/* All CPUs have loaded. */
+void look_by_all(unsigned page, unsigned count);
 
 /* Set-ups: 8 pages of anonymous memory; and the first two touched by all. */
 void start_anon(void);

@@ -53,15 +53,28 @@ static void give_back_or_visit(unsigned cpu)
         visit(0);
 }
 
+static void setup_two(void)
+{
+    start_anon();
+    touch_by(3, 0, 2);
+}
+
+/* Whichever comes last empties it, or the visitor does. */
+static void visit_beside_two(unsigned cpu)
+{
+    if (cpu == 1)
+        visit(0);
+    dontneed(cpu, 1);
+}
+
 static void visit_beside_rest(unsigned cpu)
 {
     if (cpu == 0) {
         dontneed(0, 1);
-    } else if (cpu == 1) {
-        visit(0);
-    } else {
         store(1, 2);
         dontneed(1, 1);
+    } else {
+        visit(0);
     }
 }
 
@@ -103,8 +116,12 @@ static void let_go_or_move(unsigned cpu)
     } else {
         move_pages(0, 12, 4);
         store(13, 3);
-        expect(look(13) == 3);
     }
+}
+
+static void moved(void)
+{
+    expect(look(12) == 0 && look(13) == 3);
 }
 
 /* A table on its way to where an empty one is kept; CPU 1 knows the way to that. */
@@ -118,14 +135,24 @@ static void setup_in_the_way(void)
     dontneed(12, 1);
 }
 
+/* The same, but nothing has to be unmapped for it. */
+static void setup_left_behind(void)
+{
+    setup_in_the_way();
+    unmap(12, 4);
+}
+
 static void let_go_or_exchange(unsigned cpu)
 {
-    if (cpu == 0) {
+    if (cpu == 0)
         move_pages(0, 12, 4);
-        expect(look(12) == 1);
-    } else {
+    else
         mmk_table_unpin(&kept);
-    }
+}
+
+static void came(void)
+{
+    expect(look(12) == 1);
 }
 
 /* The old place stays mapped, and is used, through the table that was in the way. */
@@ -175,33 +202,36 @@ static void let_go_or_fork(unsigned cpu)
         mmk_table_unpin(&kept);
     } else {
         expect(mmk_fork(world.mm, &it.other) == 0);
-        mmk_check(it.other);
     }
+}
+
+static void forked(void)
+{
+    mmk_check(it.other);
+    put_other();
 }
 
 /* The zero page: a store makes a copy of it, and may sleep for the memory, with the table kept. */
 static void setup_read(void)
 {
-    unsigned cpu;
-
     start_anon();
-    for (cpu = 0; cpu < world.cpus; cpu++) {
-        fibers_be_cpu(cpu);
-        expect(look(0) == 0);
-    }
-    fibers_be_cpu(0);
+    look_by_all(0, 1);
 }
 
 static void copy_or_give_back(unsigned cpu)
 {
+    if (cpu == 0)
+        store(0, 5);
+    else
+        dontneed(0, 1);
+}
+
+static void copy_beside_rest(unsigned cpu)
+{
     if (cpu == 0) {
         store(0, 5);
-        say(&it.said);
-    } else if (cpu == 1) {
-        dontneed(0, 1);
     } else {
-        if (heard(&it.said))
-            expect(look(0) == 5 || look(0) == 0);
+        dontneed(0, 1);
         store(1, 6);
         dontneed(1, 1);
     }
@@ -256,82 +286,105 @@ const struct scenario scenarios_pins[] = {
     {.name = "free.visited",
      .what = "a table is emptied while a visitor comes",
      .cpus = 2,
+     .independent = true,
      .setup = setup_one,
      .body = give_back_or_visit},
     {.name = "free.visited-two",
-     .what = "a table is emptied by one, emptied again by another, and visited",
-     .cpus = 3,
+     .what = "a table is emptied by two, one of whom has just visited it",
+     .cpus = 2,
+     .independent = true,
+     .setup = setup_two,
+     .body = visit_beside_two},
+    {.name = "free.visited-again",
+     .what = "a table is emptied, comes back, and is emptied again while a visitor comes",
+     .cpus = 2,
+     .independent = true,
      .setup = setup_one,
      .body = visit_beside_rest},
     {.name = "free.visitors",
      .what = "a table is emptied while two visitors come and go",
      .cpus = 3,
+     .independent = true,
      .setup = setup_one,
      .body = give_back_or_visit},
     {.name = "free.pinned",
      .what = "a kept table is emptied while its visitor lets go: one of the two frees it",
      .cpus = 2,
+     .independent = true,
      .setup = setup_kept,
      .body = let_go_or_give_back},
     {.name = "free.pinned-fault",
      .what = "a kept table is filled while its visitor lets go",
      .cpus = 2,
+     .independent = true,
      .setup = setup_kept_empty,
      .body = let_go_or_fill,
      .check = filled},
     {.name = "free.pinned-unmap",
      .what = "a kept table loses its mapping while its visitor lets go",
      .cpus = 2,
+     .independent = true,
      .setup = setup_kept,
      .body = let_go_or_unmap},
     {.name = "free.pinned-move",
      .what = "a kept table, empty, moves while its visitor lets go",
      .cpus = 2,
+     .independent = true,
      .setup = setup_kept_empty,
-     .body = let_go_or_move},
+     .body = let_go_or_move,
+     .check = moved},
     {.name = "free.exchanged",
      .what = "a table comes to where an empty one is kept, while its visitor lets go",
      .cpus = 2,
-     .setup = setup_in_the_way,
-     .body = let_go_or_exchange},
+     .independent = true,
+     .setup = setup_left_behind,
+     .body = let_go_or_exchange,
+     .check = came},
     {.name = "free.exchanged-used",
      .what = "a table that was in the way is used at the place that it was given",
      .cpus = 2,
+     .independent = true,
      .setup = setup_in_the_way,
      .body = exchange_and_use,
      .check = exchanged},
     {.name = "free.pinned-exit",
      .what = "an address space ends while a visitor lets go of one of its tables",
      .cpus = 2,
+     .independent = true,
      .setup = setup_ends,
      .body = let_go_or_end},
     {.name = "free.pinned-fork",
      .what = "fork beside a visitor that lets go of an empty table",
      .cpus = 2,
+     .independent = true,
      .setup = setup_kept_empty,
      .body = let_go_or_fork,
-     .check = put_other},
+     .check = forked},
     {.name = "free.copied",
      .what = "a page is given back while a fault that keeps its table copies it",
      .cpus = 2,
+     .independent = true,
      .setup = setup_read,
      .body = copy_or_give_back,
      .check = copied},
     {.name = "free.copied-two",
      .what = "likewise, and a neighbour comes and goes",
-     .cpus = 3,
+     .cpus = 2,
+     .independent = true,
      .setup = setup_read,
-     .body = copy_or_give_back,
+     .body = copy_beside_rest,
      .check = copied},
     {.name = "free.copied-killed",
      .what = "a process is reaped while a fault of its keeps a table",
      .cpus = 2,
+     .independent = true,
      .setup = setup_read,
      .body = copy_or_kill,
      .check = killed_without_tables},
     {.name = "free.each",
      .what = "all tables are visited while some come and go",
      .cpus = 2,
+     .independent = true,
      .setup = setup_one,
      .body = see_all_or_change},
     {.name = NULL},

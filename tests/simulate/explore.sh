@@ -4,9 +4,9 @@
 # Usage: explore.sh MMKIT short|long|all
 #
 # Schedules of all scenarios: a few of some, for seconds; most of a million, some of the pairs
-# exhausted and some memory orders weakened, for minutes; all pairs exhausted and all orders
-# weakened, for the better part of an hour. Which some and which schedules follows from the seed:
-# $SEED, or the time.
+# exhausted, all of what is about tables that go, and some memory orders weakened, for minutes; all
+# pairs exhausted and all orders weakened, for the better part of an hour. Which some and which
+# schedules follows from the seed: $SEED, or the time.
 set -e
 mmkit=$1
 seed=${SEED:-$(date +%s)}
@@ -25,6 +25,15 @@ explore() {
 exhaust() {
     explore --strategy exhaustive:2 --scenario 'pair.*' "$@"
     grep -q '^\([0-9]*\) of \1 pairs exhausted$' "$work/out"
+}
+
+# goes N: every scenario of tables that go and come back, in all schedules with N preemptions.
+goes() {
+    for about in free P11 shrink; do
+        explore --strategy "exhaustive:$1" --scenario "$about.*"
+        awk -v about="$about." 'index($1, about) == 1 && $NF != "exhausted" { print; left = 1 }
+            END { exit left }' "$work/out"
+    done
 }
 
 # kernels N: in weak memory, N of the schedules and values, which for most of them is all.
@@ -59,6 +68,7 @@ long)
     explore --runs $runs
     explore --runs $runs --strategy pct:3
     exhaust $(part 100)
+    goes 2
     kernels 5000
     orders $(part 40)
     ;;
@@ -66,6 +76,7 @@ all)
     exhaust
     # and each of them small enough for that to mean something
     awk '$1 ~ /^pair\./ && $5 > 120 { print; large = 1 } END { exit large }' "$work/out"
+    goes 3
     kernels 100000
     orders
     ;;
