@@ -70,9 +70,10 @@ struct unmap {
     bool wait;                   /* may it, for locks and for secondary MMUs */
     bool moves;                  /* it stays in memory */
     bool stayed;                 /* an entry has */
-    struct mmk_unflushed *later; /* swap entries take the place of entries; NULL: none */
+    bool taken;                  /* an entry was */
+    struct mmk_unflushed *later; /* flushed when the caller says so; NULL: at once */
+    struct mmk_unmapped *out;    /* swap entries take the place of entries; NULL: none */
     uint64_t slot;               /* of these: the page's */
-    struct mmk_unmapped *out;    /* likewise */
 };
 
 /*
@@ -130,7 +131,7 @@ static bool take_entry(struct mmk_page *page, struct mmk_walk *walk, struct unma
         *pte = mmk_pte_take(walk->entry);
         return true;
     }
-    if (!unmap->later)
+    if (!unmap->out)
         return discard_private(page, walk->entry, pte);
     return swap_private(page, walk, unmap->slot, pte);
 }
@@ -165,11 +166,11 @@ static bool take(struct mmk_page *page, struct mmk_walk *walk, struct unmap *unm
     if (!take_entry(page, walk, unmap, &pte))
         return false;
     dirty = mmk_pte_dirty(pte); /* one that is discarded was clean */
-    if (dirty && !(unmap->later && MMK_MISTAKE(SWAP_DIRTY_LOST)))
+    if (dirty && !(unmap->out && MMK_MISTAKE(SWAP_DIRTY_LOST)))
         mmk_page_mkdirty(page); /* P5: before the lock is dropped */
     mmk_mm_count(walk->mm, mmk_page_rss_kind(page), -1);
     mmk_page_remove_rmap(page, walk->mm);
-    if (unmap->later) {
+    if (unmap->out) {
         unmap->out->entries++;
         unmap->out->dirty |= dirty;
     } else {
@@ -177,6 +178,7 @@ static bool take(struct mmk_page *page, struct mmk_walk *walk, struct unmap *unm
         mmk_gather_page(gather, page, dirty);
     }
     mmk_gather_range(gather, walk->addr, walk->addr + MMK_PAGE_SIZE);
+    unmap->taken = true;
     return true;
 }
 
@@ -193,7 +195,8 @@ static bool begin_gather(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr
  * each. => as begin_gather() */
 static bool begin_later(struct mmk_unflushed *later, struct mmk_mm *mm, mmk_vaddr_t addr, bool wait)
 {
-    if (later->mm == mm && !mmk_aptr_load(&mm->notifiers, MMK_RELAXED)) {
+    if (later->mm == mm && !mmk_aptr_load(&mm->notifiers, MMK_RELAXED) &&
+        mmk_gather_room(&later->gather)) {
         mmk_gather_extend(&later->gather, addr, addr + MMK_PAGE_SIZE);
         return true;
     }
@@ -271,6 +274,16 @@ bool mmk_page_try_to_unmap_nowait(struct mmk_page *page)
     struct unmap unmap = {.wait = false};
 
     return run(page, &unmap);
+}
+
+bool mmk_page_discard(struct mmk_page *page, struct mmk_unflushed *later, bool wait)
+{
+    struct unmap unmap = {.wait = wait, .later = later};
+    bool gone = run(page, &unmap);
+
+    if (!gone && unmap.taken)
+        mmk_unflushed_flush(later);
+    return gone;
 }
 
 bool mmk_page_unmap_for_swap(struct mmk_page *page, struct mmk_unflushed *later, bool wait,

@@ -45,6 +45,14 @@ struct mmk_unflushed {
     struct mmk_gather gather;
 };
 
+/*
+ * mmk_page_try_to_unmap() of a private page that is LAZYFREE; without `wait`, _nowait(). If that is
+ * true TLBs are flushed when mmk_unflushed_flush() is called, those of one address space before
+ * another's entry is taken: until then the page stays locked, and may be read by what is cached.
+ */
+bool mmk_page_discard(struct mmk_page *page, struct mmk_unflushed *later, bool wait)
+    MMK_REQUIRES(page);
+
 /* What was taken of one page. */
 struct mmk_unmapped {
     uint32_t entries; /* whose references are left */

@@ -92,11 +92,11 @@ void mmk_swap_out_begin(struct mmk_swap_out *out, bool wait)
     out->gone = out->gone_marked = 0;
 }
 
-static bool discard(struct mmk_page *page, bool wait) MMK_REQUIRES(page)
+static bool discard(struct mmk_swap_out *out, struct mmk_page *page) MMK_REQUIRES(page)
 {
     if (!mmk_page_test(page, MMK_PF_LAZYFREE))
         return false;
-    if (wait ? mmk_page_try_to_unmap(page) : mmk_page_try_to_unmap_nowait(page))
+    if (mmk_page_discard(page, &out->later, out->wait))
         return true;
     mmk_page_clear(page, MMK_PF_LAZYFREE);
     return false;
@@ -111,7 +111,7 @@ int mmk_swap_out_add(struct mmk_swap_out *out, struct mmk_page *page, bool mark)
     *item = (struct mmk_out_page){.page = page, .mark = mark};
     if (mmk_page_pinned(page))
         return MMK_EBUSY;
-    item->discarded = discard(page, out->wait);
+    item->discarded = discard(out, page);
     if (!item->discarded) {
         error = get_slot(page, &item->slot, out->wait);
         if (error)
@@ -240,8 +240,6 @@ int mmk_swap_out(struct mmk_page *page)
 
     mmk_swap_out_begin(&out, true);
     error = mmk_swap_out_add(&out, page, false);
-    if (error)
-        return error;
-    finish(&out);
-    return out.page[0].error;
+    finish(&out); /* an entry that was looked at has begun a gather, whatever came of it */
+    return error ? error : out.page[0].error;
 }

@@ -516,13 +516,28 @@ static void return_beside_protect(unsigned cpu)
 
 static struct mmk_page *row[2]; /* that reclaim has come by, with references */
 
+static void hold_row(void)
+{
+    row[0] = held_page(world.mm, 0);
+    row[1] = held_page(world.mm, 1);
+}
+
 /* Two pages go in a row. Each CPU has them in its TLB, dirty. */
 static void setup_row(void)
 {
     start_swap(SLOTS);
     touch_by(3, 0, 2);
-    row[0] = held_page(world.mm, 0);
-    row[1] = held_page(world.mm, 1);
+    hold_row();
+}
+
+/* Likewise, and MADV_FREE has marked them: nothing need be kept of what nobody stores to. */
+static void setup_row_freed(void)
+{
+    start_swap(SLOTS);
+    touch_by(3, 0, 2);
+    expect(mmk_madvise(world.mm, page_at(0), 2 * PAGE, MMK_MADV_FREE) == 0);
+    hold_row();
+    expect(mmk_page_test(row[0], MMK_PF_LAZYFREE));
 }
 
 static void reclaim_row(void) MMK_NO_TSA
@@ -735,6 +750,18 @@ const struct scenario scenarios_swap[] = {
      .setup = setup_row,
      .body = row_beside_stores,
      .check = expect_stored},
+    {.name = "P13.discarded-row",
+     .what = "two pages are stored to while they are discarded at once",
+     .cpus = 3,
+     .setup = setup_row_freed,
+     .body = row_beside_stores,
+     .check = expect_stored},
+    {.name = "P2.discarded",
+     .what = "two pages are given back while they are discarded at once",
+     .cpus = 2,
+     .setup = setup_row_freed,
+     .body = row_beside_dontneed,
+     .check = swap_end},
     {.name = "P2.swapped",
      .what = "two pages are given back while they go to swap at once",
      .cpus = 2,
