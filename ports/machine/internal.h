@@ -33,6 +33,7 @@ struct machine_locks {
         enum mmk_lock_class cls;
         bool tried;
     } held[MACHINE_MOST_HELD];
+    uint64_t taken[MMK_LOCK_CLASSES]; /* ever, by class */
 };
 
 #define MACHINE_WALK_ENTRIES 32 /* paging-structure cache, each level */

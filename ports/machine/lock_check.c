@@ -85,6 +85,12 @@ void machine_note_acquire(enum mmk_lock_class cls, const void *lock, bool tried)
     mmk_assert(own.count < MACHINE_MOST_HELD,
                "K3 a thread holds too many locks: one is never released");
     own.held[own.count++] = (struct machine_held){lock, cls, tried};
+    own.taken[cls]++;
+}
+
+uint64_t machine_locks_taken(enum mmk_lock_class cls)
+{
+    return own.taken[cls];
 }
 
 /* => its place in own.held, from 1 on; 0: not held */

@@ -124,6 +124,12 @@ void machine_fail_nth(uint64_t n, bool onward);
 bool machine_fail_stop(void);
 
 /*
+ * How many locks of a class the calling thread has taken so far, by a try or otherwise: what an
+ * operation on page tables has visited. With lock checks only.
+ */
+uint64_t machine_locks_taken(enum mmk_lock_class cls);
+
+/*
  * Who is told what reclaim takes from memory, and what comes back: see mmk_note_evicted() and
  * mmk_note_returned() in <mmkit/port/annotate.h>. Not by the deterministic machine.
  */
