@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * micro.c - the library's operations one at a time, on the machine port, for counting
- * instructions.
+ * instructions; and what they are made of, setting and clearing an entry.
  *
  *     micro --list
  *     micro NAME COUNT
@@ -18,6 +18,8 @@
 
 #define TABLE_SPAN ((uint64_t)512 * MMK_PAGE_SIZE) /* what one pte table covers */
 #define ARENA      ((mmk_vaddr_t)1 << 32)
+
+#define ENTRIES ((uint64_t)4 * 511)
 
 #define COUNT 2000 /* of what bench/instructions.py has done, if not said otherwise */
 
@@ -124,6 +126,38 @@ static void prepare_full(uint64_t count)
         touch(ARENA + i * TABLE_SPAN, MMK_ACCESS_WRITE);
 }
 
+/*
+ * All inner pages' entries, those of a table by one call: guards, which are entries and nothing
+ * else. So this is what an entry by itself takes. Counted per entry.
+ */
+static void advise_entries(int advice)
+{
+    uint64_t i;
+
+    for (i = 0; i < ENTRIES / 511; i++)
+        must(mmk_madvise(mm, ARENA + i * TABLE_SPAN + MMK_PAGE_SIZE, TABLE_SPAN - MMK_PAGE_SIZE,
+                         advice) == 0,
+             "madvise");
+}
+
+static void prepare_entries_set(uint64_t count)
+{
+    prepare_tables(count);
+    advise_entries(MMK_MADV_GUARD_INSTALL);
+}
+
+static void do_set(uint64_t i)
+{
+    if (i == 0)
+        advise_entries(MMK_MADV_GUARD_INSTALL);
+}
+
+static void do_clear(uint64_t i)
+{
+    if (i == 0)
+        advise_entries(MMK_MADV_GUARD_REMOVE);
+}
+
 static void do_fault_anon(uint64_t i)
 {
     touch(inner_page(i), MMK_ACCESS_WRITE);
@@ -219,6 +253,8 @@ static const struct operation {
     void (*perform)(uint64_t i);
     uint64_t count; /* that there is memory for; 0: COUNT */
 } operations[] = {
+    {"entry-set", prepare_tables, do_set, ENTRIES},
+    {"entry-clear", prepare_entries_set, do_clear, ENTRIES},
     {"fault-anon", prepare_tables, do_fault_anon, 0},
     {"fault-zero", prepare_tables, do_fault_zero, 0},
     {"fault-table", prepare_slots, do_fault_table, 0},
