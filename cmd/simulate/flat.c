@@ -28,8 +28,10 @@ void flat_own(struct flat *flat, unsigned space, unsigned page, uint32_t word)
 {
     struct flat_page *p = at(flat, space, page);
 
-    if (!p->own)
+    if (!p->own) {
         p->frame = ++flat->frames;
+        p->freed = false;
+    }
     p->own = true;
     p->word = word;
 }
@@ -51,12 +53,14 @@ void flat_write_back(struct flat *flat, unsigned index)
 
 static void store(struct flat *flat, unsigned space, unsigned page, uint32_t word)
 {
-    const struct flat_page *p = at(flat, space, page);
+    struct flat_page *p = at(flat, space, page);
 
-    if (p->shared)
+    if (p->shared) {
         flat->object.page[p->index].word = word;
-    else
-        flat_own(flat, space, page, word);
+        return;
+    }
+    flat_own(flat, space, page, word);
+    p->freed = false;
 }
 
 /* The mapping allows it. */
@@ -153,6 +157,17 @@ void flat_drop(struct flat *flat, unsigned space, unsigned page)
 
     p->own = false;
     p->present = p->guard;
+}
+
+bool flat_would_not_be_missed(const struct flat *flat, unsigned space, unsigned page)
+{
+    const struct flat_page *p = &flat->space[space].page[page];
+
+    if (p->guard || p->locked)
+        return false;
+    if (p->own)
+        return p->freed;
+    return !p->object || flat->object.page[p->index].word == flat->object.page[p->index].kept;
 }
 
 void flat_unmap(struct flat *flat, unsigned space, unsigned page)

@@ -27,6 +27,7 @@ struct flat_page {
     bool present; /* there is an entry */
     bool guard;   /* it is a guard */
     bool own;     /* private contents: `word`; else the object's, or zeros */
+    bool freed;   /* own, and marked by MADV_FREE since it was stored to */
     uint8_t prot; /* MMK_PROT_* */
     uint8_t index;
     uint16_t frame; /* where the contents are: for who pins them */
@@ -87,6 +88,9 @@ void flat_drop(struct flat *flat, unsigned space, unsigned page);
 /* A page of the object is read, unless it is in memory; is written back, if it is. */
 void flat_bring_in(struct flat *flat, unsigned index);
 void flat_write_back(struct flat *flat, unsigned index);
+
+/* May the entry of a page that is present go with its table, and nothing be missed? */
+bool flat_would_not_be_missed(const struct flat *flat, unsigned space, unsigned page);
 
 /* The mapping goes; a new private anonymous one comes. */
 void flat_unmap(struct flat *flat, unsigned space, unsigned page);

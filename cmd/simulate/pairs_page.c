@@ -5,6 +5,8 @@
  */
 #include "pairs.h"
 
+#include <mmkit/reclaim.h>
+
 static void advise(struct act *act, int advice)
 {
     act->code = mmk_madvise(act_mm(act), act_addr(act), act_length(act), advice);
@@ -58,16 +60,21 @@ static void run_free(struct act *act)
     advise(act, MMK_MADV_FREE);
 }
 
-/* Contents stay, as nothing reclaims. */
+/* Contents stay until somebody gives the table back. */
 static bool model_free(struct flat *flat, struct act *act)
 {
     unsigned page;
     bool last;
-    const struct flat_page *p = next_advised(flat, act, &page, &last);
+    struct flat_page *p = next_advised(flat, act, &page, &last);
 
-    if (p && flat_sealed_contents(p))
+    if (!p)
+        return last;
+    if (flat_sealed_contents(p))
         return stop(act, MMK_EPERM);
-    return p && (p->object || p->locked) ? stop(act, MMK_EINVAL) : last;
+    if (p->object || p->locked)
+        return stop(act, MMK_EINVAL);
+    p->freed = p->own;
+    return last;
 }
 
 static void run_guard(struct act *act)
@@ -195,6 +202,52 @@ static bool model_mincore(struct flat *flat, struct act *act)
     return last;
 }
 
+/* ---- tables that nobody would miss --------------------------------------------------------------
+ */
+
+enum { LEAF = 4, LEAVES = FLAT_PAGES / LEAF }; /* pages of a leaf table */
+
+/* The second time, what was used before the first may go. */
+static void run_give_back(struct act *act)
+{
+    unsigned i;
+
+    for (i = 0; i < 2; i++)
+        expect(mmk_shrink_tables(act_mm(act), UINT64_MAX) % PAGE == 0);
+}
+
+static bool would_not_be_missed(const struct flat *flat, unsigned space, unsigned table)
+{
+    bool present = false;
+    unsigned page;
+
+    for (page = table * LEAF; page < (table + 1) * LEAF; page++) {
+        if (!flat->space[space].page[page].present)
+            continue;
+        if (!flat_would_not_be_missed(flat, space, page))
+            return false;
+        present = true;
+    }
+    return present;
+}
+
+/* A table goes, or stays, in one step: whether it was used does not show, nor who has the lock. */
+static bool model_give_back(struct flat *flat, struct act *act)
+{
+    unsigned table, page;
+
+    while (act->step < 2 * LEAVES) {
+        table = act->step++ % LEAVES;
+        if (!would_not_be_missed(flat, act->space, table))
+            continue;
+        if (flat_either(flat, 2))
+            for (page = table * LEAF; page < (table + 1) * LEAF; page++)
+                flat_drop(flat, act->space, page);
+        return false;
+    }
+    return true;
+}
+
 /* ---- what fork does with a mapping: under the lock for writing, in one step -------------------
  */
 
@@ -257,6 +310,7 @@ const struct op pair_ops_page[] = {
     {"populate", OP_RARE, run_populate, model_populate},
     {"populate-write", 0, run_populate_write, model_populate_write},
     {"mincore", OP_RARE, run_mincore, model_mincore},
+    {"give-back", OP_ACCESS, run_give_back, model_give_back},
     {"dontfork", OP_RARE | OP_WRITER, run_dontfork, model_dontfork},
     {"wipe", OP_RARE | OP_WRITER, run_wipe, model_wipe},
     {NULL, 0, NULL, NULL},

@@ -243,6 +243,15 @@ static int call_dontneed_many(void)
     return mmk_madvise(mm, BASE, 600 * PAGE, MMK_MADV_DONTNEED);
 }
 
+/* The second time, also what was used before the first. => 0: all have gone but the root */
+static int call_give_back(void)
+{
+    uint64_t given = mmk_shrink_tables(mm, UINT64_MAX);
+
+    given += mmk_shrink_tables(mm, UINT64_MAX);
+    return given > 0 && mmk_mm_table_bytes(mm) == PAGE ? 0 : MMK_EAGAIN;
+}
+
 static int call_free(void)
 {
     return mmk_madvise(mm, BASE, 8 * PAGE, MMK_MADV_FREE);
@@ -494,6 +503,12 @@ static void with_many_pages(void)
     fill(BASE, 600, 1);
 }
 
+static void with_freed_pages(void)
+{
+    with_many_pages();
+    assert_int_equal(mmk_madvise(mm, BASE, 600 * PAGE, MMK_MADV_FREE), 0);
+}
+
 /* Leaf tables with pages in the middle and at both ends, and one without. */
 static void with_wide(void)
 {
@@ -720,7 +735,10 @@ static const struct oom_case cases[] = {
     {"dontneed", with_anon, call_dontneed, 0},
     {"dontneed many", with_many_pages, call_dontneed_many, AROUND}, /* gather */
     {"free", with_anon, call_free, 0},
-    {"populate", with_untouched, call_populate, AROUND | PARTLY}, /* as above */
+    {"give back tables of zero pages", with_zero_page, call_give_back, NONE},
+    {"give back tables of a file", with_shared_file, call_give_back, NONE},
+    {"give back tables of freed pages", with_freed_pages, call_give_back, AROUND}, /* gather */
+    {"populate", with_untouched, call_populate, AROUND | PARTLY},                  /* as above */
     {"populate a private file", with_untouched_private_file, call_populate, PARTLY},
     {"willneed", with_untouched_file, call_willneed, AROUND},     /* as errors of reading */
     {"lock", with_untouched, call_lock, AROUND | PARTLY | LOCKS}, /* a page's second, slower try */
