@@ -220,7 +220,7 @@ void arguments_parse(struct arguments *arguments, int argc, char **argv)
     argp_parse(&parser, argc, argv, 0, NULL, arguments);
     if (arguments->processes == 1)
         arguments->calls &= ~((uint32_t)1 << CALL_FORK | (uint32_t)1 << CALL_EXIT);
-    arguments->calls &= ((uint32_t)1 << CALLS) - 1;
+    arguments->calls &= CALLS_ALL;
     refuse_idle(arguments);
     if (!generate_can(arguments->calls))
         bad_usage("--only: nothing is left that could be done at any time");

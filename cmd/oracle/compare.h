@@ -10,7 +10,7 @@ enum { COMPARE_TEXT = 512 };
 /* What there was before, which may differ later. */
 struct past {
     bool is_child;  /* it was forked */
-    bool reclaimed; /* Linux was told to page out */
+    bool reclaimed; /* Linux was told to page out, or mmkit to give back tables */
     bool freed;     /* Linux was told that it may drop pages: MADV_FREE */
 };
 

@@ -8,7 +8,8 @@
  *
  * Left out, as docs/SEMANTICS.md says that they differ: protections other than READ, WRITE, EXEC;
  * MAP_HUGETLB, MAP_DROPPABLE; advice about huge pages, KSM and poison, which a Linux may or may not
- * be built with; in one sequence, MADV_FREE and MADV_PAGEOUT, which takes what was freed so.
+ * be built with; in one sequence, MADV_FREE and what takes pages that were freed so, MADV_PAGEOUT
+ * and mmkit's giving back of tables.
  */
 #include "generate.h"
 
@@ -527,8 +528,10 @@ static unsigned weight(const struct generator *generator, unsigned call)
 {
     bool locks = call == CALL_MLOCKALL || call == CALL_LIMIT;
 
-    if (call == CALL_DEBUG && generator->bytes)
+    if ((call == CALL_DEBUG || call == CALL_GIVE_BACK) && generator->bytes)
         return 0; /* inputs that fuzzers keep go on meaning what they did */
+    if (call == CALL_GIVE_BACK)
+        return generator->reclaims ? 20 : 0;
     if (call == CALL_MSEAL && generator->seals)
         return 10;
     return locks && generator->locks_all ? 12 : weights[call];
@@ -565,7 +568,7 @@ static uint8_t pick_process(struct generator *generator)
 #define BIT(call) ((uint32_t)1 << CALL_##call)
 
 /* Calls that some sequences have. */
-static const uint32_t special = BIT(PRIVILEGE) | BIT(MDWE);
+static const uint32_t special = BIT(PRIVILEGE) | BIT(MDWE) | BIT(GIVE_BACK);
 
 bool generate_can(uint32_t allowed)
 {
@@ -584,7 +587,7 @@ void generate_begin(struct generator *generator, uint64_t seed, uint32_t allowed
     generator->locks_all = one_in(generator, 4);
     generator->seals = one_in(generator, 8) || generator->is_strict;
     if (!generate_can(allowed & ~special))
-        generator->locks_all = generator->is_strict = true;
+        generator->locks_all = generator->is_strict = generator->reclaims = true;
 }
 
 void generate(struct generator *generator, struct op *op)

@@ -373,6 +373,13 @@ static int64_t do_lock(struct mmk_mm *mm, const struct op *op)
     }
 }
 
+/* The second time, also what was used before the first. */
+void mmkit_side_give_back(unsigned process)
+{
+    (void)mmk_shrink_tables(spaces[process], UINT64_MAX);
+    (void)mmk_shrink_tables(spaces[process], UINT64_MAX);
+}
+
 /* Page by page, no two alike. */
 static int64_t do_crowd(struct mmk_mm *mm, const struct op *op)
 {
@@ -468,6 +475,9 @@ static int64_t do_call(struct mmk_mm *mm, const struct op *op, uint64_t chosen)
         return (int64_t)mmk_brk(mm, args[0]);
     case CALL_FORK:
         return mmk_fork(mm, &spaces[args[0]]);
+    case CALL_GIVE_BACK:
+        mmkit_side_give_back(op->process);
+        return 0;
     case CALL_EXIT:
         end(op->process);
         return 0;

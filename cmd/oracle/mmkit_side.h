@@ -31,6 +31,9 @@ void mmkit_side_do(const struct op *op, uint64_t chosen, struct outcome *outcome
 /* => false: there is no such process, nor can it do anything */
 bool mmkit_side_has(unsigned process);
 
+/* Its tables that would not be missed, used or not. */
+void mmkit_side_give_back(unsigned process);
+
 void mmkit_side_look(unsigned process, struct observation *seen, bool full);
 
 /* The number of the file that is mapped as that object. => FILES: none */

@@ -48,6 +48,7 @@ static const struct description {
                               6,
                               {ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_NUMBER, ARG_ADVICE,
                                ARG_WHOM}},
+    [CALL_GIVE_BACK] = {"give_back", 0, {0}},
     [CALL_CROWD] = {"crowd", 2, {ARG_NUMBER, ARG_NUMBER}},
 };
 

@@ -46,9 +46,13 @@ enum call {
     CALL_COPY_OUT,        /* the kernel writes, as for read(2) */
     CALL_DEBUG,           /* address, length, whether to write: as a debugger, /proc/self/mem */
     CALL_PROCESS_MADVISE, /* address, length, and again; advice; enum whom: process_madvise(2) */
+    CALL_GIVE_BACK,       /* nothing on Linux; mmkit gives back tables that would not be missed */
     CALL_CROWD, /* address, number: as many mappings as there may be, less so many; in scripts */
     CALLS
 };
+
+/* Each as a bit. */
+#define CALLS_ALL (UINT32_MAX >> (32 - CALLS))
 
 enum { OP_ARGS = 6, PROCESSES = 6, FILES = 6, SWEEP_MAX = 2 * 32 };
 

@@ -276,6 +276,10 @@ static void print_call(FILE *stream, const struct op *op)
                 op->args[0], op->args[1], op->args[2]);
         return;
     }
+    if (op->call == CALL_GIVE_BACK) {
+        fputs("0 /* nothing, on Linux */", stream);
+        return;
+    }
     if (own[op->call])
         fprintf(stream, "%s(", own[op->call]);
     else if (op->call == CALL_MSEAL)

@@ -157,7 +157,7 @@ static void note_past(struct run *run, const struct op *op)
     if (op->call == CALL_PRIVILEGE)
         run->privileged[op->process] = op->args[0] != 0;
     for (i = 0; i < PROCESSES; i++) {
-        run->past[i].reclaimed |= advice == MADV_PAGEOUT;
+        run->past[i].reclaimed |= advice == MADV_PAGEOUT || op->call == CALL_GIVE_BACK;
         run->past[i].freed |= advice == MADV_FREE;
     }
 }
