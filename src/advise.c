@@ -358,8 +358,14 @@ MMK_ALWAYS_INLINE int begin(struct advice *advice, mmk_vaddr_t start, mmk_vaddr_
     MMK_TRY_ACQUIRES_SHARED(0, advice->mm->mmap_lock) MMK_NO_TSA
 {
     struct mmk_mm *mm = advice->mm;
-    int error = writes(advice->rule) ? mmk_mm_write_lock(mm) : mmk_mm_read_lock(mm);
+    int error;
 
+    if (writes(advice->rule)) {
+        error = mmk_mm_write_lock(mm);
+    } else {
+        mmk_waiting_throttle();
+        error = mmk_mm_read_lock(mm);
+    }
     if (!error && advice->rule->gathers)
         mmk_gather_begin_range(&advice->gather, mm, start, end, MMK_NOTIFY_DISCARD);
     return error;

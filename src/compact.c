@@ -27,6 +27,7 @@
 #include "percpu_count.h"
 #include "planted.h"
 #include "swap_cache.h"
+#include "waiting.h"
 
 #include <mmkit/stats.h>
 
@@ -316,6 +317,7 @@ int mmk_compact(unsigned order)
     mmk_note_may_sleep();
     if (order == 0 || order > MMK_MAX_ORDER)
         return MMK_EINVAL;
+    mmk_waiting_throttle();
     mmk_frame_drain_here();
     if (mmk_frame_has_block(order))
         return 0;

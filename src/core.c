@@ -21,6 +21,7 @@
 #include "swap_area.h"
 #include "table_memory.h"
 #include "tlb.h"
+#include "waiting.h"
 #include "zap.h"
 
 #include <mmkit/cpu.h>
@@ -56,6 +57,7 @@ int mmk_init(const struct mmk_config *config)
     started = true;
     mmk_config = *config;
     mmk_a64_store(&mmk_cpus_online, 0, MMK_RELAXED);
+    mmk_waiting_init();
     mmk_frame_init();
     mmk_slab_init();
     mmk_tlb_init();
@@ -82,6 +84,7 @@ static void drain_cpu(unsigned cpu)
     mmk_table_drain_cpu(cpu);
     mmk_slab_drain_cpu(cpu);
     mmk_frame_drain_cpu(cpu);
+    mmk_waiting_drain_cpu(cpu);
 }
 
 void mmk_drain(void)
@@ -105,6 +108,7 @@ void mmk_shutdown(void)
     mmk_assert(mmk_object_count() == 0, "no object is left at shutdown");
     mmk_assert(mmk_swap_area_count() == 0, "no swap area is left at shutdown");
     mmk_drain();
+    mmk_waiting_check_none();
     mmk_assert(mmk_group_count() == 0, "no group is left at shutdown");
     mmk_frame_init();
     started = false;
@@ -143,6 +147,7 @@ void mmk_stats_read(struct mmk_stats *stats)
     stats->tables_linked = mmk_mm_tables_linked();
     mmk_frame_stats(stats);
     mmk_table_stats(stats);
+    mmk_waiting_stats(stats);
     mmk_tlb_stats(stats);
     mmk_reclaim_stats(stats);
     mmk_shrink_stats(stats);

@@ -33,6 +33,7 @@
 
 #include "planted.h"
 #include "slab.h"
+#include "waiting.h"
 
 #include <mmkit/host.h>
 
@@ -94,6 +95,7 @@ struct mmk_kin *mmk_kin_alloc(struct mmk_kin *parent)
 static void free_family_rcu(struct mmk_rcu_head *head)
 {
     mmk_slab_free(&family_cache, (char *)head - offsetof(struct mmk_family, rcu));
+    mmk_waiting_done(MMK_WAITING_OTHERS, sizeof(struct mmk_family));
 }
 
 bool mmk_family_get(struct mmk_family *family)
@@ -113,12 +115,13 @@ void mmk_family_put(struct mmk_family *family)
 
     mmk_assert(refs != 0, "a family is put once for each reference");
     if (refs == 1)
-        mmk_host_call_rcu(&family->rcu, free_family_rcu);
+        mmk_waiting_call(MMK_WAITING_OTHERS, sizeof(*family), &family->rcu, free_family_rcu);
 }
 
 static void free_kin_rcu(struct mmk_rcu_head *head)
 {
     mmk_slab_free(&kin_cache, (char *)head - offsetof(struct mmk_kin, rcu));
+    mmk_waiting_done(MMK_WAITING_OTHERS, sizeof(struct mmk_kin));
 }
 
 void mmk_kin_discard(struct mmk_kin *kin)
@@ -126,6 +129,7 @@ void mmk_kin_discard(struct mmk_kin *kin)
     struct mmk_family *family = kin->family;
 
     mmk_a64_fetch_sub(&kins, 1, MMK_RELAXED);
+    mmk_waiting_add(MMK_WAITING_OTHERS, sizeof(*kin));
     if (MMK_MISTAKE(KIN_WITHOUT_GRACE))
         free_kin_rcu(&kin->rcu);
     else

@@ -30,6 +30,7 @@
 #include "charge.h"
 #include "map.h"
 #include "planted.h"
+#include "waiting.h"
 #include "zap.h"
 
 /* Whether `flags` allow the access; on x86-64 what can be accessed at all can be read. */
@@ -367,6 +368,7 @@ MMK_ALWAYS_INLINE enum mmk_fault_result fault(struct mmk_mm *mm, mmk_vaddr_t add
     if (mmk_likely(result == MMK_FAULT_DONE))
         return result;
     mmk_mm_count(mm, MMK_COUNT_FAULT_FAILED, 1);
+    mmk_waiting_throttle(); /* for a page that could not be read there was a place, for a while */
     return mmk_mm_killed(mm) ? MMK_FAULT_KILLED : result;
 }
 

@@ -37,6 +37,7 @@
 #include "charge.h"
 #include "core.h"
 #include "list.h"
+#include "waiting.h"
 #include <mmkit/init.h>
 #include <mmkit/port/lock.h>
 #include <mmkit/port/percpu.h>
@@ -433,9 +434,9 @@ static struct mmk_page *take_reclaimed(unsigned order, unsigned flags)
 }
 
 /*
- * If not, what waits for a grace period, empty tables above all, soon is free: this is the one
- * place where an operation waits for it, and its alternative is to fail. The last of it stays in
- * the cache of the CPU that frees it.
+ * If not, what waits for a grace period, empty tables above all, soon is free: the alternative to
+ * waiting for it is to fail. The last of it stays in the cache of the CPU that frees it. Before,
+ * since what goes then may have to wait, too, there is to be room for that (waiting.c).
  */
 static MMK_NOINLINE struct mmk_page *take_somehow(unsigned order, unsigned flags)
 {
@@ -443,6 +444,7 @@ static MMK_NOINLINE struct mmk_page *take_somehow(unsigned order, unsigned flags
 
     if (flags & MMK_ALLOC_NOWAIT)
         return NULL;
+    mmk_waiting_throttle();
     if (!(flags & MMK_ALLOC_NORECLAIM))
         page = take_reclaimed(order, flags);
     if (page)
@@ -562,7 +564,7 @@ void mmk_page_put(struct mmk_page *page)
 
 /* ---- memory handed in ------------------------------------------------------------------------ */
 
-/* What all CPUs keep is not to be much of a small memory. */
+/* What all CPUs keep, or what waits, is not to be much of a small memory. */
 static void size_caches(void)
 {
     uint64_t limit = mmk_config.frame_cache;
@@ -570,6 +572,7 @@ static void size_caches(void)
     if (limit == 0)
         limit = mmk_max(mmk_frames_total() / CACHE_PART, (uint64_t)CACHE_LEAST);
     mmk_a32_store(&cache_limit, (uint32_t)mmk_min(limit, (uint64_t)CACHE_MAX), MMK_RELAXED);
+    mmk_waiting_size(mmk_frames_total());
 }
 
 void mmk_frame_init(void)

@@ -25,6 +25,7 @@
 #include "slab.h"
 #include "table.h"
 #include "tlb.h"
+#include "waiting.h"
 #include "zap.h"
 
 #include "core.h"
@@ -171,6 +172,7 @@ static int create(struct mmk_kin *parent, struct mmk_group *group, struct mmk_mm
     struct mmk_kin *kin;
     struct mmk_mm *mm;
 
+    mmk_waiting_throttle();
     if (mmk_zero_page_ready())
         return MMK_ENOMEM;
     kin = mmk_kin_alloc(parent);
@@ -341,6 +343,9 @@ void mmk_mm_put(struct mmk_mm *mm)
     mmk_mm_drop(mm);
 }
 
+/* What of an address space goes last: the structure, its block of CPUs, the root. */
+#define LAST_BYTES (sizeof(struct mmk_mm) + (MMK_PAGE_SIZE << CPU_ORDER) + MMK_PAGE_SIZE)
+
 static void free_rcu(struct mmk_rcu_head *head)
 {
     struct mmk_mm *mm = (struct mmk_mm *)((char *)head - offsetof(struct mmk_mm, rcu));
@@ -350,6 +355,7 @@ static void free_rcu(struct mmk_rcu_head *head)
     if (mm->group)
         mmk_group_put(mm->group);
     mmk_slab_free(&mm_cache, mm);
+    mmk_waiting_done(MMK_WAITING_OTHERS, LAST_BYTES);
 }
 
 void mmk_mm_drop(struct mmk_mm *mm)
@@ -364,6 +370,7 @@ void mmk_mm_drop(struct mmk_mm *mm)
     mmk_table_forget(mm);
     mmk_mm_count_table(mm, MMK_PT_LEVELS - 1, -1);
     mmk_a64_fetch_sub(&existing, 1, MMK_RELAXED);
+    mmk_waiting_add(MMK_WAITING_OTHERS, LAST_BYTES);
     if (MMK_MISTAKE(MM_WITHOUT_GRACE))
         free_rcu(&mm->rcu);
     else

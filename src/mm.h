@@ -11,6 +11,7 @@
 #include "percpu_count.h"
 #include "pt_shape.h"
 #include "vma_tree.h"
+#include "waiting.h"
 #include <mmkit/limit.h>
 #include <mmkit/port/lock.h>
 #include <mmkit/port/tlb.h>
@@ -158,7 +159,8 @@ MMK_ALWAYS_INLINE bool mmk_mm_killed(const struct mmk_mm *mm)
 
 /*
  * The mmap lock in a call: gives up when mm is killed while it would have to wait. Let go of it
- * by mmk_rw_*_unlock() and mmk_rw_downgrade().
+ * by mmk_rw_*_unlock() and mmk_rw_downgrade(). For writing: whatever changes mappings may free
+ * something that waits for a grace period, so that this is where it is throttled (waiting.c).
  * => 0 or MMK_EINTR; may sleep
  */
 MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_mm_read_lock(struct mmk_mm *mm)
@@ -170,6 +172,7 @@ MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_mm_read_lock(struct mmk_mm *mm)
 MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_mm_write_lock(struct mmk_mm *mm)
     MMK_TRY_ACQUIRES(0, mm->mmap_lock) MMK_NO_TSA
 {
+    mmk_waiting_throttle();
     return mmk_likely(mmk_rw_write_lock_killable(&mm->mmap_lock, MMK_LOCK_MMAP)) ? 0 : MMK_EINTR;
 }
 

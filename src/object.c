@@ -47,6 +47,7 @@
 #include "planted.h"
 #include "rmap.h"
 #include "slab.h"
+#include "waiting.h"
 #include "writeback.h"
 
 #define SIZE_MAX_BYTES (((uint64_t)1 << 63) - 1)
@@ -88,6 +89,7 @@ int mmk_object_create(const struct mmk_object_ops *ops, uint64_t size, void *pri
 
     if (size > SIZE_MAX_BYTES)
         return MMK_EFBIG;
+    mmk_waiting_throttle();
     new_object = mmk_slab_alloc(&object_cache, MMK_ALLOC_NORMAL);
     if (!new_object)
         return MMK_ENOMEM;
@@ -607,6 +609,7 @@ int mmk_object_resize(struct mmk_object *object, uint64_t size)
 
     if (size > SIZE_MAX_BYTES)
         return MMK_EFBIG;
+    mmk_waiting_throttle();
     mmk_rw_write_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
     if (size <= mmk_object_size(object)) /* what was stored beyond the same end goes, too */
         error = shrink_locked(object, size);
@@ -677,6 +680,7 @@ int mmk_object_punch_hole(struct mmk_object *object, uint64_t offset, uint64_t l
         return MMK_EFBIG;
     if (!can_forget(object))
         return MMK_EOPNOTSUPP;
+    mmk_waiting_throttle();
     mmk_rw_write_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
     error = punch_locked(object, offset, end);
     mmk_rw_write_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);
@@ -688,6 +692,7 @@ static void free_object_rcu(struct mmk_rcu_head *head)
     char *start = (char *)head - offsetof(struct mmk_object, rcu);
 
     mmk_slab_free(&object_cache, start);
+    mmk_waiting_done(MMK_WAITING_OTHERS, sizeof(struct mmk_object));
 }
 
 /* Its last reference is gone: that is as good as its locks. */
@@ -708,7 +713,7 @@ static void destroy(struct mmk_object *object)
     if (object->committed)
         mmk_commit_give(object->committed);
     mmk_a64_fetch_sub(&objects, 1, MMK_RELAXED);
-    mmk_host_call_rcu(&object->rcu, free_object_rcu);
+    mmk_waiting_call(MMK_WAITING_OTHERS, sizeof(*object), &object->rcu, free_object_rcu);
 }
 
 void mmk_object_put(struct mmk_object *object)

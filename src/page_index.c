@@ -33,6 +33,7 @@
  */
 #include "page_index.h"
 #include "slab.h"
+#include "waiting.h"
 
 #define SLOT_BITS 6
 #define SLOTS     64
@@ -273,11 +274,12 @@ static void free_node_rcu(struct mmk_rcu_head *head)
     char *start = (char *)head - offsetof(struct node, rcu);
 
     mmk_slab_free(&node_cache, start);
+    mmk_waiting_done(MMK_WAITING_OTHERS, sizeof(struct node));
 }
 
 static void free_node(struct node *node)
 {
-    mmk_host_call_rcu(&node->rcu, free_node_rcu);
+    mmk_waiting_call(MMK_WAITING_OTHERS, sizeof(*node), &node->rcu, free_node_rcu);
 }
 
 /* A node has one child left: the child takes its place in `link`. Its slots stay, for readers. */

@@ -57,6 +57,7 @@
 #include "swap_cache.h"
 #include "swap_out.h"
 #include "table_memory.h"
+#include "waiting.h"
 #include "writeback.h"
 
 #include <mmkit/host.h>
@@ -419,6 +420,7 @@ uint64_t mmk_reclaim_group(struct mmk_group *group, uint64_t want)
     struct round round = {.group = group, .tally = &group->tally, .want = want};
     uint64_t shares, pages = mmk_charge_listed(group, &shares);
 
+    mmk_waiting_throttle();
     return run(&round, pages / CHUNK + shares);
 }
 
@@ -436,6 +438,7 @@ static uint64_t reclaim_for(uint64_t frames, unsigned flags)
 
 uint64_t mmk_reclaim(uint64_t pages)
 {
+    mmk_waiting_throttle();
     return reclaim(pages, MMK_ALLOC_NORMAL);
 }
 
@@ -457,7 +460,7 @@ bool mmk_reclaim_work(void)
 {
     if (!wait_for_shortage())
         return false;
-    while (mmk_frames_left() < mmk_config.watermark_high && reclaim(BATCH, MMK_ALLOC_NORMAL) > 0)
+    while (mmk_frames_left() < mmk_config.watermark_high && mmk_reclaim(BATCH) > 0)
         continue;
     return true;
 }

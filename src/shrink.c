@@ -42,6 +42,7 @@
 #include "planted.h"
 #include "range.h"
 #include "table.h"
+#include "waiting.h"
 #include "zap.h"
 
 #include <mmkit/stats.h>
@@ -442,6 +443,8 @@ uint64_t mmk_shrink_tables(struct mmk_mm *mm, uint64_t bytes)
 {
     struct shrink shrink = {.mm = mm};
 
+    if (mmk_waiting_is_over())
+        return 0;
     shrink.want = bytes / MMK_PAGE_SIZE + (bytes % MMK_PAGE_SIZE != 0);
     shrink.looks = shrink.want * LOOKS + LEAST_LOOKS;
     return run(&shrink) * MMK_PAGE_SIZE;
@@ -461,6 +464,8 @@ void mmk_shrink_pace(uint64_t frames)
     struct shrink shrink = {.want = UINT64_MAX};
     uint64_t tables = mmk_mm_tables_linked(), places = mmk_frame_places();
 
+    if (mmk_waiting_is_over())
+        return; /* what goes now would wait, and be of no use for that long */
     shrink.looks = (frames * tables + places - 1) / places;
     (void)run(&shrink);
 }

@@ -36,6 +36,7 @@
 #include "list.h"
 #include "planted.h"
 #include "slab.h"
+#include "waiting.h"
 
 #include <mmkit/stats.h>
 
@@ -783,9 +784,20 @@ bool mmk_swap_area_used(struct mmk_swap_area *area)
     return stats.used != 0;
 }
 
+/* What it has made of its clusters counts; the directory is little beside that. */
+static uint64_t bytes_of(const struct mmk_swap_area *area)
+{
+    return sizeof(*area) + (uint64_t)mmk_a32_load(&area->made, MMK_RELAXED) * MMK_PAGE_SIZE;
+}
+
 static void free_area_rcu(struct mmk_rcu_head *head)
 {
-    free_area((struct mmk_swap_area *)(void *)((char *)head - offsetof(struct mmk_swap_area, rcu)));
+    char *start = (char *)head - offsetof(struct mmk_swap_area, rcu);
+    struct mmk_swap_area *area = (struct mmk_swap_area *)(void *)start;
+    uint64_t bytes = bytes_of(area);
+
+    free_area(area);
+    mmk_waiting_done(MMK_WAITING_OTHERS, bytes);
 }
 
 /* After a grace period: who has put a slot's last reference may still look at it. */
@@ -797,8 +809,9 @@ void mmk_swap_area_remove(struct mmk_swap_area *area)
     mmk_list_del(&area->link);
     mmk_aptr_store(&areas[area->number], NULL, MMK_RELAXED);
     mmk_spin_unlock(&areas_lock, MMK_LOCK_SWAP);
+    mmk_waiting_add(MMK_WAITING_OTHERS, bytes_of(area));
     if (MMK_MISTAKE(AREA_WITHOUT_GRACE))
-        free_area(area);
+        free_area_rcu(&area->rcu);
     else
         mmk_host_call_rcu(&area->rcu, free_area_rcu);
 }

@@ -21,6 +21,7 @@
 #include "planted.h"
 #include "swap_in.h"
 #include "swap_return.h"
+#include "waiting.h"
 
 /* Returns when whoever was at work on its mappings is through. => drops it */
 static void wait_for_changes(struct mmk_mm *mm)
@@ -87,8 +88,10 @@ int mmk_swapoff(struct mmk_swap_area *area)
 {
     uint32_t given;
     bool again;
-    int error = stop(area);
+    int error;
 
+    mmk_waiting_throttle();
+    error = stop(area);
     if (error)
         return error;
     for (;;) {

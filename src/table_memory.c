@@ -19,6 +19,7 @@
 #include "limbo.h"
 #include "planted.h"
 #include "pte_ref.h"
+#include "waiting.h"
 #include <mmkit/port/root.h>
 #include <mmkit/stats.h>
 
@@ -30,9 +31,6 @@ struct MMK_CACHE_ALIGNED stock {
 
 static struct stock stocks[MMK_MAX_CPUS];
 
-/* Tables in limbo now, and at most: written only when tables go. */
-static struct mmk_a64 waiting, waiting_peak;
-
 void mmk_table_init(void)
 {
     unsigned cpu;
@@ -41,8 +39,6 @@ void mmk_table_init(void)
         mmk_a32_store(&stocks[cpu].count, 0, MMK_RELAXED);
         mmk_a32_store(&stocks[cpu].peak, 0, MMK_RELAXED);
     }
-    mmk_a64_store(&waiting, 0, MMK_RELAXED);
-    mmk_a64_store(&waiting_peak, 0, MMK_RELAXED);
     mmk_limbo_init();
 }
 
@@ -50,8 +46,6 @@ void mmk_table_stats(struct mmk_stats *stats)
 {
     unsigned cpu;
 
-    stats->tables_waiting = mmk_a64_load(&waiting, MMK_RELAXED);
-    stats->tables_waiting_peak = mmk_a64_load(&waiting_peak, MMK_RELAXED);
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
         stats->tables_stock += mmk_a32_load(&stocks[cpu].count, MMK_RELAXED);
         stats->tables_stock_peak += mmk_a32_load(&stocks[cpu].peak, MMK_RELAXED);
@@ -162,20 +156,15 @@ static void free_after_grace_period(struct mmk_rcu_head *head)
     struct mmk_page *table =
         (struct mmk_page *)((char *)head - offsetof(struct mmk_page, table.rcu));
 
-    mmk_a64_fetch_sub(&waiting, 1, MMK_RELAXED);
     give_back(table);
+    mmk_waiting_done(MMK_WAITING_TABLES, MMK_PAGE_SIZE);
 }
 
 /* => flushed; nobody but old readers can find it */
 static void wait_for_grace_period(struct mmk_page *table)
 {
-    uint64_t now = mmk_a64_fetch_add(&waiting, 1, MMK_RELAXED) + 1;
-    uint64_t highest = mmk_a64_load(&waiting_peak, MMK_RELAXED);
-
     mmk_assert(table->table.dead, "T1 what waits for a grace period is dead");
-    while (now > highest && !mmk_a64_cmpxchg(&waiting_peak, &highest, now, MMK_RELAXED))
-        continue;
-    mmk_host_call_rcu(&table->table.rcu, free_after_grace_period);
+    mmk_waiting_call(MMK_WAITING_TABLES, MMK_PAGE_SIZE, &table->table.rcu, free_after_grace_period);
 }
 
 static void to_limbo(struct mmk_page *table)

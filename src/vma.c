@@ -5,6 +5,7 @@
 #include "object.h"
 #include "planted.h"
 #include "slab.h"
+#include "waiting.h"
 
 static struct mmk_slab_cache vma_cache;
 
@@ -62,12 +63,14 @@ static void free_rcu(struct mmk_rcu_head *head)
     struct mmk_vma *vma = (struct mmk_vma *)((char *)head - offsetof(struct mmk_vma, rcu));
 
     mmk_slab_free(&vma_cache, vma);
+    mmk_waiting_done(MMK_WAITING_OTHERS, sizeof(*vma));
 }
 
 void mmk_vma_free(struct mmk_vma *vma)
 {
     if (vma->object)
         mmk_object_put(vma->object);
+    mmk_waiting_add(MMK_WAITING_OTHERS, sizeof(*vma));
     if (MMK_MISTAKE(VMA_WITHOUT_GRACE))
         free_rcu(&vma->rcu);
     else

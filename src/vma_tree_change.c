@@ -26,6 +26,7 @@
  */
 #include "vma_tree_node.h"
 #include "slab.h"
+#include "waiting.h"
 
 #define FEW   4  /* fewer entries: join with a neighbour */
 #define SLACK 4  /* room in two nodes that share evenly, at least */
@@ -146,12 +147,15 @@ int mmk_vma_tree_reserve(struct mmk_vma_tree *tree, unsigned changes,
 static void free_batch(struct mmk_rcu_head *head)
 {
     struct mmk_vma_node *next, *node;
+    uint64_t bytes = 0;
 
     node = (struct mmk_vma_node *)((unsigned char *)head - offsetof(struct mmk_vma_node, dead.rcu));
     for (; node; node = next) {
         next = node->dead.next;
         mmk_slab_free(&node_cache, node);
+        bytes += sizeof(*node);
     }
+    mmk_waiting_done(MMK_WAITING_OTHERS, bytes);
 }
 
 /* Hands what a published change has replaced to RCU, in batches. */
@@ -166,7 +170,7 @@ static void free_dead(struct mmk_vma_node *first)
             last = last->dead.next;
         rest = last->dead.next;
         last->dead.next = NULL;
-        mmk_host_call_rcu(&first->dead.rcu, free_batch);
+        mmk_waiting_call(MMK_WAITING_OTHERS, n * sizeof(*first), &first->dead.rcu, free_batch);
     }
 }
 

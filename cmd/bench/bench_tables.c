@@ -258,8 +258,11 @@ static void print_sparse(FILE *stream)
     fprintf(stream, "\n%-8s", "mmkit");
     for (mark = 0; mark <= SPARSE_MARKS; mark += 10)
         fprintf(stream, "%8.2f", mebi(answers->mmkit_sparse.tables[mark]));
-    fprintf(stream, "\n\nBeside these at most %.2f MiB of mmkit's waited for a grace period.\n",
-            mebi(answers->mmkit_sparse.waiting_peak));
+    fprintf(
+        stream,
+        "\n\nBeside these at most %.2f MiB of mmkit's waited for a grace period; at most %.2f MiB "
+        "were both.\n",
+        mebi(answers->mmkit_sparse.waiting_peak), mebi(answers->mmkit_sparse.both_peak));
 }
 
 /* A side that has not run has no figures. */
@@ -297,6 +300,7 @@ static void write_sparse_side(struct json *json, const char *name,
     json_unsigned(json, "end_bytes", result->end);
     json_unsigned(json, "least_at_end_bytes", result->least_at_end);
     json_unsigned(json, "waiting_peak_bytes", result->waiting_peak);
+    json_unsigned(json, "both_peak_bytes", result->both_peak);
     json_real(json, "seconds", result->seconds);
     json_close(json, '}');
 }

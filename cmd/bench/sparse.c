@@ -245,6 +245,8 @@ static void look(struct sparse_result *result, uint64_t before, unsigned *mark, 
     }
     if (waiting > result->waiting_peak)
         result->waiting_peak = waiting;
+    if (tables + waiting > result->both_peak)
+        result->both_peak = tables + waiting;
     for (; *mark <= done && *mark <= SPARSE_MARKS; ++*mark) {
         result->tables[*mark] = tables;
         result->least[*mark] = least;

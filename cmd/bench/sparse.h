@@ -32,6 +32,7 @@ struct sparse_result {
     uint64_t tables[SPARSE_MARKS + 1], least[SPARSE_MARKS + 1];
     uint64_t peak, least_at_peak, end, least_at_end;
     uint64_t waiting_peak; /* not linked any more, beside the others */
+    uint64_t both_peak;    /* these and the others, at one moment */
     double seconds;
 };
 

@@ -53,6 +53,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_tables;
     case 22:
         return scenarios_pins;
+    case 23:
+        return scenarios_waiting;
     default:
         return NULL;
     }

@@ -68,8 +68,9 @@ void mmk_host_call_rcu(struct mmk_rcu_head *head, void (*function)(struct mmk_rc
 
 /*
  * Waits until every callback that was queued before, on any CPU, has run. Called by mmk_drain(),
- * mmk_shutdown(), mmk_check_frames(), mmk_selftest(), and by an allocation that may sleep and finds
- * no memory: what waits for a grace period may be all that it needs. It tries once more afterwards.
+ * mmk_shutdown(), mmk_check_frames(), mmk_selftest(); before an operation that would have more wait
+ * than may (waiting_limit, init.h); and by an allocation that may sleep and finds no memory: what
+ * waits for a grace period may be all that it needs. It tries once more afterwards.
  * => may sleep; not in an RCU read section or per-CPU section, never with a spin lock held
  * => locks that sleep may be held, mmkit's (mmap, invalidate, page, interval) and those of whoever
  *    called mmkit: neither waiting nor a callback may want one. Callbacks do not

@@ -132,6 +132,16 @@ struct mmk_config {
      * Default: 0: nobody is woken. Linux: the watermarks of a zone, by vm.watermark_scale_factor.
      */
     uint64_t watermark_low, watermark_high;
+
+    /*
+     * What is freed, but has to wait for a grace period: page tables above all, and mmkit's own
+     * structures. From half of it on grace periods are hurried (port/rcu.h); beyond it operations
+     * that may free more wait for one before they begin. So at most this waits, and what those have
+     * freed that had begun before (what a munmap of much frees goes at once). Bytes. Range: any;
+     * UINT64_MAX: no limit; 0: a 64th of memory, from 256 KiB to 16 MiB. Default: 0. Linux:
+     * rcutree.qhimark, in callbacks of a CPU, from which on they are hurried.
+     */
+    uint64_t waiting_limit;
 };
 
 /*
@@ -146,7 +156,7 @@ struct mmk_config {
 #define MMK_CONFIG_DEFAULT                                                                         \
     {                                                                                              \
         MMK_TABLES_MMKIT, MMK_CONFIG_MMAP_MIN_ADDR, MMK_CONFIG_STACK_LIMIT, MMK_CONFIG_GUARD_GAP,  \
-            16, 0, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0, 0, 0                              \
+            16, 0, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0, 0, 0, 0                           \
     }
 
 /*

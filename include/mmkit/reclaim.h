@@ -59,7 +59,8 @@ struct mmk_mm;
  * A call looks at no more than 8 tables for each that is asked for, and 64: the next goes on where
  * it has stopped. mmkit calls it by itself when memory is short.
  * => how many bytes of tables were given back; free after a grace period. 0, too, where others have
- *    the address space's lock for writing: it is not waited for
+ *    the address space's lock for writing: it is not waited for; and while more than
+ *    mmk_config.waiting_limit waits for grace periods
  * => does not sleep; interrupts on; any of mmkit's locks that sleep may be held, by a callback, say
  * => mm has a user, or a hold, of the caller's
  */

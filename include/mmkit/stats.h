@@ -53,10 +53,15 @@ struct mmk_stats {
     uint64_t node_free[MMK_MAX_NODES];   /* in the node's buddy allocator */
     uint64_t tables_linked;              /* all address spaces, roots included */
     uint64_t tables_waiting;             /* unlinked, waiting for a grace period */
-    uint64_t tables_waiting_peak;
-    uint64_t tables_limbo;    /* unlinked, kept to be linked again where they were */
-    uint64_t tables_relinked; /* that were */
-    uint64_t tables_stock;    /* zeroed, ready for use */
+    uint64_t tables_waiting_peak;        /* as waiting_bytes_peak */
+    uint64_t waiting_bytes;              /* tables_waiting, and what else waits for one */
+    uint64_t waiting_bytes_peak; /* up to an 8th of the limit more than there was: what CPUs keep */
+    uint64_t waiting_limit;      /* in bytes: mmk_config.waiting_limit, or what follows memory */
+    uint64_t waiting_hurried;    /* how often the port was asked for haste: half of that waited */
+    uint64_t waiting_stalled;    /* operations that first waited, as more than that did */
+    uint64_t tables_limbo;       /* unlinked, kept to be linked again where they were */
+    uint64_t tables_relinked;    /* that were */
+    uint64_t tables_stock;       /* zeroed, ready for use */
     uint64_t tables_stock_peak;
     uint64_t tlb_flushes;     /* flush operations */
     uint64_t tlb_pages;       /* pages named in them */

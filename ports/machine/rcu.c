@@ -10,8 +10,8 @@
  *    callback is pushed, then `begun` read; `begun` is raised, then the stacks taken: in one total
  *    order (sequentially consistent), so a batch counted as later has the callback.
  *
- * Between batches the thread waits a little for more callbacks, unless a barrier asks for haste:
- * a grace period interrupts every host CPU.
+ * Between batches the thread waits a little for more callbacks, unless a barrier, or somebody to
+ * whom too much waits, asks for haste: a grace period interrupts every host CPU.
  *
  * Rejected: liburcu's own call_rcu(). Its worker cannot be stopped and joined in every version in
  * use, its barrier allocates, and ThreadSanitizer sees no order between queueing and running.
@@ -48,6 +48,7 @@ static struct {
     struct mmk_a32 wanted;   /* batches that barriers wait for; compared modulo 2^32 */
     struct mmk_a32 begun;    /* batches; only the thread writes */
     struct mmk_a32 finished; /* as begun, when none is running */
+    struct mmk_a32 hurry;    /* the next batch begins at once */
     struct mmk_a32 stop;
 } worker;
 
@@ -69,6 +70,12 @@ void mmk_host_call_rcu(struct mmk_rcu_head *head, void (*function)(struct mmk_rc
         callback->next = first;
     while (!mmk_aptr_cmpxchg(stack, &first, callback, __ATOMIC_SEQ_CST));
     wake_worker();
+}
+
+void machine_rcu_expedite(void)
+{
+    if (!mmk_a32_xchg(&worker.hurry, 1, __ATOMIC_SEQ_CST))
+        machine_futex(&worker.asleep, FUTEX_WAKE_PRIVATE, 1, NULL);
 }
 
 /* Waits at least for `batch`. The subtraction makes the count's wrap harmless. */
@@ -123,9 +130,9 @@ static bool wait_for_work(void)
         machine_futex(&worker.asleep, FUTEX_WAIT_PRIVATE, 1, NULL);
     }
     mmk_a32_store(&worker.asleep, 0, __ATOMIC_SEQ_CST);
-    if (!barrier_waits() && !mmk_a32_load(&worker.stop, MMK_RELAXED))
-        machine_futex(&worker.asleep, FUTEX_WAIT_PRIVATE, 0,
-                      &delay); /* only a barrier cuts it short */
+    if (!barrier_waits() && !mmk_a32_load(&worker.hurry, __ATOMIC_SEQ_CST) &&
+        !mmk_a32_load(&worker.stop, MMK_RELAXED))
+        machine_futex(&worker.asleep, FUTEX_WAIT_PRIVATE, 0, &delay); /* haste cuts it short */
     return true;
 }
 
@@ -165,6 +172,7 @@ static void run_batch(void)
     struct callback *callback, *next;
 
     mmk_a32_store(&worker.begun, batch, __ATOMIC_SEQ_CST);
+    mmk_a32_store(&worker.hurry, 0, MMK_RELAXED);
     callback = take_all();
     grace_period();
     for (; callback; callback = next) {

@@ -22,6 +22,7 @@
  * #define MMK_PORT_NODE      <mmkit/port/cpu.h>        memory is equally near
  * #define MMK_PORT_PERCPU    <mmkit/port/percpu.h>     no preemption, no interrupts
  * #define MMK_PORT_RCU       <mmkit/port/rcu.h>        no preemption
+ * #define MMK_PORT_RCU_EXPEDITE <mmkit/port/rcu.h>     nothing
  * #define MMK_PORT_SPINLOCK  <mmkit/port/lock.h>       test and set
  * #define MMK_PORT_RWLOCK    <mmkit/port/lock.h>       sleeps in mmk_host_wait()
  * #define MMK_PORT_PAGE_OPS  <mmkit/port/directmap.h>  memset, memcpy

@@ -27,6 +27,7 @@ enum option {
     OVERCOMMIT_KBYTES,
     REFUSE_WRITE_EXEC,
     WATERMARK_LOW,
+    WAITING_LIMIT,
     OPTIONS
 };
 
@@ -67,6 +68,9 @@ static void set_option(struct mmk_config *config, enum option option, uint64_t v
         config->watermark_low = value;
         config->watermark_high = 1000;
         break;
+    case WAITING_LIMIT:
+        config->waiting_limit = value;
+        break;
     case REFUSE_WRITE_EXEC:
     case OPTIONS:
     default:
@@ -93,6 +97,7 @@ static const struct value good[] = {
     {OVERCOMMIT_KBYTES, 0}, {OVERCOMMIT_KBYTES, UINT64_MAX / 1024},
     {REFUSE_WRITE_EXEC, 0}, {REFUSE_WRITE_EXEC, 1},
     {WATERMARK_LOW, 0},     {WATERMARK_LOW, 1000},
+    {WAITING_LIMIT, 0},     {WAITING_LIMIT, UINT64_MAX},
 };
 
 #define PAGES_UP(bytes) (((bytes) + PAGE - 1) & MMK_PAGE_MASK)
@@ -126,8 +131,13 @@ static const struct value bad[] = {
     {WATERMARK_LOW, UINT64_MAX},
 };
 
-/* Whether every option has a value in the list, but for `without`. */
-static bool covers(const struct value *values, size_t n, enum option without)
+static bool any_is_good(size_t option)
+{
+    return option == STACK_LIMIT || option == WAITING_LIMIT;
+}
+
+/* Whether every option has a value in the list that can have one. */
+static bool covers(const struct value *values, size_t n, bool are_bad)
 {
     bool seen[OPTIONS] = {false};
     size_t i;
@@ -135,7 +145,7 @@ static bool covers(const struct value *values, size_t n, enum option without)
     for (i = 0; i < n; i++)
         seen[values[i].option] = true;
     for (i = 0; i < OPTIONS; i++)
-        if (!seen[i] && i != (size_t)without)
+        if (!seen[i] && !(are_bad && any_is_good(i)))
             return false;
     return true;
 }
@@ -164,8 +174,8 @@ static void test_ranges(void **state)
             print_message("bad value %zu\n", i);
         assert_int_equal(start_with(&bad[i]), MMK_EINVAL);
     }
-    assert_true(covers(good, sizeof(good) / sizeof(good[0]), OPTIONS));
-    assert_true(covers(bad, sizeof(bad) / sizeof(bad[0]), STACK_LIMIT)); /* any is good */
+    assert_true(covers(good, sizeof(good) / sizeof(good[0]), false));
+    assert_true(covers(bad, sizeof(bad) / sizeof(bad[0]), true));
 }
 
 /* ---- what CPUs keep ----------------------------------------------------------------------------
@@ -470,6 +480,8 @@ static const struct flip flips[] = {
       {step_stack, MMK_EFAULT}}},
     {{OVERCOMMIT_RATIO, 0}, {OVERCOMMIT_KBYTES, 1}, {{NULL, 0}}}, /* mean nothing by default */
     {{REFUSE_WRITE_EXEC, 1}, NOTHING_MORE, {{step_write_exec, MMK_EACCES}}},
+    {{WAITING_LIMIT, 1}, NOTHING_MORE, {{NULL, 0}}},
+    {{WAITING_LIMIT, UINT64_MAX}, NOTHING_MORE, {{NULL, 0}}},
 };
 
 static int expected(const struct flip *flip, int (*step)(void))

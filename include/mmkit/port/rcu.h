@@ -45,6 +45,20 @@ MMK_ALWAYS_INLINE void mmk_rcu_read_unlock(void) MMK_RELEASES_SHARED(mmk_rcu) MM
 }
 #endif
 
+/*
+ * Much waits: grace periods had better end soon from now on, for a while. Linux: call_rcu_hurry(),
+ * the end of being lazy. For a port whose mmk_host_call_rcu() collects callbacks, or waits before
+ * it runs them; one that needs no more than to be asked has nothing to do. Default: nothing.
+ * => never waits; any context but NMI; spin locks may be held
+ */
+#ifdef MMK_PORT_RCU_EXPEDITE
+#include MMK_PORT_RCU_EXPEDITE
+#else
+MMK_ALWAYS_INLINE void mmk_rcu_expedite(void)
+{
+}
+#endif
+
 #ifdef __cplusplus
 }
 #endif

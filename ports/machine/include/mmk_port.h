@@ -19,6 +19,7 @@
 #define MMK_PORT_USER      "machine_user.h"
 #define MMK_PORT_ROOT      "machine_root.h"
 
+#define MMK_PORT_RCU_EXPEDITE "machine_rcu_expedite.h"
 #define MMK_PORT_RECLAIM_NOTE "machine_reclaim_note.h"
 
 #ifndef MACHINE_NO_LOCK_CHECK /* for benchmarks: no checks of lock order and context */
