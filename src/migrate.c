@@ -13,7 +13,8 @@
  *     that is shared nobody writes to: its entries are read-only, and none of its users can find
  *     itself the only one, since the caller has a reference. What still is cached as writable is
  *     the translation of him who had it for his own before a fork that is not over yet, its
- *     owner's: flushed with his entry, which is the first.
+ *     owner's: flushed with his entry, which is the first. If an entry gets the page back, the copy
+ *     is worth nothing any more: the page may be stored to.
  * MG2 The copy's entries come one by one, each under the lock of its own table, and may go at once:
  *     meanwhile the copy is counted as mapped once more, by us, and as an orphan, so that nobody
  *     has its count to himself (RM2). It stays one: its owner may find it his own later.
@@ -182,6 +183,8 @@ static bool exchange(struct mmk_page *page, struct mmk_walk *walk, struct migrat
         moved = move_object(page, walk->mm, migration->to);
     if (moved)
         pte = mmk_pte_to_frame(pte, mmk_page_to_pfn(migration->to));
+    else if (!MMK_MISTAKE(MIGRATES_STALE_COPY))
+        migration->copied = false;
     mmk_pte_set(walk->entry, pte);
     return moved;
 }

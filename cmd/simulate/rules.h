@@ -24,8 +24,9 @@ struct it {
     struct mmk_mm *other; /* a second address space, or a child */
     struct mmk_object *object;
     struct mmk_page *pinned;
-    bool stored;      /* by whoever may have been too late */
-    unsigned touched; /* a page: by the same */
+    struct mmk_page *found; /* without a reference */
+    bool stored;            /* by whoever may have been too late */
+    unsigned touched;       /* a page: by the same */
     struct mmk_notifier notifier;
     bool notifier_dead;
     struct mmk_a32 mirror_lock;

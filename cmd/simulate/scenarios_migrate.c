@@ -244,6 +244,43 @@ static void drop_beside(unsigned cpu)
         store(0, 7);
 }
 
+/* Held for a moment, so that it stays; then stored to, and its last entry goes. */
+static void find_beside(unsigned cpu)
+{
+    const uint64_t word = 7;
+
+    if (cpu == 1) {
+        (void)migrate(world.mm, 0);
+        return;
+    }
+    if (mmk_page_get_unless_zero(it.found)) {
+        mmk_cpu_relax(); /* until the other has done something */
+        mmk_page_put(it.found);
+    }
+    expect(mmk_mm_write(world.mm, page_at(0), &word, sizeof(word), 0) == sizeof(word));
+    dontneed(0, 1);
+}
+
+/* Nobody has it loaded: no flush waits for anybody. */
+static void setup_found(void)
+{
+    unsigned cpu;
+
+    setup_shared();
+    it.found = find_page(world.mm, 0);
+    mmk_page_put(it.found);
+    for (cpu = world.cpus; cpu-- > 0;) {
+        fibers_be_cpu(cpu);
+        machine_switch_mm(NULL);
+    }
+}
+
+static void found(void)
+{
+    expect(word_of(world.mm, 0) == 7);
+    end_shared();
+}
+
 static void truncate_beside(unsigned cpu)
 {
     if (cpu == 0)
@@ -288,6 +325,8 @@ const struct scenario scenarios_migrate[] = {
             store_shared_beside, twice_stored),
     MIGRATE("P5.migrated", "a page of shared memory goes that still is cached", 3, setup_shared,
             drop_beside, shared_stored),
+    MIGRATE("migrate.found", "a page is found as it goes, stays, and goes then", 2, setup_found,
+            find_beside, found),
     MIGRATE("P4.migrated", "a page is truncated while it goes", 2, setup_shared, truncate_beside,
             truncated),
     {.name = NULL},
