@@ -109,6 +109,66 @@ void start_shared_file(void)
     map_object(0, MMK_MAP_SHARED);
 }
 
+void expect_first(void)
+{
+    struct mmk_mm_stats stats;
+
+    mmk_mm_stats(world.mm, &stats);
+    expect(stats.rss_file == 1);
+}
+
+void lock_first(void)
+{
+    expect(mmk_mlock(world.mm, page_at(0), PAGE) == 0);
+    expect_first();
+}
+
+static int refuse_or_drop(struct mmk_notifier *notifier, const struct mmk_notifier_range *range)
+{
+    (void)notifier;
+    if (!range->may_sleep)
+        return MMK_EAGAIN;
+    fibers_touch(&it.mirrored, FIBERS_WRITE);
+    if (page_at(0) - range->start < range->end - range->start)
+        it.mirrored = 0;
+    return 0;
+}
+
+void start_mirror(void)
+{
+    static const struct mmk_notifier_ops ops = {.invalidate_begin = refuse_or_drop};
+
+    it.notifier.ops = &ops;
+}
+
+static bool is_there(mmk_paddr_t *phys)
+{
+    unsigned prot;
+
+    return mmk_translate(world.mm, page_at(0), MMK_ACCESS_READ, phys, &prot) == 0;
+}
+
+void mirror_first(void)
+{
+    mmk_paddr_t phys;
+    uint64_t seq;
+
+    expect(mmk_notifier_register(world.mm, &it.notifier) == 0);
+    seq = mmk_notifier_read_begin(&it.notifier);
+    if (!is_there(&phys) || mmk_notifier_read_retry(&it.notifier, seq))
+        return;
+    fibers_touch(&it.mirrored, FIBERS_WRITE);
+    it.mirrored = phys;
+}
+
+void put_mirror(void)
+{
+    mmk_paddr_t phys;
+
+    expect(!it.mirrored || (is_there(&phys) && phys == it.mirrored));
+    mmk_notifier_unregister(world.mm, &it.notifier);
+}
+
 void put_file(void)
 {
     expect(mmk_munmap(world.mm, page_at(0), 16 * PAGE) == 0);

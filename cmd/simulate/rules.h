@@ -70,6 +70,16 @@ void start_file(void);
 void start_memory(void);
 void map_object(unsigned page, unsigned flags); /* all of it */
 void start_shared_file(void);                   /* mapped at page 0 */
+/* Of the file page 0 alone is mapped: what mlock has found there is there. */
+void lock_first(void);
+void expect_first(void);
+/*
+ * A secondary MMU whose callbacks sleep, so that it refuses where they may not: a set-up; it comes,
+ * and takes page 0 if that is there; it has what is there now, or nothing, and goes.
+ */
+void start_mirror(void);
+void mirror_first(void);
+void put_mirror(void);
 /* Nothing is mapped any more, what was stored is in the file, and that goes. */
 void put_file(void);
 

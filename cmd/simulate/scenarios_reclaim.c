@@ -76,53 +76,24 @@ static void as_it_was(void)
     put_file();
 }
 
-/* What mlock has found there is there. */
 static void reclaim_beside_lock(unsigned cpu)
 {
-    struct mmk_mm_stats stats;
-
-    if (cpu == 0) {
+    if (cpu == 0)
         reclaim();
-        return;
-    }
-    expect(mmk_mlock(world.mm, page_at(0), PAGE) == 0);
-    mmk_mm_stats(world.mm, &stats);
-    expect(stats.rss_file == 1);
+    else
+        lock_first();
 }
 
 static void locked_end(void)
 {
-    struct mmk_mm_stats stats;
-
-    mmk_mm_stats(world.mm, &stats);
-    expect(stats.rss_file == 1);
+    expect_first();
     as_it_was();
 }
-
-/* A secondary MMU whose callbacks sleep: it may refuse where they may not. */
-static struct {
-    struct mmk_notifier notifier;
-    uint32_t told;
-    bool filled; /* with the page at page_at(0) */
-} mirror;
-
-static int drop_from_mirror(struct mmk_notifier *notifier, const struct mmk_notifier_range *range)
-{
-    (void)notifier;
-    if (!range->may_sleep)
-        return MMK_EAGAIN;
-    mirror.told++;
-    mirror.filled = mirror.filled && page_at(0) - range->start >= range->end - range->start;
-    return 0;
-}
-
-static const struct mmk_notifier_ops mirror_ops = {.invalidate_begin = drop_from_mirror};
 
 static void setup_mirror(void)
 {
     setup_clean();
-    memset(&mirror, 0, sizeof(mirror));
-    mirror.notifier.ops = &mirror_ops;
+    start_mirror();
 }
 
 /* What reclaim does in the end, without the looks before. */
@@ -139,29 +110,15 @@ static void unmap_page(void)
 /* It comes while the page goes: either the page stays, or it is not found any more. */
 static void reclaim_beside_register(unsigned cpu)
 {
-    mmk_paddr_t phys;
-    unsigned prot;
-    uint64_t seq;
-
-    if (cpu == 0) {
+    if (cpu == 0)
         unmap_page();
-        return;
-    }
-    expect(mmk_notifier_register(world.mm, &mirror.notifier) == 0);
-    seq = mmk_notifier_read_begin(&mirror.notifier);
-    if (mmk_translate(world.mm, page_at(0), MMK_ACCESS_READ, &phys, &prot) == 0 &&
-        !mmk_notifier_read_retry(&mirror.notifier, seq))
-        mirror.filled = true;
+    else
+        mirror_first();
 }
 
 static void mirror_end(void)
 {
-    mmk_paddr_t phys;
-    unsigned prot;
-
-    expect(!mirror.filled ||
-           mmk_translate(world.mm, page_at(0), MMK_ACCESS_READ, &phys, &prot) == 0);
-    mmk_notifier_unregister(world.mm, &mirror.notifier);
+    put_mirror();
     as_it_was();
 }
 

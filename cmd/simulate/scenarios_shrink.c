@@ -174,26 +174,17 @@ static void freed_end(void)
     expect(word == 0 || word == 1);
 }
 
-/* What mlock has found there is there. */
 static void shrink_beside_lock(unsigned cpu)
 {
-    struct mmk_mm_stats stats;
-
-    if (cpu == 0) {
+    if (cpu == 0)
         shrink();
-        return;
-    }
-    expect(mmk_mlock(world.mm, page_at(0), PAGE) == 0);
-    mmk_mm_stats(world.mm, &stats);
-    expect(stats.rss_file == 1);
+    else
+        lock_first();
 }
 
 static void locked_end(void)
 {
-    struct mmk_mm_stats stats;
-
-    mmk_mm_stats(world.mm, &stats);
-    expect(stats.rss_file == 1);
+    expect_first();
     file_end();
 }
 
@@ -281,53 +272,24 @@ static void truncated_end(void)
 
 /* ---- a secondary MMU ------------------------------------------------------------------------- */
 
-static int refuse(struct mmk_notifier *notifier, const struct mmk_notifier_range *range)
-{
-    (void)notifier;
-    if (!range->may_sleep)
-        return MMK_EAGAIN;
-    fibers_touch(&it.mirrored, FIBERS_WRITE);
-    it.mirrored = 0;
-    return 0;
-}
-
-static const struct mmk_notifier_ops mirror_ops = {.invalidate_begin = refuse};
-
 static void setup_mirror(void)
 {
     setup_file();
-    it.notifier.ops = &mirror_ops;
+    start_mirror();
 }
 
 /* It comes while a table goes: either the table stays, or it is not found any more. */
 static void shrink_beside_register(unsigned cpu)
 {
-    mmk_paddr_t phys;
-    unsigned prot;
-    uint64_t seq;
-
-    if (cpu == 0) {
+    if (cpu == 0)
         shrink();
-        return;
-    }
-    expect(mmk_notifier_register(world.mm, &it.notifier) == 0);
-    seq = mmk_notifier_read_begin(&it.notifier);
-    if (mmk_translate(world.mm, page_at(0), MMK_ACCESS_READ, &phys, &prot) == 0 &&
-        !mmk_notifier_read_retry(&it.notifier, seq)) {
-        fibers_touch(&it.mirrored, FIBERS_WRITE);
-        it.mirrored = phys;
-    }
+    else
+        mirror_first();
 }
 
 static void mirror_end(void)
 {
-    mmk_paddr_t phys;
-    unsigned prot;
-
-    expect(!it.mirrored ||
-           (mmk_translate(world.mm, page_at(0), MMK_ACCESS_READ, &phys, &prot) == 0 &&
-            phys == it.mirrored));
-    mmk_notifier_unregister(world.mm, &it.notifier);
+    put_mirror();
     file_end();
 }
 
