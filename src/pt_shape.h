@@ -15,6 +15,7 @@
 #define MMK_PT_ENTRIES (1u << MMK_PT_INDEX_BITS)
 
 _Static_assert(MMK_PT_ENTRIES * sizeof(mmk_pte_t) <= MMK_PAGE_SIZE, "a table fits a page");
+_Static_assert(MMK_PT_ENTRIES <= UINT16_MAX, "`live` counts them: page.h");
 _Static_assert(MMK_USER_END - 1 <= UINT64_MAX >> (52 - MMK_PT_LEVELS * MMK_PT_INDEX_BITS),
                "the tables reach all user addresses");
 _Static_assert(((uint64_t)1 << MMK_MAP_RANDOM_BITS) <= (MMK_MAP_WINDOW >> MMK_PAGE_SHIFT) / 16,
