@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scenarios_waiting.c - what waits for a grace period is bounded (P11.bound and its like).
+ * scenarios_waiting.c - what waits for a grace period is bounded (P11).
  *
  * The limit is so low that each operation passes it; the grace period may last until everybody
  * waits for it.
@@ -99,21 +99,21 @@ static void remove_page(unsigned cpu)
 }
 
 const struct scenario scenarios_waiting[] = {
-    {.name = "P11.bound",
+    {.name = "waiting.mappings",
      .what = "mappings come and go faster than grace periods pass",
      .cpus = 2,
      .waiting_limit = 1,
      .setup = setup_mappings,
      .body = map_again,
      .check = mappings_bounded},
-    {.name = "P11.tables",
+    {.name = "waiting.tables",
      .what = "tables are emptied faster than grace periods pass",
      .cpus = 2,
      .waiting_limit = LIMIT,
      .setup = setup_tables,
      .body = empty_tables,
      .check = tables_bounded},
-    {.name = "P11.throttled",
+    {.name = "waiting.locked",
      .what = "too much waits, and somebody frees more, with a lock that spins held",
      .cpus = 2,
      .waiting_limit = 1,
