@@ -93,6 +93,14 @@ static double loop_beside(const struct side *side, uint64_t length)
                : -1;
 }
 
+/* The tables above it stay for that of its neighbour. */
+static double loop_leaf(const struct side *side, uint64_t length)
+{
+    return calls_map_fresh(side, CALLS_LENGTH) && side->store(calls_start(side) + SIDE_TABLE)
+               ? loop(side, length)
+               : -1;
+}
+
 static double loop_alone(const struct side *side, uint64_t length)
 {
     return calls_map_fresh(side, CALLS_LENGTH) ? loop(side, length) : -1;
@@ -108,7 +116,8 @@ static const struct call_case cases[] = {
     {"free", "  MADV_FREE, one call", "ns/page", free_lazily, CALLS_LENGTH},
     {"nothing", "16 MiB, nothing there", "ns/call", of_nothing, 0},
     {"loop-beside", "touch, give back; table stays", "ns/loop", loop_beside, SIDE_PAGE},
-    {"loop-alone", "  nothing else in the table", "ns/loop", loop_alone, SIDE_PAGE},
+    {"loop-leaf", "  nothing else in the table", "ns/loop", loop_leaf, SIDE_PAGE},
+    {"loop-alone", "  nor in those above", "ns/loop", loop_alone, SIDE_PAGE},
     {"loop-table", "  so, 2 MiB a call", "ns/loop", loop_alone, SIDE_TABLE},
 };
 
@@ -119,5 +128,6 @@ const struct call_group calls_dontneed = {
     .count = sizeof(cases) / sizeof(cases[0]),
     .memory = (uint64_t)96 << 20,
     .notes = "Nothing else in the table: mmkit frees it each time, and the next touch has it "
-             "again; Linux\nkeeps it, unless a call covers all of it (2 MiB).\n",
+             "again (with\nthose above, if nothing is there); Linux keeps it, unless a call covers "
+             "all of it (2 MiB).\n",
 };

@@ -21,7 +21,7 @@ has() {
 
 # Each name with the cases that have to be there, whatever else is.
 expect='fork fork-1m fork-16m fork-256m exit-16m write-copies fork-nothing fork-history
-dontneed one-call pieces pages loop-beside loop-alone loop-table
+dontneed one-call pieces pages loop-beside loop-leaf loop-alone loop-table
 map map-64k map-1g unmap-16m protect-split move-tables move-entries
 touch write write-random populate-write read shared-read'
 echo "$expect" | while read -r name wanted; do
