@@ -196,7 +196,7 @@ static void check_table_fields(const struct census *census, struct mmk_page *tab
                                const struct mmk_a64 *parent, unsigned level)
 {
     mmk_assert(table && mmk_page_type(table) == MMK_PAGE_TABLE, "T1 an upper entry links a table");
-    mmk_assert(!table->table.dead, "T1 a linked table is not dead");
+    mmk_assert(!mmk_table_is_dead(table), "T1 a linked table is not dead");
     mmk_assert(mmk_pte_to_pmd(mmk_table_entries(table)) == parent,
                "T1 a table knows the entry that links it");
     mmk_assert(table->table.level == level, "T1 a table knows its level");
@@ -325,7 +325,7 @@ void mmk_check(struct mmk_mm *mm)
         mmk_assert(census.rss[kind] == mmk_mm_counter(mm, (enum mmk_counter)kind),
                    "C1 RSS, and what is in swap, equal the entries");
     for (level = 0; level < MMK_PT_LEVELS; level++)
-        mmk_assert(census.tables[level] == mmk_a64_load(&mm->tables[level], MMK_RELAXED),
+        mmk_assert(census.tables[level] == mmk_mm_tables(mm, level),
                    "C1 tables equal those linked");
     mmk_assert(mmk_mm_flush_pending(mm) == 0, "P2 no flush is pending");
 }

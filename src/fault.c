@@ -28,6 +28,7 @@
 #include "fault.h"
 
 #include "charge.h"
+#include "limbo.h"
 #include "map.h"
 #include "planted.h"
 #include "waiting.h"
@@ -83,11 +84,38 @@ void mmk_fault_drop_anon(struct mmk_page *page)
     mmk_page_put(page);
 }
 
+/*
+ * Tables that were there before come first (P11); if just some of them are on the way, there have
+ * to be others for all levels, as nothing may fail from then on.
+ * => walk locked; its entry is none; false: tables are missing
+ */
+static bool set_none(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    unsigned at;
+
+    if (mmk_likely(walk->level == 0)) {
+        mmk_walk_set_leaf(walk, pte);
+        return true;
+    }
+    do {
+        at = mmk_limbo_find(walk);
+        if (at < MMK_LIMBO_PATHS && mmk_walk_set_again(walk, at, pte))
+            return true;
+        if (!mmk_chain_reaches(chain, walk->level))
+            return false;
+    } while (mmk_walk_extend(walk));
+    mmk_walk_set(walk, chain, pte);
+    return true;
+}
+
 enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
 {
     struct mmk_walk walk;
-    bool killed;
+    bool killed, set;
 
+    if (mmk_chain_prepare(&vmf->chain, vmf->mm, vmf->lacks))
+        return MMK_FAULT_OOM;
     for (;;) {
         mmk_rcu_read_lock();
         mmk_walk_lock(vmf->mm, vmf->addr, &walk);
@@ -95,15 +123,12 @@ enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
             mmk_fault_unlock(&walk);
             return MMK_FAULT_RETRY;
         }
-        if (mmk_likely(walk.level == 0) || mmk_chain_fits(&vmf->chain, &walk)) {
-            killed = mmk_mm_killed(vmf->mm);
-            if (mmk_likely(!killed))
-                mmk_walk_set(&walk, &vmf->chain, pte);
-            mmk_fault_unlock(&walk);
-            return killed ? MMK_FAULT_KILLED : MMK_FAULT_DONE;
-        }
+        killed = mmk_mm_killed(vmf->mm);
+        set = killed || set_none(&walk, &vmf->chain, pte);
         mmk_fault_unlock(&walk);
-        if (mmk_chain_prepare_at(&vmf->chain, &walk))
+        if (mmk_likely(set))
+            return killed ? MMK_FAULT_KILLED : MMK_FAULT_DONE;
+        if (mmk_chain_prepare(&vmf->chain, vmf->mm, walk.level))
             return MMK_FAULT_OOM;
     }
 }
@@ -187,9 +212,23 @@ static enum mmk_fault_result spurious(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(v
     return MMK_FAULT_DONE;
 }
 
+/* There is no table for the entry, unless one waits to come back. => as look(), inside its section
+ */
+static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    unsigned at = mmk_limbo_find(walk);
+
+    if (at == MMK_LIMBO_PATHS) {
+        vmf->lacks = walk->level;
+        return false;
+    }
+    return !vmf->vma->object && mmk_fault_anon_again_rcu(vmf, walk, at);
+}
+
 /*
  * Looks what the entry says: none when there is no table for it. The usual fault, on private
- * anonymous memory whose table is there, is over with this one walk.
+ * anonymous memory whose table is there, or waits to come back (P11), is over with this one walk.
  * => true: done
  */
 static bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
@@ -200,10 +239,13 @@ static bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
     mmk_rcu_read_lock();
     mmk_walk_rcu(vmf->mm, vmf->addr, &walk);
     vmf->pte.v = 0;
+    vmf->lacks = 0;
     if (mmk_likely(walk.level == 0)) {
         vmf->pte = mmk_pte_read(walk.entry);
         if (mmk_pte_none(vmf->pte) && !vmf->vma->object)
             done = mmk_fault_anon_rcu(vmf, &walk);
+    } else {
+        done = look_above(vmf, &walk);
     }
     mmk_rcu_read_unlock();
     return done;

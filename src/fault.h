@@ -26,7 +26,8 @@ struct mmk_vmf {
     enum mmk_access access;
     mmk_pte_t pte;          /* what the entry said when last looked at */
     struct mmk_walk kept;   /* the way to it, while its table is kept: mmk_fault_keep() */
-    struct mmk_chain chain; /* tables that the path may lack */
+    unsigned lacks;         /* levels that had no table then, and none in limbo */
+    struct mmk_chain chain; /* tables for them */
 };
 
 /*
@@ -61,11 +62,13 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
 
 /*
  * mmk_fault_anon() for an entry that a walk has just found none in a table that is there: with no
- * second walk and no sleep.
+ * second walk and no sleep. again_rcu(): that lacks tables which mmk_limbo_find() has found.
  * => true: done; false: nothing has changed, memory is short or another CPU was first
  * => inside the RCU read section of the walk
  */
 bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
+bool mmk_fault_anon_again_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, unsigned at)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
 
 /*

@@ -25,11 +25,13 @@ MMK_ALWAYS_INLINE void count_new(struct mmk_vmf *vmf)
 }
 
 /*
- * mmk_fault_set() at a leaf entry where a walk has just been. => false: it is no longer none, or no
- * longer there, the address space was killed
+ * mmk_fault_set() where a walk has just been: at a leaf entry, or where tables lack that are there
+ * to come back. => false: it is no longer none, or no longer there, tables lack, the address space
+ * was killed
  * => inside the RCU read section of the walk
  */
-MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte) MMK_REQUIRES_SHARED(mmk_rcu)
+MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte, bool again, unsigned at)
+    MMK_REQUIRES_SHARED(mmk_rcu)
 {
     bool fits;
 
@@ -37,13 +39,19 @@ MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte) MMK_REQUIRE
     fits = (mmk_table_linked_at(walk->table, walk->parent) || MMK_MISTAKE(SET_IN_DEAD_TABLE)) &&
            (mmk_pte_none(mmk_pte_read(walk->entry)) || MMK_MISTAKE(SET_OVER_ENTRY)) &&
            (!mmk_mm_killed(walk->mm) || MMK_MISTAKE(KILL_UNCHECKED));
-    if (mmk_likely(fits))
-        mmk_walk_set_leaf(walk, pte);
+    if (mmk_likely(fits)) {
+        if (again)
+            fits = mmk_walk_set_again(walk, at, pte);
+        else
+            mmk_walk_set_leaf(walk, pte);
+    }
     mmk_table_unlock(walk->table);
     return fits;
 }
 
-bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
+MMK_ALWAYS_INLINE bool fault_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, bool again,
+                                 unsigned at) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+    MMK_REQUIRES_SHARED(mmk_rcu)
 {
     struct mmk_page *page = NULL;
     mmk_pte_t pte;
@@ -57,7 +65,7 @@ bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
     } else {
         pte = zero_leaf(vmf);
     }
-    if (mmk_unlikely(!set_rcu(walk, pte))) {
+    if (mmk_unlikely(!set_rcu(walk, pte, again, at))) {
         if (page)
             mmk_fault_drop_anon(page);
         return false;
@@ -67,6 +75,16 @@ bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
     else
         count_zero(vmf);
     return true;
+}
+
+bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
+{
+    return fault_rcu(vmf, walk, false, 0);
+}
+
+bool mmk_fault_anon_again_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, unsigned at)
+{
+    return fault_rcu(vmf, walk, true, at);
 }
 
 static enum mmk_fault_result read_zero(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)

@@ -39,7 +39,7 @@ struct mmk_gather {
     uint64_t taken, mapped;         /* entries that a zap took; those of them that had a page */
     uint64_t tables;                /* unlinked, flushed early among them */
     struct mmk_notify notify;       /* secondary MMUs that were told */
-    struct mmk_page *dead;          /* unlinked tables */
+    struct mmk_page *dead;          /* unlinked tables: the lowest of each path */
     struct mmk_gather_batch *batch; /* full of pages but the first; or NULL */
     uint32_t count;                 /* pages in `page` */
     uintptr_t page[MMK_GATHER_INLINE];
@@ -124,18 +124,19 @@ MMK_ALWAYS_INLINE void mmk_gather_page(struct mmk_gather *gather, struct mmk_pag
 }
 
 /*
- * Hands over an unlinked table, which was on addr's path. What leads to it is flushed with any page
- * that it covered; pages taken out of it are noted, so one of those does, else addr's.
- * => its lock just dropped; nobody can find it but old readers
+ * Hands over an unlinked table, which was on addr's path, with those above that went with it
+ * (table.h). What leads to them is flushed with any page that the lowest covered; pages taken out
+ * of it are noted, so one of those does, else addr's.
+ * => nobody can find them but old readers
  */
-MMK_ALWAYS_INLINE void mmk_gather_table(struct mmk_gather *gather, struct mmk_page *table,
-                                        mmk_vaddr_t addr)
+MMK_ALWAYS_INLINE void mmk_gather_path(struct mmk_gather *gather, struct mmk_page *table,
+                                       mmk_vaddr_t addr)
 {
     mmk_vaddr_t base = mmk_pt_base(addr, table->table.level);
 
     table->table.next = gather->dead;
     gather->dead = table;
-    gather->tables++;
+    gather->tables += 1 + (uint64_t)table->table.above;
     if (gather->end <= base || gather->start >= base + mmk_pt_table_span(table->table.level))
         mmk_gather_range(gather, addr & MMK_PAGE_MASK, (addr & MMK_PAGE_MASK) + MMK_PAGE_SIZE);
 }

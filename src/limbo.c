@@ -4,43 +4,62 @@
  *
  * A program that touches a page and gives it back, over and over, has its table freed and rebuilt
  * each time, and each table would wait for a grace period: thousands of them, if these are long.
- * So a freed table, flushed already, is kept for a while by the CPU that freed it, and no grace
- * period is asked for yet. A fault that lacks a table at just that entry takes it from there.
+ * So freed tables, flushed already, are kept for a while by the CPU that freed them, and no grace
+ * period is asked for yet. A fault that lacks just these, below the same entry, takes them from
+ * there.
  *
- * LI1 A table in limbo is dead, all zero, flushed, and says by which entry of which address space
- *     it was linked, at which level. It is linked again by that entry, or waits for a grace period.
+ * What goes at once comes back at once: tables of which each held nothing but the next lower one
+ * are a path. It is freed as one, still linked from one to the next, kept as one, by its leaf
+ * table, and linked again by one store.
+ *
+ * LI1 A path in limbo is dead, flushed, and from a leaf table up; the leaf is all zero, each other
+ *     has one entry, which links the next. The highest says by which entry of which address space
+ *     it was linked. It is linked again by that entry, or waits for a grace period.
  *
  * Who may still be in it: lockless walkers, from before it was unlinked. They have come by way of
- * that entry, and what they think of the table's place is true again once it hangs there: for them
- * it was never gone. Elsewhere they would take one address for another.
+ * that entry, and what they think of the tables' place is true again once it hangs there: for them
+ * it was never gone. Elsewhere they would take one address for another. So would the fault, if it
+ * is for an address with another way below that entry: which that is, is noted as the bits of the
+ * address, from below that entry's down to the leaf table's.
  *
  * The entry is known by its address. The table that it lies in may itself be freed, and its frame
  * become another table, while this one is in limbo; then a grace period has ended since that table
  * was unlinked, which was after this one: nobody is left in it. What has to be the same is the
- * address space, to whose group it is charged, and the level: both are compared. An address space
- * that ends takes its tables along (mmk_table_forget()), so that a pointer to it is its name.
+ * address space, to whose group it is charged, and how many levels there are to the leaf: both are
+ * compared. An address space that ends takes its tables along (mmk_table_forget()), so that a
+ * pointer to it is its name.
  *
- * Locks: none. Only the CPU itself puts a table into a place, and only into one that it has found,
+ * Locks: none. Only the CPU itself puts a path into a place, and only into one that it has found,
  * or made, empty; anybody may take one out, by an exchange.
  *
  * Rejected: asking for the grace period at once, and having the callback pass over a table that is
  * linked again. It needs a generation to be compared under the table's lock, a second callback for
  * what is freed again before the first has run, and its two words of the descriptor all the time.
  * Keeping the table with its parent: an address space would keep as many empty tables as it has
- * full ones.
+ * full ones. Table by table: three levels are then taken apart and put together each time, with a
+ * lock, a search and a count for each, which cost as much as all else in such a loop.
  */
 #include "limbo.h"
 
 #include "planted.h"
+#include "pt_shape.h"
+#include "pte_ref.h"
 #include <mmkit/port/percpu.h>
 #include <mmkit/stats.h>
 
+struct kept {
+    struct mmk_aptr table; /* a: the lowest, or NULL */
+    struct mmk_aptr entry; /* own CPU writes: that links, or linked, the highest */
+    struct mmk_a64 way;    /* likewise: to the lowest, below that entry */
+    struct mmk_aptr mm;    /* likewise: whose it is */
+    struct mmk_a32 levels; /* likewise */
+};
+
 struct MMK_CACHE_ALIGNED limbo {
-    struct mmk_aptr table[MMK_LIMBO_TABLES]; /* a: or NULL */
-    const void *entry[MMK_LIMBO_TABLES];     /* own CPU: that linked it, or the one before it */
-    struct mmk_aptr mm[MMK_LIMBO_TABLES];    /* own CPU writes: likewise, whose it is */
-    unsigned next;                           /* own CPU: the place for the next */
-    struct mmk_a64 relinked;                 /* own CPU writes: were taken to be linked again */
+    struct mmk_a32 filled;   /* own CPU writes: bit n: place n was filled, and not taken */
+    unsigned next;           /* own CPU: the place for the next */
+    struct mmk_a64 relinked; /* own CPU writes: tables that were taken to be linked again */
+    struct kept kept[MMK_LIMBO_PATHS];
 };
 
 static struct limbo limbos[MMK_MAX_CPUS];
@@ -50,68 +69,147 @@ void mmk_limbo_init(void)
     unsigned cpu, at;
 
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
-        for (at = 0; at < MMK_LIMBO_TABLES; at++)
-            mmk_aptr_store(&limbos[cpu].table[at], NULL, MMK_RELAXED);
+        for (at = 0; at < MMK_LIMBO_PATHS; at++)
+            mmk_aptr_store(&limbos[cpu].kept[at].table, NULL, MMK_RELAXED);
+        mmk_a32_store(&limbos[cpu].filled, 0, MMK_RELAXED);
         limbos[cpu].next = 0;
         mmk_a64_store(&limbos[cpu].relinked, 0, MMK_RELAXED);
     }
 }
 
-/* Release: for whoever takes it out on another CPU. */
+/* Release: for whoever takes it out on another CPU. => who was there, or NULL */
+static struct mmk_page *put(struct kept *kept, struct mmk_page *table) MMK_REQUIRES(mmk_percpu)
+{
+    void *oldest = mmk_aptr_load(&kept->table, MMK_RELAXED);
+
+    if (mmk_unlikely(oldest != NULL))
+        oldest = mmk_aptr_xchg(&kept->table, NULL, MMK_RELAXED); /* if it is still there */
+    mmk_aptr_store(&kept->table, table, MMK_RELEASE);            /* nobody else fills it */
+    return (struct mmk_page *)oldest;
+}
+
+/* Into the next place: mostly that of the oldest. */
 struct mmk_page *mmk_limbo_put(struct mmk_page *table)
 {
-    unsigned long state = mmk_percpu_enter();
-    struct limbo *limbo = &limbos[mmk_cpu_id()];
-    unsigned at = limbo->next++ % MMK_LIMBO_TABLES;
+    struct mmk_a64 *entry = mmk_table_last_pmd(table);
     struct mmk_page *oldest;
+    struct limbo *limbo;
+    struct kept *kept;
+    unsigned long state;
+    unsigned level, at;
+    uint64_t way = 0;
 
-    limbo->entry[at] = mmk_aptr_load(&table->table.parent, MMK_RELAXED);
-    mmk_aptr_store(&limbo->mm[at], table->table.mm, MMK_RELAXED);
-    oldest = (struct mmk_page *)mmk_aptr_xchg(&limbo->table[at], table, MMK_RELEASE);
+    for (level = 1; level <= table->table.above; level++) {
+        way += mmk_pte_index(entry) << mmk_pt_shift(level);
+        entry = mmk_table_last_pmd(mmk_virt_to_page(entry));
+    }
+    state = mmk_percpu_enter();
+    limbo = &limbos[mmk_cpu_id()];
+    at = limbo->next++ % MMK_LIMBO_PATHS;
+    kept = &limbo->kept[at];
+    mmk_aptr_store(&kept->entry, entry, MMK_RELAXED);
+    mmk_a64_store(&kept->way, way, MMK_RELAXED);
+    mmk_aptr_store(&kept->mm, table->table.mm, MMK_RELAXED);
+    mmk_a32_store(&kept->levels, level, MMK_RELAXED);
+    mmk_a32_store(&limbo->filled, mmk_a32_load(&limbo->filled, MMK_RELAXED) | 1u << at,
+                  MMK_RELAXED);
+    oldest = put(kept, table);
     mmk_percpu_leave(state);
     return oldest;
 }
 
-/* What is in a place of this CPU's, if it fits. => inside a per-CPU section */
-static struct mmk_page *take(struct mmk_aptr *place, const struct mmk_mm *mm, unsigned level)
-    MMK_REQUIRES(mmk_percpu)
+/* Is the path that is, or was, in this place as long as what walk lacks, and below its entry? */
+MMK_ALWAYS_INLINE bool fits(const struct kept *kept, const struct mmk_walk *walk)
 {
-    void *found = mmk_aptr_load(place, MMK_RELAXED);
-    struct mmk_page *table;
+    return (mmk_aptr_load(&kept->entry, MMK_RELAXED) == walk->entry ||
+            MMK_MISTAKE(RELINKED_ELSEWHERE)) &&
+           mmk_a32_load(&kept->levels, MMK_RELAXED) == walk->level &&
+           mmk_aptr_load(&kept->mm, MMK_RELAXED) == walk->mm;
+}
 
-    /* Once taken, it is read: before, another CPU may take it and have it freed. */
+/* Where its way and walk's are not the same: bits of the address. */
+MMK_ALWAYS_INLINE uint64_t apart(const struct kept *kept, const struct mmk_walk *walk)
+{
+    uint64_t below = mmk_pt_entry_span(walk->level) - mmk_pt_table_span(0);
+    uint64_t way = mmk_a64_load(&kept->way, MMK_RELAXED);
+
+    return MMK_MISTAKE(RELINKED_ASIDE) ? 0 : way ^ (walk->addr & below);
+}
+
+unsigned mmk_limbo_find(const struct mmk_walk *walk)
+{
+    const struct limbo *limbo = &limbos[mmk_cpu_id()];
+    uint32_t filled = mmk_a32_load(&limbo->filled, MMK_RELAXED);
+    unsigned at;
+
+    for (at = 0; filled != 0; at++, filled >>= 1)
+        if (filled & 1 && fits(&limbo->kept[at], walk) && apart(&limbo->kept[at], walk) == 0)
+            return at;
+    return MMK_LIMBO_PATHS;
+}
+
+/* The lowest table that both ways have. */
+static unsigned lowest_shared(const struct kept *kept, const struct mmk_walk *walk)
+{
+    uint64_t bits = apart(kept, walk);
+    unsigned level = 0;
+
+    while (bits >= mmk_pt_table_span(level))
+        level++;
+    return level;
+}
+
+unsigned mmk_limbo_find_part(const struct mmk_walk *walk, unsigned *lowest)
+{
+    const struct limbo *limbo = &limbos[mmk_cpu_id()];
+    uint32_t filled = mmk_a32_load(&limbo->filled, MMK_RELAXED);
+    unsigned at, found = MMK_LIMBO_PATHS, level;
+
+    *lowest = walk->level;
+    for (at = 0; filled != 0; at++, filled >>= 1) {
+        const struct kept *kept = &limbo->kept[at];
+
+        if (!(filled & 1) || !fits(kept, walk))
+            continue;
+        level = lowest_shared(kept, walk);
+        if (level >= *lowest)
+            continue;
+        found = at;
+        *lowest = level;
+    }
+    return found;
+}
+
+/* What is in a place of this CPU's. Relaxed: this CPU has put it there. */
+static struct mmk_page *take(struct kept *kept) MMK_REQUIRES(mmk_percpu)
+{
+    void *found = mmk_aptr_load(&kept->table, MMK_RELAXED);
+
     if (!found || mmk_inject(MMK_INJECT_CACHE_EMPTY))
         return NULL;
     if (MMK_MISTAKE(LIMBO_TAKEN_TWICE))
-        mmk_aptr_store(place, NULL, MMK_RELAXED);
-    else if (!mmk_aptr_cmpxchg(place, &found, NULL, MMK_RELAXED))
+        mmk_aptr_store(&kept->table, NULL, MMK_RELAXED);
+    else if (!mmk_aptr_cmpxchg(&kept->table, &found, NULL, MMK_RELAXED))
         return NULL;
-    table = (struct mmk_page *)found;
-    if (mmk_likely(table->table.mm == mm && table->table.level == level))
-        return table;
-    mmk_aptr_store(place, table, MMK_RELEASE);
-    return NULL;
+    return (struct mmk_page *)found;
 }
 
-struct mmk_page *mmk_limbo_take(const struct mmk_mm *mm, const struct mmk_a64 *entry,
-                                unsigned level)
+/* It may be another CPU by now. */
+struct mmk_page *mmk_limbo_take(unsigned at, const struct mmk_walk *walk, unsigned lowest)
 {
     unsigned long state = mmk_percpu_enter();
     struct limbo *limbo = &limbos[mmk_cpu_id()];
+    uint32_t filled = mmk_a32_load(&limbo->filled, MMK_RELAXED), bit = 1u << at;
     struct mmk_page *table = NULL;
-    unsigned age, at;
 
-    for (age = 1; age <= MMK_LIMBO_TABLES && !table; age++) {
-        at = (limbo->next - age) % MMK_LIMBO_TABLES;
-        if (limbo->entry[at] != entry && !MMK_MISTAKE(RELINKED_ELSEWHERE))
-            continue;
-        table = take(&limbo->table[at], mm, level);
-        if (table && age == 1)
-            limbo->next--;
+    if (mmk_likely(filled & bit && fits(&limbo->kept[at], walk) &&
+                   apart(&limbo->kept[at], walk) < mmk_pt_entry_span(lowest + 1))) {
+        table = take(&limbo->kept[at]);
+        mmk_a32_store(&limbo->filled, filled - bit, MMK_RELAXED);
+        limbo->next = at; /* which is empty */
+        if (mmk_likely(table != NULL))
+            mmk_percpu_add(&limbo->relinked, walk->level - lowest);
     }
-    if (table)
-        mmk_a64_store(&limbo->relinked, mmk_a64_load(&limbo->relinked, MMK_RELAXED) + 1,
-                      MMK_RELAXED);
     mmk_percpu_leave(state);
     return table;
 }
@@ -126,12 +224,13 @@ struct mmk_page *mmk_limbo_take_any(unsigned cpu, const struct mmk_mm *mm)
     struct limbo *limbo = &limbos[cpu];
     unsigned at;
 
-    for (at = 0; at < MMK_LIMBO_TABLES; at++) {
-        void *found = mmk_aptr_load(&limbo->table[at], MMK_RELAXED);
+    for (at = 0; at < MMK_LIMBO_PATHS; at++) {
+        struct kept *kept = &limbo->kept[at];
+        void *found = mmk_aptr_load(&kept->table, MMK_RELAXED);
 
-        if (!found || (mm && mmk_aptr_load(&limbo->mm[at], MMK_RELAXED) != mm))
+        if (!found || (mm && mmk_aptr_load(&kept->mm, MMK_RELAXED) != mm))
             continue;
-        found = mmk_aptr_xchg(&limbo->table[at], NULL, MMK_ACQUIRE);
+        found = mmk_aptr_xchg(&kept->table, NULL, MMK_ACQUIRE);
         if (found)
             return (struct mmk_page *)found;
     }
@@ -144,7 +243,11 @@ void mmk_limbo_stats(struct mmk_stats *stats)
 
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
         stats->tables_relinked += mmk_a64_load(&limbos[cpu].relinked, MMK_RELAXED);
-        for (at = 0; at < MMK_LIMBO_TABLES; at++)
-            stats->tables_limbo += mmk_aptr_load(&limbos[cpu].table[at], MMK_RELAXED) != NULL;
+        for (at = 0; at < MMK_LIMBO_PATHS; at++) {
+            const struct kept *kept = &limbos[cpu].kept[at];
+
+            if (mmk_aptr_load(&kept->table, MMK_RELAXED))
+                stats->tables_limbo += mmk_a32_load(&kept->levels, MMK_RELAXED);
+        }
     }
 }

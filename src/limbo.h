@@ -5,30 +5,44 @@
 #ifndef MMK_SRC_LIMBO_H
 #define MMK_SRC_LIMBO_H
 
-#include "mm.h"
+#include "walk.h"
 #include "page.h"
 
-/* Tables of each CPU. A power of two; as many levels as there are come and go in one operation. */
-#define MMK_LIMBO_TABLES 8
+/* Paths of each CPU, each of up to MMK_PT_LEVELS - 1 tables. A power of two. */
+#define MMK_LIMBO_PATHS 8
 
 void mmk_limbo_init(void);
 
 /*
- * A table that was unlinked, and flushed.
+ * A path that was unlinked, and flushed, by its lowest table: a leaf table.
  * => one that has to leave, and is the caller's to hand to RCU: NULL, another, or `table` itself
  * => any context but interrupts
  */
 struct mmk_page *mmk_limbo_put(struct mmk_page *table);
 
 /*
- * This CPU's table of that level that mm's `entry` linked. => the caller's, still dead, or NULL
- * => any context but interrupts
+ * A path that this CPU has and walk lacks: linked by walk's entry, whose level says how many tables
+ * are missing, on the way to its address. A guess.
+ * => its place; MMK_LIMBO_PATHS: there is none
+ * => any context
  */
-struct mmk_page *mmk_limbo_take(const struct mmk_mm *mm, const struct mmk_a64 *entry,
-                                unsigned level);
+unsigned mmk_limbo_find(const struct mmk_walk *walk);
 
 /*
- * Any table of mm's, NULL: anybody's, on that CPU. => the caller's to hand to RCU, or NULL
+ * The same, if part of it is on the way: from the table of level *lowest upwards. The one with the
+ * longest part.
+ */
+unsigned mmk_limbo_find_part(const struct mmk_walk *walk, unsigned *lowest);
+
+/*
+ * Takes what one of these has found; lowest: 0, or as mmk_limbo_find_part() has said.
+ * => its leaf table, still dead, and all of it the caller's; NULL: it is gone
+ * => any context but interrupts
+ */
+struct mmk_page *mmk_limbo_take(unsigned at, const struct mmk_walk *walk, unsigned lowest);
+
+/*
+ * Any path of mm's, NULL: anybody's, on that CPU. => the caller's to hand to RCU, or NULL
  * => any context
  */
 struct mmk_page *mmk_limbo_take_any(unsigned cpu, const struct mmk_mm *mm);

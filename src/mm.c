@@ -82,10 +82,43 @@ uint64_t mmk_mm_tables_linked(void)
     return mmk_percpu_count_sum(&linked);
 }
 
-void mmk_mm_count_table(struct mmk_mm *mm, unsigned level, int delta)
+/* A level's count: the word, the place in it, and how many bits there. */
+#define LEAF_APART   (MMK_TABLE_WORDS > 1)
+#define WORD(level)  (LEAF_APART && (level) != 0 ? 1u : 0u)
+#define PLACE(level) MMK_TABLE_BITS(MMK_PT_LEVELS - 1u - WORD(level), -WORD(level) + (level))
+#define BITS(level)  ((MMK_PT_LEVELS - 1 - (level)) * MMK_PT_INDEX_BITS + 1)
+
+_Static_assert(PLACE(MMK_PT_LEVELS - 1) + 1 <= 64, "the counts of upper levels fit one word");
+
+/* One of each level below `level`, as the last word counts them. */
+#define ONE(level)                                                                                 \
+    ((LEAF_APART && (level) == 0) || (level) >= MMK_PT_LEVELS ? 0                                  \
+                                                              : (uint64_t)1 << PLACE(level) % 64)
+static const uint64_t below[] = {
+    0,
+    ONE(0),
+    ONE(0) + ONE(1),
+    ONE(0) + ONE(1) + ONE(2),
+    ONE(0) + ONE(1) + ONE(2) + ONE(3),
+    ONE(0) + ONE(1) + ONE(2) + ONE(3) + ONE(4),
+};
+
+void mmk_mm_count_tables(struct mmk_mm *mm, unsigned lowest, unsigned n, int delta)
 {
-    mmk_percpu_count_add(&linked, delta);
-    mmk_a64_fetch_add(&mm->tables[level], (uint64_t)(int64_t)delta, MMK_RELAXED);
+    uint64_t some = below[lowest + n] - below[lowest], sign = (uint64_t)(int64_t)delta;
+
+    mmk_percpu_count_add(&linked, (int64_t)(sign * n));
+    if (LEAF_APART && lowest == 0)
+        mmk_a64_fetch_add(&mm->tables[0], sign, MMK_RELAXED);
+    if (!LEAF_APART || some)
+        mmk_a64_fetch_add(&mm->tables[LEAF_APART], sign * some, MMK_RELAXED);
+}
+
+uint64_t mmk_mm_tables(const struct mmk_mm *mm, unsigned level)
+{
+    uint64_t mask = ((uint64_t)1 << BITS(level)) - 1;
+
+    return mmk_a64_load(&mm->tables[WORD(level)], MMK_RELAXED) >> PLACE(level) & mask;
 }
 
 uint64_t mmk_mm_counter(const struct mmk_mm *mm, enum mmk_counter counter)
@@ -139,9 +172,9 @@ static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_pa
     mmk_a32_store(&mm->flush_pending, 0, MMK_RELAXED);
     mmk_a64_store(&mm->cpus, 0, MMK_RELAXED);
     mmk_a64_store(&mm->tlb_gen, 1, MMK_RELAXED); /* no CPU is as new: the first entry flushes */
-    for (level = 0; level < MMK_PT_LEVELS; level++)
+    for (level = 0; level < MMK_TABLE_WORDS; level++)
         mmk_a64_store(&mm->tables[level], 0, MMK_RELAXED);
-    mmk_mm_count_table(mm, MMK_PT_LEVELS - 1, 1);
+    mmk_mm_count_tables(mm, MMK_PT_LEVELS - 1, 1, 1);
 }
 
 /* => NULL: no memory */
@@ -368,7 +401,7 @@ void mmk_mm_drop(struct mmk_mm *mm)
     mmk_assert(mmk_a64_load(&mm->cpus, MMK_RELAXED) == 0,
                "P17 the root is freed after the last CPU has left");
     mmk_table_forget(mm);
-    mmk_mm_count_table(mm, MMK_PT_LEVELS - 1, -1);
+    mmk_mm_count_tables(mm, MMK_PT_LEVELS - 1, 1, -1);
     mmk_a64_fetch_sub(&existing, 1, MMK_RELAXED);
     mmk_waiting_add(MMK_WAITING_OTHERS, LAST_BYTES);
     if (MMK_MISTAKE(MM_WITHOUT_GRACE))
@@ -462,7 +495,7 @@ uint64_t mmk_mm_table_bytes(const struct mmk_mm *mm)
 
     MMK_UNROLL
     for (level = 0; level < MMK_PT_LEVELS; level++)
-        tables += mmk_a64_load(&mm->tables[level], MMK_RELAXED);
+        tables += mmk_mm_tables(mm, level);
     return tables << MMK_PAGE_SHIFT;
 }
 
@@ -485,8 +518,7 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     stats->rss_shmem = mmk_mm_counter(mm, MMK_COUNT_RSS_SHMEM);
     stats->swapped = mmk_mm_counter(mm, MMK_COUNT_SWAP);
     for (level = 0; level < MMK_STATS_LEVELS; level++)
-        stats->tables[level] =
-            level < MMK_PT_LEVELS ? mmk_a64_load(&mm->tables[level], MMK_RELAXED) : 0;
+        stats->tables[level] = level < MMK_PT_LEVELS ? mmk_mm_tables(mm, level) : 0;
     stats->fault_anon = mmk_mm_counter(mm, MMK_COUNT_FAULT_ANON);
     stats->fault_zero = mmk_mm_counter(mm, MMK_COUNT_FAULT_ZERO);
     stats->fault_file = mmk_mm_counter(mm, MMK_COUNT_FAULT_FILE);

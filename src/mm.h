@@ -50,6 +50,15 @@ struct mmk_usage {
     uint64_t committed; /* ACCOUNT */
 };
 
+/*
+ * Linked tables are counted where all CPUs see one number, and a path of them comes and goes at
+ * once: so the counts of several levels share a word, each in as many bits as there can be tables
+ * of that level. All of four levels do in one; with five the leaf tables have their own.
+ */
+#define MMK_TABLE_BITS(highest, n)                                                                 \
+    ((MMK_PT_INDEX_BITS * (highest) + 1u) * (n)-MMK_PT_INDEX_BITS * ((n) * ((n)-1u) / 2))
+#define MMK_TABLE_WORDS (MMK_TABLE_BITS(MMK_PT_LEVELS - 1, MMK_PT_LEVELS) > 64 ? 2 : 1)
+
 struct mmk_mm {
     struct mmk_rwlock mmap_lock;
     struct mmk_vma_tree vmas;       /* M; RCU to read */
@@ -87,7 +96,7 @@ struct mmk_mm {
     struct mmk_a32 flush_pending;   /* a: operations with entries cleared and not flushed (P2) */
     struct mmk_a64 cpus;            /* a: CPUs that have it loaded */
     struct mmk_a64 tlb_gen;         /* a: raised by each flush */
-    struct mmk_a64 tables[MMK_PT_LEVELS]; /* a: linked tables by level */
+    struct mmk_a64 tables[MMK_TABLE_WORDS]; /* a: linked tables by level, see below */
 };
 
 _Static_assert(MMK_MAX_CPUS <= 64, "a CPU mask is one word");
@@ -115,8 +124,12 @@ bool mmk_mm_is_loaded(unsigned cpu); /* the CPU has entered one */
 /* Linked tables of all address spaces, roots included. */
 uint64_t mmk_mm_tables_linked(void);
 
-/* A table was linked (+1) or unlinked (-1). => its parent's lock held, or the mm is private */
-void mmk_mm_count_table(struct mmk_mm *mm, unsigned level, int delta);
+/*
+ * n tables, one of each level from `lowest` on, were linked (+1) or unlinked (-1).
+ * => the lock of the highest one's parent held, or the mm is private
+ */
+void mmk_mm_count_tables(struct mmk_mm *mm, unsigned lowest, unsigned n, int delta);
+uint64_t mmk_mm_tables(const struct mmk_mm *mm, unsigned level); /* linked ones of that level */
 
 /* Adds delta to one of this CPU's counters. => any context but interrupts */
 MMK_ALWAYS_INLINE void mmk_mm_count(struct mmk_mm *mm, enum mmk_counter counter, int64_t delta)

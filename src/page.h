@@ -81,10 +81,11 @@ struct MMK_CAPABILITY("page lock") mmk_page {
         struct {
             struct mmk_spinlock lock;
             uint16_t live;          /* T: entries that are not none; this and pins: pte_ref.h */
-            uint16_t dead;          /* P: unlinked */
+            uint16_t above;         /* o: of one that is dead: how many have gone with it */
             uint32_t pins;          /* T: visitors that may sleep */
             uint32_t level;         /* c: 0 = pte table; asked for without the lock */
-            struct mmk_aptr parent; /* P: the entry that links it; root: NULL */
+            struct mmk_aptr parent; /* P: the entry that links it, or that did, with a mark
+                                       (pte_ref.h); root: NULL */
             struct mmk_mm *mm;      /* c */
             union {
                 struct mmk_page *next;   /* o: in a gather's list, or a pool's */

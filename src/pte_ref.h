@@ -32,13 +32,15 @@
  */
 MMK_ALWAYS_INLINE void mmk_pte_ref_init(struct mmk_page *table, struct mmk_a64 *pmd, uint32_t count)
 {
-    table->table.dead = 0;
+    table->table.above = 0;
     table->table.live = (uint16_t)count;
     table->table.pins = 0;
     mmk_aptr_store(&table->table.parent, pmd, MMK_RELAXED);
 }
 
-/* The entry that maps a table; NULL: it is a root. => own or parent's lock held, or as said there
+/*
+ * The entry that maps a table; NULL: it is a root. => own or parent's lock held, or as said there;
+ * not dead
  */
 MMK_ALWAYS_INLINE struct mmk_a64 *mmk_table_pmd(const struct mmk_page *table)
 {
@@ -51,6 +53,12 @@ MMK_ALWAYS_INLINE struct mmk_a64 *mmk_pte_to_pmd(const struct mmk_a64 *pte)
     return mmk_table_pmd(mmk_virt_to_page(pte));
 }
 
+/* Which of its table's entries is it? */
+MMK_ALWAYS_INLINE uint64_t mmk_pte_index(const struct mmk_a64 *pte)
+{
+    return ((uintptr_t)pte & (MMK_PAGE_SIZE - 1)) / sizeof(*pte);
+}
+
 /*
  * The table is mapped by the entry `pmd` now, not by `old` any more; NULL: it was not mapped.
  * => its lock and those of both parents held (P6), or nobody knows it
@@ -60,6 +68,42 @@ MMK_ALWAYS_INLINE void mmk_pte_update_pmd(struct mmk_page *table, const struct m
 {
     mmk_assert(!old || mmk_table_pmd(table) == old, "T1 a table knows the entry that links it");
     mmk_aptr_store(&table->table.parent, pmd, MMK_RELAXED);
+}
+
+/*
+ * A dead table is mapped by no entry, and knows the one that did: `parent` has that with the lowest
+ * bit set. So whoever compares it with the entry by which he came asks both in one.
+ */
+#define MMK_TABLE_DEAD ((uintptr_t)1)
+
+MMK_ALWAYS_INLINE bool mmk_table_is_dead(const struct mmk_page *table)
+{
+    return ((uintptr_t)mmk_aptr_load(&table->table.parent, MMK_RELAXED) & MMK_TABLE_DEAD) != 0;
+}
+
+/* => its lock and its parent's held */
+MMK_ALWAYS_INLINE void mmk_table_kill(struct mmk_page *table)
+{
+    char *entry = (char *)mmk_table_pmd(table);
+
+    mmk_aptr_store(&table->table.parent, entry + MMK_TABLE_DEAD, MMK_RELAXED);
+}
+
+/* The entry that mapped it last. => dead, and the caller's */
+MMK_ALWAYS_INLINE struct mmk_a64 *mmk_table_last_pmd(const struct mmk_page *table)
+{
+    char *marked = (char *)mmk_aptr_load(&table->table.parent, MMK_RELAXED);
+
+    return (struct mmk_a64 *)(void *)(marked - MMK_TABLE_DEAD);
+}
+
+/*
+ * It is, or is about to be, mapped by that entry once more. Release: whoever has waited for its
+ * lock, and finds it alive, finds what it says. => as mmk_table_last_pmd()
+ */
+MMK_ALWAYS_INLINE void mmk_table_revive(struct mmk_page *table)
+{
+    mmk_aptr_store(&table->table.parent, mmk_table_last_pmd(table), MMK_RELEASE);
 }
 
 /* --- entries --------------------------------------------------------------------------------- */
@@ -108,10 +152,17 @@ MMK_ALWAYS_INLINE uint32_t mmk_table_live_private(const struct mmk_page *table)
 
 /* --- both ------------------------------------------------------------------------------------ */
 
+/* Somebody cares about the table while he sleeps. */
+MMK_ALWAYS_INLINE bool mmk_table_pinned(const struct mmk_page *table)
+    MMK_REQUIRES(table->table.lock)
+{
+    return table->table.pins != 0 && !MMK_MISTAKE(PINS_IGNORED);
+}
+
 /* Somebody uses the table: it is not to be freed. */
 MMK_ALWAYS_INLINE bool mmk_table_used(const struct mmk_page *table) MMK_REQUIRES(table->table.lock)
 {
-    return table->table.live != 0 || (table->table.pins != 0 && !MMK_MISTAKE(PINS_IGNORED));
+    return table->table.live != 0 || mmk_table_pinned(table);
 }
 
 /* --- visitors -------------------------------------------------------------------------------- */
@@ -133,7 +184,7 @@ MMK_MUST_CHECK MMK_ALWAYS_INLINE bool mmk_pte_get_unless_zero(struct mmk_page *t
 MMK_ALWAYS_INLINE void mmk_pte_unpin(struct mmk_page *table) MMK_REQUIRES(table->table.lock)
 {
     mmk_assert(table->table.pins != 0, "T3 a visitor lets go of a table once");
-    mmk_assert(!table->table.dead, "T1 a table that somebody uses is linked");
+    mmk_assert(!mmk_table_is_dead(table), "T1 a table that somebody uses is linked");
     table->table.pins--;
 }
 

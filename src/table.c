@@ -15,7 +15,8 @@
  * T3 When an operation returns, no linked table below the root has live + pins == 0 (policy mmkit).
  *
  * Locks: each table has its own. `live`, `pins` and the entries change under it; the parent's
- * entry, the `parent` pointer and `dead` change under both the parent's and the own lock (P6).
+ * entry, and the `parent` pointer, which says whether it is dead, change under both the parent's
+ * and the own lock (P6); of one that comes back under the parent's, see below.
  * Order: upper before lower. Tables are found under RCU alone; who changes an entry locks the table
  * and then re-checks that it is linked where it was found. Visitors are not counted but for those
  * that sleep (pte_ref.h): RCU and the re-check are the others' reference.
@@ -24,14 +25,24 @@
  * whether those go whose entries do not matter.
  * (check.c reads it as well, since T3 holds for one policy only.)
  *
- * Freeing goes bottom up, against the order, so the parent's lock is tried; if that fails, both
- * are dropped and taken in order, with everything checked again. The parent may have become
- * empty by that, and is treated likewise.
+ * Freeing goes bottom up, against the order, so the parent's lock is tried. While parents hold
+ * nothing but what is being freed, it goes on upwards with all the locks: those tables go as one
+ * path, by one change of the entry above, and stay linked to each other. All of them are dead:
+ * somebody may be in any. If a lock cannot be had at once, what lies below goes by itself; then
+ * both are dropped and taken in order, with everything checked again.
  *
- * A dead table may be linked again, by the same entry (limbo.c). Then it is as if it had never been
- * unlinked, for whoever may still be in it: `dead` goes back to 0 under both locks, its entry comes
- * with them held, and all tables of the path that were in limbo stay locked until the path is
- * linked. Who has come down an old way and waits for a lock finds all of it done.
+ * A dead path may be linked again, by the same entry (limbo.c). Then it is as if it had never been
+ * unlinked, for whoever may still be in it. It takes no locks but that of the entry above: whoever
+ * has locked a dead table lets go of it, so one who owns the path alone may change it. First the
+ * upper tables are alive again, then the leaf has its entry, then it is alive, then the path is
+ * linked, all before the lock above is dropped.
+ * - Who finds the leaf alive, having locked it, finds the entry, too (release, acquire).
+ * - Who finds an upper table alive may link others below it. He cannot free it, as it links the one
+ *   below, and that is dead: it cannot become empty. So the leaf comes last.
+ * - Who empties the leaf before the path is linked frees it as ever; the lock above, which he will
+ *   want, is held until it is.
+ * - Who finds one dead that is about to be alive looks again, from the root: he comes to the entry
+ *   above, none still, and to its lock.
  *
  * A table does not know its address: a mover relinks an upper table without touching those below.
  * Who takes its last entry comes from a walk, which knows; this holds as nobody moves a table while
@@ -62,55 +73,6 @@ int mmk_chain_prepare(struct mmk_chain *chain, struct mmk_mm *mm, unsigned level
             return MMK_ENOMEM;
     }
     return 0;
-}
-
-/* Walk's table has the entry for the highest that it lacks; that one has the next, ... */
-static struct mmk_a64 *entry_below(struct mmk_page *table, const struct mmk_walk *walk)
-{
-    return &mmk_table_entries(table)[mmk_pt_index(walk->addr, table->table.level)];
-}
-
-/* Would it be linked by `entry`? One from limbo has been. => not linked; the caller's */
-static bool fits(const struct mmk_page *table, const struct mmk_a64 *entry)
-{
-    return !table->table.dead || mmk_aptr_load(&table->table.parent, MMK_RELAXED) == entry ||
-           MMK_MISTAKE(RELINKED_ELSEWHERE);
-}
-
-bool mmk_chain_fits(const struct mmk_chain *chain, const struct mmk_walk *walk)
-{
-    const struct mmk_a64 *entry = walk->entry;
-    unsigned level = walk->level;
-
-    while (level-- > 0) {
-        struct mmk_page *table = chain->table[level];
-
-        if (!table || !fits(table, entry))
-            return false;
-        entry = entry_below(table, walk);
-    }
-    return true;
-}
-
-/* Under a table that was in limbo may be more; under another there was nothing. */
-int mmk_chain_prepare_at(struct mmk_chain *chain, const struct mmk_walk *walk)
-{
-    const struct mmk_a64 *entry = walk->entry;
-    unsigned level = walk->level;
-
-    while (level-- > 0 && entry) {
-        struct mmk_page *table = chain->table[level];
-
-        if (table && !fits(table, entry)) {
-            mmk_table_free(table);
-            table = NULL;
-        }
-        if (!table)
-            table = mmk_limbo_take(walk->mm, entry, level);
-        chain->table[level] = table;
-        entry = table ? entry_below(table, walk) : NULL;
-    }
-    return mmk_chain_prepare(chain, walk->mm, walk->level);
 }
 
 void mmk_chain_discard(struct mmk_chain *chain)
@@ -179,7 +141,7 @@ static struct mmk_page *chain_take(struct mmk_chain *chain, unsigned level)
     struct mmk_page *table = chain->table[level];
 
     chain->table[level] = NULL;
-    mmk_mm_count_table(table->table.mm, level, 1);
+    mmk_mm_count_tables(table->table.mm, level, 1, 1);
     return table;
 }
 
@@ -223,36 +185,6 @@ void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chai
     mmk_table_unlock(table);
 }
 
-/*
- * P11: the chain's tables that were in limbo are no longer dead, and locked, until the path is
- * complete: old readers may find them. These are the highest of the chain. Answers how far down.
- */
-static unsigned revive(const struct mmk_walk *walk, const struct mmk_chain *chain,
-                       struct mmk_page *revived[]) MMK_NO_TSA
-{
-    unsigned level = walk->level;
-
-    while (level > 0 && chain->table[level - 1]->table.dead) {
-        struct mmk_page *table = chain->table[--level];
-
-        mmk_table_lock(table);
-        mmk_frame_note(table, 0, MMK_FRAME_TABLE);
-        table->table.dead = 0;
-        revived[level] = table;
-        if (MMK_MISTAKE(REVIVED_UNLOCKED))
-            mmk_table_unlock(table);
-    }
-    return level;
-}
-
-/* => revive() has locked them */
-static void unlock_revived(unsigned lowest, unsigned end, struct mmk_page *revived[]) MMK_NO_TSA
-{
-    for (; lowest < end; lowest++)
-        if (!MMK_MISTAKE(REVIVED_UNLOCKED))
-            mmk_table_unlock(revived[lowest]);
-}
-
 /* What was linked there may be cached: where the format wants a break, this is it. */
 static void break_exchange(const struct mmk_walk *from, const struct mmk_walk *to)
 {
@@ -286,19 +218,110 @@ void mmk_walk_exchange(struct mmk_walk *from, struct mmk_walk *to) MMK_NO_TSA
 
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
 {
-    struct mmk_page *revived[MMK_PT_LEVELS - 1], *leaf;
-    unsigned lowest;
+    struct mmk_page *leaf = chain->table[0];
 
-    if (walk->level == 0) {
-        mmk_walk_set_leaf(walk, pte);
-        return;
-    }
-    lowest = revive(walk, chain, revived);
-    leaf = chain->table[0];
     mmk_pte_get_private(leaf, 1);
     mmk_pte_set(&mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)], pte);
     mmk_walk_link(walk, chain);
-    unlock_revived(lowest, walk->level, revived);
+}
+
+/* P11: n tables above one from limbo are no longer dead. Answers the highest. */
+static struct mmk_page *revive_above(struct mmk_page *table, unsigned n)
+{
+    struct mmk_a64 *entry = mmk_table_last_pmd(table);
+
+    for (; n > 0; n--) {
+        table = mmk_virt_to_page(entry);
+        entry = mmk_table_last_pmd(table);
+        mmk_frame_note(table, 0, MMK_FRAME_TABLE);
+        mmk_frame_note_link(table, entry);
+        mmk_table_revive(table);
+    }
+    return table;
+}
+
+/* Then the leaf, which nobody could use before: with its entry. */
+static void revive_leaf(struct mmk_page *leaf, mmk_vaddr_t addr, mmk_pte_t pte)
+{
+    mmk_frame_note(leaf, 0, MMK_FRAME_TABLE);
+    mmk_frame_note_link(leaf, mmk_table_last_pmd(leaf));
+    if (MMK_MISTAKE(REVIVED_EMPTY))
+        mmk_table_revive(leaf);
+    mmk_pte_get_private(leaf, 1);
+    mmk_pte_set(&mmk_table_entries(leaf)[mmk_pt_index(addr, 0)], pte);
+    if (!MMK_MISTAKE(REVIVED_EMPTY))
+        mmk_table_revive(leaf);
+}
+
+/* It leads there again. */
+static void link_again(struct mmk_walk *walk, const struct mmk_page *top)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    mmk_pte_get(walk->table);
+    mmk_pte_set(walk->entry, mmk_pte_link(mmk_page_to_pfn(top)));
+}
+
+bool mmk_walk_set_again(struct mmk_walk *walk, unsigned at, mmk_pte_t pte)
+{
+    struct mmk_page *leaf = mmk_limbo_take(at, walk, 0), *top;
+
+    if (!leaf)
+        return false;
+    mmk_mm_count_tables(walk->mm, 0, walk->level, 1);
+    mmk_walk_break_first(walk, 0);
+    top = revive_above(leaf, walk->level - 1);
+    if (MMK_MISTAKE(REVIVED_EMPTY))
+        link_again(walk, top);
+    revive_leaf(leaf, walk->addr, pte);
+    if (!MMK_MISTAKE(REVIVED_EMPTY))
+        link_again(walk, top);
+    return true;
+}
+
+/* Cuts a path from limbo: what is below `level` goes back. Answers the table there, without it. */
+static struct mmk_page *cut_below(struct mmk_page *leaf, unsigned level)
+{
+    struct mmk_a64 *entry = mmk_table_last_pmd(leaf);
+    struct mmk_page *table = mmk_virt_to_page(entry);
+
+    while (table->table.level < level) {
+        entry = mmk_table_last_pmd(table);
+        table = mmk_virt_to_page(entry);
+    }
+    mmk_frame_note(table, 0, MMK_FRAME_TABLE);
+    mmk_pte_drop(entry);
+    mmk_pte_put_private(table, 1);
+    leaf->table.above = (uint16_t)(level - 1);
+    mmk_table_keep(leaf);
+    return table;
+}
+
+/* The lowest that comes back is locked first: it has no entry until the caller sets one. */
+bool mmk_walk_extend(struct mmk_walk *walk) MMK_NO_TSA
+{
+    unsigned lowest, at = mmk_limbo_find_part(walk, &lowest);
+    struct mmk_page *leaf, *table, *top;
+
+    leaf = at < MMK_LIMBO_PATHS && lowest > 0 ? mmk_limbo_take(at, walk, lowest) : NULL;
+    if (!leaf)
+        return false;
+    mmk_mm_count_tables(walk->mm, lowest, walk->level - lowest, 1);
+    table = cut_below(leaf, lowest);
+    if (!MMK_MISTAKE(EXTENDED_UNLOCKED))
+        mmk_table_lock(table);
+    mmk_walk_break_first(walk, 0);
+    top = revive_above(table, walk->level - 1 - lowest);
+    mmk_frame_note_link(table, mmk_table_last_pmd(table));
+    mmk_table_revive(table);
+    link_again(walk, top);
+    mmk_table_unlock(walk->table);
+    if (MMK_MISTAKE(EXTENDED_UNLOCKED))
+        mmk_table_lock(table);
+    walk->table = table;
+    walk->parent = mmk_table_pmd(table);
+    walk->entry = &mmk_table_entries(table)[mmk_pt_index(walk->addr, lowest)];
+    walk->level = lowest;
+    return true;
 }
 
 /* --- freeing --------------------------------------------------------------------------------- */
@@ -355,47 +378,86 @@ static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_o
             return false;
         }
         mmk_table_unlock(parent);
-        if (table->table.dead) {
+        if (mmk_table_is_dead(table)) {
             mmk_table_unlock(table);
             return false;
         } /* else moved: its new parent */
     }
 }
 
-/* T1: unlinks an empty table. => both locks held; the table's is dropped */
-static void unlink_table(struct mmk_page *parent, struct mmk_page *table, mmk_vaddr_t addr,
-                         struct mmk_gather *gather) MMK_REQUIRES(parent->table.lock)
-    MMK_RELEASES(table->table.lock)
+/* Tables of which each links nothing but the next lower one; the lowest, nothing. All locked. */
+struct path {
+    struct mmk_page *table[MMK_PT_LEVELS];
+    unsigned n;
+};
+
+/* T1: unlinks the path, which stays one (limbo.c). => parent locked, too; the path's are dropped */
+static void unlink_path(struct mmk_page *parent, const struct path *path, mmk_vaddr_t addr,
+                        struct mmk_gather *gather) MMK_REQUIRES(parent->table.lock) MMK_NO_TSA
 {
-    mmk_pte_drop(mmk_table_pmd(table));
+    struct mmk_page *lowest = path->table[0];
+    unsigned i;
+
+    mmk_pte_drop(mmk_table_pmd(path->table[path->n - 1]));
     mmk_pte_put_many(parent, 1);
-    table->table.dead = 1;
-    mmk_frame_note(table, 0, MMK_FRAME_UNLINKED);
-    mmk_mm_count_table(table->table.mm, table->table.level, -1);
-    mmk_table_unlock(table);
-    mmk_gather_table(gather, table, addr);
+    mmk_mm_count_tables(lowest->table.mm, lowest->table.level, path->n, -1);
+    lowest->table.above = (uint16_t)(path->n - 1);
+    for (i = 0; i < path->n; i++) {
+        if (i == 0 || !MMK_MISTAKE(PATH_HALF_DEAD))
+            mmk_table_kill(path->table[i]);
+        mmk_frame_note(path->table[i], 0, MMK_FRAME_UNLINKED);
+        mmk_table_unlock(path->table[i]);
+    }
+    mmk_gather_path(gather, lowest, addr);
 }
 
-/* Goes up with the lock of ever another table, which the analysis does not follow. */
+/* Is there nothing in it but what goes, and may it be freed? => locked */
+static bool goes_too(const struct mmk_page *table, mmk_vaddr_t addr,
+                     const struct mmk_gather *gather) MMK_REQUIRES(table->table.lock)
+{
+    return mmk_table_live(table) == 1 && !mmk_table_pinned(table) && mmk_table_pmd(table) &&
+           policy_frees(table, addr, gather);
+}
+
+/*
+ * Goes up with the lock of ever another table. If one cannot be had at once, what lies below goes
+ * first, by itself: then no lock is waited for with more than one of a lower table held, and that
+ * dropped.
+ * => locked; nobody uses it, and it may be freed; the lock is dropped
+ */
+static void free_path(struct mmk_page *table, mmk_vaddr_t addr,
+                      struct mmk_gather *gather) MMK_NO_TSA
+{
+    struct path path = {.n = 0};
+    struct mmk_page *parent;
+
+    for (;;) {
+        parent = mmk_virt_to_page(mmk_table_pmd(table));
+        if (mmk_inject(MMK_INJECT_LOCK_BUSY) || !mmk_table_trylock(parent)) {
+            if (path.n > 0)
+                unlink_path(table, &path, addr, gather);
+            path.n = 0;
+            if (!lock_parent_first(table, &parent))
+                return;
+        }
+        path.table[path.n++] = table;
+        if (!goes_too(parent, addr, gather))
+            break;
+        table = parent;
+    }
+    unlink_path(parent, &path, addr, gather);
+    mmk_table_unlock(parent);
+}
+
 void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gather) MMK_NO_TSA
 {
     struct mmk_page *table = walk->table;
 
-    for (;;) {
-        struct mmk_a64 *entry = mmk_table_pmd(table);
-        struct mmk_page *parent;
-
-        if (mmk_table_used(table) || !entry || !policy_frees(table, walk->addr, gather)) {
-            mmk_table_unlock(table);
-            return;
-        }
-        parent = mmk_virt_to_page(entry);
-        if ((mmk_inject(MMK_INJECT_LOCK_BUSY) || !mmk_table_trylock(parent)) &&
-            !lock_parent_first(table, &parent))
-            return;
-        unlink_table(parent, table, walk->addr, gather);
-        table = parent;
-    }
+    if (mmk_likely(mmk_table_used(table)) || !mmk_table_pmd(table) ||
+        !policy_frees(table, walk->addr, gather))
+        mmk_table_unlock(table);
+    else
+        free_path(table, walk->addr, gather);
 }
 
 /* What a visitor leaves behind. `known`: where that is; else all of the address space is flushed.

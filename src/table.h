@@ -52,7 +52,8 @@ MMK_ALWAYS_INLINE void mmk_pool_init(struct mmk_table_pool *pool)
 
 /*
  * Drops the lock of walk's table, and frees the table if its last entry is gone, and with it each
- * parent whose last entry that was.
+ * parent whose last entry that was. Those that go at once stay a path: each linked by the next
+ * upper one, and handed on by the lowest, which says how many lie above (table.above).
  * => walk locked, inside the RCU read section in which it was made
  */
 void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gather)
@@ -63,17 +64,6 @@ void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gathe
  * => 0, or MMK_ENOMEM with what it has already; may sleep
  */
 MMK_MUST_CHECK int mmk_chain_prepare(struct mmk_chain *chain, struct mmk_mm *mm, unsigned level);
-
-/*
- * Gives `chain` what it lacks to link a path below walk's entry, where it was none: tables that
- * were there before, while they still wait, are taken first (P11).
- * => 0, or MMK_ENOMEM with what it has already; may sleep; walk no longer locked
- */
-MMK_MUST_CHECK int mmk_chain_prepare_at(struct mmk_chain *chain, const struct mmk_walk *walk);
-
-/* Can its tables be linked below walk's entry? True of no other if mmk_chain_prepare_at() gave any.
- */
-bool mmk_chain_fits(const struct mmk_chain *chain, const struct mmk_walk *walk);
 
 /* Frees what was not used. */
 void mmk_chain_discard(struct mmk_chain *chain);
@@ -109,12 +99,28 @@ void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
     MMK_REQUIRES(walk->table->table.lock);
 
 /*
- * Sets walk's leaf entry, which is none; missing tables come from `chain` and are published with
- * it by one store.
- * => walk locked; chain fits it
+ * Sets addr's leaf entry below walk's entry, which is none, with tables from `chain`: published by
+ * one store.
+ * => walk locked, at a level above 0 that the chain reaches
  */
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     MMK_REQUIRES(walk->table->table.lock);
+
+/*
+ * The same with tables that were just there before, and still wait (P11): mmk_limbo_find() has said
+ * where. => false: they are gone
+ */
+MMK_MUST_CHECK bool mmk_walk_set_again(struct mmk_walk *walk, unsigned at, mmk_pte_t pte)
+    MMK_REQUIRES(walk->table->table.lock);
+
+/*
+ * Links, below walk's entry, which is none, those tables on the way to its address of which more
+ * waits than is wanted (P11): up to one that then has nothing in it yet.
+ * => true: that one's entry is walk's now, and its lock held in place of the other's; the caller
+ *    sets the entry before it drops that. false: nothing has changed
+ * => walk locked, at a level above 0
+ */
+MMK_MUST_CHECK bool mmk_walk_extend(struct mmk_walk *walk);
 
 /*
  * An entry that is none may have been something else until just now, and still be cached: its

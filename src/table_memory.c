@@ -18,6 +18,7 @@
 #include "core.h"
 #include "limbo.h"
 #include "planted.h"
+#include "pte_entry.h"
 #include "pte_ref.h"
 #include "waiting.h"
 #include <mmkit/port/root.h>
@@ -151,23 +152,51 @@ void mmk_table_free_root(struct mmk_page *root)
     give_back(root);
 }
 
+/* The tables above go first: it is by the lower one's descriptor that the next is found. */
+static void give_back_above(struct mmk_page *table)
+{
+    unsigned above = table->table.above;
+    struct mmk_a64 *entry = mmk_table_last_pmd(table), *next;
+
+    for (; above > 0; above--, entry = next) {
+        table = mmk_virt_to_page(entry);
+        next = mmk_table_last_pmd(table);
+        mmk_frame_note(table, 0, MMK_FRAME_SPARE); /* nobody is in it */
+        mmk_frame_note(table, 0, MMK_FRAME_TABLE); /* but us */
+        mmk_pte_drop(entry);
+        mmk_pte_put_private(table, 1);
+        give_back(table);
+    }
+}
+
+static uint64_t path_bytes(const struct mmk_page *table)
+{
+    return (1 + (uint64_t)table->table.above) << MMK_PAGE_SHIFT;
+}
+
 static void free_after_grace_period(struct mmk_rcu_head *head)
 {
     struct mmk_page *table =
         (struct mmk_page *)((char *)head - offsetof(struct mmk_page, table.rcu));
+    uint64_t bytes = path_bytes(table);
 
+    if (!MMK_MISTAKE(PATH_WITHOUT_GRACE))
+        give_back_above(table);
     give_back(table);
-    mmk_waiting_done(MMK_WAITING_TABLES, MMK_PAGE_SIZE);
+    mmk_waiting_done(MMK_WAITING_TABLES, bytes);
 }
 
-/* => flushed; nobody but old readers can find it */
+/* A path, by its lowest table. => flushed; nobody but old readers can find it */
 static void wait_for_grace_period(struct mmk_page *table)
 {
-    mmk_assert(table->table.dead, "T1 what waits for a grace period is dead");
-    mmk_waiting_call(MMK_WAITING_TABLES, MMK_PAGE_SIZE, &table->table.rcu, free_after_grace_period);
+    mmk_assert(mmk_table_is_dead(table), "T1 what waits for a grace period is dead");
+    if (MMK_MISTAKE(PATH_WITHOUT_GRACE))
+        give_back_above(table);
+    mmk_waiting_call(MMK_WAITING_TABLES, path_bytes(table), &table->table.rcu,
+                     free_after_grace_period);
 }
 
-static void to_limbo(struct mmk_page *table)
+void mmk_table_keep(struct mmk_page *table)
 {
     struct mmk_page *leaves = mmk_limbo_put(table);
 
@@ -175,23 +204,38 @@ static void to_limbo(struct mmk_page *table)
         wait_for_grace_period(leaves);
 }
 
+/* For a port that wants to know. */
+static void note_waiting(const struct mmk_page *table)
+{
+    unsigned above = table->table.above;
+
+    if (!MMK_FRAME_NOTES)
+        return;
+    mmk_frame_note(table, 0, MMK_FRAME_WAITING);
+    for (; above > 0; above--) {
+        table = mmk_virt_to_page(mmk_table_last_pmd(table));
+        mmk_frame_note(table, 0, MMK_FRAME_WAITING);
+    }
+}
+
+/* What has no leaf table was cut off its path: nobody will look for it. */
 void mmk_table_retire(struct mmk_page *table)
 {
-    mmk_frame_note(table, 0, MMK_FRAME_WAITING);
-    if (MMK_MISTAKE(TABLE_WITHOUT_GRACE))
+    note_waiting(table);
+    if (MMK_MISTAKE(TABLE_WITHOUT_GRACE)) {
+        give_back_above(table);
         give_back(table);
-    else if (mmk_likely(mmk_a32_load(&table->table.mm->users, MMK_RELAXED) != 0))
-        to_limbo(table);
-    else
+    } else if (mmk_likely(mmk_a32_load(&table->table.mm->users, MMK_RELAXED) != 0 &&
+                          table->table.level == 0)) {
+        mmk_table_keep(table);
+    } else {
         wait_for_grace_period(table);
+    }
 }
 
 void mmk_table_free(struct mmk_page *table)
 {
-    if (mmk_unlikely(table->table.dead) && !MMK_MISTAKE(GIVEN_UP_WITHOUT_GRACE))
-        to_limbo(table); /* old readers may still be in it */
-    else
-        give_back(table);
+    give_back(table);
 }
 
 static void leave_limbo(unsigned cpu, const struct mmk_mm *mm)

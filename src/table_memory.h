@@ -13,10 +13,7 @@
 
 /* An empty table that nobody knows. => NULL: no memory; may sleep */
 struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level);
-/*
- * => all zero; nobody has known it, or it is dead, as mmk_limbo_take() has given it
- * => any context but interrupts
- */
+/* => all zero; nobody has known it; any context but interrupts */
 void mmk_table_free(struct mmk_page *table);
 
 /* A root table, the kernel's half filled in. => NULL: no memory; may sleep */
@@ -28,10 +25,13 @@ struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm);
 void mmk_table_free_root(struct mmk_page *root);
 
 /*
- * An unlinked and flushed table: to be linked again where it was, or back to the stock or the
- * allocator after a grace period.
+ * An unlinked and flushed table, and those above that went with it (table.h): to be linked again
+ * where they were, or back to the stock or the allocator after a grace period.
  */
 void mmk_table_retire(struct mmk_page *table);
+
+/* For one from limbo that is not wanted, with those above: back. => any context but interrupts */
+void mmk_table_keep(struct mmk_page *table);
 
 /*
  * What is in limbo waits for a grace period from now on: for who waits for one, to get memory.

@@ -31,7 +31,7 @@ static enum mmk_table_got lock_linked(struct mmk_a64 *pmd, struct mmk_page **tab
         mmk_table_lock(*table);
         if (mmk_likely(mmk_table_linked_at(*table, pmd)) || MMK_MISTAKE(PIN_NOT_AGAIN))
             return MMK_TABLE_PINNED;
-        dead = (*table)->table.dead;
+        dead = mmk_table_is_dead(*table);
         mmk_table_unlock(*table);
         if (dead)
             return MMK_TABLE_FREEING;

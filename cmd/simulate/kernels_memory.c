@@ -68,13 +68,32 @@ static void table_freed(unsigned cpu)
     }
 }
 
-/* It is kept for a while by the CPU that has freed it; another has it wait for a grace period. */
-static void table_drained(unsigned cpu)
+static void setup_page(void)
+{
+    setup_anon();
+    touch(1, 0, 1);
+}
+
+/* It comes back with another page, and not by its lock: who waits for that wants the same one. */
+static void table_again(unsigned cpu)
 {
     if (cpu == 0)
+        kernel_give_back(0, 1);
+    kernel_store(1, 2);
+}
+
+/*
+ * It is kept for a while by the CPU that has freed it; another, which no flush has told of it, has
+ * it wait for a grace period.
+ */
+static void table_drained(unsigned cpu)
+{
+    if (cpu == 0) {
         kernel_give_back(0, 2);
-    else
-        mmk_table_drain_limbo();
+        return;
+    }
+    machine_switch_mm(NULL);
+    mmk_table_drain_limbo();
 }
 
 static void end_child(void)
@@ -825,6 +844,8 @@ const struct scenario kernels_memory[] = {
            table_published, kernel_end),
     KERNEL("table.freed", "a table is freed after its last walk", 2, setup_touched, table_freed,
            kernel_end),
+    KERNEL("table.again", "a table comes back while another waits for its lock", 2, setup_page,
+           table_again, kernel_end),
     KERNEL("table.drained", "a table that may come back is taken by another CPU", 2, setup_touched,
            table_drained, kernel_end),
     KERNEL("flush.left", "who has left is not asked", 2, setup_touched, flush_left, kernel_end),

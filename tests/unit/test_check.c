@@ -84,7 +84,7 @@ static void entry_lost(void)
 
 static void dead_but_linked(void)
 {
-    leaf_table(anon)->table.dead = 1;
+    mmk_table_kill(leaf_table(anon));
 }
 
 static void wrong_parent(void)
@@ -141,7 +141,7 @@ static void rss_file_wrong(void)
 
 static void tables_wrong(void)
 {
-    mmk_a64_fetch_add(&mm->tables[1], 1, MMK_RELAXED);
+    mmk_mm_count_tables(mm, 1, 1, 1);
 }
 
 static void flush_left_pending(void)

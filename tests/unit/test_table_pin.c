@@ -106,9 +106,9 @@ static void test_freeing(void **state)
     assert_null(mmk_pte_tryget_map(walk.parent, BASE, &table));
     assert_null(mmk_pte_tryget_map_lock(walk.parent, BASE, &table));
     walk.table->table.live = 1;
-    walk.table->table.dead = 1; /* read the entry that links it just before */
+    mmk_table_kill(walk.table); /* read the entry that links it just before */
     assert_int_equal(tried(BASE), MMK_TABLE_FREEING);
-    walk.table->table.dead = 0;
+    mmk_table_revive(walk.table);
     mmk_rcu_read_unlock();
     assert_int_equal(walk.table->table.pins, 0);
 }

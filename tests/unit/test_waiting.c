@@ -89,7 +89,7 @@ static void empty_tables(uint64_t tables)
 /* Tables to the last one, and whatever else there is. */
 static void test_counted(void **state)
 {
-    const uint64_t gone = 40 + LOWER - 1 - MMK_LIMBO_TABLES;
+    const uint64_t gone = 40 + LOWER - 1 - MMK_LIMBO_PATHS;
     struct cpu_thread reader;
     struct mmk_stats stats;
 
@@ -100,7 +100,7 @@ static void test_counted(void **state)
     assert_int_equal(stats.waiting_bytes, 0);
     empty_tables(40);
     stats = stats_now();
-    assert_int_equal(stats.tables_limbo, MMK_LIMBO_TABLES);
+    assert_int_equal(stats.tables_limbo, MMK_LIMBO_PATHS);
     assert_in_range(stats.tables_waiting, gone, gone + 1);
     assert_true(stats.waiting_bytes >= stats.tables_waiting * PAGE);
     assert_true(stats.waiting_bytes < stats.tables_waiting * PAGE + 4 * PAGE);
