@@ -327,7 +327,8 @@ void mmk_check(struct mmk_mm *mm)
     for (level = 0; level < MMK_PT_LEVELS; level++)
         mmk_assert(census.tables[level] == mmk_mm_tables(mm, level),
                    "C1 tables equal those linked");
-    mmk_assert(mmk_mm_flush_pending(mm) == 0, "P2 no flush is pending");
+    mmk_assert(mmk_mm_flush_pending(mm) == 0 && !mmk_mm_flush_unasked(mm),
+               "P2 no flush is pending");
 }
 
 /* The leaf table that holds addr, without those above it. */

@@ -53,6 +53,7 @@ static int begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start
     gather->mm = mm;
     gather->taken = gather->mapped = gather->tables = 0;
     gather->reason = MMK_GATHER_OTHER;
+    gather->unasked = false;
     reset(gather);
     mmk_a32_fetch_add(&mm->flush_pending, 1, MMK_RELAXED); /* the tables' locks order it */
     return 0;
@@ -70,6 +71,12 @@ int mmk_gather_try_begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr
                          mmk_vaddr_t end, enum mmk_notify_reason why)
 {
     return begin(gather, mm, start, end, why, false);
+}
+
+void mmk_gather_unasked(struct mmk_gather *gather)
+{
+    gather->unasked = true;
+    mmk_a32_fetch_add(&gather->mm->flush_unasked, 1, MMK_RELAXED); /* likewise */
 }
 
 bool mmk_gather_room_slow(struct mmk_gather *gather)
@@ -166,6 +173,8 @@ void mmk_gather_finish(struct mmk_gather *gather)
         gather->batch = NULL;
     }
     flush(gather);
+    if (mmk_unlikely(gather->unasked))
+        mmk_a32_fetch_sub(&mm->flush_unasked, 1, MMK_RELEASE);
     mmk_a32_fetch_sub(&mm->flush_pending, 1, MMK_RELEASE);
     mmk_notify_end(&gather->notify);
     free_pages(gather);

@@ -35,6 +35,7 @@ struct mmk_gather {
     struct mmk_mm *mm;
     mmk_vaddr_t start, end; /* to flush; empty while start >= end */
     enum mmk_gather_reason reason;
+    bool unasked;                   /* has a share of mm.flush_unasked, too */
     mmk_vaddr_t low, high;          /* see the reason */
     uint64_t taken, mapped;         /* entries that a zap took; those of them that had a page */
     uint64_t tables;                /* unlinked, flushed early among them */
@@ -67,6 +68,12 @@ MMK_ALWAYS_INLINE void mmk_gather_extend(struct mmk_gather *gather, mmk_vaddr_t 
 MMK_MUST_CHECK int mmk_gather_try_begin(struct mmk_gather *gather, struct mmk_mm *mm,
                                         mmk_vaddr_t start, mmk_vaddr_t end,
                                         enum mmk_notify_reason why);
+
+/*
+ * Nobody asked for the entries to go, and what comes in their place may be another page: who sets
+ * one flushes it first. => nothing was taken yet
+ */
+void mmk_gather_unasked(struct mmk_gather *gather);
 
 MMK_ALWAYS_INLINE void mmk_gather_policy(struct mmk_gather *gather, enum mmk_gather_reason reason,
                                          mmk_vaddr_t low, mmk_vaddr_t high)

@@ -170,6 +170,7 @@ static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_pa
     mmk_a32_store(&mm->holds, 1, MMK_RELAXED);
     init_death(mm);
     mmk_a32_store(&mm->flush_pending, 0, MMK_RELAXED);
+    mmk_a32_store(&mm->flush_unasked, 0, MMK_RELAXED);
     mmk_a64_store(&mm->cpus, 0, MMK_RELAXED);
     mmk_a64_store(&mm->tlb_gen, 1, MMK_RELAXED); /* no CPU is as new: the first entry flushes */
     for (level = 0; level < MMK_TABLE_WORDS; level++)

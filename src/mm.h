@@ -70,6 +70,8 @@ struct mmk_mm {
     struct mmk_mm_cpu *cpu;         /* c: one for each CPU, in a block of their own */
     struct mmk_aptr notifiers;      /* a: the first; mmap lock for writing to change (notifier.c) */
     struct mmk_a32 killed;          /* a: 1 from mmk_kill() on */
+    struct mmk_a32 flush_unasked;   /* a: of flush_pending, those that nobody asked for. Apart from
+                                       it, since faults read this one */
     mmk_vaddr_t brk_start, brk;     /* M */
     mmk_vaddr_t mmap_base;          /* M: mmk_mmap() looks for gaps below */
     struct mmk_a64 anon_source;     /* a: numbers given out (anon.h) */
@@ -159,6 +161,16 @@ MMK_ALWAYS_INLINE void mmk_mm_count_fault(struct mmk_mm *mm, enum mmk_counter rs
 MMK_ALWAYS_INLINE uint32_t mmk_mm_flush_pending(const struct mmk_mm *mm)
 {
     return mmk_a32_load(&mm->flush_pending, MMK_ACQUIRE);
+}
+
+/*
+ * Those of them that no call on this memory asked for: reclaim and shrink.c let go of pages that
+ * come back otherwise, as zeros or from a file. A program that stores there, and says so, does not
+ * expect another of its threads to read what was there before.
+ */
+MMK_ALWAYS_INLINE bool mmk_mm_flush_unasked(const struct mmk_mm *mm)
+{
+    return mmk_a32_load(&mm->flush_unasked, MMK_ACQUIRE) > 0;
 }
 
 /*

@@ -185,9 +185,13 @@ static bool take(struct mmk_page *page, struct mmk_walk *walk, struct unmap *unm
 /* => false: a secondary MMU would have to wait */
 static bool begin_gather(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t addr, bool wait)
 {
-    if (!wait)
-        return !mmk_gather_try_begin(gather, mm, addr, addr + MMK_PAGE_SIZE, MMK_NOTIFY_DISCARD);
-    mmk_gather_begin_range(gather, mm, addr, addr + MMK_PAGE_SIZE, MMK_NOTIFY_DISCARD);
+    mmk_vaddr_t end = addr + MMK_PAGE_SIZE;
+
+    if (wait)
+        mmk_gather_begin_range(gather, mm, addr, end, MMK_NOTIFY_DISCARD);
+    else if (mmk_gather_try_begin(gather, mm, addr, end, MMK_NOTIFY_DISCARD))
+        return false;
+    mmk_gather_unasked(gather);
     return true;
 }
 

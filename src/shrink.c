@@ -322,6 +322,8 @@ static bool begin(struct shrink *shrink, mmk_vaddr_t base, mmk_vaddr_t end)
     finish(shrink);
     shrink->begun =
         !mmk_gather_try_begin(&shrink->gather, shrink->mm, base, end, MMK_NOTIFY_DISCARD);
+    if (shrink->begun)
+        mmk_gather_unasked(&shrink->gather);
     return shrink->begun;
 }
 

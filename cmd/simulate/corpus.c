@@ -94,6 +94,8 @@ const struct mistake corpus[] = {
      "free.copied-killed"},
     {MMK_MISTAKE_COPY_SET_BEFORE_FLUSH, "copy-set-before-flush",
      "copy-on-write maps the copy while others still read the page", "P7.copied"},
+    {MMK_MISTAKE_SET_BEFORE_FLUSH, "set-before-flush",
+     "a page comes where reclaim has taken one that others still read", "P7.discarded"},
     {MMK_MISTAKE_OWN_BY_MAPCOUNT, "own-by-mapcount",
      "copy-on-write counts mappings, not references: one that is unmapped may still be cached",
      "P9.alone"},

@@ -24,6 +24,10 @@ const struct justified orders_justified[] = {
      "out; what others do once it is, comes after that"},
     {"src/mm.h", "&mm->flush_pending", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, "LB",
      "the other side: whoever finds no other's flush left goes on without one"},
+    {"src/gather.c", "&mm->flush_unasked", FIBERS_SUB, MMK_RELEASE, MMK_RELAXED, "LB",
+     "likewise, of those that nobody asked for"},
+    {"src/mm.h", "&mm->flush_unasked", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, "LB",
+     "the other side: whoever finds none left sets an entry without a flush"},
     {"src/swap_cache.c", "owner", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, "S relaxed+final",
      "the first of two looks: a frame's count is set up, when its memory is handed in, before who "
      "finds the page in the cache raises it; the second has a kernel"},

@@ -188,6 +188,34 @@ static void locked_end(void)
     file_end();
 }
 
+/* Who is told of a store finds it, though a table of what was there before is just going. */
+static void shrink_beside_told(unsigned cpu)
+{
+    if (cpu == 0) {
+        shrink();
+    } else if (cpu == 1) {
+        store(0, 7);
+        say(&it.said);
+    } else if (heard(&it.said)) {
+        expect(look(0) == 7);
+    }
+}
+
+/* Likewise, in a private mapping: a copy comes where the file's page was. */
+static void setup_private(void)
+{
+    start_file();
+    map_object(0, MMK_MAP_PRIVATE);
+    file.word[0] = 1;
+    look_by_all(0, 1);
+}
+
+static void private_end(void)
+{
+    expect(look(0) == 7);
+    put_file();
+}
+
 /* ---- copies, and other places ---------------------------------------------------------------- */
 
 static void shrink_beside_fork(unsigned cpu)
@@ -315,6 +343,27 @@ const struct scenario scenarios_shrink[] = {
      .setup = setup_free,
      .body = shrink_beside_store,
      .check = stored_end},
+    {.name = "shrink.told",
+     .what = "a store to a zero page whose table goes is told of",
+     .cpus = 3,
+     .independent = true,
+     .setup = setup_zero,
+     .body = shrink_beside_told,
+     .check = stored_end},
+    {.name = "shrink.told-freed",
+     .what = "a store to a lazily freed page whose table goes is told of",
+     .cpus = 3,
+     .independent = true,
+     .setup = setup_free,
+     .body = shrink_beside_told,
+     .check = stored_end},
+    {.name = "shrink.told-copy",
+     .what = "a store to a private mapping whose table goes is told of",
+     .cpus = 3,
+     .independent = true,
+     .setup = setup_private,
+     .body = shrink_beside_told,
+     .check = private_end},
     {.name = "shrink.twice",
      .what = "a table is looked at, and goes, while its page is stored to",
      .cpus = 2,

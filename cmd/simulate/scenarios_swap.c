@@ -582,6 +582,36 @@ static void row_beside_dontneed(unsigned cpu)
     }
 }
 
+/* Who is told of a store finds it, though what was there before is just being discarded. */
+static void row_beside_told(unsigned cpu)
+{
+    if (cpu == 0) {
+        reclaim_row();
+    } else if (cpu == 1) {
+        store(0, 7);
+        say(&it.said);
+    } else if (heard(&it.said)) {
+        expect(look(0) == 7);
+    }
+}
+
+/* Both pages are in the TLB of CPU 2 only, clean. */
+static void setup_row_told(void)
+{
+    start_swap(SLOTS);
+    store(0, 1);
+    store(1, 1);
+    expect(mmk_madvise(world.mm, page_at(0), 2 * PAGE, MMK_MADV_FREE) == 0);
+    look_by_all(0, 2);
+    hold_row();
+}
+
+static void expect_told(void)
+{
+    expect(look(0) == 7);
+    swap_end();
+}
+
 /* A child's own pages. */
 static void setup_row_of_other(void)
 {
@@ -756,6 +786,12 @@ const struct scenario scenarios_swap[] = {
      .setup = setup_row_freed,
      .body = row_beside_stores,
      .check = expect_stored},
+    {.name = "P7.discarded",
+     .what = "a store to a page that is discarded is told of",
+     .cpus = 3,
+     .setup = setup_row_told,
+     .body = row_beside_told,
+     .check = expect_told},
     {.name = "P2.discarded",
      .what = "two pages are given back while they are discarded at once",
      .cpus = 2,
