@@ -28,8 +28,14 @@
 
 bool mmk_swap_sole(const struct mmk_page *page, uint64_t slot)
 {
-    /* The entry's reference, and the caller's. */
-    return mmk_page_mapcount(page) == 0 && mmk_slot_refs(slot) == 2;
+    /*
+     * The slot has the entry's reference, and the caller's; the page the cache's, and the caller's.
+     * Who has another may be making a copy of it (fault_cow.c), which would lack what a debugger
+     * stores to a page of one's own: the entry would not tell. Acquire: as is_own() there.
+     */
+    if (mmk_page_mapcount(page) != 0 || mmk_slot_refs(slot) != 2)
+        return false;
+    return mmk_a32_load(&page->refs, MMK_ACQUIRE) == 2 || MMK_MISTAKE(OWN_BY_MAPCOUNT);
 }
 
 void mmk_swap_return(struct mmk_walk *walk, const struct mmk_vma *vma, struct mmk_page *page,

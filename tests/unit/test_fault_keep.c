@@ -110,7 +110,7 @@ static void swap_end(void)
 static int told(struct mmk_notifier *notifier, const struct mmk_notifier_range *range)
 {
     (void)notifier;
-    if (range->reason == MMK_NOTIFY_COPY)
+    if (range->reason == MMK_NOTIFY_COPY && mmk_cpu_id() == 0)
         sleep_for_it();
     return 0;
 }
@@ -369,6 +369,49 @@ static void test_copy_alone(void **state)
     mmk_notifier_unregister(mm, &notifier);
 }
 
+/* --- the same entry, of another meaning ----------------------------------------------------------
+ */
+
+/*
+ * Each finds its own again, once the other is gone: the page comes back from swap as this one's.
+ * Then a debugger stores to it, and the entry still says what it said.
+ */
+static struct mmk_mm *child;
+
+static void store_by_force(void)
+{
+    struct mmk_page *page = peek_page(mm, BASE);
+    const uint8_t byte = 9;
+
+    mmk_page_get(page);
+    mmk_page_lock(page);
+    check(mmk_swap_out(page) == MMK_EBUSY); /* out of the tables, but the fault has it */
+    mmk_page_unlock(page);
+    mmk_swap_put_page(page);
+    mmk_mm_put(child);
+    check(mmk_mm_write(mm, BASE, &byte, 1, MMK_MM_FORCE) == 1);
+}
+
+static void test_copy_stored_by_force(void **state)
+{
+    const uint8_t byte = 5;
+
+    (void)state;
+    put_in_swap(1);
+    assert_int_equal(mmk_mprotect(mm, BASE, PAGE, MMK_PROT_READ), 0);
+    assert_int_equal(mmk_fork(mm, &child), 0);
+    mmk_a32_store(&meanwhile.turn, WAKE, MMK_RELAXED); /* this one is not slow */
+    expect_byte(BASE, 1);
+    notify();
+    begin(store_by_force);
+    assert_int_equal(mmk_mm_write(mm, BASE + 1, &byte, 1, MMK_MM_FORCE), 1);
+    (void)end();
+    expect_byte(BASE, 9);
+    expect_byte(BASE + 1, 5);
+    mmk_notifier_unregister(mm, &notifier);
+    swap_end();
+}
+
 /* --- the other policies ---------------------------------------------------------------------- */
 
 /* What would be kept anyway is not freed by a fault that lets go of it. */
@@ -416,6 +459,7 @@ int main(void)
         TEST_SLEEPS(test_copy_truncated),
         TEST_SLEEPS(test_copy_shrunk),
         TEST_SLEEPS(test_copy_alone),
+        TEST_SLEEPS(test_copy_stored_by_force),
         cmocka_unit_test_setup_teardown(test_kept_anyway, setup_under_linux, limited_teardown),
     };
 
