@@ -158,6 +158,8 @@ int mmk_for_each_entry(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
     struct look look = {mmk_page_down(start), mmk_min(end, MMK_USER_END), visit, arg};
     int answer = 0;
 
+    if (start >= end)
+        return 0;
     while (look.addr < look.end && !answer) {
         mmk_rcu_read_lock();
         answer = look_on(mm, &look);
