@@ -464,13 +464,16 @@ void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gathe
  */
 static void unlock_left(const struct mmk_walk *walk, bool known) MMK_NO_TSA
 {
+    bool ended = mmk_a32_load(&walk->mm->users, MMK_RELAXED) == 0; /* its exit may be through */
     struct mmk_gather gather;
 
-    if (mmk_table_used(walk->table) || mmk_table_keeps_unused()) {
+    if (mmk_table_used(walk->table) || (mmk_table_keeps_unused() && !ended)) {
         mmk_table_unlock(walk->table);
         return;
     }
     mmk_gather_begin_tables(&gather, walk->mm);
+    if (ended) /* nothing stays, whatever the policy */
+        mmk_gather_policy(&gather, MMK_GATHER_UNMAP, 0, MMK_USER_END);
     if (!known)
         mmk_gather_range(&gather, 0, MMK_USER_END);
     mmk_table_unlock_free(walk, &gather);

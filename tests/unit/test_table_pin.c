@@ -565,6 +565,8 @@ static void test_each_entry(void **state)
     assert_int_equal(mmk_for_each_entry(mm, AT(0) + PAGE, AT(1) + PAGE, note_entry, &seen), 0);
     assert_int_equal(seen.count, 2);
     assert_int_equal(mmk_for_each_entry(mm, AT(1), AT(1), note_entry, &seen), 0);
+    assert_int_equal(mmk_for_each_entry(mm, AT(0) + 9, AT(0) + 9, note_entry, &seen), 0);
+    assert_int_equal(mmk_for_each_entry(mm, AT(0) + 9, AT(0) + 8, note_entry, &seen), 0);
     assert_int_equal(seen.count, 2);
 }
 
@@ -602,6 +604,8 @@ int main(void)
         TEST(test_unmap),
         TEST(test_fork),
         TEST(test_exit),
+        cmocka_unit_test_setup_teardown(test_exit, setup_linux, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_exit, setup_never, fixture_teardown),
         TEST(test_moves_along),
         TEST(test_moves_empty),
         TEST(test_stays_behind),
