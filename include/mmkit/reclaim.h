@@ -52,8 +52,9 @@ struct mmk_mm;
  * Gives back up to `bytes` of an address space's page tables, or, mm NULL, of all address spaces',
  * and those above that become empty by it: of tables in which nothing would be missed, as said
  * above, and nothing was used since somebody last looked. What was used is asked again by the next
- * call. Of locked memory, and of memory that is pinned, no table goes, nor under another policy
- * than MMK_TABLES_MMKIT (init.h). Contents do not change, but that pages which MADV_FREE has marked
+ * call. Of locked memory, and of memory pinned by mmk_pin_pages(), no table goes, nor under another
+ * policy than MMK_TABLES_MMKIT (init.h). A table pinned by mmk_table_pin() stays, but its entries,
+ * of the zero page, say, may go. Contents do not change, but that pages which MADV_FREE has marked
  * may be zeros.
  *
  * A call looks at no more than 8 tables for each that is asked for, and 64: the next goes on where

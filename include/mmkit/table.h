@@ -8,10 +8,13 @@
  * is, at the place where it is linked, whatever becomes of its entries; mremap may move it to other
  * addresses, with all its entries, or while it has none. The last one out frees it: whoever takes
  * the last entry, or lets go of the last pin.
+ *
+ * No pointer here may be NULL, but for what a visitor is given as its arg.
  */
 #ifndef MMKIT_TABLE_H
 #define MMKIT_TABLE_H
 
+#include <mmkit/port/annotate.h>
 #include <mmkit/types.h>
 
 #ifdef __cplusplus
@@ -73,9 +76,10 @@ enum mmk_table_got {
  * Pins the leaf table that holds addr's entry.
  * => does not sleep; any context but interrupts, no locks of mmkit's; the caller is a user or a
  *    holder of mm, which is held until the table is unpinned
- * => addr beyond the user half: NONE
+ * => any addr: it need not be a page's first; beyond the user half: NONE
  */
-enum mmk_table_got mmk_table_pin(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_table_ref *ref);
+MMK_MUST_CHECK enum mmk_table_got mmk_table_pin(struct mmk_mm *mm, mmk_vaddr_t addr,
+                                                struct mmk_table_ref *ref);
 
 /*
  * Lets go of it. If nobody uses the table any more it is freed, with the tables above that this
@@ -87,6 +91,7 @@ void mmk_table_unpin(struct mmk_table_ref *ref);
 
 /*
  * What a pinned table says of addr.
+ * => any addr, as above: entry->addr is the first that the entry is about
  * => false: the table does not hold addr's entry: it was moved, or never did
  * => any context but interrupts
  */
