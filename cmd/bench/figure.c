@@ -80,10 +80,12 @@ void figure_sum_up(struct figure *figure, const double theirs[], const double ou
 
 void figure_print(FILE *stream, const struct figure *figure)
 {
+    int digits = figure->ratio < 0.1 ? 3 : 2;
+
     fprintf(stream, "%-36s", figure->what);
     if (figure->measured)
-        fprintf(stream, "%10.0f%10.0f%9.2f  %.2f to %.2f\n", figure->linux_side, figure->mmkit,
-                figure->ratio, figure->low, figure->high);
+        fprintf(stream, "%10.0f%10.0f%9.*f  %.*f to %.*f\n", figure->linux_side, figure->mmkit,
+                digits, figure->ratio, digits, figure->low, digits, figure->high);
     else
         fprintf(stream, "%10s%10.0f%9s\n", "-", figure->mmkit, "-");
 }

@@ -62,6 +62,10 @@ nothing=$(mmkit_ns fork-nothing)
 history=$(mmkit_ns fork-history)
 [ "$history" -lt $((20 * nothing)) ] || fail "fork copies empty tables: $nothing, $history ns"
 
+# A ratio of few hundredths is told with three digits.
+awk '/^ns\// && $0 ~ / -?0\.0[0-9]  / { exit 1 }' "$work/err" ||
+    fail "fork: a small ratio with two digits: $(cat "$work/err")"
+
 # bad usage: one line on standard error, and nothing else
 for arguments in "fork x" "map --rounds 0" "touch --rounds 102" "dontneed --rounds x" \
     "fork --json /nonexistent/x" "touch --json" "" "sleep"; do
