@@ -42,14 +42,22 @@ struct input {
     size_t text_capacity, text_size, line_start;
 };
 
+/* What a recording holds could tell a terminal anything: what is not printable is shown as \xNN. */
 void input_complain(const struct input *input, const char *format, ...)
 {
     va_list arguments;
+    char text[512];
+    const char *at;
 
-    fprintf(stderr, "%s:%" PRIu64 ": ", input->name, input->line_number);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
+    fprintf(stderr, "%s:%" PRIu64 ": ", input->name, input->line_number);
+    for (at = text; *at != '\0'; at++)
+        if (*at >= ' ' && *at <= '~')
+            putc(*at, stderr);
+        else
+            fprintf(stderr, "\\x%02x", (unsigned char)*at);
     putc('\n', stderr);
 }
 

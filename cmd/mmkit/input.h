@@ -34,7 +34,7 @@ enum input_status input_line(struct input *input, char **line, size_t *length);
 const char *input_name(const struct input *input);     /* as messages show it */
 uint64_t input_line_number(const struct input *input); /* of the last line, from 1 */
 
-/* Prints "NAME:LINE: MESSAGE" to stderr, about the last line read. */
+/* Prints "NAME:LINE: MESSAGE" to stderr, about the last line read, and escapes what is no text. */
 __attribute__((format(printf, 2, 3))) void input_complain(const struct input *input,
                                                           const char *format, ...);
 

@@ -59,6 +59,11 @@ edited device '4s/00:00 0 0\]/00 0 0]/' 4 "expected ':'"
 edited protection '4s/rw-p/rwzp/' 4 'expected protection'
 edited pid_range '15s/100\/100/100\/99999999/' 15 'expected ids'
 
+# what a terminal would obey is shown, not sent
+sed "15s/.*/$(printf 'a\033[2Jb\177\303\251')/" "$here/fork.txt" >"$work/control.txt"
+check control_bytes "^$work/control.txt:15: 'a\\\\x1b\[2Jb\\\\x7f\\\\xc3\\\\xa9', expected" \
+    replay "$work/control.txt"
+
 # the last line without its newline may have lost digits
 head -c -3 "$here/fork.txt" >"$work/cut.txt"
 check cut_file "^$work/cut.txt:[0-9]*: truncated line, expected a newline" replay "$work/cut.txt"
