@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static _Noreturn void out_of_memory(void)
+_Noreturn void host_alloc_failed(void)
 {
     fputs("mmkit: the host has no memory left\n", stderr);
     exit(2);
@@ -16,7 +16,7 @@ void *host_alloc(size_t count, size_t size)
     void *memory = calloc(count, size);
 
     if (memory == NULL)
-        out_of_memory();
+        host_alloc_failed();
     return memory;
 }
 
@@ -27,6 +27,6 @@ void *host_grow(void *array, size_t count, size_t *capacity, size_t size)
     *capacity = *capacity == 0 ? 16 : *capacity * 2;
     array = reallocarray(array, *capacity, size);
     if (array == NULL)
-        out_of_memory();
+        host_alloc_failed();
     return array;
 }

@@ -8,6 +8,9 @@
 
 #include <stddef.h>
 
+/* Says that the host has no memory left, and ends the process with status 2. */
+_Noreturn void host_alloc_failed(void);
+
 /* `count` objects of `size` bytes, zeroed. => the caller frees it */
 void *host_alloc(size_t count, size_t size);
 

@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 enum { RAW_CAPACITY = 1 << 16, TEXT_CAPACITY = 1 << 16, LINE_MAX_LENGTH = 1 << 20 };
 
@@ -143,6 +144,8 @@ static bool decompress(struct input *input)
     input->frame_left = ZSTD_decompressStream(input->stream, &out, &input->raw_left);
     input->text_size = out.pos;
     if (ZSTD_isError(input->frame_left)) {
+        if (ZSTD_getErrorCode(input->frame_left) == ZSTD_error_memory_allocation)
+            host_alloc_failed();
         input->line_number++;
         input_complain(input, "damaged zstd data (%s), expected a whole .zst file",
                        ZSTD_getErrorName(input->frame_left));

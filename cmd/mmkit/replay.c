@@ -11,6 +11,7 @@
 #include "host_alloc.h"
 #include "progress.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,10 +86,10 @@ static void complain_memory(const struct replay *replay)
     const char *text = replay->options->memory_text, *swap = replay->options->swap_text;
     uint64_t locked = locked_bytes(replay);
 
-    fprintf(stderr,
-            "%s:%" PRIu32 ": the recording needs more memory than --memory %s, %s --swap%s%s",
-            replay->program->name, replay->op->line, text == NULL ? "allows" : text,
-            swap == NULL ? "without" : "with", swap == NULL ? "" : " ", swap == NULL ? "" : swap);
+    fprintf(stderr, "%s:%" PRIu32 ": the recording needs more memory than %s%s, %s --swap%s%s",
+            replay->program->name, replay->op->line, text == NULL ? "was estimated" : "--memory ",
+            text == NULL ? "" : text, swap == NULL ? "without" : "with", swap == NULL ? "" : " ",
+            swap == NULL ? "" : swap);
     if (locked != 0)
         fprintf(stderr, "; it has %" PRIu64 " KiB locked in memory by then", locked / 1024);
     putc('\n', stderr);
@@ -190,6 +191,20 @@ static MMK_NOINLINE bool run_ops(struct replay *replay)
     return complete;
 }
 
+/* errno: 0 if it was not the host that has refused memory */
+static void complain_machine(const struct replay *replay)
+{
+    const struct replay_options *options = replay->options;
+
+    if (errno == 0)
+        complain_memory(replay);
+    else if (options->memory_text == NULL)
+        fprintf(stderr, "mmkit: the host has no memory left\n");
+    else
+        fprintf(stderr, "%s: --memory %s: this host has no memory for it\n", replay->program->name,
+                options->memory_text);
+}
+
 static bool start_machine(const struct replay *replay)
 {
     struct machine_config config = {.memory = replay->options->memory,
@@ -199,8 +214,9 @@ static bool start_machine(const struct replay *replay)
 
     config.mmkit.table_policy = replay->options->policy;
     config.mmkit.overcommit = MMK_OVERCOMMIT_ALWAYS; /* Linux, with its memory, has allowed it */
+    errno = 0; /* which mmkit does not know, but the machine's calls of the host do */
     if (machine_create(&config) != 0) {
-        complain_memory(replay);
+        complain_machine(replay);
         return false;
     }
     machine_cpu_attach(0);

@@ -106,6 +106,23 @@ for size in 1M 2M 8M 32M 64M; do
 done
 "$mmkit" replay "$work/large.txt" >/dev/null 2>"$work/err" || fail "large.txt: $(cat "$work/err")"
 
+# Nor when it is the host that has no memory. Tools built with sanitizers need more to start.
+if (ulimit -v 150000 && "$mmkit" --version) >/dev/null 2>&1; then
+    limited() {
+        name=$1
+        pattern=$2
+        limit=$3
+        shift 3
+        (ulimit -v "$limit" && exec "$mmkit" replay "$@") >"$work/out" 2>"$work/err"
+        status=$?
+        [ $status -eq 2 ] || fail "$name: status $status, expected 2"
+        grep -qx -- "$pattern" "$work/err" || fail "$name: '$(cat "$work/err")'"
+    }
+    limited host_memory "$work/large.txt: --memory 512M: this host has no memory for it" 150000 \
+        --memory 512M "$work/large.txt"
+    limited host_estimate 'mmkit: the host has no memory left' 90000 "$work/large.txt"
+fi
+
 # bad usage
 check no_subcommand 'expected a subcommand'
 check unknown_subcommand "unknown subcommand 'refit', expected" refit
