@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -227,7 +228,7 @@ static double mebi(uint64_t bytes)
 
 static void print_sparse_side(FILE *stream, const char *name, const struct sparse_result *result)
 {
-    fprintf(stream, "%-8s%12.1f%12.2f%12.2f%12.2f%12.2f\n", name, mebi(result->peak),
+    fprintf(stream, "%-8s%12.2f%12.2f%12.2f%12.2f%12.2f\n", name, mebi(result->peak),
             mebi(result->least_at_peak), mebi(result->end), mebi(result->least_at_end),
             result->seconds);
 }
@@ -258,11 +259,13 @@ static void print_sparse(FILE *stream)
     fprintf(stream, "\n%-8s", "mmkit");
     for (mark = 0; mark <= SPARSE_MARKS; mark += 10)
         fprintf(stream, "%8.2f", mebi(answers->mmkit_sparse.tables[mark]));
-    fprintf(
-        stream,
-        "\n\nBeside these at most %.2f MiB of mmkit's waited for a grace period; at most %.2f MiB "
-        "were both.\n",
-        mebi(answers->mmkit_sparse.waiting_peak), mebi(answers->mmkit_sparse.both_peak));
+    fprintf(stream,
+            "\n\nBeside running threads \"least then\" is an upper bound, which the peak may lie "
+            "below; "
+            "at the end it\nis exact.\n"
+            "Beside these at most %.2f MiB of mmkit's waited for a grace period; at most %.2f MiB "
+            "were both.\n",
+            mebi(answers->mmkit_sparse.waiting_peak), mebi(answers->mmkit_sparse.both_peak));
 }
 
 /* A side that has not run has no figures. */
@@ -382,6 +385,16 @@ static void plan(void)
         bad_usage("--factor %u: expected more, for this host's memory", own.factor);
 }
 
+/* Each would write over the other. */
+static bool same_file(int plot, FILE *json)
+{
+    struct stat one, other;
+
+    return plot >= 0 && json != NULL && fstat(plot, &one) == 0 &&
+           fstat(fileno(json), &other) == 0 && S_ISREG(one.st_mode) && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
 static int run(void)
 {
     int status, plot = -1;
@@ -393,6 +406,8 @@ static int run(void)
         return STATUS_BAD_USAGE;
     if (!results_open_json(own.json, &json))
         return STATUS_BAD_USAGE;
+    if (same_file(plot, json))
+        bad_usage("--plot %s: expected another file than that of --json", own.plot);
     own.answers = child_shared_memory(sizeof(*own.answers));
     own.answers->call_ns = side_linux_call_ns();
     status = run_all();
@@ -407,7 +422,7 @@ static int run(void)
         write_json(json);
     if (!results_close_json(own.json, json))
         return STATUS_BAD_USAGE;
-    if (plot >= 0 && !plot_draw(plot, own.kernel, &own.sparse, &own.answers->linux_sparse,
+    if (plot >= 0 && !plot_draw(own.plot, plot, own.kernel, &own.sparse, &own.answers->linux_sparse,
                                 &own.answers->mmkit_sparse))
         return STATUS_BAD_USAGE;
     return judge();
@@ -452,6 +467,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         own.threads = (unsigned)usage_number("threads", text, 1, SPARSE_THREADS_MAX);
         return 0;
     case KEY_PLOT:
+        if (text[0] == '\0' || strcmp(text, "-") == 0)
+            bad_usage("--plot '%s': expected the name of a file", text);
         own.plot = text;
         return 0;
     case KEY_WRONG_AT:

@@ -81,16 +81,16 @@ static bool copy_lines(int from, int to)
     return out != NULL && fclose(out) == 0 && fine;
 }
 
-bool plot_draw(int file, const char *kernel, const struct sparse *sparse,
+bool plot_draw(const char *path, int file, const char *kernel, const struct sparse *sparse,
                const struct sparse_result *theirs, const struct sparse_result *ours)
 {
     int script = memfd_create("gnuplot", MFD_CLOEXEC);
     int picture = memfd_create("picture", MFD_CLOEXEC), copy = script < 0 ? -1 : dup(script);
     FILE *stream = copy < 0 ? NULL : fdopen(copy, "w");
-    bool fine;
+    bool drawn, fine;
 
     if (stream == NULL) {
-        error(0, errno, "--plot");
+        error(0, errno, "--plot %s", path);
         return false;
     }
     fputs(commands, stream);
@@ -104,12 +104,18 @@ bool plot_draw(int file, const char *kernel, const struct sparse *sparse,
     write_column(stream, theirs->tables);
     write_column(stream, ours->tables);
     write_column(stream, ours->least);
-    fine = fclose(stream) == 0 && lseek(script, 0, SEEK_SET) == 0 &&
-           run_gnuplot(script, picture) == 0 && copy_lines(picture, file);
-    fine = close(file) == 0 && fine;
+    drawn =
+        fclose(stream) == 0 && lseek(script, 0, SEEK_SET) == 0 && run_gnuplot(script, picture) == 0;
+    fine = drawn && copy_lines(picture, file);
+    if (drawn && !fine)
+        error(0, errno, "--plot %s", path);
+    if (close(file) != 0 && fine) {
+        error(0, errno, "--plot %s", path);
+        fine = false;
+    }
     close(script);
     close(picture);
-    if (!fine)
-        error(0, 0, "--plot: gnuplot(1) fails");
+    if (!drawn)
+        error(0, 0, "--plot %s: gnuplot(1) fails", path);
     return fine;
 }

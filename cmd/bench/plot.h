@@ -13,8 +13,8 @@
  */
 int plot_open(const char *path);
 
-/* => false after a message */
-bool plot_draw(int file, const char *kernel, const struct sparse *sparse,
+/* path: for messages; file: is closed. => false after a message */
+bool plot_draw(const char *path, int file, const char *kernel, const struct sparse *sparse,
                const struct sparse_result *theirs, const struct sparse_result *ours);
 
 #endif

@@ -54,7 +54,9 @@ grep -q '1:16384, 3.4 GiB mapped: 2 threads' "$work/out" || fail "does not say t
 ends=$(sed -n 's/^ *"end_bytes": \([0-9]*\),/\1/p; s/^ *"least_at_end_bytes": \([0-9]*\),/\1/p' \
     "$work/json" | tail -n 2 | uniq | wc -l)
 [ "$ends" = 1 ] || fail "mmkit's server keeps tables"
-grep -q '^mmkit .* [0-9.]*$' "$work/out" || fail "no line for mmkit's server"
+grep -q '^mmkit  *[0-9]*\.[0-9][0-9]  *[0-9]*\.[0-9][0-9] .* [0-9.]*$' "$work/out" ||
+    fail "no line for mmkit's server"
+grep -q '"least then" is an upper bound' "$work/out" || fail "does not say which figure is a bound"
 
 # As Linux would have it: the same tables are left as on Linux, where that does as 6.18 does.
 run --factor 0 --policy linux-6.18 --json - || fail "linux-6.18: exit status $?"
@@ -84,6 +86,24 @@ else
     run --factor 65536 --plot "$work/plot.svg"
     [ $? = 2 ] || fail "--plot: exit status $?"
     grep -q 'gnuplot' "$work/err" || fail "--plot: $(cat "$work/err")"
+fi
+
+# A picture has a file of its own, which messages name.
+refused() {
+    pattern=$1
+    shift
+    run --factor 65536 "$@"
+    status=$?
+    [ $status = 2 ] || fail "bench tables $*: exit status $status"
+    grep -q -e "$pattern" "$work/err" || fail "bench tables $*: $(cat "$work/err")"
+}
+refused "plot '-': expected the name of a file" --plot=-
+refused "plot '': expected the name of a file" --plot=
+[ ! -e ./- ] || fail "--plot=-: writes a file of that name"
+if [ "$plot" ]; then
+    refused "plot $work/both: expected another file than that of --json" \
+        --json="$work/both" --plot="$work/both"
+    [ ! -c /dev/full ] || refused 'plot /dev/full: No space left on device' --plot=/dev/full
 fi
 
 # bad usage: one line on standard error, and nothing else
