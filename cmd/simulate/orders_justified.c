@@ -28,6 +28,10 @@ const struct justified orders_justified[] = {
      "likewise, of those that nobody asked for"},
     {"src/mm.h", "&mm->flush_unasked", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, "LB",
      "the other side: whoever finds none left sets an entry without a flush"},
+    {"src/object_swap.c", "&page->refs", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, "LB",
+     "whoever has let go has said before that the page is dirty, and that is taken by an exchange, "
+     "which would have to come before this load to miss it; nobody new comes to an unmapped page "
+     "that is locked"},
     {"src/swap_cache.c", "owner", FIBERS_LOAD, MMK_ACQUIRE, MMK_RELAXED, "S relaxed+final",
      "the first of two looks: a frame's count is set up, when its memory is handed in, before who "
      "finds the page in the cache raises it; the second has a kernel"},
