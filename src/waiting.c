@@ -8,9 +8,9 @@
  * that may free more, first waits until all that has been freed so far is free indeed.
  *
  * WT1 What waits is at most the limit less `left`, which counts what the CPUs keep, too.
- * WT2 So what waits is at most the limit, and what the operations free that had begun before it was
- *     passed: one each thread, and one that may not sleep (a table that loses its last pin) what an
- *     operation before has left to it.
+ * WT2 So what waits is at most the limit, and what the operations free, or have leave limbo, that
+ *     had begun before it was passed: one each thread, and one that may not sleep (a table that
+ *     loses its last pin) what an operation before has left to it.
  *
  * Why WT2 is enough: nobody frees anything, over and over, without making it first, and all loops
  * of that kind pass a place that throttles: what changes mappings or advises, reclaim and

@@ -56,7 +56,7 @@ static void set_entry(unsigned cpu, void *unused)
     mmk_rcu_read_lock();
     (void)lock_leaf(&walk, base + PAGE);
     let_in();
-    mmk_walk_set(&walk, NULL, zero_leaf());
+    mmk_walk_set_leaf(&walk, zero_leaf());
     mmk_walk_unlock(&walk);
     mmk_rcu_read_unlock();
 }

@@ -299,9 +299,15 @@ struct loop {
 /* Nodes of the tree of mappings, and the like. */
 #define LITTLE (2 * PAGE)
 
+/*
+ * A leaf table that is freed apart from those above, as the other worker had the lock of one: a
+ * path of another round leaves limbo for it, and those above wait at once.
+ */
+#define PATHS ((LOWER + LOWER - 1) * PAGE)
+
 static const struct loop loops[] = {
-    {touch, ROUNDS, LOWER *PAGE},
-    {touch_mapping, ROUNDS, LOWER *PAGE + LITTLE},
+    {touch, ROUNDS, PATHS},
+    {touch_mapping, ROUNDS, PATHS + LITTLE},
     {make_space, ROUNDS, sizeof(struct mmk_mm) + 16 * PAGE},
     {fork_space, ROUNDS, sizeof(struct mmk_mm) + 16 * PAGE},
     {make_object, 20 * ROUNDS, LITTLE},
