@@ -98,12 +98,12 @@ MMK_ALWAYS_INLINE struct mmk_a64 *mmk_table_last_pmd(const struct mmk_page *tabl
 }
 
 /*
- * It is, or is about to be, mapped by that entry once more. Release: whoever has waited for its
- * lock, and finds it alive, finds what it says. => as mmk_table_last_pmd()
+ * It is, or is about to be, mapped by that entry once more. => as mmk_table_last_pmd(); its lock
+ * held until it is
  */
 MMK_ALWAYS_INLINE void mmk_table_revive(struct mmk_page *table)
 {
-    mmk_aptr_store(&table->table.parent, mmk_table_last_pmd(table), MMK_RELEASE);
+    mmk_aptr_store(&table->table.parent, mmk_table_last_pmd(table), MMK_RELAXED);
 }
 
 /* --- entries --------------------------------------------------------------------------------- */

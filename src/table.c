@@ -16,7 +16,7 @@
  *
  * Locks: each table has its own. `live`, `pins` and the entries change under it; the parent's
  * entry, and the `parent` pointer, which says whether it is dead, change under both the parent's
- * and the own lock (P6); of one that comes back under the parent's, see below.
+ * and the own lock (P6); of one that comes back see below.
  * Order: upper before lower. Tables are found under RCU alone; who changes an entry locks the table
  * and then re-checks that it is linked where it was found. Visitors are not counted but for those
  * that sleep (pte_ref.h): RCU and the re-check are the others' reference.
@@ -32,17 +32,12 @@
  * both are dropped and taken in order, with everything checked again.
  *
  * A dead path may be linked again, by the same entry (limbo.c). Then it is as if it had never been
- * unlinked, for whoever may still be in it. It takes no locks but that of the entry above: whoever
- * has locked a dead table lets go of it, so one who owns the path alone may change it. First the
- * upper tables are alive again, then the leaf has its entry, then it is alive, then the path is
- * linked, all before the lock above is dropped.
- * - Who finds the leaf alive, having locked it, finds the entry, too (release, acquire).
- * - Who finds an upper table alive may link others below it. He cannot free it, as it links the one
- *   below, and that is dead: it cannot become empty. So the leaf comes last.
- * - Who empties the leaf before the path is linked frees it as ever; the lock above, which he will
- *   want, is held until it is.
- * - Who finds one dead that is about to be alive looks again, from the root: he comes to the entry
- *   above, none still, and to its lock.
+ * unlinked, for whoever may still be in it. Under the lock of the entry above all of its tables are
+ * locked, upper before lower; nobody waits for a lock above with that of a dead table held. The
+ * locks are held until the path is linked: whoever finds one of the tables alive, having locked it,
+ * finds its entries, and all that he does there can be found from the root when he has done it.
+ * Alive before that, a table would take entries that a look from the root, without locks, does not
+ * see, though their fault is over, and visitors that do not find the table again.
  *
  * A table does not know its address: a mover relinks an upper table without touching those below.
  * Who takes its last entry comes from a walk, which knows; this holds as nobody moves a table while
@@ -225,32 +220,47 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     mmk_walk_link(walk, chain);
 }
 
-/* P11: n tables above one from limbo are no longer dead. Answers the highest. */
-static struct mmk_page *revive_above(struct mmk_page *table, unsigned n)
-{
-    struct mmk_a64 *entry = mmk_table_last_pmd(table);
+/* Tables of which each links nothing but the next lower one. */
+struct path {
+    struct mmk_page *table[MMK_PT_LEVELS]; /* the lowest first */
+    unsigned n;
+};
 
-    for (; n > 0; n--) {
-        table = mmk_virt_to_page(entry);
-        entry = mmk_table_last_pmd(table);
-        mmk_frame_note(table, 0, MMK_FRAME_TABLE);
-        mmk_frame_note_link(table, entry);
-        mmk_table_revive(table);
-    }
-    return table;
+/*
+ * P11: n tables from limbo, from this one up: locked, all but so many of the lowest. Whoever finds
+ * one of them alive then comes to it from the root, too.
+ */
+static void lock_path(struct path *path, struct mmk_page *table, unsigned n,
+                      unsigned but) MMK_NO_TSA
+{
+    unsigned i;
+
+    path->n = n;
+    path->table[0] = table;
+    for (i = 1; i < n; i++)
+        path->table[i] = mmk_virt_to_page(mmk_table_last_pmd(path->table[i - 1]));
+    while (i-- > but && !MMK_MISTAKE(REVIVED_UNLOCKED))
+        mmk_table_lock(path->table[i]);
 }
 
-/* Then the leaf, which nobody could use before: with its entry. */
-static void revive_leaf(struct mmk_page *leaf, mmk_vaddr_t addr, mmk_pte_t pte)
+static void unlock_path(const struct path *path, unsigned but) MMK_NO_TSA
 {
-    mmk_frame_note(leaf, 0, MMK_FRAME_TABLE);
-    mmk_frame_note_link(leaf, mmk_table_last_pmd(leaf));
-    if (MMK_MISTAKE(REVIVED_EMPTY))
-        mmk_table_revive(leaf);
-    mmk_pte_get_private(leaf, 1);
-    mmk_pte_set(&mmk_table_entries(leaf)[mmk_pt_index(addr, 0)], pte);
-    if (!MMK_MISTAKE(REVIVED_EMPTY))
-        mmk_table_revive(leaf);
+    unsigned i;
+
+    for (i = but; i < path->n && !MMK_MISTAKE(REVIVED_UNLOCKED); i++)
+        mmk_table_unlock(path->table[i]);
+}
+
+/* They are no longer dead. => locked */
+static void revive_path(const struct path *path)
+{
+    unsigned i;
+
+    for (i = 0; i < path->n; i++) {
+        mmk_frame_note(path->table[i], 0, MMK_FRAME_TABLE);
+        mmk_frame_note_link(path->table[i], mmk_table_last_pmd(path->table[i]));
+        mmk_table_revive(path->table[i]);
+    }
 }
 
 /* It leads there again. */
@@ -261,20 +271,22 @@ static void link_again(struct mmk_walk *walk, const struct mmk_page *top)
     mmk_pte_set(walk->entry, mmk_pte_link(mmk_page_to_pfn(top)));
 }
 
-bool mmk_walk_set_again(struct mmk_walk *walk, unsigned at, mmk_pte_t pte)
+bool mmk_walk_set_again(struct mmk_walk *walk, unsigned at, mmk_pte_t pte) MMK_NO_TSA
 {
-    struct mmk_page *leaf = mmk_limbo_take(at, walk, 0), *top;
+    struct mmk_page *leaf = mmk_limbo_take(at, walk, 0);
+    struct path path;
 
     if (!leaf)
         return false;
     mmk_mm_count_tables(walk->mm, 0, walk->level, 1);
     mmk_walk_break_first(walk, 0);
-    top = revive_above(leaf, walk->level - 1);
-    if (MMK_MISTAKE(REVIVED_EMPTY))
-        link_again(walk, top);
-    revive_leaf(leaf, walk->addr, pte);
-    if (!MMK_MISTAKE(REVIVED_EMPTY))
-        link_again(walk, top);
+    lock_path(&path, leaf, walk->level, 0);
+    mmk_frame_note(leaf, 0, MMK_FRAME_TABLE);
+    mmk_pte_get_private(leaf, 1);
+    mmk_pte_set(&mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)], pte);
+    revive_path(&path);
+    link_again(walk, path.table[path.n - 1]);
+    unlock_path(&path, 0);
     return true;
 }
 
@@ -296,27 +308,26 @@ static struct mmk_page *cut_below(struct mmk_page *leaf, unsigned level)
     return table;
 }
 
-/* The lowest that comes back is locked first: it has no entry until the caller sets one. */
+/* The lowest that comes back stays locked: it has no entry until the caller sets one. */
 bool mmk_walk_extend(struct mmk_walk *walk) MMK_NO_TSA
 {
     unsigned lowest, at = mmk_limbo_find_part(walk, &lowest);
-    struct mmk_page *leaf, *table, *top;
+    struct mmk_page *leaf, *table;
+    struct path path;
 
     leaf = at < MMK_LIMBO_PATHS && lowest > 0 ? mmk_limbo_take(at, walk, lowest) : NULL;
     if (!leaf)
         return false;
     mmk_mm_count_tables(walk->mm, lowest, walk->level - lowest, 1);
     table = cut_below(leaf, lowest);
-    if (!MMK_MISTAKE(EXTENDED_UNLOCKED))
-        mmk_table_lock(table);
     mmk_walk_break_first(walk, 0);
-    top = revive_above(table, walk->level - 1 - lowest);
-    mmk_frame_note_link(table, mmk_table_last_pmd(table));
-    mmk_table_revive(table);
-    link_again(walk, top);
+    lock_path(&path, table, walk->level - lowest, MMK_MISTAKE(EXTENDED_UNLOCKED) ? 1 : 0);
+    revive_path(&path);
+    link_again(walk, path.table[path.n - 1]);
     mmk_table_unlock(walk->table);
-    if (MMK_MISTAKE(EXTENDED_UNLOCKED))
+    if (MMK_MISTAKE(EXTENDED_UNLOCKED) || MMK_MISTAKE(REVIVED_UNLOCKED))
         mmk_table_lock(table);
+    unlock_path(&path, 1);
     walk->table = table;
     walk->parent = mmk_table_pmd(table);
     walk->entry = &mmk_table_entries(table)[mmk_pt_index(walk->addr, lowest)];
@@ -384,12 +395,6 @@ static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_o
         } /* else moved: its new parent */
     }
 }
-
-/* Tables of which each links nothing but the next lower one; the lowest, nothing. All locked. */
-struct path {
-    struct mmk_page *table[MMK_PT_LEVELS];
-    unsigned n;
-};
 
 /* T1: unlinks the path, which stays one (limbo.c). => parent locked, too; the path's are dropped */
 static void unlink_path(struct mmk_page *parent, const struct path *path, mmk_vaddr_t addr,

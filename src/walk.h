@@ -46,14 +46,13 @@ MMK_ALWAYS_INLINE void mmk_table_unlock(struct mmk_page *table) MMK_RELEASES(tab
 }
 
 /*
- * Not freed, and linked by `parent`, where a walk found it? Acquire: it may have come back without
- * its lock (table.c). => its lock held
+ * Not freed, and linked by `parent`, where a walk found it? => its lock held
  */
 MMK_ALWAYS_INLINE bool mmk_table_linked_at(const struct mmk_page *table,
                                            const struct mmk_a64 *parent)
     MMK_REQUIRES(table->table.lock)
 {
-    return mmk_aptr_load(&table->table.parent, MMK_ACQUIRE) == parent;
+    return mmk_aptr_load(&table->table.parent, MMK_RELAXED) == parent;
 }
 
 /*

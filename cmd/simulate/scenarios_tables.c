@@ -6,6 +6,7 @@
 #include "rules.h"
 
 #include "table_memory.h"
+#include <mmkit/table.h>
 
 #include <string.h>
 
@@ -148,6 +149,43 @@ static void goes_again(unsigned cpu)
     dontneed(0, 1);
     store(0, cpu + 2);
     dontneed(0, 1);
+}
+
+static int is_page(const struct mmk_table_entry *entry, void *arg)
+{
+    (void)arg;
+    return entry->kind == MMK_ENTRY_PAGE;
+}
+
+/* A page comes into the table that is just linked again: a look without locks finds it. */
+static void again_beside_populate(unsigned cpu)
+{
+    if (cpu == 0) {
+        dontneed(0, 1);
+        store(0, 2);
+    } else {
+        expect(mmk_madvise(world.mm, page_at(1), PAGE, MMK_MADV_POPULATE_WRITE) == 0);
+        expect(mmk_for_each_entry(world.mm, page_at(1), page_at(2), is_page, NULL) == 1);
+    }
+}
+
+/* Likewise another table, below the one above: CPU 0 links it again with both, or with that alone.
+ */
+static void again_above_populate(unsigned cpu)
+{
+    if (cpu == 0) {
+        dontneed(0, 1);
+        store(8, 2);
+    } else {
+        expect(mmk_madvise(world.mm, page_at(4), PAGE, MMK_MADV_POPULATE_WRITE) == 0);
+        expect(mmk_for_each_entry(world.mm, page_at(4), page_at(5), is_page, NULL) == 1);
+    }
+}
+
+static void setup_wide(void)
+{
+    setup_one();
+    map_pages(8, 4, RW, ANON);
 }
 
 /* The table above goes, too, and comes back beside. */
@@ -341,6 +379,18 @@ const struct scenario scenarios_tables[] = {
      .independent = true,
      .setup = setup_one,
      .body = goes_again},
+    {.name = "P11.shown",
+     .what = "a page comes into a table that is linked again, and is looked for at once",
+     .cpus = 2,
+     .independent = true,
+     .setup = setup_one,
+     .body = again_beside_populate},
+    {.name = "P11.shown-above",
+     .what = "a table comes below one that is linked again, and is looked for at once",
+     .cpus = 2,
+     .independent = true,
+     .setup = setup_wide,
+     .body = again_above_populate},
     {.name = "P11.parent",
      .what = "the table above one that comes back goes, and comes back",
      .cpus = 2,
