@@ -83,35 +83,35 @@ uint64_t mmk_mm_tables_linked(void)
 }
 
 /* A level's count: the word, the place in it, and how many bits there. */
-#define LEAF_APART   (MMK_TABLE_WORDS > 1)
-#define WORD(level)  (LEAF_APART && (level) != 0 ? 1u : 0u)
+#define LEAF_APART   (MMK_TABLE_WORDS - 1u)
+#define WORD(level)  (LEAF_APART * ((level) != 0))
 #define PLACE(level) MMK_TABLE_BITS(MMK_PT_LEVELS - 1u - WORD(level), -WORD(level) + (level))
 #define BITS(level)  ((MMK_PT_LEVELS - 1 - (level)) * MMK_PT_INDEX_BITS + 1)
 
 _Static_assert(PLACE(MMK_PT_LEVELS - 1) + 1 <= 64, "the counts of upper levels fit one word");
 
-/* One of each level below `level`, as the last word counts them. */
-#define ONE(level)                                                                                 \
-    ((LEAF_APART && (level) == 0) || (level) >= MMK_PT_LEVELS ? 0                                  \
-                                                              : (uint64_t)1 << PLACE(level) % 64)
-static const uint64_t below[] = {
-    0,
-    ONE(0),
-    ONE(0) + ONE(1),
-    ONE(0) + ONE(1) + ONE(2),
-    ONE(0) + ONE(1) + ONE(2) + ONE(3),
-    ONE(0) + ONE(1) + ONE(2) + ONE(3) + ONE(4),
-};
+/* One of each level below `level`, as a word counts them. */
+#define ONE(word, level)                                                                           \
+    (WORD(level) != (word) || (level) >= MMK_PT_LEVELS ? 0 : (uint64_t)1 << PLACE(level) % 64)
+#define BELOW(word)                                                                                \
+    {                                                                                              \
+        0, ONE(word, 0), ONE(word, 0) + ONE(word, 1), ONE(word, 0) + ONE(word, 1) + ONE(word, 2),  \
+            ONE(word, 0) + ONE(word, 1) + ONE(word, 2) + ONE(word, 3),                             \
+            ONE(word, 0) + ONE(word, 1) + ONE(word, 2) + ONE(word, 3) + ONE(word, 4),              \
+    }
+static const uint64_t below[2][6] = {BELOW(0), BELOW(1)};
 
 void mmk_mm_count_tables(struct mmk_mm *mm, unsigned lowest, unsigned n, int delta)
 {
-    uint64_t some = below[lowest + n] - below[lowest], sign = (uint64_t)(int64_t)delta;
+    uint64_t some, sign = (uint64_t)(int64_t)delta;
+    unsigned word;
 
     mmk_percpu_count_add(&linked, (int64_t)(sign * n));
-    if (LEAF_APART && lowest == 0)
-        mmk_a64_fetch_add(&mm->tables[0], sign, MMK_RELAXED);
-    if (!LEAF_APART || some)
-        mmk_a64_fetch_add(&mm->tables[LEAF_APART], sign * some, MMK_RELAXED);
+    for (word = 0; word < MMK_TABLE_WORDS; word++) {
+        some = below[word][lowest + n] - below[word][lowest];
+        if (mmk_likely(some != 0))
+            mmk_a64_fetch_add(&mm->tables[word], sign * some, MMK_RELAXED);
+    }
 }
 
 uint64_t mmk_mm_tables(const struct mmk_mm *mm, unsigned level)

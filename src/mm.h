@@ -57,7 +57,7 @@ struct mmk_usage {
  */
 #define MMK_TABLE_BITS(highest, n)                                                                 \
     ((MMK_PT_INDEX_BITS * (highest) + 1u) * (n)-MMK_PT_INDEX_BITS * ((n) * ((n)-1u) / 2))
-#define MMK_TABLE_WORDS (MMK_TABLE_BITS(MMK_PT_LEVELS - 1, MMK_PT_LEVELS) > 64 ? 2 : 1)
+enum { MMK_TABLE_WORDS = MMK_TABLE_BITS(MMK_PT_LEVELS - 1, MMK_PT_LEVELS) > 64 ? 2 : 1 };
 
 struct mmk_mm {
     struct mmk_rwlock mmap_lock;
