@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""coverage.py TOOL TEST... [--with PROGRAM ARGUMENT]... - how many branches of src/ the tests take.
+"""coverage.py TOOL TEST... [--with PROGRAM ARGUMENT...]... - how many branches of src/ tests take.
 
-Runs the unit tests, the inputs kept for fuzzing, a stress and the oracle, and replays recordings,
-one of them short of memory, all built by clang 19 with -fprofile-instr-generate -fcoverage-mapping,
-and merges what they counted, processes that panic as a test wants it included: counters are in a
-file from the start (%c), for which clang wants -runtime-counter-relocation. A condition has two branches; those in headers of src/ are counted
-once, whatever number of files includes them. Branches inside mmk_assert() are left out: the side
-that panics is no test's business but that of those who break an invariant; and so is what follows
-MMK_MISTAKE(), which is false but where mistakes are planted. They are recognised by where the macro
-stands in the source, so that the code which is measured is the code that is shipped.
+Runs the unit tests, the programs that are named --with arguments, and the oracle, and replays
+recordings, one of them short of memory, all built by clang 19 with -fprofile-instr-generate
+-fcoverage-mapping, and merges what they counted, processes that panic as a test wants it included:
+counters are in a file from the start (%c), for which clang wants -runtime-counter-relocation. A
+condition has two branches; those in headers of src/ are counted once, whatever number of files
+includes them. Branches inside mmk_assert() are left out: the side that panics is no test's business
+but that of those who break an invariant; and so is what follows MMK_MISTAKE(), which is false but
+where mistakes are planted. They are recognised by where the macro stands in the source, so that the
+code which is measured is the code that is shipped.
 
 What the deterministic machine runs is compiled for another page-table format, and with mistakes to
 be planted: of that, the branches count that the others have, too.
@@ -33,7 +34,7 @@ LEAST = 96.5
 TIMEOUT = 300 # seconds, for each program
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SRC = str(ROOT / "src") + os.sep
-RECORDINGS = ["ls", "gcc", "redis"]
+RECORDINGS = ["ls", "gcc", "mremap"]
 SHORT = ["gcc", "--memory", "6M", "--swap", "16M"] # of memory: as tests/cli/replay_memory.sh
 EXPANSION = 1 # kind of a region that stands for a macro's expansion
 PLANTED = re.compile(r"if \(MMK_MISTAKE\(\w+\) && ")
@@ -122,10 +123,9 @@ def add_known(taken, more):
 
 
 def split(words):
-    """=> TOOL and the TESTs; [PROGRAM, ARGUMENT] of each --with"""
-    other = [words[i + 1:i + 3] for i, word in enumerate(words) if word == "--with"]
-    end = words.index("--with") if other else len(words)
-    return words[:end], other
+    """=> TOOL and the TESTs; [PROGRAM, ARGUMENT...] of each --with"""
+    ends = [i for i, word in enumerate(words) if word == "--with"] + [len(words)]
+    return words[:ends[0]], [words[i + 1:j] for i, j in zip(ends, ends[1:])]
 
 
 def main():
@@ -143,7 +143,7 @@ def main():
         run([[test] for test in tests] + replays + other + [[tool, *ORACLE]], scratch)
         profile = merge(scratch)
         taken = collect(export(programs, profile))
-        for program, _ in other:
+        for program, *_ in other:
             add_known(taken, collect(export([program], profile)))
     files = collections.defaultdict(lambda: [0, 0])
     for key, times in sorted(taken.items()):
