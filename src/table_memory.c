@@ -91,7 +91,7 @@ uint32_t mmk_table_stocked(unsigned cpu)
     return mmk_a32_load(&stocks[cpu].count, MMK_RELAXED);
 }
 
-static void give_back(struct mmk_page *table)
+void mmk_table_free(struct mmk_page *table)
 {
     mmk_uncharge(table);
     mmk_frame_note(table, 0, MMK_FRAME_SPARE);
@@ -118,7 +118,7 @@ struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level)
     table->table.mm = mm;
     if (mmk_likely(mmk_charge(mm->group, table, MMK_CHARGE_TABLE, MMK_ALLOC_NORMAL)))
         return table;
-    give_back(table);
+    mmk_table_free(table);
     return NULL;
 }
 
@@ -149,7 +149,7 @@ void mmk_table_free_root(struct mmk_page *root)
     mmk_assert(mmk_table_live_private(root) == 0,
                "T2 an address space that ends has no entries left");
     clear_kernel_half(root);
-    give_back(root);
+    mmk_table_free(root);
 }
 
 /* The tables above go first: it is by the lower one's descriptor that the next is found. */
@@ -165,7 +165,7 @@ static void give_back_above(struct mmk_page *table)
         mmk_frame_note(table, 0, MMK_FRAME_TABLE); /* but us */
         mmk_pte_drop(entry);
         mmk_pte_put_private(table, 1);
-        give_back(table);
+        mmk_table_free(table);
     }
 }
 
@@ -182,7 +182,7 @@ static void free_after_grace_period(struct mmk_rcu_head *head)
 
     if (!MMK_MISTAKE(PATH_WITHOUT_GRACE))
         give_back_above(table);
-    give_back(table);
+    mmk_table_free(table);
     mmk_waiting_done(MMK_WAITING_TABLES, bytes);
 }
 
@@ -224,18 +224,13 @@ void mmk_table_retire(struct mmk_page *table)
     note_waiting(table);
     if (MMK_MISTAKE(TABLE_WITHOUT_GRACE)) {
         give_back_above(table);
-        give_back(table);
+        mmk_table_free(table);
     } else if (mmk_likely(mmk_a32_load(&table->table.mm->users, MMK_RELAXED) != 0 &&
                           table->table.level == 0)) {
         mmk_table_keep(table);
     } else {
         wait_for_grace_period(table);
     }
-}
-
-void mmk_table_free(struct mmk_page *table)
-{
-    give_back(table);
 }
 
 static void leave_limbo(unsigned cpu, const struct mmk_mm *mm)

@@ -45,9 +45,7 @@ MMK_ALWAYS_INLINE void mmk_table_unlock(struct mmk_page *table) MMK_RELEASES(tab
     mmk_spin_unlock(&table->table.lock, mmk_table_class(table));
 }
 
-/*
- * Not freed, and linked by `parent`, where a walk found it? => its lock held
- */
+/* Not freed, and linked by `parent`, where a walk found it? => its lock held */
 MMK_ALWAYS_INLINE bool mmk_table_linked_at(const struct mmk_page *table,
                                            const struct mmk_a64 *parent)
     MMK_REQUIRES(table->table.lock)
