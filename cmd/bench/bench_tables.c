@@ -261,8 +261,7 @@ static void print_sparse(FILE *stream)
         fprintf(stream, "%8.2f", mebi(answers->mmkit_sparse.tables[mark]));
     fprintf(stream,
             "\n\nBeside running threads \"least then\" is an upper bound, which the peak may lie "
-            "below; "
-            "at the end it\nis exact.\n"
+            "below; at the end it\nis exact.\n"
             "Beside these at most %.2f MiB of mmkit's waited for a grace period; at most %.2f MiB "
             "were both.\n",
             mebi(answers->mmkit_sparse.waiting_peak), mebi(answers->mmkit_sparse.both_peak));
