@@ -191,14 +191,10 @@ static void locked_end(void)
 /* Who is told of a store finds it, though a table of what was there before is just going. */
 static void shrink_beside_told(unsigned cpu)
 {
-    if (cpu == 0) {
+    if (cpu == 0)
         shrink();
-    } else if (cpu == 1) {
-        store(0, 7);
-        say(&it.said);
-    } else if (heard(&it.said)) {
-        expect(look(0) == 7);
-    }
+    else
+        tell_of_store(cpu);
 }
 
 /* Likewise, in a private mapping: a copy comes where the file's page was. */
