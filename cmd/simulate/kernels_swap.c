@@ -10,6 +10,7 @@
 #include "object_swap.h"
 #include "page_rmap.h"
 #include "swap_in.h"
+#include "swap_return.h"
 #include <mmkit/mmkit.h>
 #include <mmkit/port/directmap.h>
 
@@ -240,10 +241,44 @@ static void cached_migrated(unsigned cpu) MMK_NO_TSA
     mmk_swap_put_page(kernel.page);
 }
 
+/* It has three references: the cache's, and each CPU's; the slot the entry's, and CPU 0's. */
+static void setup_sole(void)
+{
+    setup_cached();
+    mmk_page_get(kernel.page);
+    mmk_slot_get(first_slot);
+}
+
+/* Who copies a page has done so before its entry's owner has it for his own, and writes to it. */
+static void sole_copied(unsigned cpu)
+{
+    struct mmk_page *copy;
+
+    if (cpu == 1) {
+        copy = mmk_page_alloc(0, 0);
+        expect(copy != NULL);
+        mmk_copy_page(mmk_page_address(copy), mmk_page_address(kernel.page));
+        mmk_page_put(copy);
+        mmk_page_put(kernel.page);
+        return;
+    }
+    mmk_page_lock(kernel.page);
+    if (mmk_swap_sole(kernel.page, first_slot))
+        mmk_clear_page(mmk_page_address(kernel.page));
+    mmk_page_unlock(kernel.page);
+}
+
 static void end_out(void)
 {
     kernel_give_back(0, 1);
     end_area();
+}
+
+static void end_sole(void)
+{
+    mmk_swap_put(first_slot);
+    mmk_swap_put_page(kernel.page);
+    end_out();
 }
 
 /* Its page is cached, and mapped nowhere; its only reference is the kernel's. */
@@ -405,6 +440,8 @@ const struct scenario kernels_swap[] = {
            cached_again, end_out),
     KERNEL("swap.migrated", "a page is looked at as soon as it has another's place as its slot's",
            setup_cached, cached_migrated, end_out),
+    KERNEL("swap.sole", "a page is copied before it is its entry's alone", setup_sole, sole_copied,
+           end_sole),
     KERNEL("swap.unused", "a page has no use any more, and is locked", setup_in, cached_unused,
            end_in),
     KERNEL("swap.left", "a page leaves a slot that is given out anew", setup_left, slot_left,
