@@ -10,7 +10,8 @@
  * WT1 What waits is at most the limit less `left`, which counts what the CPUs keep, too.
  * WT2 So what waits is at most the limit, and what the operations free, or have leave limbo, that
  *     had begun before it was passed: one each thread, and one that may not sleep (a table that
- *     loses its last pin) what an operation before has left to it.
+ *     loses its last pin) what an operation before has left to it; and a CPU that leaves, what it
+ *     has in limbo.
  *
  * Why WT2 is enough: nobody frees anything, over and over, without making it first, and all loops
  * of that kind pass a place that throttles: what changes mappings or advises, reclaim and
