@@ -137,7 +137,7 @@ build-tsan/build.ninja:
 	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread)
 
 build-cov/build.ninja:
-	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=0 \
+	$(call setup,clang-19,-Dbuildtype=debug -Doptimization=1 \
 	    -Dc_args='-fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation' \
 	    -Dc_link_args=-fprofile-instr-generate)
 
