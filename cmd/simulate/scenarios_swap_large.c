@@ -27,7 +27,8 @@ struct process {
     uint64_t random, last;   /* state; word stored last */
     uint64_t word[PAGES];    /* what each page has: of shared memory, at the CPU's own place */
     bool mapped[PAGES], readonly[PAGES], guarded[PAGES], locked[PAGES];
-    bool maybe_zero[PAGES]; /* after MADV_FREE */
+    bool maybe_zero[PAGES];     /* after MADV_FREE */
+    unsigned holes_then[PAGES]; /* holes_made when it was stored to */
     unsigned file_pages;
     bool unsure; /* what is said to be locked may not be */
 };
@@ -40,7 +41,8 @@ struct place {
 
 static struct process processes[CPUS];
 static struct place places[AREAS];
-static unsigned holes[PAGES];   /* that are being made */
+static unsigned holes[PAGES]; /* that are being made; anybody's, so atomically */
+static unsigned holes_made[PAGES];
 static struct mmk_group *group; /* of all, or NULL */
 static struct mmk_page *held;   /* frames, one leads to the next */
 static bool fails;              /* devices do, now and then */
@@ -144,13 +146,26 @@ static bool is_as(const struct process *own, unsigned page, bool write,
     return result == MMK_FAULT_DONE;
 }
 
+static void has_stored(struct process *own, unsigned page, uint64_t word)
+{
+    own->word[page] = word;
+    own->maybe_zero[page] = false;
+    own->holes_then[page] = __atomic_load_n(&holes_made[page], __ATOMIC_RELAXED);
+}
+
+static bool may_be_zero(const struct process *own, unsigned page)
+{
+    return own->maybe_zero[page] || __atomic_load_n(&holes[page], __ATOMIC_RELAXED) > 0 ||
+           __atomic_load_n(&holes_made[page], __ATOMIC_RELAXED) != own->holes_then[page];
+}
+
 static void load(struct process *own, unsigned page)
 {
     uint64_t word = 0;
 
     if (!is_as(own, page, false, machine_load(at(own, page), &word, sizeof(word))))
         return;
-    if ((own->maybe_zero[page] || holes[page] > 0) && word == 0)
+    if (word == 0 && may_be_zero(own, page))
         own->word[page] = 0;
     own->maybe_zero[page] &= word != 0;
     expect(word == own->word[page]);
@@ -162,8 +177,7 @@ static void save(struct process *own, unsigned page)
 
     if (!is_as(own, page, true, machine_store(at(own, page), &word, sizeof(word))))
         return;
-    own->word[page] = word;
-    own->maybe_zero[page] = false;
+    has_stored(own, page, word);
 }
 
 /* As a debugger: where the program may not. */
@@ -179,8 +193,7 @@ static void force(struct process *own, unsigned page)
     expect(done == sizeof(word) || !may || fails || is_short);
     if (done == 0)
         return;
-    own->word[page] = word;
-    own->maybe_zero[page] = false;
+    has_stored(own, page, word);
 }
 
 /* ---- what its process asks for --------------------------------------------------------------- */
@@ -216,15 +229,13 @@ static void give_back(struct process *own, unsigned page)
 /* A hole in what all share: who stores meanwhile does so before, or after. */
 static void make_hole(struct process *own, unsigned page)
 {
-    unsigned cpu;
     int error;
 
-    holes[page]++;
+    __atomic_fetch_add(&holes[page], 1, __ATOMIC_RELAXED);
     error = mmk_madvise(own->mm, page_at(page), PAGE, MMK_MADV_REMOVE);
     expect(error == 0 || own->locked[page] || is_short);
-    holes[page]--;
-    for (cpu = 0; cpu < CPUS; cpu++)
-        processes[cpu].maybe_zero[page] = true;
+    __atomic_fetch_add(&holes_made[page], 1, __ATOMIC_RELAXED);
+    __atomic_fetch_sub(&holes[page], 1, __ATOMIC_RELAXED);
 }
 
 static void free_lazily(struct process *own, unsigned page)
@@ -345,8 +356,7 @@ static void pin(struct process *own, unsigned page)
     }
     there = (uint64_t *)mmk_page_address(own->pinned) + (page < SHARED_AT ? 0 : own - processes);
     __atomic_store_n(there, word, __ATOMIC_RELAXED);
-    own->word[page] = word;
-    own->maybe_zero[page] = false;
+    has_stored(own, page, word);
 }
 
 static void unpin(struct process *own)
@@ -542,6 +552,7 @@ static void start(void)
     memset(processes, 0, sizeof(processes));
     memset(places, 0, sizeof(places));
     memset(holes, 0, sizeof(holes));
+    memset(holes_made, 0, sizeof(holes_made));
     memset(&it, 0, sizeof(it));
     fails = world_random(3) == 0;
     slots = 4 + world_random(SLOTS_MOST);
