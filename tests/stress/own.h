@@ -258,10 +258,21 @@ static int own_write_page(struct mmk_object *object, uint64_t index, const void 
     return 0;
 }
 
+/* Bytes that are whole pages. */
+static int own_punch_hole(struct mmk_object *object, uint64_t offset, uint64_t length)
+{
+    struct thread *owner = mmk_object_private(object);
+    uint64_t i;
+
+    for (i = offset / PAGE; i < (offset + length) / PAGE; i++)
+        mmk_a64_store(&owner->disk_word[i], 0, MMK_RELAXED);
+    return 0;
+}
+
 static const struct mmk_object_ops own_ops = {
     .read_page = own_read_page,
     .write_page = own_write_page,
-    .punch_hole = punch_nothing,
+    .punch_hole = own_punch_hole,
 };
 
 /* What was stored beyond the end in the last page is cut by shrinking, or by writing it back. */
@@ -274,38 +285,19 @@ static void own_cut(uint64_t size)
             self->file_word[n] = 0;
 }
 
-/* The disk loses what the file is to lose, before it is asked again; or not, if that fails. */
-static bool own_shorten(uint64_t first, uint64_t last, int (*call)(uint64_t first, uint64_t last))
-{
-    uint64_t saved[OWN_CLUSTERS * OWN_PAGES], i;
-    int error;
-
-    for (i = first; i < last; i++)
-        saved[i] = mmk_a64_xchg(&self->disk_word[i], 0, MMK_RELAXED);
-    CALL(error, call(first, last));
-    if (done(error))
-        return true;
-    for (i = first; i < last; i++)
-        mmk_a64_store(&self->disk_word[i], saved[i], MMK_RELAXED);
-    return false;
-}
-
-static int call_resize(uint64_t first, uint64_t last)
-{
-    (void)first;
-    (void)last;
-    return mmk_object_resize(self->file, self->new_size);
-}
-
+/* The disk loses what is cut off when nobody can read it, or write it back, any more. */
 static void own_resize(void)
 {
-    uint64_t size = random_bytes(OWN_CLUSTERS * OWN_PAGES * PAGE);
+    uint64_t size = random_bytes(OWN_CLUSTERS * OWN_PAGES * PAGE), i;
+    int error;
 
     if (random_below(2))
         size = OWN_CLUSTERS * OWN_PAGES * PAGE;
-    self->new_size = size;
-    if (!own_shorten(mmk_page_up(size) / PAGE, OWN_CLUSTERS * OWN_PAGES, call_resize))
+    CALL(error, mmk_object_resize(self->file, size));
+    if (!done(error))
         return;
+    for (i = mmk_page_up(size) / PAGE; i < OWN_CLUSTERS * OWN_PAGES; i++)
+        mmk_a64_store(&self->disk_word[i], 0, MMK_RELAXED);
     if (size < self->file_size)
         own_cut(size);
     self->file_size = size;
@@ -313,14 +305,12 @@ static void own_resize(void)
     own_forget(self->other);
 }
 
-static int call_punch(uint64_t first, uint64_t last)
-{
-    return mmk_object_punch_hole(self->file, first * PAGE, (last - first) * PAGE);
-}
-
 static void own_punch(unsigned n, unsigned count)
 {
-    if (!own_shorten(own_number(n), own_number(n) + count, call_punch))
+    int error;
+
+    CALL(error, mmk_object_punch_hole(self->file, own_number(n) * PAGE, count * PAGE));
+    if (!done(error))
         return;
     while (count-- > 0)
         self->file_word[n++] = 0;

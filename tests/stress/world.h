@@ -79,7 +79,6 @@ struct thread {
     struct mmk_object *file;        /* its own, for own pages */
     uint64_t file_word[OWN_COUNT];
     uint64_t file_size; /* bytes */
-    uint64_t new_size;  /* that it is to get */
     /* Odd threads' files are kept on a disk, of which this is the word in use of each page. */
     struct mmk_a64 disk_word[OWN_CLUSTERS * OWN_PAGES];
 };
