@@ -6,6 +6,11 @@
 
 struct file file;
 
+uint64_t file_word(uint64_t index)
+{
+    return __atomic_load_n(&file.word[index], __ATOMIC_RELAXED);
+}
+
 static int read_page(struct mmk_object *object, uint64_t index, void *page)
 {
     (void)object;
@@ -13,7 +18,7 @@ static int read_page(struct mmk_object *object, uint64_t index, void *page)
         return MMK_EIO;
     fibers_touch(&file.word[index], FIBERS_READ);
     memset(page, 0, PAGE);
-    *(uint64_t *)page = file.word[index];
+    *(uint64_t *)page = file_word(index);
     return 0;
 }
 
@@ -22,7 +27,8 @@ static int write_page(struct mmk_object *object, uint64_t index, const void *pag
     (void)object;
     fibers_touch(&file.word[index], FIBERS_WRITE);
     fibers_touch(page, FIBERS_READ);
-    file.word[index] = __atomic_load_n((const uint64_t *)page, __ATOMIC_RELAXED);
+    __atomic_store_n(&file.word[index], __atomic_load_n((const uint64_t *)page, __ATOMIC_RELAXED),
+                     __ATOMIC_RELAXED);
     return 0;
 }
 

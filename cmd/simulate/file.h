@@ -20,6 +20,9 @@ struct file {
 
 extern struct file file;
 
+/* Its word of a page, while others may write it back. */
+uint64_t file_word(uint64_t index);
+
 /* Empty, of so many pages; of `file` there is one at a time. => with a reference; it succeeds */
 struct mmk_object *file_create(unsigned pages);
 

@@ -174,12 +174,12 @@ static void move_beside_sync(unsigned cpu)
 {
     if (cpu == 0) {
         expect(mmk_object_sync(it.object, 0, PAGE) == 0);
-        expect(file.word[0] != 0);
+        expect(file_word(0) != 0);
     } else {
         move_pages(0, 8, 2);
         store(8, 2);
         expect(mmk_object_sync(it.object, 0, PAGE) == 0);
-        expect(file.word[0] == 2);
+        expect(file_word(0) == 2);
     }
 }
 
@@ -207,7 +207,7 @@ static void sync_beside_store(unsigned cpu)
 static void synced_end(void)
 {
     expect(mmk_object_sync(it.object, 0, PAGE) == 0);
-    expect(file.word[0] == 2);
+    expect(file_word(0) == 2);
     put_file();
 }
 
@@ -216,7 +216,7 @@ static void both_sync(unsigned cpu)
 {
     (void)cpu;
     expect(mmk_object_sync(it.object, 0, PAGE) == 0);
-    expect(file.word[0] == 1);
+    expect(file_word(0) == 1);
 }
 
 /* What the one has cleaned, and not flushed, the other writes: not all that is stored by then. */
@@ -228,7 +228,7 @@ static void store_beside_syncs(unsigned cpu)
     }
     expect(mmk_object_sync(it.object, 0, PAGE) == 0);
     if (cpu == 2)
-        expect(file.word[0] == 3);
+        expect(file_word(0) == 3);
 }
 
 static void sync_beside_unmap(unsigned cpu)
@@ -239,7 +239,7 @@ static void sync_beside_unmap(unsigned cpu)
         expect(mmk_object_sync(it.object, 0, PAGE) == 0);
         stored = heard(&it.said);
         expect(mmk_object_sync(it.object, 0, PAGE) == 0);
-        expect(!stored || file.word[0] == 3);
+        expect(!stored || file_word(0) == 3);
     } else {
         store(0, 2);
         store(0, 3); /* by now only the entry tells that the page is dirty, perhaps */
