@@ -27,6 +27,12 @@ static uint64_t own_offset(unsigned i)
     return i * 0x9e5u % (PAGE / 8) * 8;
 }
 
+/* Is its word where a file of the size that this thread's has does not reach? */
+static bool own_is_beyond_end(unsigned n)
+{
+    return own_number(n) * PAGE + own_offset(own_number(n)) >= self->file_size;
+}
+
 /* What this access to one's own page must answer. */
 static unsigned own_expects(unsigned n, unsigned prot)
 {
@@ -49,6 +55,8 @@ static void own_load(unsigned n)
 
     if (!load(own_addr(n) + own_offset(own_number(n)), &word, own_expects(n, RW | MMK_PROT_EXEC)))
         return;
+    if (file && word == 0 && self->file_maybe_zero[n])
+        self->file_word[n] = expected = 0;
     if (page->maybe_zero && word == 0)
         page->value = expected = 0;
     if (word != expected)
@@ -62,6 +70,7 @@ static void own_written(unsigned n, uint64_t word)
 
     if (page->map == OWN_SHARED) {
         self->file_word[n] = word;
+        self->file_maybe_zero[n] = self->id % 2 && own_is_beyond_end(n);
         return;
     }
     page->value = word;
@@ -276,12 +285,12 @@ static const struct mmk_object_ops own_ops = {
 };
 
 /* What was stored beyond the end in the last page is cut by shrinking, or by writing it back. */
-static void own_cut(uint64_t size)
+static void own_cut(void)
 {
     unsigned n;
 
     for (n = 0; n < OWN_COUNT; n++)
-        if (own_number(n) * PAGE + own_offset(own_number(n)) >= size)
+        if (own_is_beyond_end(n))
             self->file_word[n] = 0;
 }
 
@@ -289,6 +298,7 @@ static void own_cut(uint64_t size)
 static void own_resize(void)
 {
     uint64_t size = random_bytes(OWN_CLUSTERS * OWN_PAGES * PAGE), i;
+    bool shrinks;
     int error;
 
     if (random_below(2))
@@ -298,9 +308,10 @@ static void own_resize(void)
         return;
     for (i = mmk_page_up(size) / PAGE; i < OWN_CLUSTERS * OWN_PAGES; i++)
         mmk_a64_store(&self->disk_word[i], 0, MMK_RELAXED);
-    if (size < self->file_size)
-        own_cut(size);
+    shrinks = size < self->file_size;
     self->file_size = size;
+    if (shrinks)
+        own_cut();
     own_forget(self->here);
     own_forget(self->other);
 }
@@ -316,11 +327,22 @@ static void own_punch(unsigned n, unsigned count)
         self->file_word[n++] = 0;
 }
 
-/* Afterwards the disk has every word. Nobody else writes this file back, or stores to it. */
+/* The disk has it. */
+static void own_check_disk(unsigned n)
+{
+    uint64_t word = mmk_a64_load(&self->disk_word[own_number(n)], MMK_RELAXED);
+
+    if (word == 0 && self->file_maybe_zero[n])
+        self->file_word[n] = 0;
+    if (word != self->file_word[n])
+        fail("the disk has %016llx of own page %u, not %016llx", (unsigned long long)word, n,
+             (unsigned long long)self->file_word[n]);
+}
+
+/* Afterwards the disk has every word. Others may write this file back, but nobody stores to it. */
 static void own_sync(void)
 {
     int error = mmk_object_sync(self->file, 0, UINT64_MAX);
-    uint64_t word;
     unsigned n;
 
     if (self->id % 2 == 0) {
@@ -328,13 +350,9 @@ static void own_sync(void)
         return;
     }
     check(error == 0 || error == MMK_EIO);
-    own_cut(self->file_size);
-    for (n = 0; !error && n < OWN_COUNT; n++) {
-        word = mmk_a64_load(&self->disk_word[own_number(n)], MMK_RELAXED);
-        if (word != self->file_word[n])
-            fail("the disk has %016llx of own page %u, not %016llx", (unsigned long long)word, n,
-                 (unsigned long long)self->file_word[n]);
-    }
+    own_cut();
+    for (n = 0; !error && n < OWN_COUNT; n++)
+        own_check_disk(n);
 }
 
 /* A page of one's own that may be pinned for this, with what is known of it; NULL: not now. */
@@ -347,8 +365,10 @@ static struct mmk_page *own_pin(unsigned n, unsigned prot)
 
     CALL(pinned, mmk_pin_pages(stress.mm, own_addr(n), 1, flags | MMK_PIN_LONGTERM, &page));
     if (pinned == 1 && may) {
-        if (self->here[n].map == OWN_PRIVATE && !self->here[n].copied)
-            own_written(n, self->file_word[n]); /* into a copy */
+        if (self->here[n].map == OWN_PRIVATE && !self->here[n].copied) { /* into a copy */
+            own_written(n, self->file_word[n]);
+            self->here[n].maybe_zero = self->file_maybe_zero[n];
+        }
         return page;
     }
     if (pinned == 1 || (pinned != MMK_EFAULT && !(pinned == MMK_ENOMEM && stress.injected)) ||
@@ -369,7 +389,7 @@ static void own_device(unsigned n)
 {
     bool write = random_below(2);
     struct mmk_page *page = own_pin(n, write ? MMK_PROT_WRITE : RW | MMK_PROT_EXEC);
-    uint64_t word;
+    uint64_t word, seen;
 
     if (!page)
         return;
@@ -380,7 +400,8 @@ static void own_device(unsigned n)
         own_written(n, word);
         own_load(n);
     } else if (own_write(n, word)) {
-        check(mmk_a64_load(own_word(page, n), MMK_RELAXED) == word);
+        seen = mmk_a64_load(own_word(page, n), MMK_RELAXED);
+        check(seen == word || (seen == 0 && self->file_maybe_zero[n]));
     }
     mmk_unpin_pages(&page, 1, write);
 }

@@ -78,7 +78,9 @@ struct thread {
     struct own_page *other;         /* while in a child: the parent's */
     struct mmk_object *file;        /* its own, for own pages */
     uint64_t file_word[OWN_COUNT];
-    uint64_t file_size; /* bytes */
+    bool file_maybe_zero[OWN_COUNT]; /* stored beyond the end of what is kept on a disk: anybody's
+                                        write-back cuts it */
+    uint64_t file_size;              /* bytes */
     /* Odd threads' files are kept on a disk, of which this is the word in use of each page. */
     struct mmk_a64 disk_word[OWN_CLUSTERS * OWN_PAGES];
 };
