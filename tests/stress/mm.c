@@ -738,9 +738,9 @@ static void take_down(void)
     mmk_object_put(world.words);
     mmk_object_put(world.shm);
     mmk_object_put(world.disk);
+    mmk_object_put(world.file);
     mmk_mm_put(world.mm);
     swap_end();
-    mmk_object_put(world.file);
     mmk_group_put(world.group);
 }
 
