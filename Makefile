@@ -8,7 +8,7 @@
 export LLVM_PROFILE_FILE := /dev/null
 
 # What the tests choose by chance follows from the tree: each commit tries what none has tried, and
-# what fails once fails again. `make soak` goes by the time.
+# what fails once fails again. `make soak` and `make soak-schedules` go by the time.
 SEED ?= $(shell printf %d 0x$$(git rev-parse --short=7 'HEAD^{tree}' 2>/dev/null || echo 1))
 test test-long: export SEED := $(SEED)
 
@@ -18,7 +18,8 @@ FORMATS := x86_64-5 riscv64-sv39 riscv64-sv48 riscv64-sv57 aarch64-39 aarch64-48
 # The first prerequisite of each target installs what the next needs.
 .NOTPARALLEL:
 
-.PHONY: all run test test-long soak fuzz fuzz-afl bench format tidy clean deps deps-test deps-afl
+.PHONY: all run test test-long soak soak-schedules fuzz fuzz-afl bench format tidy clean \
+    deps deps-test deps-afl
 
 all: deps build/build.ninja
 	@ninja -C build
@@ -41,8 +42,7 @@ test-long: deps-test builds build-tsan/build.ninja build-cov/build.ninja build-b
 	    build-riscv64-sv48:smoke build-riscv64-sv57:smoke build-tiny:long build-fuzz:fuzz
 
 # The recordings, everything checked, under AddressSanitizer; half an hour of swap; ten million
-# operations of four threads under ThreadSanitizer; a million calls beside Linux; all pairs of calls
-# in all schedules with at most two preemptions, tables that go with three: more than two hours.
+# operations of four threads under ThreadSanitizer; a million calls beside Linux: an hour or so.
 soak: deps-test builds build-tsan/build.ninja
 	$(call make,build,)
 	$(call make,build-tsan,tests/stress_mm)
@@ -51,6 +51,11 @@ soak: deps-test builds build-tsan/build.ninja
 	build/tests/stress_swap 1800
 	build-tsan/tests/stress_mm 10000000ops
 	build/mmkit oracle --ops 1000000 --processes 6 --shrink
+
+# All pairs of calls in all schedules with at most two preemptions, tables that go with three, every
+# memory order weakened: more than an hour.
+soak-schedules: deps-test builds
+	$(call make,build,)
 	@tests/simulate/explore.sh build/mmkit all
 
 # Half an hour of libFuzzer, both programs beside each other. UPDATE=1 keeps the inputs that cover more.
