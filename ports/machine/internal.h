@@ -37,6 +37,7 @@ struct machine_locks {
 };
 
 #define MACHINE_WALK_ENTRIES 32 /* paging-structure cache, each level */
+#define MACHINE_WALK_LEVELS  4  /* of the deepest format: in all, a CPU looks the same */
 #define MACHINE_RAM_START    ((mmk_paddr_t)1 << 20)
 
 /* A cached translation: tag = page number and generation; frame = physical address and rights. */
@@ -69,7 +70,7 @@ struct machine_mmu {
     unsigned checked;              /* o: place in the TLB to be looked at next (mmu.c, H6) */
     struct mmk_asids numbers;
     struct machine_asid asids[MMK_ASIDS];
-    struct machine_tlb_entry walk_cache[MMK_PT_LEVELS - 1][MACHINE_WALK_ENTRIES];
+    struct machine_tlb_entry walk_cache[MACHINE_WALK_LEVELS][MACHINE_WALK_ENTRIES];
 };
 
 /* Written by whoever acts as the CPU, read by anybody. */

@@ -64,6 +64,8 @@ struct walk {
 
 unsigned machine_mmu_flags;
 
+_Static_assert(MMK_PT_LEVELS - 1 <= MACHINE_WALK_LEVELS, "a cache for each level but the last");
+
 const struct machine_format machine_format = {
     .levels = MMK_PT_LEVELS,
     .index_bits = FORMAT_INDEX_BITS,
