@@ -29,17 +29,16 @@ run: deps build/build.ninja
 	$(call make,build,mmkit)
 	build/mmkit replay traces/redis.txt.zst --compare
 
-test: deps-test builds
+# Folders that are not there are set up, and built, while the tests of those before them run.
+test: deps-test with-tests
 	@tools/run_tests.py build:unit,cli,tidy,replay build-asan:unit,smoke build-tiny:unit,smoke
 
-test-long: deps-test builds build-tsan/build.ninja build-cov/build.ninja build-bench/build.ninja \
-    build-fuzz/build.ninja \
-    $(FORMATS:%=build-%/build.ninja)
+test-long: deps-test builds
 	$(call make,build-asan,cmd/simulate/mmkit-simulate-tiny bench/micro)
-	@tools/run_tests.py build:long,formats,schedules build-tsan:race,soak \
+	@tools/run_tests.py build:long,formats,schedules build-tiny:long build-tsan:race,soak \
 	    build-cov:coverage build-bench:count build-riscv64-sv39:unit,plain,smoke \
 	    build-aarch64-48:unit,plain,smoke,stress build-aarch64-39:smoke build-x86_64-5:smoke \
-	    build-riscv64-sv48:smoke build-riscv64-sv57:smoke build-tiny:long build-fuzz:fuzz
+	    build-riscv64-sv48:smoke build-riscv64-sv57:smoke build-fuzz:fuzz
 
 # The recordings, everything checked, under AddressSanitizer; half an hour of swap; ten million
 # operations of four threads under ThreadSanitizer; a million calls beside Linux: an hour or so.

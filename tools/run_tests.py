@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """run_tests.py BUILD[:SUITE[,SUITE...]]... - builds, runs the suites, says how many tests passed.
 
-What the suites need is built; of a folder without suites, and of `build`, everything.
+What the suites need is built; of a folder without suites, and of `build`, everything. A folder that
+is not set up is first, by the Makefile. While the tests of one folder run, the next are built, with
+what they leave of the processors: not all tests can use all of them.
 
 A cmocka executable counts by its cases, any other test as one; a test that dies counts as one
 failure more. A failing test's output is shown, and its end once more after all tests: the last
@@ -11,13 +13,16 @@ lines of a log tell what failed. The last line is "N passed, N failed".
 => exit status 0; 1: a test failed, a build failed, or nothing ran
 """
 
+import concurrent.futures
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
 
 SHOWN_AGAIN = 12 # lines
+NICE = ["nice", "-n", "10"] # for builds: tests that race want their processors
 
 CASE_PASSED = re.compile(r"^\[       OK \] ", re.M)
 CASE_FAILED = re.compile(r"^\[  FAILED  \] (?!\d+ test)(\S+)", re.M)
@@ -36,35 +41,52 @@ def count(test):
     return passed, failed
 
 
-def make(build):
-    """Builds one folder, silently unless there is something to do. => False: does not build"""
-    plan = subprocess.run(["ninja", "-C", build, "-n"], check=False, capture_output=True, text=True)
-    if plan.returncode == 0 and "no work to do" in plan.stdout:
+def run(*command):
+    return subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+
+
+def introspect(build, what):
+    return json.loads((pathlib.Path(build) / "meson-info" / f"intro-{what}.json").read_text())
+
+
+def needed(build, suites):
+    """What the tests of these suites depend on, as ninja names it."""
+    files = {target["id"]: target["filename"] for target in introspect(build, "targets")}
+    wanted = [test for test in introspect(build, "tests")
+              if any(suite.split(":")[-1] in suites for suite in test["suite"])]
+    paths = {path for test in wanted for name in test["depends"] for path in files.get(name, [])}
+    return sorted(os.path.relpath(path, os.path.abspath(build)) for path in paths)
+
+
+def make(build, suites):
+    """Builds what the suites need, silently unless there is something to do. => False: does not
+    build"""
+    if not (pathlib.Path(build) / "build.ninja").exists():
+        done = run(*NICE, "make", "--silent", f"{build}/build.ninja")
+        if done.returncode != 0:
+            print(f"{done.stdout}{build}: cannot be set up")
+            return False
+    run(*NICE, "ninja", "-C", build, "build.ninja") # whose targets are looked at; fails again below
+    targets = needed(build, suites) if suites and build != "build" else ["all"]
+    plan = run("ninja", "-C", build, "-n", *targets)
+    if not targets or plan.returncode == 0 and "no work to do" in plan.stdout:
         return True
     print(f"building {build}", flush=True)
-    done = subprocess.run(["ninja", "-C", build, "--quiet"], check=False, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = run(*NICE, "ninja", "-C", build, "--quiet", *targets)
     if done.returncode != 0:
         print(f"{done.stdout}{build}: does not build")
     return done.returncode == 0
 
 
-def run_build(build, suites, failures):
-    """Builds one folder and runs its suites: (passed, failed). failures gets (name, output)."""
-    whole = build == "build" or not suites
-    if whole and not make(build):
-        return 0, 1
-    if not suites:
-        return 0, 0
+def run_suites(build, suites, failures):
+    """Runs the suites of a folder that is built: (passed, failed). failures gets (name, output)."""
     log = pathlib.Path(build) / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
-    command = ["meson", "test", "-C", build, "--quiet", "--print-errorlogs"]
-    if whole:
-        command.append("--no-rebuild")
+    command = ["meson", "test", "-C", build, "--quiet", "--print-errorlogs", "--no-rebuild"]
     for suite in suites:
         command += ["--suite", suite]
-    done = subprocess.run(command, check=False, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = run(*command)
     if not log.exists():
         print(f"{done.stdout}{build}: no test ran in {', '.join(suites)}")
         return 0, 1
@@ -94,11 +116,17 @@ def main():
         return 2
     passed = failed = 0
     failures = []
-    for argument in sys.argv[1:]:
-        build, _, suites = argument.partition(":")
-        good, bad = run_build(build, suites.split(",") if suites else [], failures)
-        passed += good
-        failed += bad
+    folders = [(build, suites.split(",") if suites else [])
+               for build, _, suites in (argument.partition(":") for argument in sys.argv[1:])]
+    with concurrent.futures.ThreadPoolExecutor(1) as builder:
+        builds = [builder.submit(make, *folder) for folder in folders]
+        for (build, suites), built in zip(folders, builds):
+            if not built.result():
+                failed += 1
+            elif suites:
+                good, bad = run_suites(build, suites, failures)
+                passed += good
+                failed += bad
     for name, output in failures:
         print(f"{name}; its last lines:")
         print("".join(f"    {line}\n" for line in output.splitlines()[-SHOWN_AGAIN:]), end="")
