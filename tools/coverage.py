@@ -140,7 +140,7 @@ def main():
     replays.append([tool, "replay", str(ROOT / "traces" / f"{SHORT[0]}.txt.zst"), *SHORT[1:]])
     with tempfile.TemporaryDirectory() as name:
         scratch = pathlib.Path(name)
-        run([[test] for test in tests] + replays + other + [[tool, *ORACLE]], scratch)
+        run([[tool, *ORACLE]] + other + replays + [[test] for test in tests], scratch) # longest first
         profile = merge(scratch)
         taken = collect(export(programs, profile))
         for program, *_ in other:
