@@ -46,9 +46,13 @@ static bool is_asked_for(const struct arguments *arguments, const struct scenari
 static void add(struct plan *plan, const struct scenario *scenario, const struct mistake *mistake,
                 const char *format, bool weak)
 {
-    plan->subjects = realloc(plan->subjects, (plan->count + 1) * sizeof(*plan->subjects));
-    if (!plan->subjects)
-        error(STATUS_BAD_USAGE, 0, "no memory");
+    /* Twice as many places when all are used: a sanitizer's realloc() copies each time. */
+    if ((plan->count & (plan->count - 1)) == 0) {
+        plan->subjects =
+            realloc(plan->subjects, (plan->count ? 2 * plan->count : 1) * sizeof(*plan->subjects));
+        if (!plan->subjects)
+            error(STATUS_BAD_USAGE, 0, "no memory");
+    }
     plan->subjects[plan->count++] =
         (struct subject){.scenario = scenario, .mistake = mistake, .format = format, .weak = weak};
 }
