@@ -61,16 +61,6 @@ void touch_by(unsigned except, unsigned page, unsigned count)
     fibers_be_cpu(0);
 }
 
-void tell_of_store(unsigned cpu)
-{
-    if (cpu == 1) {
-        store(0, 7);
-        say(&it.said);
-    } else if (heard(&it.said)) {
-        expect(look(0) == 7);
-    }
-}
-
 void look_by_all(unsigned page, unsigned count)
 {
     unsigned cpu, i;

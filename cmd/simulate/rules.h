@@ -58,8 +58,6 @@ void put_other(void); /* it.other, if there is one, which is none then */
 
 /* All CPUs but those from `except` on have stored, so their TLBs know the pages. */
 void touch_by(unsigned except, unsigned page, unsigned count);
-/* CPU 1 stores 7 to page 0, and says so; another that has heard of it finds it there. */
-void tell_of_store(unsigned cpu);
 /* All CPUs have loaded. */
 void look_by_all(unsigned page, unsigned count);
 

@@ -585,10 +585,14 @@ static void row_beside_dontneed(unsigned cpu)
 /* Who is told of a store finds it, though what was there before is just being discarded. */
 static void row_beside_told(unsigned cpu)
 {
-    if (cpu == 0)
+    if (cpu == 0) {
         reclaim_row();
-    else
-        tell_of_store(cpu);
+    } else if (cpu == 1) {
+        store(0, 7);
+        say(&it.said);
+    } else if (heard(&it.said)) {
+        expect(look(0) == 7);
+    }
 }
 
 /* Both pages are in the TLB of CPU 2 only, clean. */
