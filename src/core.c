@@ -137,6 +137,12 @@ void mmk_cpu_offline(void)
     mmk_a64_fetch_and(&mmk_cpus_online, ~((uint64_t)1 << cpu), MMK_RELAXED);
 }
 
+/* Of tables that are linked, or in limbo, so many. Both change meanwhile. */
+static uint64_t linked_of(uint64_t made, uint64_t limbo)
+{
+    return made - mmk_min(made, limbo);
+}
+
 void mmk_stats_read(struct mmk_stats *stats)
 {
     const struct mmk_stats none = {0};
@@ -144,9 +150,9 @@ void mmk_stats_read(struct mmk_stats *stats)
     *stats = none;
     stats->frames_total = mmk_frames_total();
     stats->frames_free = mmk_frames_free();
-    stats->tables_linked = mmk_mm_tables_linked();
     mmk_frame_stats(stats);
     mmk_table_stats(stats);
+    stats->tables_linked = linked_of(mmk_mm_tables_made(), stats->tables_limbo);
     mmk_waiting_stats(stats);
     mmk_tlb_stats(stats);
     mmk_reclaim_stats(stats);

@@ -41,7 +41,7 @@ static struct mmk_slab_cache mm_cache;
 static struct mmk_a64 last_id;
 static struct mmk_a64 existing;
 
-static struct mmk_percpu_count linked; /* tables, of all mms */
+static struct mmk_percpu_count made; /* mmk_mm_tables_made() */
 
 /* All that have users: a ring, whose first is the next to be looked at. */
 static struct mmk_spinlock spaces_lock;
@@ -60,7 +60,7 @@ void mmk_mm_module_init(void)
 
     mmk_slab_cache_init(&mm_cache, "mm", sizeof(struct mmk_mm));
     mmk_a64_store(&existing, 0, MMK_RELAXED);
-    mmk_percpu_count_init(&linked);
+    mmk_percpu_count_init(&made);
     mmk_spin_init(&spaces_lock);
     mmk_list_init(&spaces);
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
@@ -77,9 +77,14 @@ uint64_t mmk_mm_count_all(void)
     return mmk_a64_load(&existing, MMK_RELAXED);
 }
 
-uint64_t mmk_mm_tables_linked(void)
+uint64_t mmk_mm_tables_made(void)
 {
-    return mmk_percpu_count_sum(&linked);
+    return mmk_percpu_count_sum(&made);
+}
+
+void mmk_mm_count_made(int64_t delta)
+{
+    mmk_percpu_count_add(&made, delta);
 }
 
 /* A level's count: the word, the place in it, and how many bits there. */
@@ -99,20 +104,7 @@ _Static_assert(PLACE(MMK_PT_LEVELS - 1) + 1 <= 64, "the counts of upper levels f
             ONE(word, 0) + ONE(word, 1) + ONE(word, 2) + ONE(word, 3),                             \
             ONE(word, 0) + ONE(word, 1) + ONE(word, 2) + ONE(word, 3) + ONE(word, 4),              \
     }
-static const uint64_t below[2][6] = {BELOW(0), BELOW(1)};
-
-void mmk_mm_count_tables(struct mmk_mm *mm, unsigned lowest, unsigned n, int delta)
-{
-    uint64_t some, sign = (uint64_t)(int64_t)delta;
-    unsigned word;
-
-    mmk_percpu_count_add(&linked, (int64_t)(sign * n));
-    for (word = 0; word < MMK_TABLE_WORDS; word++) {
-        some = below[word][lowest + n] - below[word][lowest];
-        if (mmk_likely(some != 0))
-            mmk_a64_fetch_add(&mm->tables[word], sign * some, MMK_RELAXED);
-    }
-}
+const uint64_t mmk_tables_below[2][6] = {BELOW(0), BELOW(1)};
 
 uint64_t mmk_mm_tables(const struct mmk_mm *mm, unsigned level)
 {
@@ -176,6 +168,7 @@ static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_pa
     for (level = 0; level < MMK_TABLE_WORDS; level++)
         mmk_a64_store(&mm->tables[level], 0, MMK_RELAXED);
     mmk_mm_count_tables(mm, MMK_PT_LEVELS - 1, 1, 1);
+    mmk_mm_count_made(1);
 }
 
 /* => NULL: no memory */
@@ -403,6 +396,7 @@ void mmk_mm_drop(struct mmk_mm *mm)
                "P17 the root is freed after the last CPU has left");
     mmk_table_forget(mm);
     mmk_mm_count_tables(mm, MMK_PT_LEVELS - 1, 1, -1);
+    mmk_mm_count_made(-1);
     mmk_a64_fetch_sub(&existing, 1, MMK_RELAXED);
     mmk_waiting_add(MMK_WAITING_OTHERS, LAST_BYTES);
     if (MMK_MISTAKE(MM_WITHOUT_GRACE))

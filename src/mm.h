@@ -59,6 +59,8 @@ struct mmk_usage {
     ((MMK_PT_INDEX_BITS * (highest) + 1u) * (n)-MMK_PT_INDEX_BITS * ((n) * ((n)-1u) / 2))
 enum { MMK_TABLE_WORDS = MMK_TABLE_BITS(MMK_PT_LEVELS - 1, MMK_PT_LEVELS) > 64 ? 2 : 1 };
 
+extern const uint64_t mmk_tables_below[2][6]; /* one of each level below this one, by word */
+
 struct mmk_mm {
     struct mmk_rwlock mmap_lock;
     struct mmk_vma_tree vmas;       /* M; RCU to read */
@@ -123,14 +125,30 @@ struct mmk_mm *mmk_mm_next(void);
 
 bool mmk_mm_is_loaded(unsigned cpu); /* the CPU has entered one */
 
-/* Linked tables of all address spaces, roots included. */
-uint64_t mmk_mm_tables_linked(void);
+/*
+ * Tables of all address spaces, roots included: linked ones, and those that are kept to be linked
+ * again (limbo.c). So one that goes and comes back is not counted each time.
+ */
+uint64_t mmk_mm_tables_made(void);
+void mmk_mm_count_made(int64_t delta); /* => any context but interrupts */
 
 /*
  * n tables, one of each level from `lowest` on, were linked (+1) or unlinked (-1).
  * => the lock of the highest one's parent held, or the mm is private
  */
-void mmk_mm_count_tables(struct mmk_mm *mm, unsigned lowest, unsigned n, int delta);
+MMK_ALWAYS_INLINE void mmk_mm_count_tables(struct mmk_mm *mm, unsigned lowest, unsigned n,
+                                           int delta)
+{
+    uint64_t some, sign = (uint64_t)(int64_t)delta;
+    unsigned word;
+
+    for (word = 0; word < MMK_TABLE_WORDS; word++) {
+        some = mmk_tables_below[word][lowest + n] - mmk_tables_below[word][lowest];
+        if (MMK_TABLE_WORDS == 1 || some != 0)
+            mmk_a64_fetch_add(&mm->tables[word], sign * some, MMK_RELAXED);
+    }
+}
+
 uint64_t mmk_mm_tables(const struct mmk_mm *mm, unsigned level); /* linked ones of that level */
 
 /* Adds delta to one of this CPU's counters. => any context but interrupts */

@@ -464,7 +464,7 @@ uint64_t mmk_shrink_round(struct mmk_group *group, uint64_t tables, bool used, u
 void mmk_shrink_pace(uint64_t frames)
 {
     struct shrink shrink = {.want = UINT64_MAX};
-    uint64_t tables = mmk_mm_tables_linked(), places = mmk_frame_places();
+    uint64_t tables = mmk_mm_tables_made(), places = mmk_frame_places();
 
     if (mmk_waiting_is_over())
         return; /* what goes now would wait, and be of no use for that long */

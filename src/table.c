@@ -137,6 +137,7 @@ static struct mmk_page *chain_take(struct mmk_chain *chain, unsigned level)
 
     chain->table[level] = NULL;
     mmk_mm_count_tables(table->table.mm, level, 1, 1);
+    mmk_mm_count_made(1);
     return table;
 }
 

@@ -169,9 +169,15 @@ static void give_back_above(struct mmk_page *table)
     }
 }
 
+/* How many there are, by the lowest. */
+static uint64_t path_tables(const struct mmk_page *table)
+{
+    return 1 + (uint64_t)table->table.above;
+}
+
 static uint64_t path_bytes(const struct mmk_page *table)
 {
-    return (1 + (uint64_t)table->table.above) << MMK_PAGE_SHIFT;
+    return path_tables(table) << MMK_PAGE_SHIFT;
 }
 
 static void free_after_grace_period(struct mmk_rcu_head *head)
@@ -190,6 +196,7 @@ static void free_after_grace_period(struct mmk_rcu_head *head)
 static void wait_for_grace_period(struct mmk_page *table)
 {
     mmk_assert(mmk_table_is_dead(table), "T1 what waits for a grace period is dead");
+    mmk_mm_count_made(-(int64_t)path_tables(table));
     if (MMK_MISTAKE(PATH_WITHOUT_GRACE))
         give_back_above(table);
     mmk_waiting_call(MMK_WAITING_TABLES, path_bytes(table), &table->table.rcu,
@@ -223,6 +230,7 @@ void mmk_table_retire(struct mmk_page *table)
 {
     note_waiting(table);
     if (MMK_MISTAKE(TABLE_WITHOUT_GRACE)) {
+        mmk_mm_count_made(-(int64_t)path_tables(table));
         give_back_above(table);
         mmk_table_free(table);
     } else if (mmk_likely(mmk_a32_load(&table->table.mm->users, MMK_RELAXED) != 0 &&
