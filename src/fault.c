@@ -92,16 +92,18 @@ void mmk_fault_drop_anon(struct mmk_page *page)
 static bool set_none(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     MMK_REQUIRES(walk->table->table.lock)
 {
-    unsigned at;
+    struct mmk_page *leaf;
 
     if (mmk_likely(walk->level == 0)) {
         mmk_walk_set_leaf(walk, pte);
         return true;
     }
     do {
-        at = mmk_limbo_find(walk);
-        if (at < MMK_LIMBO_PATHS && mmk_walk_set_again(walk, at, pte))
+        leaf = mmk_limbo_take(walk);
+        if (leaf) {
+            mmk_walk_set_again(walk, leaf, pte);
             return true;
+        }
         if (!mmk_chain_reaches(chain, walk->level))
             return false;
     } while (mmk_walk_extend(walk));
@@ -217,13 +219,17 @@ static enum mmk_fault_result spurious(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(v
 static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu)
 {
-    unsigned at = mmk_limbo_find(walk);
+    struct mmk_page *leaf;
 
-    if (at == MMK_LIMBO_PATHS) {
-        vmf->lacks = walk->level;
+    if (vmf->vma->object) {
+        vmf->lacks = mmk_limbo_has(walk) ? 0 : walk->level;
         return false;
     }
-    return !vmf->vma->object && mmk_fault_anon_again_rcu(vmf, walk, at);
+    leaf = mmk_limbo_take(walk);
+    if (leaf)
+        return mmk_fault_anon_again_rcu(vmf, walk, leaf);
+    vmf->lacks = walk->level;
+    return false;
 }
 
 /*

@@ -62,13 +62,14 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
 
 /*
  * mmk_fault_anon() for an entry that a walk has just found none in a table that is there: with no
- * second walk and no sleep. again_rcu(): that lacks tables which mmk_limbo_find() has found.
+ * second walk and no sleep. again_rcu(): that lacks tables which mmk_limbo_take() has found, from
+ * that leaf table up; unless they are linked, they go back there.
  * => true: done; false: nothing has changed, memory is short or another CPU was first
  * => inside the RCU read section of the walk
  */
 bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
-bool mmk_fault_anon_again_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, unsigned at)
+bool mmk_fault_anon_again_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *leaf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
 
 /*

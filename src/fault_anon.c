@@ -30,7 +30,7 @@ MMK_ALWAYS_INLINE void count_new(struct mmk_vmf *vmf)
  * was killed
  * => inside the RCU read section of the walk
  */
-MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte, bool again, unsigned at)
+MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte, struct mmk_page *leaf)
     MMK_REQUIRES_SHARED(mmk_rcu)
 {
     bool fits;
@@ -40,8 +40,8 @@ MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte, bool again,
            (mmk_pte_none(mmk_pte_read(walk->entry)) || MMK_MISTAKE(SET_OVER_ENTRY)) &&
            (!mmk_mm_killed(walk->mm) || MMK_MISTAKE(KILL_UNCHECKED));
     if (mmk_likely(fits)) {
-        if (again)
-            fits = mmk_walk_set_again(walk, at, pte);
+        if (leaf)
+            mmk_walk_set_again(walk, leaf, pte);
         else
             mmk_walk_set_leaf(walk, pte);
     }
@@ -49,9 +49,8 @@ MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte, bool again,
     return fits;
 }
 
-MMK_ALWAYS_INLINE bool fault_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, bool again,
-                                 unsigned at) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
-    MMK_REQUIRES_SHARED(mmk_rcu)
+MMK_ALWAYS_INLINE bool fault_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *leaf)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu)
 {
     struct mmk_page *page = NULL;
     mmk_pte_t pte;
@@ -65,7 +64,7 @@ MMK_ALWAYS_INLINE bool fault_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, boo
     } else {
         pte = zero_leaf(vmf);
     }
-    if (mmk_unlikely(!set_rcu(walk, pte, again, at))) {
+    if (mmk_unlikely(!set_rcu(walk, pte, leaf))) {
         if (page)
             mmk_fault_drop_anon(page);
         return false;
@@ -79,12 +78,16 @@ MMK_ALWAYS_INLINE bool fault_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, boo
 
 bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
 {
-    return fault_rcu(vmf, walk, false, 0);
+    return fault_rcu(vmf, walk, NULL);
 }
 
-bool mmk_fault_anon_again_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, unsigned at)
+bool mmk_fault_anon_again_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *leaf)
 {
-    return fault_rcu(vmf, walk, true, at);
+    bool done = fault_rcu(vmf, walk, leaf);
+
+    if (mmk_unlikely(!done) && !MMK_MISTAKE(LIMBO_NOT_PUT_BACK))
+        mmk_table_keep(leaf);
+    return done;
 }
 
 static enum mmk_fault_result read_zero(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)

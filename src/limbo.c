@@ -29,6 +29,9 @@
  * compared. An address space that ends takes its tables along (mmk_table_forget()), so that a
  * pointer to it is its name.
  *
+ * A fault takes the path as it finds it, before it has a page and a lock. If another is first, or
+ * there is no page, it goes back.
+ *
  * Locks: none. Only the CPU itself puts a path into a place, and only into one that it has found,
  * or made, empty; anybody may take one out, by an exchange.
  *
@@ -50,10 +53,12 @@
 struct kept {
     struct mmk_aptr table; /* a: the lowest, or NULL */
     struct mmk_aptr entry; /* own CPU writes: that links, or linked, the highest */
-    struct mmk_a64 way;    /* likewise: to the lowest, below that entry */
+    struct mmk_a64 way;    /* likewise: to the lowest, below that entry: bits of the address, and in
+                              WAY_LEVELS, which it leaves free, how many tables there are */
     struct mmk_aptr mm;    /* likewise: whose it is */
-    struct mmk_a32 levels; /* likewise */
 };
+
+#define WAY_LEVELS (MMK_PAGE_SIZE - 1)
 
 struct MMK_CACHE_ALIGNED limbo {
     struct mmk_a32 filled;   /* own CPU writes: bit n: place n was filled, and not taken */
@@ -88,8 +93,8 @@ static struct mmk_page *put(struct kept *kept, struct mmk_page *table) MMK_REQUI
     return (struct mmk_page *)oldest;
 }
 
-/* Into the next place: mostly that of the oldest. */
-struct mmk_page *mmk_limbo_put(struct mmk_page *table)
+/* Into the next place: mostly that of the oldest. `unwanted`: so many are not linked again. */
+MMK_ALWAYS_INLINE struct mmk_page *put_path(struct mmk_page *table, unsigned unwanted)
 {
     struct mmk_a64 *entry = mmk_table_last_pmd(table);
     struct mmk_page *oldest;
@@ -108,50 +113,72 @@ struct mmk_page *mmk_limbo_put(struct mmk_page *table)
     at = limbo->next++ % MMK_LIMBO_PATHS;
     kept = &limbo->kept[at];
     mmk_aptr_store(&kept->entry, entry, MMK_RELAXED);
-    mmk_a64_store(&kept->way, way, MMK_RELAXED);
+    mmk_a64_store(&kept->way, way | level, MMK_RELAXED);
     mmk_aptr_store(&kept->mm, table->table.mm, MMK_RELAXED);
-    mmk_a32_store(&kept->levels, level, MMK_RELAXED);
     mmk_a32_store(&limbo->filled, mmk_a32_load(&limbo->filled, MMK_RELAXED) | 1u << at,
                   MMK_RELAXED);
     oldest = put(kept, table);
+    if (unwanted != 0)
+        mmk_percpu_add(&limbo->relinked, -(int64_t)unwanted);
     mmk_percpu_leave(state);
     return oldest;
 }
 
-/* Is the path that is, or was, in this place as long as what walk lacks, and below its entry? */
+struct mmk_page *mmk_limbo_put(struct mmk_page *table)
+{
+    return put_path(table, 0);
+}
+
+struct mmk_page *mmk_limbo_put_back(struct mmk_page *table)
+{
+    return put_path(table, 1u + table->table.above);
+}
+
+/* The way that walk lacks, as kept.way says it. */
+MMK_ALWAYS_INLINE uint64_t way_of(const struct mmk_walk *walk)
+{
+    uint64_t below = mmk_pt_entry_span(walk->level) - mmk_pt_table_span(0);
+
+    return (walk->addr & below) | walk->level;
+}
+
+/* Is, or was, the path in this place below walk's entry? */
 MMK_ALWAYS_INLINE bool fits(const struct kept *kept, const struct mmk_walk *walk)
 {
     return (mmk_aptr_load(&kept->entry, MMK_RELAXED) == walk->entry ||
             MMK_MISTAKE(RELINKED_ELSEWHERE)) &&
-           mmk_a32_load(&kept->levels, MMK_RELAXED) == walk->level &&
            mmk_aptr_load(&kept->mm, MMK_RELAXED) == walk->mm;
 }
 
-/* Where its way and walk's are not the same: bits of the address. */
-MMK_ALWAYS_INLINE uint64_t apart(const struct kept *kept, const struct mmk_walk *walk)
+/* Where its way and that one are not the same: bits of the address; below these: in their length */
+MMK_ALWAYS_INLINE uint64_t apart(const struct kept *kept, uint64_t way)
 {
-    uint64_t below = mmk_pt_entry_span(walk->level) - mmk_pt_table_span(0);
-    uint64_t way = mmk_a64_load(&kept->way, MMK_RELAXED);
+    uint64_t bits = mmk_a64_load(&kept->way, MMK_RELAXED) ^ way;
 
-    return MMK_MISTAKE(RELINKED_ASIDE) ? 0 : way ^ (walk->addr & below);
+    return MMK_MISTAKE(RELINKED_ASIDE) ? bits & WAY_LEVELS : bits;
 }
 
-unsigned mmk_limbo_find(const struct mmk_walk *walk)
+/* => its place; MMK_LIMBO_PATHS: there is none */
+MMK_ALWAYS_INLINE unsigned find(const struct limbo *limbo, const struct mmk_walk *walk)
 {
-    const struct limbo *limbo = &limbos[mmk_cpu_id()];
     uint32_t filled = mmk_a32_load(&limbo->filled, MMK_RELAXED);
+    const uint64_t way = way_of(walk);
     unsigned at;
 
     for (at = 0; filled != 0; at++, filled >>= 1)
-        if (filled & 1 && fits(&limbo->kept[at], walk) && apart(&limbo->kept[at], walk) == 0)
+        if (filled & 1 && fits(&limbo->kept[at], walk) && apart(&limbo->kept[at], way) == 0)
             return at;
     return MMK_LIMBO_PATHS;
 }
 
-/* The lowest table that both ways have. */
-static unsigned lowest_shared(const struct kept *kept, const struct mmk_walk *walk)
+bool mmk_limbo_has(const struct mmk_walk *walk)
 {
-    uint64_t bits = apart(kept, walk);
+    return find(&limbos[mmk_cpu_id()], walk) < MMK_LIMBO_PATHS;
+}
+
+/* The lowest table that both ways have, which are so far apart. */
+static unsigned lowest_shared(uint64_t bits)
+{
     unsigned level = 0;
 
     while (bits >= mmk_pt_table_span(level))
@@ -159,20 +186,21 @@ static unsigned lowest_shared(const struct kept *kept, const struct mmk_walk *wa
     return level;
 }
 
-unsigned mmk_limbo_find_part(const struct mmk_walk *walk, unsigned *lowest)
+/* The path with the longest part on walk's way, from table *lowest up. => as find() */
+static unsigned find_part(const struct limbo *limbo, const struct mmk_walk *walk, unsigned *lowest)
 {
-    const struct limbo *limbo = &limbos[mmk_cpu_id()];
     uint32_t filled = mmk_a32_load(&limbo->filled, MMK_RELAXED);
+    const uint64_t way = way_of(walk);
     unsigned at, found = MMK_LIMBO_PATHS, level;
+    uint64_t bits;
 
     *lowest = walk->level;
     for (at = 0; filled != 0; at++, filled >>= 1) {
-        const struct kept *kept = &limbo->kept[at];
-
-        if (!(filled & 1) || !fits(kept, walk))
+        if (!(filled & 1) || !fits(&limbo->kept[at], walk))
             continue;
-        level = lowest_shared(kept, walk);
-        if (level >= *lowest)
+        bits = apart(&limbo->kept[at], way);
+        level = lowest_shared(bits);
+        if ((bits & WAY_LEVELS) != 0 || level >= *lowest)
             continue;
         found = at;
         *lowest = level;
@@ -180,38 +208,67 @@ unsigned mmk_limbo_find_part(const struct mmk_walk *walk, unsigned *lowest)
     return found;
 }
 
-/* What is in a place of this CPU's. Relaxed: this CPU has put it there. */
-static struct mmk_page *take(struct kept *kept) MMK_REQUIRES(mmk_percpu)
+/* What is in a place of this CPU's, so many tables. Relaxed: this CPU has put it there. => NULL: it
+ * is gone */
+MMK_ALWAYS_INLINE struct mmk_page *take(struct limbo *limbo, unsigned at, unsigned levels)
+    MMK_REQUIRES(mmk_percpu)
 {
-    void *found = mmk_aptr_load(&kept->table, MMK_RELAXED);
+    struct mmk_aptr *place = &limbo->kept[at].table;
+    struct mmk_page *table;
 
-    if (!found || mmk_inject(MMK_INJECT_CACHE_EMPTY))
+    if (mmk_inject(MMK_INJECT_CACHE_EMPTY))
         return NULL;
-    if (MMK_MISTAKE(LIMBO_TAKEN_TWICE))
-        mmk_aptr_store(&kept->table, NULL, MMK_RELAXED);
-    else if (!mmk_aptr_cmpxchg(&kept->table, &found, NULL, MMK_RELAXED))
-        return NULL;
-    return (struct mmk_page *)found;
+    if (MMK_MISTAKE(LIMBO_TAKEN_TWICE)) {
+        table = (struct mmk_page *)mmk_aptr_load(place, MMK_RELAXED);
+        mmk_aptr_store(place, NULL, MMK_RELAXED);
+    } else {
+        table = (struct mmk_page *)mmk_aptr_xchg(place, NULL, MMK_RELAXED);
+    }
+    mmk_a32_store(&limbo->filled, mmk_a32_load(&limbo->filled, MMK_RELAXED) - (1u << at),
+                  MMK_RELAXED);
+    limbo->next = at; /* which is empty */
+    if (mmk_likely(table != NULL))
+        mmk_percpu_add(&limbo->relinked, levels);
+    return table;
 }
 
-/* It may be another CPU by now. */
-struct mmk_page *mmk_limbo_take(unsigned at, const struct mmk_walk *walk, unsigned lowest)
+static MMK_NOINLINE struct mmk_page *take_whole(const struct mmk_walk *walk)
 {
     unsigned long state = mmk_percpu_enter();
     struct limbo *limbo = &limbos[mmk_cpu_id()];
-    uint32_t filled = mmk_a32_load(&limbo->filled, MMK_RELAXED), bit = 1u << at;
-    struct mmk_page *table = NULL;
+    unsigned at = find(limbo, walk);
+    struct mmk_page *table = at < MMK_LIMBO_PATHS ? take(limbo, at, walk->level) : NULL;
 
-    if (mmk_likely(filled & bit && fits(&limbo->kept[at], walk) &&
-                   apart(&limbo->kept[at], walk) < mmk_pt_entry_span(lowest + 1))) {
-        table = take(&limbo->kept[at]);
-        mmk_a32_store(&limbo->filled, filled - bit, MMK_RELAXED);
-        limbo->next = at; /* which is empty */
-        if (mmk_likely(table != NULL))
-            mmk_percpu_add(&limbo->relinked, walk->level - lowest);
-    }
     mmk_percpu_leave(state);
     return table;
+}
+
+static MMK_NOINLINE struct mmk_page *take_part(const struct mmk_walk *walk, unsigned *lowest)
+{
+    unsigned long state = mmk_percpu_enter();
+    struct limbo *limbo = &limbos[mmk_cpu_id()];
+    unsigned at = find_part(limbo, walk, lowest);
+    bool found = at<MMK_LIMBO_PATHS && * lowest> 0;
+    struct mmk_page *table = found ? take(limbo, at, walk->level) : NULL;
+
+    mmk_percpu_leave(state);
+    return table;
+}
+
+/* This CPU has none at all: mostly so, and just one word to look at. A guess. */
+MMK_ALWAYS_INLINE bool is_empty(void)
+{
+    return mmk_a32_load(&limbos[mmk_cpu_id()].filled, MMK_RELAXED) == 0;
+}
+
+struct mmk_page *mmk_limbo_take(const struct mmk_walk *walk)
+{
+    return is_empty() ? NULL : take_whole(walk);
+}
+
+struct mmk_page *mmk_limbo_take_part(const struct mmk_walk *walk, unsigned *lowest)
+{
+    return is_empty() ? NULL : take_part(walk, lowest);
 }
 
 /*
@@ -247,7 +304,7 @@ void mmk_limbo_stats(struct mmk_stats *stats)
             const struct kept *kept = &limbos[cpu].kept[at];
 
             if (mmk_aptr_load(&kept->table, MMK_RELAXED))
-                stats->tables_limbo += mmk_a32_load(&kept->levels, MMK_RELAXED);
+                stats->tables_limbo += mmk_a64_load(&kept->way, MMK_RELAXED) & WAY_LEVELS;
         }
     }
 }

@@ -20,26 +20,26 @@ void mmk_limbo_init(void);
  */
 struct mmk_page *mmk_limbo_put(struct mmk_page *table);
 
-/*
- * A path that this CPU has and walk lacks: linked by walk's entry, whose level says how many tables
- * are missing, on the way to its address. A guess.
- * => its place; MMK_LIMBO_PATHS: there is none
- * => any context
- */
-unsigned mmk_limbo_find(const struct mmk_walk *walk);
+/* The same for one that was taken to be linked again, or what is left of it, and was not. */
+struct mmk_page *mmk_limbo_put_back(struct mmk_page *table);
 
 /*
- * The same, if part of it is on the way: from the table of level *lowest upwards. The one with the
- * longest part.
+ * Has this CPU a path that walk lacks: linked by walk's entry, whose level says how many tables are
+ * missing, on the way to its address? A guess. => any context
  */
-unsigned mmk_limbo_find_part(const struct mmk_walk *walk, unsigned *lowest);
+bool mmk_limbo_has(const struct mmk_walk *walk);
 
 /*
- * Takes what one of these has found; lowest: 0, or as mmk_limbo_find_part() has said.
- * => its leaf table, still dead, and all of it the caller's; NULL: it is gone
- * => any context but interrupts
+ * Takes it. => its leaf table, still dead, and all of it the caller's, who links it again, or puts
+ * it back; NULL: there is none. Any context but interrupts, inside the RCU read section of the walk
  */
-struct mmk_page *mmk_limbo_take(unsigned at, const struct mmk_walk *walk, unsigned lowest);
+struct mmk_page *mmk_limbo_take(const struct mmk_walk *walk);
+
+/*
+ * The same, if just part of it is on the way: from the table of level *lowest, above the leaf's,
+ * upwards. The one with the longest part.
+ */
+struct mmk_page *mmk_limbo_take_part(const struct mmk_walk *walk, unsigned *lowest);
 
 /*
  * Any path of mm's, NULL: anybody's, on that CPU. => the caller's to hand to RCU, or NULL

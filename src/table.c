@@ -272,13 +272,10 @@ static void link_again(struct mmk_walk *walk, const struct mmk_page *top)
     mmk_pte_set(walk->entry, mmk_pte_link(mmk_page_to_pfn(top)));
 }
 
-bool mmk_walk_set_again(struct mmk_walk *walk, unsigned at, mmk_pte_t pte) MMK_NO_TSA
+void mmk_walk_set_again(struct mmk_walk *walk, struct mmk_page *leaf, mmk_pte_t pte) MMK_NO_TSA
 {
-    struct mmk_page *leaf = mmk_limbo_take(at, walk, 0);
     struct path path;
 
-    if (!leaf)
-        return false;
     mmk_mm_count_tables(walk->mm, 0, walk->level, 1);
     mmk_walk_break_first(walk, 0);
     lock_path(&path, leaf, walk->level, 0);
@@ -288,7 +285,6 @@ bool mmk_walk_set_again(struct mmk_walk *walk, unsigned at, mmk_pte_t pte) MMK_N
     revive_path(&path);
     link_again(walk, path.table[path.n - 1]);
     unlock_path(&path, 0);
-    return true;
 }
 
 /* Cuts a path from limbo: what is below `level` goes back. Answers the table there, without it. */
@@ -312,11 +308,10 @@ static struct mmk_page *cut_below(struct mmk_page *leaf, unsigned level)
 /* The lowest that comes back stays locked: it has no entry until the caller sets one. */
 bool mmk_walk_extend(struct mmk_walk *walk) MMK_NO_TSA
 {
-    unsigned lowest, at = mmk_limbo_find_part(walk, &lowest);
-    struct mmk_page *leaf, *table;
+    unsigned lowest;
+    struct mmk_page *leaf = mmk_limbo_take_part(walk, &lowest), *table;
     struct path path;
 
-    leaf = at < MMK_LIMBO_PATHS && lowest > 0 ? mmk_limbo_take(at, walk, lowest) : NULL;
     if (!leaf)
         return false;
     mmk_mm_count_tables(walk->mm, lowest, walk->level - lowest, 1);

@@ -203,12 +203,16 @@ static void wait_for_grace_period(struct mmk_page *table)
                      free_after_grace_period);
 }
 
-void mmk_table_keep(struct mmk_page *table)
+/* Comes into limbo; one may have to leave it for that. */
+MMK_ALWAYS_INLINE void make_room(struct mmk_page *leaves)
 {
-    struct mmk_page *leaves = mmk_limbo_put(table);
-
     if (leaves)
         wait_for_grace_period(leaves);
+}
+
+void mmk_table_keep(struct mmk_page *table)
+{
+    make_room(mmk_limbo_put_back(table));
 }
 
 /* For a port that wants to know. */
@@ -235,7 +239,7 @@ void mmk_table_retire(struct mmk_page *table)
         mmk_table_free(table);
     } else if (mmk_likely(mmk_a32_load(&table->table.mm->users, MMK_RELAXED) != 0 &&
                           table->table.level == 0)) {
-        mmk_table_keep(table);
+        make_room(mmk_limbo_put(table));
     } else {
         wait_for_grace_period(table);
     }

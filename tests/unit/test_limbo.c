@@ -184,31 +184,74 @@ static void test_group(void **state)
     mmk_group_put(group);
 }
 
-/* All memory is taken: the tables are not left out. */
-static void test_short(void **state)
+/* All frames that can be had so, linked by their first words. */
+static struct mmk_page *take_all(unsigned flags)
 {
     struct mmk_page *taken = NULL, *page;
-    mmk_vaddr_t a = map_at(0, SLOT, RW, ANON);
 
-    (void)state;
-    touch_and_give_back(a);
-    while ((page = mmk_page_alloc(0, 0)) != NULL) {
+    while ((page = mmk_page_alloc(0, flags)) != NULL) {
         *(struct mmk_page **)mmk_page_address(page) = taken;
         taken = page;
     }
-    assert_int_equal(stats_now().tables_limbo, 0);
-    assert_int_equal(stats_now().tables_waiting, 0);
-    for (; taken; taken = page) {
-        page = *(struct mmk_page **)mmk_page_address(taken);
+    return taken;
+}
+
+static void put_all(struct mmk_page *taken)
+{
+    struct mmk_page *next;
+
+    for (; taken; taken = next) {
+        next = *(struct mmk_page **)mmk_page_address(taken);
         mmk_page_put(taken);
     }
+}
+
+/* All memory is taken: the tables are not left out. */
+static void test_short(void **state)
+{
+    mmk_vaddr_t a = map_at(0, SLOT, RW, ANON);
+    struct mmk_page *taken;
+
+    (void)state;
+    touch_and_give_back(a);
+    taken = take_all(0);
+    assert_int_equal(stats_now().tables_limbo, 0);
+    assert_int_equal(stats_now().tables_waiting, 0);
+    put_all(taken);
+}
+
+/*
+ * A fault has its tables back, but no page: they go where they were, and from there, as memory is
+ * short, to RCU.
+ */
+static void test_put_back(void **state)
+{
+    mmk_vaddr_t a = map_at(0, SLOT, RW, ANON);
+    enum mmk_fault_result result;
+    struct mmk_page *taken;
+    uint64_t before;
+
+    (void)state;
+    touch_and_give_back(a);
+    before = stats_now().tables_relinked;
+    taken = take_all(MMK_ALLOC_NOWAIT);
+    assert_int_equal(stats_now().tables_limbo, LOWER);
+    result = mmk_fault(mm, a, MMK_ACCESS_WRITE);
+    assert_true(result == MMK_FAULT_DONE || result == MMK_FAULT_OOM);
+    assert_int_equal(stats_now().tables_limbo, 0);
+    assert_int_equal(stats_now().tables_relinked, before);
+    put_all(taken);
+    store_byte(a, 2);
+    expect_byte(a, 2);
+    expect_tables(mm, 1, 1, 1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_one_page), TEST(test_each_place), TEST(test_two_places), TEST(test_parent_moved),
-        TEST(test_end),      TEST(test_cpu_gone),   TEST(test_group),      TEST(test_short),
+        TEST(test_one_page),     TEST(test_each_place), TEST(test_two_places),
+        TEST(test_parent_moved), TEST(test_end),        TEST(test_cpu_gone),
+        TEST(test_group),        TEST(test_short),      TEST(test_put_back),
     };
 
     return cmocka_run_group_tests_name("limbo", tests, NULL, NULL);
