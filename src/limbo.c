@@ -96,8 +96,7 @@ static struct mmk_page *put(struct kept *kept, struct mmk_page *table) MMK_REQUI
 /* Into the next place: mostly that of the oldest. `unwanted`: so many are not linked again. */
 MMK_ALWAYS_INLINE struct mmk_page *put_path(struct mmk_page *table, unsigned unwanted)
 {
-    struct mmk_a64 *entry = mmk_table_last_pmd(table);
-    struct mmk_page *oldest;
+    struct mmk_page *oldest, *highest = table;
     struct limbo *limbo;
     struct kept *kept;
     unsigned long state;
@@ -105,14 +104,14 @@ MMK_ALWAYS_INLINE struct mmk_page *put_path(struct mmk_page *table, unsigned unw
     uint64_t way = 0;
 
     for (level = 1; level <= table->table.above; level++) {
-        way += mmk_pte_index(entry) << mmk_pt_shift(level);
-        entry = mmk_table_last_pmd(mmk_virt_to_page(entry));
+        way += mmk_pte_index(mmk_table_last_pmd(highest)) << mmk_pt_shift(level);
+        highest = highest->table.upper;
     }
     state = mmk_percpu_enter();
     limbo = &limbos[mmk_cpu_id()];
     at = limbo->next++ % MMK_LIMBO_PATHS;
     kept = &limbo->kept[at];
-    mmk_aptr_store(&kept->entry, entry, MMK_RELAXED);
+    mmk_aptr_store(&kept->entry, mmk_table_last_pmd(highest), MMK_RELAXED);
     mmk_a64_store(&kept->way, way | level, MMK_RELAXED);
     mmk_aptr_store(&kept->mm, table->table.mm, MMK_RELAXED);
     mmk_a32_store(&limbo->filled, mmk_a32_load(&limbo->filled, MMK_RELAXED) | 1u << at,

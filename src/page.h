@@ -88,7 +88,11 @@ struct MMK_CAPABILITY("page lock") mmk_page {
                                        (pte_ref.h); root: NULL */
             struct mmk_mm *mm;      /* c */
             union {
-                struct mmk_page *next;   /* o: in a gather's list, or a pool's */
+                struct {
+                    struct mmk_page *next;  /* o: in a gather's list, or a pool's */
+                    struct mmk_page *upper; /* o: of one that is dead: the one above that has gone
+                                               with it, if any */
+                };
                 struct mmk_rcu_head rcu; /* o: waiting for a grace period */
             };
         } table;

@@ -98,12 +98,15 @@ MMK_ALWAYS_INLINE struct mmk_a64 *mmk_table_last_pmd(const struct mmk_page *tabl
 }
 
 /*
- * It is, or is about to be, mapped by that entry once more. => as mmk_table_last_pmd(); its lock
- * held until it is
+ * It is, or is about to be, mapped by that entry once more, which it answers. => as
+ * mmk_table_last_pmd(); its lock held until it is
  */
-MMK_ALWAYS_INLINE void mmk_table_revive(struct mmk_page *table)
+MMK_ALWAYS_INLINE struct mmk_a64 *mmk_table_revive(struct mmk_page *table)
 {
-    mmk_aptr_store(&table->table.parent, mmk_table_last_pmd(table), MMK_RELAXED);
+    struct mmk_a64 *pmd = mmk_table_last_pmd(table);
+
+    mmk_aptr_store(&table->table.parent, pmd, MMK_RELAXED);
+    return pmd;
 }
 
 /* --- entries --------------------------------------------------------------------------------- */

@@ -221,46 +221,38 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     mmk_walk_link(walk, chain);
 }
 
-/* Tables of which each links nothing but the next lower one. */
-struct path {
-    struct mmk_page *table[MMK_PT_LEVELS]; /* the lowest first */
-    unsigned n;
-};
-
 /*
- * P11: n tables from limbo, from this one up: locked, all but so many of the lowest. Whoever finds
- * one of them alive then comes to it from the root, too.
+ * P11: n tables from limbo, from this one up, are no longer dead. Each is locked, all but so many
+ * of the lowest: whoever finds one of them alive then comes to it from the root, too.
+ * => the highest
  */
-static void lock_path(struct path *path, struct mmk_page *table, unsigned n,
-                      unsigned but) MMK_NO_TSA
+MMK_ALWAYS_INLINE struct mmk_page *revive_path(struct mmk_page *lowest, unsigned n,
+                                               unsigned but) MMK_NO_TSA
 {
+    struct mmk_page *path[MMK_PT_LEVELS];
     unsigned i;
 
-    path->n = n;
-    path->table[0] = table;
+    path[0] = lowest;
     for (i = 1; i < n; i++)
-        path->table[i] = mmk_virt_to_page(mmk_table_last_pmd(path->table[i - 1]));
-    while (i-- > but && !MMK_MISTAKE(REVIVED_UNLOCKED))
-        mmk_table_lock(path->table[i]);
+        path[i] = path[i - 1]->table.upper;
+    do {
+        i--;
+        if (i >= but && !MMK_MISTAKE(REVIVED_UNLOCKED))
+            mmk_table_lock(path[i]);
+        mmk_frame_note(path[i], 0, MMK_FRAME_TABLE);
+        mmk_frame_note_link(path[i], mmk_table_revive(path[i]));
+    } while (i > 0);
+    return path[n - 1];
 }
 
-static void unlock_path(const struct path *path, unsigned but) MMK_NO_TSA
+/* So many, from this one up. */
+MMK_ALWAYS_INLINE void unlock_path(struct mmk_page *table, unsigned n) MMK_NO_TSA
 {
-    unsigned i;
+    struct mmk_page *upper;
 
-    for (i = but; i < path->n && !MMK_MISTAKE(REVIVED_UNLOCKED); i++)
-        mmk_table_unlock(path->table[i]);
-}
-
-/* They are no longer dead. => locked */
-static void revive_path(const struct path *path)
-{
-    unsigned i;
-
-    for (i = 0; i < path->n; i++) {
-        mmk_frame_note(path->table[i], 0, MMK_FRAME_TABLE);
-        mmk_frame_note_link(path->table[i], mmk_table_last_pmd(path->table[i]));
-        mmk_table_revive(path->table[i]);
+    for (; n > 0 && !MMK_MISTAKE(REVIVED_UNLOCKED); n--, table = upper) {
+        upper = table->table.upper;
+        mmk_table_unlock(table);
     }
 }
 
@@ -274,31 +266,28 @@ static void link_again(struct mmk_walk *walk, const struct mmk_page *top)
 
 void mmk_walk_set_again(struct mmk_walk *walk, struct mmk_page *leaf, mmk_pte_t pte) MMK_NO_TSA
 {
-    struct path path;
+    const unsigned n = walk->level;
+    struct mmk_page *highest;
 
-    mmk_mm_count_tables(walk->mm, 0, walk->level, 1);
+    mmk_mm_count_tables(walk->mm, 0, n, 1);
     mmk_walk_break_first(walk, 0);
-    lock_path(&path, leaf, walk->level, 0);
-    mmk_frame_note(leaf, 0, MMK_FRAME_TABLE);
+    highest = revive_path(leaf, n, 0);
     mmk_pte_get_private(leaf, 1);
     mmk_pte_set(&mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)], pte);
-    revive_path(&path);
-    link_again(walk, path.table[path.n - 1]);
-    unlock_path(&path, 0);
+    link_again(walk, highest);
+    unlock_path(leaf, n);
 }
 
 /* Cuts a path from limbo: what is below `level` goes back. Answers the table there, without it. */
 static struct mmk_page *cut_below(struct mmk_page *leaf, unsigned level)
 {
-    struct mmk_a64 *entry = mmk_table_last_pmd(leaf);
-    struct mmk_page *table = mmk_virt_to_page(entry);
+    struct mmk_page *table, *lower = leaf;
 
-    while (table->table.level < level) {
-        entry = mmk_table_last_pmd(table);
-        table = mmk_virt_to_page(entry);
-    }
+    while (lower->table.level + 1 < level)
+        lower = lower->table.upper;
+    table = lower->table.upper;
     mmk_frame_note(table, 0, MMK_FRAME_TABLE);
-    mmk_pte_drop(entry);
+    mmk_pte_drop(mmk_table_last_pmd(lower));
     mmk_pte_put_private(table, 1);
     leaf->table.above = (uint16_t)(level - 1);
     mmk_table_keep(leaf);
@@ -308,22 +297,21 @@ static struct mmk_page *cut_below(struct mmk_page *leaf, unsigned level)
 /* The lowest that comes back stays locked: it has no entry until the caller sets one. */
 bool mmk_walk_extend(struct mmk_walk *walk) MMK_NO_TSA
 {
-    unsigned lowest;
-    struct mmk_page *leaf = mmk_limbo_take_part(walk, &lowest), *table;
-    struct path path;
+    unsigned lowest, n;
+    struct mmk_page *leaf = mmk_limbo_take_part(walk, &lowest), *table, *highest;
 
     if (!leaf)
         return false;
-    mmk_mm_count_tables(walk->mm, lowest, walk->level - lowest, 1);
+    n = walk->level - lowest;
+    mmk_mm_count_tables(walk->mm, lowest, n, 1);
     table = cut_below(leaf, lowest);
     mmk_walk_break_first(walk, 0);
-    lock_path(&path, table, walk->level - lowest, MMK_MISTAKE(EXTENDED_UNLOCKED) ? 1 : 0);
-    revive_path(&path);
-    link_again(walk, path.table[path.n - 1]);
+    highest = revive_path(table, n, MMK_MISTAKE(EXTENDED_UNLOCKED) ? 1 : 0);
+    link_again(walk, highest);
     mmk_table_unlock(walk->table);
     if (MMK_MISTAKE(EXTENDED_UNLOCKED) || MMK_MISTAKE(REVIVED_UNLOCKED))
         mmk_table_lock(table);
-    unlock_path(&path, 1);
+    unlock_path(table->table.upper, n - 1);
     walk->table = table;
     walk->parent = mmk_table_pmd(table);
     walk->entry = &mmk_table_entries(table)[mmk_pt_index(walk->addr, lowest)];
@@ -392,24 +380,32 @@ static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_o
     }
 }
 
-/* T1: unlinks the path, which stays one (limbo.c). => parent locked, too; the path's are dropped */
-static void unlink_path(struct mmk_page *parent, const struct path *path, mmk_vaddr_t addr,
-                        struct mmk_gather *gather) MMK_REQUIRES(parent->table.lock) MMK_NO_TSA
-{
-    struct mmk_page *lowest = path->table[0];
-    unsigned i;
+/* Tables to be freed, of which each links nothing but the next lower one (table.upper). */
+struct path {
+    struct mmk_page *lowest, *highest;
+    unsigned n;
+};
 
-    mmk_pte_drop(mmk_table_pmd(path->table[path->n - 1]));
+/* T1: unlinks the path, which stays one (limbo.c). => parent locked, too; the path's are dropped */
+MMK_ALWAYS_INLINE void unlink_path(struct mmk_page *parent, struct path path, mmk_vaddr_t addr,
+                                   struct mmk_gather *gather)
+    MMK_REQUIRES(parent->table.lock) MMK_NO_TSA
+{
+    struct mmk_page *table = path.lowest, *upper;
+    unsigned left;
+
+    mmk_pte_drop(mmk_table_pmd(path.highest));
     mmk_pte_put_many(parent, 1);
-    mmk_mm_count_tables(lowest->table.mm, lowest->table.level, path->n, -1);
-    lowest->table.above = (uint16_t)(path->n - 1);
-    for (i = 0; i < path->n; i++) {
-        if (i == 0 || !MMK_MISTAKE(PATH_HALF_DEAD))
-            mmk_table_kill(path->table[i]);
-        mmk_frame_note(path->table[i], 0, MMK_FRAME_UNLINKED);
-        mmk_table_unlock(path->table[i]);
+    mmk_mm_count_tables(table->table.mm, table->table.level, path.n, -1);
+    table->table.above = (uint16_t)(path.n - 1);
+    for (left = path.n; left > 0; left--, table = upper) {
+        upper = table->table.upper;
+        if (left == path.n || !MMK_MISTAKE(PATH_HALF_DEAD))
+            mmk_table_kill(table);
+        mmk_frame_note(table, 0, MMK_FRAME_UNLINKED);
+        mmk_table_unlock(table);
     }
-    mmk_gather_path(gather, lowest, addr);
+    mmk_gather_path(gather, path.lowest, addr);
 }
 
 /* Is there nothing in it but what goes, and may it be freed? => locked */
@@ -421,32 +417,44 @@ static bool goes_too(const struct mmk_page *table, mmk_vaddr_t addr,
 }
 
 /*
- * Goes up with the lock of ever another table. If one cannot be had at once, what lies below goes
- * first, by itself: then no lock is waited for with more than one of a lower table held, and that
- * dropped.
+ * The parent's lock cannot be had at once: what lies below goes first, by itself. So no lock is
+ * waited for with more than one of a lower table held, and that dropped.
+ * => as lock_parent_first()
+ */
+static MMK_NOINLINE bool unlink_below(struct mmk_page *table, struct path path, mmk_vaddr_t addr,
+                                      struct mmk_gather *gather,
+                                      struct mmk_page **parent) MMK_NO_TSA
+{
+    if (path.n > 0)
+        unlink_path(table, path, addr, gather);
+    return lock_parent_first(table, parent);
+}
+
+/*
+ * Goes up with the lock of ever another table.
  * => locked; nobody uses it, and it may be freed; the lock is dropped
  */
-static void free_path(struct mmk_page *table, mmk_vaddr_t addr,
-                      struct mmk_gather *gather) MMK_NO_TSA
+static MMK_NOINLINE void free_path(struct mmk_page *table, mmk_vaddr_t addr,
+                                   struct mmk_gather *gather) MMK_NO_TSA
 {
-    struct path path = {.n = 0};
+    struct path path = {.lowest = table, .n = 0};
     struct mmk_page *parent;
 
-    for (;;) {
+    for (;; table = parent) {
         parent = mmk_virt_to_page(mmk_table_pmd(table));
         if (mmk_inject(MMK_INJECT_LOCK_BUSY) || !mmk_table_trylock(parent)) {
-            if (path.n > 0)
-                unlink_path(table, &path, addr, gather);
-            path.n = 0;
-            if (!lock_parent_first(table, &parent))
+            if (!unlink_below(table, path, addr, gather, &parent))
                 return;
+            path.lowest = table;
+            path.n = 0;
         }
-        path.table[path.n++] = table;
+        table->table.upper = parent; /* which goes, too, or else nobody asks */
+        path.highest = table;
+        path.n++;
         if (!goes_too(parent, addr, gather))
             break;
-        table = parent;
     }
-    unlink_path(parent, &path, addr, gather);
+    unlink_path(parent, path, addr, gather);
     mmk_table_unlock(parent);
 }
 

@@ -224,7 +224,7 @@ static void note_waiting(const struct mmk_page *table)
         return;
     mmk_frame_note(table, 0, MMK_FRAME_WAITING);
     for (; above > 0; above--) {
-        table = mmk_virt_to_page(mmk_table_last_pmd(table));
+        table = table->table.upper;
         mmk_frame_note(table, 0, MMK_FRAME_WAITING);
     }
 }
