@@ -247,9 +247,10 @@ static MMK_NOINLINE struct mmk_page *take_part(const struct mmk_walk *walk, unsi
     unsigned long state = mmk_percpu_enter();
     struct limbo *limbo = &limbos[mmk_cpu_id()];
     unsigned at = find_part(limbo, walk, lowest);
-    bool found = at<MMK_LIMBO_PATHS && * lowest> 0;
-    struct mmk_page *table = found ? take(limbo, at, walk->level) : NULL;
+    struct mmk_page *table = NULL;
 
+    if (at < MMK_LIMBO_PATHS && *lowest != 0)
+        table = take(limbo, at, walk->level);
     mmk_percpu_leave(state);
     return table;
 }

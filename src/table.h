@@ -106,8 +106,7 @@ void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     MMK_REQUIRES(walk->table->table.lock);
 
-/* The same with tables that were just there before (P11), as mmk_limbo_take() has handed them out.
- */
+/* The same with tables that were just there before (P11), as mmk_limbo_take() has given them. */
 void mmk_walk_set_again(struct mmk_walk *walk, struct mmk_page *leaf, mmk_pte_t pte)
     MMK_REQUIRES(walk->table->table.lock);
 
