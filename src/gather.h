@@ -131,19 +131,19 @@ MMK_ALWAYS_INLINE void mmk_gather_page(struct mmk_gather *gather, struct mmk_pag
 }
 
 /*
- * Hands over an unlinked table, which was on addr's path, with those above that went with it
- * (table.h). What leads to them is flushed with any page that the lowest covered; pages taken out
- * of it are noted, so one of those does, else addr's.
+ * Hands over n unlinked tables, a path on the way to addr, by the lowest (table.h). What leads to
+ * them is flushed with any page that the lowest covered; pages taken out of it are noted, so one of
+ * those does, else addr's.
  * => nobody can find them but old readers
  */
 MMK_ALWAYS_INLINE void mmk_gather_path(struct mmk_gather *gather, struct mmk_page *table,
-                                       mmk_vaddr_t addr)
+                                       unsigned n, mmk_vaddr_t addr)
 {
     mmk_vaddr_t base = mmk_pt_base(addr, table->table.level);
 
     table->table.next = gather->dead;
     gather->dead = table;
-    gather->tables += 1 + (uint64_t)table->table.above;
+    gather->tables += n;
     if (gather->end <= base || gather->start >= base + mmk_pt_table_span(table->table.level))
         mmk_gather_range(gather, addr & MMK_PAGE_MASK, (addr & MMK_PAGE_MASK) + MMK_PAGE_SIZE);
 }

@@ -223,7 +223,7 @@ MMK_ALWAYS_INLINE struct mmk_page *take(struct limbo *limbo, unsigned at, unsign
     } else {
         table = (struct mmk_page *)mmk_aptr_xchg(place, NULL, MMK_RELAXED);
     }
-    mmk_a32_store(&limbo->filled, mmk_a32_load(&limbo->filled, MMK_RELAXED) - (1u << at),
+    mmk_a32_store(&limbo->filled, mmk_a32_load(&limbo->filled, MMK_RELAXED) & ~(1u << at),
                   MMK_RELAXED);
     limbo->next = at; /* which is empty */
     if (mmk_likely(table != NULL))

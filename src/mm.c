@@ -94,6 +94,7 @@ void mmk_mm_count_made(int64_t delta)
 #define BITS(level)  ((MMK_PT_LEVELS - 1 - (level)) * MMK_PT_INDEX_BITS + 1)
 
 _Static_assert(PLACE(MMK_PT_LEVELS - 1) + 1 <= 64, "the counts of upper levels fit one word");
+_Static_assert(WORD(0) == 0 && PLACE(0) == 0, "leaf tables are counted from the lowest bit on");
 
 /* One of each level below `level`, as a word counts them. */
 #define ONE(word, level)                                                                           \

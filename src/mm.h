@@ -149,6 +149,12 @@ MMK_ALWAYS_INLINE void mmk_mm_count_tables(struct mmk_mm *mm, unsigned lowest, u
     }
 }
 
+/* The same for one leaf table, +1 or -1: these are counted from the lowest bit on. */
+MMK_ALWAYS_INLINE void mmk_mm_count_leaf_table(struct mmk_mm *mm, int delta)
+{
+    mmk_a64_fetch_add(&mm->tables[0], (uint64_t)(int64_t)delta, MMK_RELAXED);
+}
+
 uint64_t mmk_mm_tables(const struct mmk_mm *mm, unsigned level); /* linked ones of that level */
 
 /* Adds delta to one of this CPU's counters. => any context but interrupts */

@@ -221,13 +221,9 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     mmk_walk_link(walk, chain);
 }
 
-/*
- * P11: n tables from limbo, from this one up, are no longer dead. Each is locked, all but so many
- * of the lowest: whoever finds one of them alive then comes to it from the root, too.
- * => the highest
- */
-MMK_ALWAYS_INLINE struct mmk_page *revive_path(struct mmk_page *lowest, unsigned n,
-                                               unsigned but) MMK_NO_TSA
+/* n tables, from this one up; all but so many of the lowest are locked. => the highest */
+MMK_ALWAYS_INLINE struct mmk_page *bring_back_path(struct mmk_page *lowest, unsigned n,
+                                                   unsigned but)
 {
     struct mmk_page *path[MMK_PT_LEVELS];
     unsigned i;
@@ -235,47 +231,32 @@ MMK_ALWAYS_INLINE struct mmk_page *revive_path(struct mmk_page *lowest, unsigned
     path[0] = lowest;
     for (i = 1; i < n; i++)
         path[i] = path[i - 1]->table.upper;
-    do {
-        i--;
-        if (i >= but && !MMK_MISTAKE(REVIVED_UNLOCKED))
-            mmk_table_lock(path[i]);
-        mmk_frame_note(path[i], 0, MMK_FRAME_TABLE);
-        mmk_frame_note_link(path[i], mmk_table_revive(path[i]));
-    } while (i > 0);
+    while (i-- > 0) { /* upper before lower */
+        if (i >= but)
+            mmk_table_lock_back(path[i]);
+        mmk_table_bring_back(path[i]);
+    }
     return path[n - 1];
 }
 
-/* So many, from this one up. */
-MMK_ALWAYS_INLINE void unlock_path(struct mmk_page *table, unsigned n) MMK_NO_TSA
+MMK_ALWAYS_INLINE void unlock_path_back(struct mmk_page *table, unsigned n)
 {
     struct mmk_page *upper;
 
-    for (; n > 0 && !MMK_MISTAKE(REVIVED_UNLOCKED); n--, table = upper) {
+    for (; n > 0; n--, table = upper) {
         upper = table->table.upper;
-        mmk_table_unlock(table);
+        mmk_table_unlock_back(table);
     }
 }
 
-/* It leads there again. */
-static void link_again(struct mmk_walk *walk, const struct mmk_page *top)
-    MMK_REQUIRES(walk->table->table.lock)
-{
-    mmk_pte_get(walk->table);
-    mmk_pte_set(walk->entry, mmk_pte_link(mmk_page_to_pfn(top)));
-}
-
-void mmk_walk_set_again(struct mmk_walk *walk, struct mmk_page *leaf, mmk_pte_t pte) MMK_NO_TSA
+void mmk_walk_set_path_again(struct mmk_walk *walk, struct mmk_page *leaf, mmk_pte_t pte)
 {
     const unsigned n = walk->level;
-    struct mmk_page *highest;
 
     mmk_mm_count_tables(walk->mm, 0, n, 1);
     mmk_walk_break_first(walk, 0);
-    highest = revive_path(leaf, n, 0);
-    mmk_pte_get_private(leaf, 1);
-    mmk_pte_set(&mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)], pte);
-    link_again(walk, highest);
-    unlock_path(leaf, n);
+    mmk_walk_link_again(walk, leaf, bring_back_path(leaf, n, 0), pte);
+    unlock_path_back(leaf, n);
 }
 
 /* Cuts a path from limbo: what is below `level` goes back. Answers the table there, without it. */
@@ -298,7 +279,8 @@ static struct mmk_page *cut_below(struct mmk_page *leaf, unsigned level)
 bool mmk_walk_extend(struct mmk_walk *walk) MMK_NO_TSA
 {
     unsigned lowest, n;
-    struct mmk_page *leaf = mmk_limbo_take_part(walk, &lowest), *table, *highest;
+    struct mmk_page *leaf = mmk_limbo_take_part(walk, &lowest), *table;
+    mmk_pte_t link;
 
     if (!leaf)
         return false;
@@ -306,12 +288,14 @@ bool mmk_walk_extend(struct mmk_walk *walk) MMK_NO_TSA
     mmk_mm_count_tables(walk->mm, lowest, n, 1);
     table = cut_below(leaf, lowest);
     mmk_walk_break_first(walk, 0);
-    highest = revive_path(table, n, MMK_MISTAKE(EXTENDED_UNLOCKED) ? 1 : 0);
-    link_again(walk, highest);
+    link = mmk_pte_link(
+        mmk_page_to_pfn(bring_back_path(table, n, MMK_MISTAKE(EXTENDED_UNLOCKED) ? 1 : 0)));
+    mmk_pte_get(walk->table);
+    mmk_pte_set(walk->entry, link);
     mmk_table_unlock(walk->table);
     if (MMK_MISTAKE(EXTENDED_UNLOCKED) || MMK_MISTAKE(REVIVED_UNLOCKED))
         mmk_table_lock(table);
-    unlock_path(table->table.upper, n - 1);
+    unlock_path_back(table->table.upper, n - 1);
     walk->table = table;
     walk->parent = mmk_table_pmd(table);
     walk->entry = &mmk_table_entries(table)[mmk_pt_index(walk->addr, lowest)];
@@ -405,7 +389,7 @@ MMK_ALWAYS_INLINE void unlink_path(struct mmk_page *parent, struct path path, mm
         mmk_frame_note(table, 0, MMK_FRAME_UNLINKED);
         mmk_table_unlock(table);
     }
-    mmk_gather_path(gather, path.lowest, addr);
+    mmk_gather_path(gather, path.lowest, path.n, addr);
 }
 
 /* Is there nothing in it but what goes, and may it be freed? => locked */
@@ -430,19 +414,24 @@ static MMK_NOINLINE bool unlink_below(struct mmk_page *table, struct path path, 
     return lock_parent_first(table, parent);
 }
 
+/* => true: locked. *parent is set in any case */
+MMK_ALWAYS_INLINE bool try_parent(const struct mmk_page *table, struct mmk_page **parent) MMK_NO_TSA
+{
+    *parent = mmk_virt_to_page(mmk_table_pmd(table));
+    return !mmk_inject(MMK_INJECT_LOCK_BUSY) && mmk_table_trylock(*parent);
+}
+
 /*
  * Goes up with the lock of ever another table.
- * => locked; nobody uses it, and it may be freed; the lock is dropped
+ * => locked; nobody uses it, and it may be freed; the lock is dropped; as try_parent() has said
  */
-static MMK_NOINLINE void free_path(struct mmk_page *table, mmk_vaddr_t addr,
-                                   struct mmk_gather *gather) MMK_NO_TSA
+static MMK_NOINLINE void free_path(struct mmk_page *table, struct mmk_page *parent, bool locked,
+                                   mmk_vaddr_t addr, struct mmk_gather *gather) MMK_NO_TSA
 {
     struct path path = {.lowest = table, .n = 0};
-    struct mmk_page *parent;
 
-    for (;; table = parent) {
-        parent = mmk_virt_to_page(mmk_table_pmd(table));
-        if (mmk_inject(MMK_INJECT_LOCK_BUSY) || !mmk_table_trylock(parent)) {
+    for (;; table = parent, locked = try_parent(table, &parent)) {
+        if (!locked) {
             if (!unlink_below(table, path, addr, gather, &parent))
                 return;
             path.lowest = table;
@@ -458,6 +447,21 @@ static MMK_NOINLINE void free_path(struct mmk_page *table, mmk_vaddr_t addr,
     mmk_table_unlock(parent);
 }
 
+/* The first step of free_path(), which mostly is all of it. => locked; the lock is dropped */
+static MMK_NOINLINE void free_unused(struct mmk_page *table, mmk_vaddr_t addr,
+                                     struct mmk_gather *gather) MMK_NO_TSA
+{
+    struct mmk_page *parent;
+    bool locked = try_parent(table, &parent);
+
+    if (mmk_likely(locked && !goes_too(parent, addr, gather))) {
+        unlink_path(parent, (struct path){table, table, 1}, addr, gather);
+        mmk_table_unlock(parent);
+    } else {
+        free_path(table, parent, locked, addr, gather);
+    }
+}
+
 void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gather) MMK_NO_TSA
 {
     struct mmk_page *table = walk->table;
@@ -466,7 +470,7 @@ void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gathe
         !policy_frees(table, walk->addr, gather))
         mmk_table_unlock(table);
     else
-        free_path(table, walk->addr, gather);
+        free_unused(table, walk->addr, gather);
 }
 
 /* What a visitor leaves behind. `known`: where that is; else all of the address space is flushed.

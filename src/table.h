@@ -106,10 +106,6 @@ void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     MMK_REQUIRES(walk->table->table.lock);
 
-/* The same with tables that were just there before (P11), as mmk_limbo_take() has given them. */
-void mmk_walk_set_again(struct mmk_walk *walk, struct mmk_page *leaf, mmk_pte_t pte)
-    MMK_REQUIRES(walk->table->table.lock);
-
 /*
  * Links, below walk's entry, which is none, those tables on the way to its address of which more
  * waits than is wanted (P11): up to one that then has nothing in it yet.
@@ -143,6 +139,62 @@ MMK_ALWAYS_INLINE void mmk_walk_set_leaf(struct mmk_walk *walk, mmk_pte_t pte)
     mmk_walk_break_first(walk, 0);
     mmk_pte_get(walk->table);
     mmk_pte_set(walk->entry, pte);
+}
+
+/*
+ * P11: a table from limbo is locked, is no longer dead, and is unlocked when it is linked: whoever
+ * finds it alive then comes to it from the root, too.
+ */
+MMK_ALWAYS_INLINE void mmk_table_lock_back(struct mmk_page *table) MMK_NO_TSA
+{
+    if (!MMK_MISTAKE(REVIVED_UNLOCKED))
+        mmk_table_lock(table);
+}
+
+MMK_ALWAYS_INLINE void mmk_table_bring_back(struct mmk_page *table)
+{
+    mmk_frame_note(table, 0, MMK_FRAME_TABLE);
+    mmk_frame_note_link(table, mmk_table_revive(table));
+}
+
+MMK_ALWAYS_INLINE void mmk_table_unlock_back(struct mmk_page *table) MMK_NO_TSA
+{
+    if (!MMK_MISTAKE(REVIVED_UNLOCKED))
+        mmk_table_unlock(table);
+}
+
+/* Sets addr's entry in `leaf`, and has walk's entry lead there again, by way of `highest`. */
+MMK_ALWAYS_INLINE void mmk_walk_link_again(struct mmk_walk *walk, struct mmk_page *leaf,
+                                           struct mmk_page *highest, mmk_pte_t pte)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    struct mmk_a64 *entry = &mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)];
+    mmk_pte_t link = mmk_pte_link(mmk_page_to_pfn(highest));
+
+    mmk_pte_get_private(leaf, 1);
+    mmk_pte_set(entry, pte);
+    mmk_pte_get(walk->table);
+    mmk_pte_set(walk->entry, link);
+}
+
+/* mmk_walk_set_again() where more than one table is missing. */
+void mmk_walk_set_path_again(struct mmk_walk *walk, struct mmk_page *leaf, mmk_pte_t pte)
+    MMK_REQUIRES(walk->table->table.lock);
+
+/* mmk_walk_set() with tables that were just there before (P11), as mmk_limbo_take() gives them. */
+MMK_ALWAYS_INLINE void mmk_walk_set_again(struct mmk_walk *walk, struct mmk_page *leaf,
+                                          mmk_pte_t pte) MMK_REQUIRES(walk->table->table.lock)
+{
+    if (walk->level > 1) {
+        mmk_walk_set_path_again(walk, leaf, pte);
+        return;
+    }
+    mmk_mm_count_leaf_table(walk->mm, 1);
+    mmk_walk_break_first(walk, 0);
+    mmk_table_lock_back(leaf);
+    mmk_table_bring_back(leaf);
+    mmk_walk_link_again(walk, leaf, leaf, pte);
+    mmk_table_unlock_back(leaf);
 }
 
 /*
