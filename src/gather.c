@@ -185,6 +185,7 @@ void mmk_gather_begin_tables(struct mmk_gather *gather, struct mmk_mm *mm)
 {
     gather->mm = mm;
     gather->reason = MMK_GATHER_OTHER;
+    gather->tables = 0;
     reset(gather);
     mmk_a32_fetch_add(&mm->flush_pending, 1, MMK_RELAXED); /* the tables' locks order it */
 }

@@ -29,8 +29,9 @@
  * compared. An address space that ends takes its tables along (mmk_table_forget()), so that a
  * pointer to it is its name.
  *
- * A fault takes the path as it finds it, before it has a page and a lock. If another is first, or
- * there is no page, it goes back.
+ * A fault on anonymous memory takes the path as it finds it, before it has a page and a lock. If
+ * another is first, or there is no page, it goes back. Meanwhile nobody else finds it, who may want
+ * its memory: who waits for that then goes without these few tables.
  *
  * Locks: none. Only the CPU itself puts a path into a place, and only into one that it has found,
  * or made, empty; anybody may take one out, by an exchange.
@@ -61,9 +62,10 @@ struct kept {
 #define WAY_LEVELS (MMK_PAGE_SIZE - 1)
 
 struct MMK_CACHE_ALIGNED limbo {
-    struct mmk_a32 filled;   /* own CPU writes: bit n: place n was filled, and not taken */
+    struct mmk_a32 filled;   /* own CPU writes: bit n: place n was filled, and not taken by it */
     unsigned next;           /* own CPU: the place for the next */
-    struct mmk_a64 relinked; /* own CPU writes: tables that were taken to be linked again */
+    struct mmk_a64 taken;    /* own CPU writes: tables, to be linked again */
+    struct mmk_a64 returned; /* likewise: that were not */
     struct kept kept[MMK_LIMBO_PATHS];
 };
 
@@ -78,7 +80,8 @@ void mmk_limbo_init(void)
             mmk_aptr_store(&limbos[cpu].kept[at].table, NULL, MMK_RELAXED);
         mmk_a32_store(&limbos[cpu].filled, 0, MMK_RELAXED);
         limbos[cpu].next = 0;
-        mmk_a64_store(&limbos[cpu].relinked, 0, MMK_RELAXED);
+        mmk_a64_store(&limbos[cpu].taken, 0, MMK_RELAXED);
+        mmk_a64_store(&limbos[cpu].returned, 0, MMK_RELAXED);
     }
 }
 
@@ -118,7 +121,7 @@ MMK_ALWAYS_INLINE struct mmk_page *put_path(struct mmk_page *table, unsigned unw
                   MMK_RELAXED);
     oldest = put(kept, table);
     if (unwanted != 0)
-        mmk_percpu_add(&limbo->relinked, -(int64_t)unwanted);
+        mmk_percpu_add(&limbo->returned, unwanted);
     mmk_percpu_leave(state);
     return oldest;
 }
@@ -207,8 +210,8 @@ static unsigned find_part(const struct limbo *limbo, const struct mmk_walk *walk
     return found;
 }
 
-/* What is in a place of this CPU's, so many tables. Relaxed: this CPU has put it there. => NULL: it
- * is gone */
+/* What is in a place of this CPU's: a path of `levels`. Relaxed: this CPU has put it there. =>
+ * NULL: it is gone */
 MMK_ALWAYS_INLINE struct mmk_page *take(struct limbo *limbo, unsigned at, unsigned levels)
     MMK_REQUIRES(mmk_percpu)
 {
@@ -227,7 +230,7 @@ MMK_ALWAYS_INLINE struct mmk_page *take(struct limbo *limbo, unsigned at, unsign
                   MMK_RELAXED);
     limbo->next = at; /* which is empty */
     if (mmk_likely(table != NULL))
-        mmk_percpu_add(&limbo->relinked, levels);
+        mmk_percpu_add(&limbo->taken, levels);
     return table;
 }
 
@@ -255,7 +258,7 @@ static MMK_NOINLINE struct mmk_page *take_part(const struct mmk_walk *walk, unsi
     return table;
 }
 
-/* This CPU has none at all: mostly so, and just one word to look at. A guess. */
+/* This CPU has none at all: mostly so, and just one word to look at. A guess: others may have. */
 MMK_ALWAYS_INLINE bool is_empty(void)
 {
     return mmk_a32_load(&limbos[mmk_cpu_id()].filled, MMK_RELAXED) == 0;
@@ -296,10 +299,12 @@ struct mmk_page *mmk_limbo_take_any(unsigned cpu, const struct mmk_mm *mm)
 
 void mmk_limbo_stats(struct mmk_stats *stats)
 {
+    uint64_t taken = 0, returned = 0;
     unsigned cpu, at;
 
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++) {
-        stats->tables_relinked += mmk_a64_load(&limbos[cpu].relinked, MMK_RELAXED);
+        returned += mmk_a64_load(&limbos[cpu].returned, MMK_RELAXED);
+        taken += mmk_a64_load(&limbos[cpu].taken, MMK_RELAXED);
         for (at = 0; at < MMK_LIMBO_PATHS; at++) {
             const struct kept *kept = &limbos[cpu].kept[at];
 
@@ -307,4 +312,5 @@ void mmk_limbo_stats(struct mmk_stats *stats)
                 stats->tables_limbo += mmk_a64_load(&kept->way, MMK_RELAXED) & WAY_LEVELS;
         }
     }
+    stats->tables_relinked += taken - mmk_min(taken, returned); /* which may be of another CPU */
 }

@@ -79,7 +79,9 @@ uint64_t mmk_mm_count_all(void)
 
 uint64_t mmk_mm_tables_made(void)
 {
-    return mmk_percpu_count_sum(&made);
+    int64_t sum = (int64_t)mmk_percpu_count_sum(&made);
+
+    return sum > 0 ? (uint64_t)sum : 0; /* one CPU's may be seen to go before another's to come */
 }
 
 void mmk_mm_count_made(int64_t delta)
