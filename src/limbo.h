@@ -15,7 +15,7 @@ void mmk_limbo_init(void);
 
 /*
  * A path that was unlinked, and flushed, by its lowest table: a leaf table.
- * => one that has to leave, and is the caller's to hand to RCU: NULL, another, or `table` itself
+ * => another that has to leave for it, and is the caller's to hand to RCU; or NULL
  * => any context but interrupts
  */
 struct mmk_page *mmk_limbo_put(struct mmk_page *table);

@@ -126,8 +126,9 @@ struct mmk_mm *mmk_mm_next(void);
 bool mmk_mm_is_loaded(unsigned cpu); /* the CPU has entered one */
 
 /*
- * Tables of all address spaces, roots included: linked ones, and those that are kept to be linked
- * again (limbo.c). So one that goes and comes back is not counted each time.
+ * Tables of all address spaces, roots included, that do not wait to be freed: linked ones, those
+ * that an operation has unlinked and yet to flush, and those that are kept to be linked again
+ * (limbo.c). So one that goes and comes back is not counted each time.
  */
 uint64_t mmk_mm_tables_made(void);
 void mmk_mm_count_made(int64_t delta); /* => any context but interrupts */

@@ -91,7 +91,7 @@ struct MMK_CAPABILITY("page lock") mmk_page {
                 struct {
                     struct mmk_page *next;  /* o: in a gather's list, or a pool's */
                     struct mmk_page *upper; /* o: of one that is dead: the one above that has gone
-                                               with it, if any */
+                                               with it; of the highest: no meaning */
                 };
                 struct mmk_rcu_head rcu; /* o: waiting for a grace period */
             };

@@ -221,7 +221,8 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     mmk_walk_link(walk, chain);
 }
 
-/* n tables, from this one up; all but so many of the lowest are locked. => the highest */
+/* n tables, from this one up, are locked, all but so many of the lowest (a mistake). => the highest
+ */
 MMK_ALWAYS_INLINE struct mmk_page *bring_back_path(struct mmk_page *lowest, unsigned n,
                                                    unsigned but)
 {
@@ -423,7 +424,8 @@ MMK_ALWAYS_INLINE bool try_parent(const struct mmk_page *table, struct mmk_page 
 
 /*
  * Goes up with the lock of ever another table.
- * => locked; nobody uses it, and it may be freed; the lock is dropped; as try_parent() has said
+ * => locked; nobody uses it, and it may be freed; the lock is dropped. Its parent, whether that is
+ *    locked, too
  */
 static MMK_NOINLINE void free_path(struct mmk_page *table, struct mmk_page *parent, bool locked,
                                    mmk_vaddr_t addr, struct mmk_gather *gather) MMK_NO_TSA

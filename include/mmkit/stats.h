@@ -51,7 +51,8 @@ struct mmk_stats {
     uint64_t frames_free;                /* in the buddy allocator and the per-CPU caches */
     uint64_t node_frames[MMK_MAX_NODES]; /* frames_total by node */
     uint64_t node_free[MMK_MAX_NODES];   /* in the node's buddy allocator */
-    uint64_t tables_linked;              /* all address spaces, roots included */
+    uint64_t tables_linked;              /* all address spaces, roots included; and those that an
+                                            operation has unlinked, and not yet flushed */
     uint64_t tables_waiting;             /* unlinked, waiting for a grace period */
     uint64_t tables_waiting_peak;        /* as waiting_bytes_peak */
     uint64_t waiting_bytes;              /* tables_waiting, and what else waits for one */
