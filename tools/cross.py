@@ -21,7 +21,9 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror"]
-FLAGS = ["-std=c11", "-ffreestanding", "-O2", "-fno-stack-protector", "-fno-common"]
+# What panics names its file: by the path from the root, so that the size is the same in any folder.
+FLAGS = ["-std=c11", "-ffreestanding", "-O2", "-fno-stack-protector", "-fno-common",
+         f"-ffile-prefix-map={ROOT}/="]
 
 # By folder of src/arch: the prefix of GNU's tools, clang's target, a kernel's flags.
 MACHINES = {
