@@ -59,12 +59,12 @@ void replay_observe_frames(struct replay *replay)
         result->frames_peak_bytes = used;
 }
 
-bool replay_has_reclaimed(void)
+static bool has_reclaimed(void)
 {
     struct mmk_stats stats;
 
     mmk_stats_read(&stats);
-    return stats.reclaim_freed > 0 || stats.swap_out > 0; /* MADV_PAGEOUT */
+    return stats.reclaim_freed > 0 || stats.swap_out > 0;
 }
 
 /* What the address spaces have locked, touched or not. */
@@ -107,6 +107,8 @@ static void state_init(struct replay *replay, const struct program *program,
     replay->task_spaces = host_alloc(program->task_count + 1, sizeof(replay->task_spaces[0]));
     replay->op = &program->ops[0];
     shadow_world_init(&replay->world, machine_format.levels, machine_format.index_bits);
+    if (options != NULL)
+        replay->world.has_reclaimed = has_reclaimed;
 }
 
 /* Every process that still runs exits; files are let go. */

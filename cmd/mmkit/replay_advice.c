@@ -78,6 +78,9 @@ static void advise_shadow(struct replay *replay, struct space *space, const stru
     case MMK_MADV_POPULATE_WRITE:
         shadow_populate(shadow, start, end, SHADOW_WRITE);
         break;
+    case MMK_MADV_PAGEOUT:
+        shadow->world->paged_out = true;
+        break;
     case MMK_MADV_GUARD_INSTALL:
         shadow_guard(shadow, start, end);
         break;

@@ -168,7 +168,7 @@ static MMK_NOINLINE void account_change(struct replay *replay, struct space *spa
     note_frames(replay);
     if (replay_is_planning(replay) || space->linked_seen >= space->least_seen)
         return;
-    if (!replay->too_few_tables && !replay_has_reclaimed()) {
+    if (!replay->too_few_tables && !shadow_may_lack(&replay->world)) {
         replay->too_few_tables = true;
         replay_diverge(replay, "%llu tables are linked, the entries need %llu",
                        (unsigned long long)space->linked_seen,

@@ -90,12 +90,6 @@ bool replay_is_exhausted(const struct replay *replay);
 /* replay.c: looks how many frames are in use. */
 void replay_observe_frames(struct replay *replay);
 
-/*
- * replay.c: pages were reclaimed, or paged out on request: from here on the shadow knows no more
- * what is mapped, but only what may be.
- */
-bool replay_has_reclaimed(void);
-
 /* replay_calls.c: everything but faults. */
 enum step replay_call(struct replay *replay, const struct op *op);
 

@@ -37,7 +37,16 @@ struct shadow_world {
     uint64_t object_pages;  /* pages of objects that some slot maps */
     uint64_t touched_pages; /* pages of objects ever mapped, of objects that exist */
     uint64_t stack_limit, stack_guard_gap;
+    bool (*has_reclaimed)(void); /* any pages; NULL: never */
+    bool paged_out;              /* pages, by MADV_PAGEOUT */
 };
+
+/* Pages were reclaimed, or paged out on request: slots no longer say what is mapped, but what may
+   be, and counts by them are bounds. */
+static inline bool shadow_may_lack(const struct shadow_world *world)
+{
+    return world->paged_out || (world->has_reclaimed != NULL && world->has_reclaimed());
+}
 
 /* A file, or shared anonymous memory: `file` says which. Counted by regions and owners. */
 struct shadow_object {

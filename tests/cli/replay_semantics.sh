@@ -51,6 +51,12 @@ expect shared.txt processes=2 anon=0 cow=0 file=10
 expect files.txt processes=2 cow=3
 expect failures.txt processes=1 anon=1
 
+# What was paged out comes back: also where checks do not bring it back.
+for every in 1 2 3 5 1000; do
+    "$mmkit" replay --check=$every "$here/pageout.txt" >"$work/out" 2>&1 ||
+        fail "pageout.txt, --check=$every: $(head -n 1 "$work/out")"
+done
+
 expect_caught fork.txt 1 2 3 4 5 6 7 8 9 10 11 12 20
 expect_caught vfork.txt 1 3 6
 expect_caught shared.txt 1 3 5 8
