@@ -32,6 +32,13 @@ struct mmk_a64 mmk_cpus_online;
 
 static bool started; /* between mmk_init() and mmk_shutdown() */
 
+/* 0, or a power of two; so many pages have their entries in one table, wherever they begin. */
+static bool valid_around(uint64_t bytes)
+{
+    return (bytes & (bytes - 1)) == 0 && bytes <= mmk_pt_table_span(0) &&
+           (bytes == 0 || bytes >= MMK_PAGE_SIZE);
+}
+
 /* The ranges are <mmkit/init.h>'s. An enum that C takes for signed may be below its first value. */
 static bool valid(const struct mmk_config *config)
 {
@@ -46,7 +53,7 @@ static bool valid(const struct mmk_config *config)
            (unsigned)config->overcommit <= MMK_OVERCOMMIT_NEVER &&
            config->overcommit_ratio <= MMK_OVERCOMMIT_RATIO_MAX &&
            config->overcommit_kbytes <= UINT64_MAX >> 10 && config->refuse_write_exec <= 1 &&
-           config->watermark_low <= config->watermark_high;
+           config->watermark_low <= config->watermark_high && valid_around(config->fault_around);
 }
 
 int mmk_init(const struct mmk_config *config)

@@ -89,35 +89,44 @@ void mmk_fault_drop_anon(struct mmk_page *page)
  * to be others for all levels, as nothing may fail from then on.
  * => walk locked; its entry is none; false: tables are missing
  */
-static bool set_none(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
-    MMK_REQUIRES(walk->table->table.lock)
+static bool set_none(struct mmk_vmf *vmf, struct mmk_walk *walk, mmk_pte_t pte,
+                     struct mmk_around *around) MMK_REQUIRES(walk->table->table.lock)
 {
     struct mmk_page *leaf;
 
     if (mmk_likely(walk->level == 0)) {
         mmk_walk_set_leaf(walk, pte);
+        if (around)
+            mmk_around_set(vmf, around, walk);
         return true;
     }
     do {
         leaf = mmk_limbo_take(walk);
         if (leaf) {
+            if (around)
+                mmk_around_set_below(vmf, around, walk, leaf);
             mmk_walk_set_again(walk, leaf, pte);
             return true;
         }
-        if (!mmk_chain_reaches(chain, walk->level))
+        if (!mmk_chain_reaches(&vmf->chain, walk->level))
             return false;
     } while (mmk_walk_extend(walk));
-    mmk_walk_set(walk, chain, pte);
+    if (around)
+        mmk_around_set_below(vmf, around, walk, vmf->chain.table[0]);
+    mmk_walk_set(walk, &vmf->chain, pte);
     return true;
 }
 
-enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
+enum mmk_fault_result mmk_fault_set_with(struct mmk_vmf *vmf, mmk_pte_t pte,
+                                         struct mmk_around *around)
 {
     struct mmk_walk walk;
     bool killed, set;
 
     if (mmk_chain_prepare(&vmf->chain, vmf->mm, vmf->lacks))
         return MMK_FAULT_OOM;
+    if (around)
+        mmk_around_find(vmf, around);
     for (;;) {
         mmk_rcu_read_lock();
         mmk_walk_lock(vmf->mm, vmf->addr, &walk);
@@ -126,10 +135,12 @@ enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
             return MMK_FAULT_RETRY;
         }
         killed = mmk_mm_killed(vmf->mm);
-        set = killed || set_none(&walk, &vmf->chain, pte);
+        set = killed || set_none(vmf, &walk, pte, around);
         mmk_fault_unlock(&walk);
         if (mmk_likely(set))
             return killed ? MMK_FAULT_KILLED : MMK_FAULT_DONE;
+        if (around)
+            mmk_around_drop(around); /* this may sleep */
         if (mmk_chain_prepare(&vmf->chain, vmf->mm, walk.level))
             return MMK_FAULT_OOM;
     }

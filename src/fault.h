@@ -2,12 +2,13 @@
 /*
  * fault.h - the page fault inside the library. Public half: <mmkit/fault.h>.
  *
- *   fault.c       which VMA, may it, what does the entry say, and the setting of an entry
- *   fault_anon.c  nothing there, private anonymous memory
- *   fault_file.c  nothing there, an object's memory
- *   fault_frame.c nothing there, memory that is not mmkit's
- *   fault_swap.c  private memory that is out
- *   fault_cow.c   a write to an entry that is read-only
+ *   fault.c         which VMA, may it, what does the entry say, and the setting of an entry
+ *   fault_anon.c    nothing there, private anonymous memory
+ *   fault_file.c    nothing there, an object's memory
+ *   fault_around.c  and what is in memory around it
+ *   fault_frame.c   nothing there, memory that is not mmkit's
+ *   fault_swap.c    private memory that is out
+ *   fault_cow.c     a write to an entry that is read-only
  */
 #ifndef MMK_SRC_FAULT_H
 #define MMK_SRC_FAULT_H
@@ -76,9 +77,40 @@ bool mmk_fault_anon_again_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, struct
  * Sets the entry, none until now, to `pte`, with the tables that it lacks (alloc_set_pte of Linux).
  * => DONE; RETRY: somebody was first; OOM; KILLED. Unless DONE nothing has changed, and the page is
  *    the caller's. Counters are the caller's business
+ * => mmk_fault_set_with(): `around`, unless NULL, tells what is set with it
  */
-enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
+struct mmk_around;
+enum mmk_fault_result mmk_fault_set_with(struct mmk_vmf *vmf, mmk_pte_t pte,
+                                         struct mmk_around *around)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+
+MMK_ALWAYS_INLINE enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_pte_t pte)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+{
+    return mmk_fault_set_with(vmf, pte, NULL);
+}
+
+/*
+ * mmk_fault_set() for a fault that reads an object's page, which it has locked: maps those around
+ * it, too. => *more: how many; they have their rmap, and are the caller's to count
+ */
+enum mmk_fault_result mmk_fault_set_around(struct mmk_vmf *vmf, mmk_pte_t pte, uint32_t *more)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+
+/*
+ * What mmk_fault_set_with() does with the pages around: finds them, once nothing more is to be
+ * allocated; sets their entries in walk's table, or in a leaf table that is about to be linked
+ * below; or lets go of them, where it has to sleep after all.
+ * => find: vmf's page is locked; set: walk locked, the leaf table nobody else's to change
+ */
+void mmk_around_find(struct mmk_vmf *vmf, struct mmk_around *around)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+void mmk_around_set(const struct mmk_vmf *vmf, struct mmk_around *around,
+                    const struct mmk_walk *walk) MMK_REQUIRES(walk->table->table.lock);
+void mmk_around_set_below(const struct mmk_vmf *vmf, struct mmk_around *around,
+                          const struct mmk_walk *walk, struct mmk_page *leaf)
+    MMK_REQUIRES(walk->table->table.lock);
+void mmk_around_drop(struct mmk_around *around);
 
 /*
  * Locks the table of vmf's leaf entry, if it still says vmf->pte.

@@ -31,13 +31,19 @@ static enum mmk_fault_result map_page(struct mmk_vmf *vmf, struct mmk_page *page
 {
     bool write = vmf->access == MMK_ACCESS_WRITE;
     enum mmk_fault_result result;
+    uint32_t around = 0;
 
     mmk_page_add_rmap(page, vmf->vma, vmf->addr, false);
-    if (write)
+    if (write) {
         mmk_page_mkdirty(page);
-    result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, page, write));
+        result = mmk_fault_set(vmf, mmk_fault_leaf(vmf, page, true));
+    } else {
+        result = mmk_fault_set_around(vmf, mmk_fault_leaf(vmf, page, false), &around);
+    }
     if (result == MMK_FAULT_DONE) {
         mmk_mm_count_fault(vmf->mm, mmk_page_rss_kind(page), MMK_COUNT_FAULT_FILE);
+        if (around)
+            mmk_mm_count_around(vmf->mm, mmk_page_rss_kind(page), around);
         mmk_page_unlock(page);
         return result;
     }

@@ -526,4 +526,5 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     stats->fault_swap = mmk_mm_counter(mm, MMK_COUNT_FAULT_SWAP);
     stats->fault_major = mmk_mm_counter(mm, MMK_COUNT_FAULT_MAJOR);
     stats->fault_failed = mmk_mm_counter(mm, MMK_COUNT_FAULT_FAILED);
+    stats->mapped_around = mmk_mm_counter(mm, MMK_COUNT_MAPPED_AROUND);
 }

@@ -31,6 +31,7 @@ enum mmk_counter {
     MMK_COUNT_FAULT_SWAP,
     MMK_COUNT_FAULT_MAJOR,
     MMK_COUNT_FAULT_FAILED,
+    MMK_COUNT_MAPPED_AROUND, /* pages that a fault on another has mapped */
     MMK_COUNTERS
 };
 
@@ -176,6 +177,17 @@ MMK_ALWAYS_INLINE void mmk_mm_count_fault(struct mmk_mm *mm, enum mmk_counter rs
 
     mmk_percpu_add(&count[rss], 1);
     mmk_percpu_add(&count[fault], 1);
+    mmk_percpu_leave(state);
+}
+
+/* It has mapped n more of that kind around. */
+MMK_ALWAYS_INLINE void mmk_mm_count_around(struct mmk_mm *mm, enum mmk_counter rss, int64_t n)
+{
+    unsigned long state = mmk_percpu_enter();
+    struct mmk_a64 *count = mm->cpu[mmk_cpu_id()].count;
+
+    mmk_percpu_add(&count[rss], n);
+    mmk_percpu_add(&count[MMK_COUNT_MAPPED_AROUND], n);
     mmk_percpu_leave(state);
 }
 

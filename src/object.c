@@ -127,6 +127,18 @@ static bool is_current(struct mmk_object *object, struct mmk_page *page) MMK_REQ
            page->user.index < pages_of(mmk_object_size(object));
 }
 
+/* What was found at `index` in this RCU read section, with a reference. => NULL: as find_rcu() */
+static struct mmk_page *take_rcu(struct mmk_object *object, uint64_t index, struct mmk_page *page)
+    MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    if (!page || mmk_entry_is_slot(page) || !mmk_page_get_unless_zero(page))
+        return NULL;
+    if (mmk_likely(mmk_page_index_find_rcu(&object->pages, index) == page))
+        return page;
+    mmk_page_put(page);
+    return NULL;
+}
+
 /*
  * The page at `index`, with a reference; NULL: none, or it is just changing.
  * => inside an RCU read section
@@ -134,14 +146,7 @@ static bool is_current(struct mmk_object *object, struct mmk_page *page) MMK_REQ
 static struct mmk_page *find_rcu(struct mmk_object *object, uint64_t index)
     MMK_REQUIRES_SHARED(mmk_rcu)
 {
-    struct mmk_page *page = mmk_page_index_find_rcu(&object->pages, index);
-
-    if (!page || mmk_entry_is_slot(page) || !mmk_page_get_unless_zero(page))
-        return NULL;
-    if (mmk_likely(mmk_page_index_find_rcu(&object->pages, index) == page))
-        return page;
-    mmk_page_put(page);
-    return NULL;
+    return take_rcu(object, index, mmk_page_index_find_rcu(&object->pages, index));
 }
 
 /* => false: a user of `mm`, which was killed, gives up; mm NULL: nobody may */
@@ -181,6 +186,27 @@ static int get_cached(struct mmk_mm *mm, struct mmk_object *object, uint64_t ind
     mmk_page_unlock(page);
     mmk_page_put(page);
     return 0;
+}
+
+/* One whose lock is held is passed by before anything is written to it. */
+struct mmk_page *mmk_object_try_page_rcu(struct mmk_object *object, uint64_t index) MMK_NO_TSA
+{
+    struct mmk_page *page = mmk_page_index_find_rcu(&object->pages, index);
+
+    if (page && !mmk_entry_is_slot(page) && mmk_page_test(page, MMK_PF_LOCKED))
+        return NULL;
+    page = take_rcu(object, index, page);
+    if (!page)
+        return NULL;
+    if (mmk_page_trylock(page)) {
+        if (mmk_likely(is_current(object, page) || MMK_MISTAKE(AROUND_PAST_END))) {
+            mmk_assert(mmk_page_test(page, MMK_PF_UPTODATE), "O1 a page in the index is filled");
+            return page;
+        }
+        mmk_page_unlock(page);
+    }
+    mmk_page_put(page);
+    return NULL;
 }
 
 void mmk_object_resident(struct mmk_object *object, uint64_t first, uint64_t count, uint8_t *vec)

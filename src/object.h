@@ -79,6 +79,13 @@ MMK_MUST_CHECK int mmk_object_get_page_killable(struct mmk_mm *mm, struct mmk_ob
     MMK_TRY_ACQUIRES(0, *page);
 
 /*
+ * The same page if it is in memory, and nobody has its lock.
+ * => NULL: not so; does not sleep; inside an RCU read section, which may end before the lock does
+ */
+struct mmk_page *mmk_object_try_page_rcu(struct mmk_object *object, uint64_t index)
+    MMK_REQUIRES_SHARED(mmk_rcu);
+
+/*
  * Sets vec[i] to 1 for each page first + i, of `count`, that is cached and filled; leaves the rest.
  */
 void mmk_object_resident(struct mmk_object *object, uint64_t first, uint64_t count, uint8_t *vec);

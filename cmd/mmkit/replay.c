@@ -215,6 +215,7 @@ static bool start_machine(const struct replay *replay)
                                     .mmkit = MMK_CONFIG_DEFAULT};
 
     config.mmkit.table_policy = replay->options->policy;
+    config.mmkit.fault_around = 0;                   /* of which the shadow does not know */
     config.mmkit.overcommit = MMK_OVERCOMMIT_ALWAYS; /* Linux, with its memory, has allowed it */
     errno = 0; /* which mmkit does not know, but the machine's calls of the host do */
     if (machine_create(&config) != 0) {

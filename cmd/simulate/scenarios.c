@@ -55,6 +55,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_pins;
     case 23:
         return scenarios_waiting;
+    case 24:
+        return scenarios_around;
     default:
         return NULL;
     }

@@ -142,6 +142,15 @@ struct mmk_config {
      * rcutree.qhimark, in callbacks of a CPU, from which on they are hurried.
      */
     uint64_t waiting_limit;
+
+    /*
+     * A fault that reads or executes an object's page also maps those around it that are in memory,
+     * as far as that takes no waiting and no further table: within so many bytes, aligned to that,
+     * and one mapping. Their entries are old, so that reclaim knows those that nobody used. Range:
+     * a power of two, from a page, which is the faulting one alone, to what one leaf table covers;
+     * 0 as a page. Default: 64 KiB. Linux: fault_around_bytes in debugfs.
+     */
+    uint64_t fault_around;
 };
 
 /*
@@ -152,11 +161,12 @@ struct mmk_config {
 #define MMK_CONFIG_MMAP_MIN_ADDR ((uint64_t)64 << 10)
 #define MMK_CONFIG_STACK_LIMIT   ((uint64_t)8 << 20)
 #define MMK_CONFIG_GUARD_GAP     ((uint64_t)1 << 20)
+#define MMK_CONFIG_FAULT_AROUND  ((uint64_t)64 << 10)
 #endif
 #define MMK_CONFIG_DEFAULT                                                                         \
     {                                                                                              \
         MMK_TABLES_MMKIT, MMK_CONFIG_MMAP_MIN_ADDR, MMK_CONFIG_STACK_LIMIT, MMK_CONFIG_GUARD_GAP,  \
-            16, 0, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0, 0, 0, 0                           \
+            16, 0, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0, 0, 0, 0, MMK_CONFIG_FAULT_AROUND  \
     }
 
 /*

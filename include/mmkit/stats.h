@@ -37,6 +37,7 @@ struct mmk_mm_stats {
     uint64_t fault_major;    /* of these: waited for it to be read */
     uint64_t fault_spurious; /* nothing to do */
     uint64_t fault_failed;   /* answered OOM, SEGV or BUS */
+    uint64_t mapped_around;  /* objects' pages mapped by a fault on another: fault_around */
 };
 
 /* Sums up, under the mmap lock. => may sleep; no locks held */

@@ -73,12 +73,16 @@ static inline struct mmk_mm *new_mm(void)
     return new;
 }
 
-/* Linux's defaults, but that mappings may be larger than the machine's little memory. */
+/*
+ * Linux's defaults, but that mappings may be larger than the machine's little memory, and that a
+ * fault maps one page: what is mapped around others test_around.c knows.
+ */
 static inline struct mmk_config fixture_config(void)
 {
     struct mmk_config config = MMK_CONFIG_DEFAULT;
 
     config.overcommit = MMK_OVERCOMMIT_ALWAYS;
+    config.fault_around = 0;
     return config;
 }
 

@@ -28,6 +28,7 @@ enum option {
     REFUSE_WRITE_EXEC,
     WATERMARK_LOW,
     WAITING_LIMIT,
+    FAULT_AROUND,
     OPTIONS
 };
 
@@ -71,6 +72,9 @@ static void set_option(struct mmk_config *config, enum option option, uint64_t v
     case WAITING_LIMIT:
         config->waiting_limit = value;
         break;
+    case FAULT_AROUND:
+        config->fault_around = value;
+        break;
     case REFUSE_WRITE_EXEC:
     case OPTIONS:
     default:
@@ -85,19 +89,21 @@ struct value {
 };
 
 static const struct value good[] = {
-    {TABLE_POLICY, 0},      {TABLE_POLICY, MMK_TABLES_NEVER},
-    {MMAP_MIN_ADDR, 0},     {MMAP_MIN_ADDR, MMK_MAP_WINDOW / 4 & MMK_PAGE_MASK},
-    {STACK_LIMIT, 0},       {STACK_LIMIT, MMK_LIMIT_INFINITY},
-    {STACK_GUARD_GAP, 0},   {STACK_GUARD_GAP, (MMK_MAP_WINDOW / 16 - 1) & MMK_PAGE_MASK},
-    {TABLE_STOCK, 0},       {TABLE_STOCK, 64},
-    {FRAME_CACHE, 0},       {FRAME_CACHE, MMK_FRAME_CACHE_MAX},
-    {MAX_MAP_COUNT, 0},     {MAX_MAP_COUNT, MMK_MAP_COUNT_MAX},
-    {OVERCOMMIT, 0},        {OVERCOMMIT, MMK_OVERCOMMIT_NEVER},
-    {OVERCOMMIT_RATIO, 0},  {OVERCOMMIT_RATIO, MMK_OVERCOMMIT_RATIO_MAX},
-    {OVERCOMMIT_KBYTES, 0}, {OVERCOMMIT_KBYTES, UINT64_MAX / 1024},
-    {REFUSE_WRITE_EXEC, 0}, {REFUSE_WRITE_EXEC, 1},
-    {WATERMARK_LOW, 0},     {WATERMARK_LOW, 1000},
-    {WAITING_LIMIT, 0},     {WAITING_LIMIT, UINT64_MAX},
+    {TABLE_POLICY, 0},        {TABLE_POLICY, MMK_TABLES_NEVER},
+    {MMAP_MIN_ADDR, 0},       {MMAP_MIN_ADDR, MMK_MAP_WINDOW / 4 & MMK_PAGE_MASK},
+    {STACK_LIMIT, 0},         {STACK_LIMIT, MMK_LIMIT_INFINITY},
+    {STACK_GUARD_GAP, 0},     {STACK_GUARD_GAP, (MMK_MAP_WINDOW / 16 - 1) & MMK_PAGE_MASK},
+    {TABLE_STOCK, 0},         {TABLE_STOCK, 64},
+    {FRAME_CACHE, 0},         {FRAME_CACHE, MMK_FRAME_CACHE_MAX},
+    {MAX_MAP_COUNT, 0},       {MAX_MAP_COUNT, MMK_MAP_COUNT_MAX},
+    {OVERCOMMIT, 0},          {OVERCOMMIT, MMK_OVERCOMMIT_NEVER},
+    {OVERCOMMIT_RATIO, 0},    {OVERCOMMIT_RATIO, MMK_OVERCOMMIT_RATIO_MAX},
+    {OVERCOMMIT_KBYTES, 0},   {OVERCOMMIT_KBYTES, UINT64_MAX / 1024},
+    {REFUSE_WRITE_EXEC, 0},   {REFUSE_WRITE_EXEC, 1},
+    {WATERMARK_LOW, 0},       {WATERMARK_LOW, 1000},
+    {WAITING_LIMIT, 0},       {WAITING_LIMIT, UINT64_MAX},
+    {FAULT_AROUND, 0},        {FAULT_AROUND, PAGE},
+    {FAULT_AROUND, 2 * PAGE}, {FAULT_AROUND, PAGE *MMK_PT_ENTRIES},
 };
 
 #define PAGES_UP(bytes) (((bytes) + PAGE - 1) & MMK_PAGE_MASK)
@@ -129,6 +135,11 @@ static const struct value bad[] = {
     {REFUSE_WRITE_EXEC, UINT32_MAX},
     {WATERMARK_LOW, 1001}, /* above the other */
     {WATERMARK_LOW, UINT64_MAX},
+    {FAULT_AROUND, 1},
+    {FAULT_AROUND, PAGE / 2},
+    {FAULT_AROUND, 3 * PAGE},
+    {FAULT_AROUND, 2 * PAGE *MMK_PT_ENTRIES},
+    {FAULT_AROUND, (uint64_t)1 << 63},
 };
 
 static bool any_is_good(size_t option)
