@@ -64,7 +64,7 @@ static bool has_reclaimed(void)
     struct mmk_stats stats;
 
     mmk_stats_read(&stats);
-    return stats.reclaim_freed > 0 || stats.swap_out > 0;
+    return stats.reclaim_freed > 0;
 }
 
 /* What the address spaces have locked, touched or not. */
@@ -107,8 +107,11 @@ static void state_init(struct replay *replay, const struct program *program,
     replay->task_spaces = host_alloc(program->task_count + 1, sizeof(replay->task_spaces[0]));
     replay->op = &program->ops[0];
     shadow_world_init(&replay->world, machine_format.levels, machine_format.index_bits);
-    if (options != NULL)
-        replay->world.has_reclaimed = has_reclaimed;
+    if (options == NULL)
+        return; /* what is mapped around takes no memory */
+    replay->world.has_reclaimed = has_reclaimed;
+    if (options->around > MMK_PAGE_SIZE)
+        replay->world.around = options->around / MMK_PAGE_SIZE;
 }
 
 /* Every process that still runs exits; files are let go. */
@@ -215,7 +218,7 @@ static bool start_machine(const struct replay *replay)
                                     .mmkit = MMK_CONFIG_DEFAULT};
 
     config.mmkit.table_policy = replay->options->policy;
-    config.mmkit.fault_around = 0;                   /* of which the shadow does not know */
+    config.mmkit.fault_around = replay->options->around;
     config.mmkit.overcommit = MMK_OVERCOMMIT_ALWAYS; /* Linux, with its memory, has allowed it */
     errno = 0; /* which mmkit does not know, but the machine's calls of the host do */
     if (machine_create(&config) != 0) {

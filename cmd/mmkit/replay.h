@@ -16,6 +16,7 @@ struct replay_options {
     enum mmk_table_policy policy;
     uint64_t memory;         /* bytes of the machine */
     uint64_t swap;           /* bytes of swap space; 0: none */
+    uint64_t around;         /* bytes: mmk_config.fault_around */
     const char *memory_text; /* as the user gave it, for messages; NULL: estimated */
     const char *swap_text;   /* likewise; NULL: none */
     uint64_t check_interval; /* 0: no checks beside those of each access */
@@ -39,6 +40,7 @@ struct replay_result {
     uint64_t memory;
     struct {
         uint64_t anon, zero, file, cow, swap, reuse, spurious, unneeded;
+        uint64_t around; /* pages that these have mapped beside the one that was touched */
     } faults;
     uint64_t virt_peak_bytes;   /* sum of all mappings of all address spaces */
     uint64_t rss_peak_bytes;    /* distinct pages that some entry maps, by the shadow's account */

@@ -53,13 +53,35 @@ static MMK_NOINLINE void report_word(struct replay *replay, uint64_t address,
     }
 }
 
+/* A read of what should be mapped was a fault: reclaim had taken it. */
+static MMK_NOINLINE void tell_refault(struct replay *replay, uint64_t address)
+{
+    struct shadow *shadow = &replay->loaded->shadow;
+    struct shadow_view view;
+
+    shadow_view(shadow, address, &view);
+    shadow_map_again(shadow, address, &view);
+}
+
+/* Loads what has an entry, in the space that is loaded. */
+MMK_ALWAYS_INLINE enum mmk_fault_result load(struct replay *replay, uint64_t address, void *to,
+                                             size_t size)
+{
+    uint64_t faults = machine_faults_here();
+    enum mmk_fault_result result = machine_load(address, to, size);
+
+    if (mmk_unlikely(machine_faults_here() != faults))
+        tell_refault(replay, address);
+    return result;
+}
+
 /* Compares one word of a page that has an entry. */
 MMK_ALWAYS_INLINE void check_word(struct replay *replay, const struct shadow_view *view,
                                   uint64_t address, const char *when)
 {
     uint64_t expected = content_word(view->content, (unsigned)(address & ~MMK_PAGE_MASK));
     uint64_t got = 0;
-    enum mmk_fault_result result = machine_load(address, &got, sizeof(got));
+    enum mmk_fault_result result = load(replay, address, &got, sizeof(got));
 
     expected ^= replay->fault_number == replay->options->wrong_at;
     if (result != MMK_FAULT_DONE || got != expected)
@@ -68,7 +90,7 @@ MMK_ALWAYS_INLINE void check_word(struct replay *replay, const struct shadow_vie
 
 static bool load_page(struct replay *replay, uint64_t page, uint64_t words[CONTENT_WORDS])
 {
-    enum mmk_fault_result result = machine_load(page, words, MMK_PAGE_SIZE);
+    enum mmk_fault_result result = load(replay, page, words, MMK_PAGE_SIZE);
 
     if (result == MMK_FAULT_DONE)
         return true;
@@ -160,10 +182,18 @@ static enum step judge(struct replay *replay, const struct op *op, enum mmk_faul
     return STEP_DONE;
 }
 
+/* The access was a fault: what it has mapped around. */
+static void tell_around(struct space *space, const struct op *op)
+{
+    if (op->access != MMK_ACCESS_WRITE)
+        shadow_map_around(&space->shadow, op->address);
+}
+
 static enum step access_mmkit(struct replay *replay, struct space *space, const struct op *op,
                               enum mmk_fault_result predicted, struct shadow_view *view)
 {
     uint64_t stamp = next_stamp(replay);
+    bool missing = view->kind == SHADOW_NONE, faulted;
     uint64_t word = stamp, faults;
     enum mmk_fault_result got;
 
@@ -173,7 +203,8 @@ static enum step access_mmkit(struct replay *replay, struct space *space, const 
         check_word(replay, view, op->address & ~(uint64_t)7, "before a write");
     faults = machine_faults_here();
     got = perform(op->address, op->access, &word);
-    if (machine_faults_here() == faults)
+    faulted = machine_faults_here() != faults;
+    if (!faulted)
         replay->result->faults.unneeded++;
     else
         replay_space_observe(space);
@@ -184,6 +215,10 @@ static enum step access_mmkit(struct replay *replay, struct space *space, const 
     if (view->kind == SHADOW_LAZY)
         settle_lazy(replay, space, op, view, stamp);
     shadow_touch(&space->shadow, op->address, (enum mmk_access)op->access, stamp, view);
+    if (missing)
+        tell_around(space, op);
+    else if (faulted && op->access != MMK_ACCESS_WRITE)
+        tell_refault(replay, op->address);
     check_after(replay, op, view);
     return STEP_DONE;
 }

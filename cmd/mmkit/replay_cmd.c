@@ -22,6 +22,7 @@ enum {
     KEY_COMPARE,
     KEY_MEMORY,
     KEY_SWAP,
+    KEY_AROUND,
     KEY_CHECK,
     KEY_WRONG_AT,
 };
@@ -52,6 +53,11 @@ static const struct argp_option option_list[] = {
     {"swap", KEY_SWAP, "SIZE", 0,
      "Swap space: where private and shared pages go when memory is short; as --memory (default: "
      "none)",
+     0},
+    {"around", KEY_AROUND, "SIZE", 0,
+     "A fault that reads a file or shared memory also maps what is in memory within SIZE, aligned "
+     "to that: a power of two, up to what a page table covers (default: 4K, the page alone; Linux: "
+     "64K)",
      0},
     {"check", KEY_CHECK, "N", OPTION_ARG_OPTIONAL,
      "After every event check what it touched; every N events (default 1000) and at the end, "
@@ -95,6 +101,18 @@ static void parse_memory(struct argp_state *state, struct arguments *arguments, 
                      text);
     arguments->options.memory = mmk_page_down(bytes);
     arguments->options.memory_text = text;
+}
+
+static void parse_around(struct argp_state *state, struct arguments *arguments, const char *text)
+{
+    uint64_t most = (uint64_t)MMK_PAGE_SIZE << machine_format.index_bits, bytes;
+
+    if (!option_size(text, &bytes) || bytes < MMK_PAGE_SIZE || bytes > most ||
+        (bytes & (bytes - 1)) != 0)
+        argp_failure(state, STATUS_BAD_INPUT, 0,
+                     "--around %s: expected a power of two from 4K to %" PRIu64 "K, such as 64K",
+                     text, most / 1024);
+    arguments->options.around = bytes;
 }
 
 static uint64_t parse_count(struct argp_state *state, const char *option, const char *text)
@@ -143,6 +161,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
             argp_failure(state, STATUS_BAD_INPUT, 0,
                          "--swap %s: expected a size of at least 4K, such as 512M", text);
         arguments->options.swap_text = text;
+        return 0;
+    case KEY_AROUND:
+        parse_around(state, arguments, text);
         return 0;
     case KEY_CHECK:
         arguments->options.check_interval =

@@ -80,6 +80,7 @@ static void add_fault_counts(struct replay *replay, const struct mmk_mm_stats *s
     result->swap.minor += stats->fault_swap - stats->fault_major;
     result->faults.reuse += stats->fault_reuse;
     result->faults.spurious += stats->fault_spurious;
+    result->faults.around += stats->mapped_around;
 }
 
 static void end_space(struct replay *replay, struct space *space)

@@ -68,6 +68,7 @@ static const struct row rows[] = {
     ROW("        own page again", ROW_COUNT, result.faults.reuse),
     ROW("        nothing to do", ROW_COUNT, result.faults.spurious),
     ROW("        not needed here", ROW_COUNT, result.faults.unneeded),
+    ROW("pages mapped around", ROW_COUNT, result.faults.around),
     ROW("mapped, peak", ROW_BYTES, result.virt_peak_bytes),
     ROW("pages of programs, peak", ROW_BYTES, result.rss_peak_bytes),
     ROW("frames in use, peak", ROW_BYTES, result.frames_peak_bytes),
@@ -172,6 +173,7 @@ static void write_faults(struct json *json, const struct replay_result *result)
     json_unsigned(json, "reuse", result->faults.reuse);
     json_unsigned(json, "spurious", result->faults.spurious);
     json_unsigned(json, "unneeded", result->faults.unneeded);
+    json_unsigned(json, "around", result->faults.around);
     json_close(json, '}');
 }
 

@@ -37,6 +37,7 @@ struct shadow_world {
     uint64_t object_pages;  /* pages of objects that some slot maps */
     uint64_t touched_pages; /* pages of objects ever mapped, of objects that exist */
     uint64_t stack_limit, stack_guard_gap;
+    uint64_t around; /* pages: as far as a fault maps what is in memory; 1: it does not */
     bool (*has_reclaimed)(void); /* any pages; NULL: never */
     bool paged_out;              /* pages, by MADV_PAGEOUT */
 };
@@ -254,6 +255,19 @@ static inline enum mmk_fault_result shadow_predict(struct shadow *shadow, uint64
  */
 void shadow_touch(struct shadow *shadow, uint64_t address, enum mmk_access access, uint64_t stamp,
                   struct shadow_view *view);
+
+/*
+ * A fault at `address`, which only reads, has mapped what its object has in memory around it. What
+ * was brought in stays there: the shadow does not know reclaim, so there may be less.
+ * => after shadow_touch(); nothing to do where no object is mapped
+ */
+void shadow_map_around(struct shadow *shadow, uint64_t address);
+
+/*
+ * What reads `address` finds what `view` says, or a fault brings that back, which reclaim has
+ * taken, and maps around, as any.
+ */
+void shadow_map_again(struct shadow *shadow, uint64_t address, const struct shadow_view *view);
 
 /* The lazy page at `address` has been seen to hold zeros: it was discarded. => before the touch */
 void shadow_drop_lazy(struct shadow *shadow, uint64_t address);

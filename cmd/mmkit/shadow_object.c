@@ -20,6 +20,7 @@ void shadow_world_init(struct shadow_world *world, unsigned levels, unsigned bit
     world->touched_pages = 0;
     world->stack_limit = config.stack_limit;
     world->stack_guard_gap = config.stack_guard_gap;
+    world->around = 1;
     world->has_reclaimed = NULL;
     world->paged_out = false;
 }

@@ -22,11 +22,19 @@ static bool populate_page(struct shadow *shadow, uint64_t address, enum mmk_acce
 
     if (shadow_predict(shadow, address, access, &view) != MMK_FAULT_DONE)
         return false;
-    if (!is_missing(&view, access))
+    if (!is_missing(&view, access)) {
+        if (access != MMK_ACCESS_WRITE)
+            shadow_map_again(shadow, address, &view);
         return true;
-    if (access == MMK_ACCESS_WRITE && view.region->shared)
-        access = MMK_ACCESS_READ; /* the entry is the same, and nothing is written */
+    }
+    if (access == MMK_ACCESS_WRITE && view.region->shared) {
+        /* the entry is the same, and nothing is written */
+        shadow_touch(shadow, address, MMK_ACCESS_READ, 0, &view);
+        return true;
+    }
     shadow_touch(shadow, address, access, content_word(view.content, 0), &view);
+    if (access != MMK_ACCESS_WRITE)
+        shadow_map_around(shadow, address);
     return true;
 }
 

@@ -341,6 +341,33 @@ void shadow_touch(struct shadow *shadow, uint64_t address, enum mmk_access acces
         touch_other(shadow, address, access, stamp, view);
 }
 
+void shadow_map_around(struct shadow *shadow, uint64_t address)
+{
+    const struct shadow_region *region = shadow_find(shadow, address);
+    uint64_t window = shadow->world->around, page = address >> MMK_PAGE_SHIFT, first, end;
+    struct shadow_view view = {.region = region};
+
+    if (window <= 1 || region == NULL || region->object == NULL)
+        return;
+    first = page & ~(window - 1);
+    end = mmk_min(first + window, region->end >> MMK_PAGE_SHIFT);
+    for (page = mmk_max(first, region->start >> MMK_PAGE_SHIFT); page < end; page++) {
+        uint64_t index = shadow_index(region, page << MMK_PAGE_SHIFT);
+
+        if (page_map_get(&shadow->slots, page) == 0 && index < region->object->end &&
+            page_map_get(&region->object->pages, index) != 0)
+            map_object(shadow, page, &view);
+    }
+}
+
+void shadow_map_again(struct shadow *shadow, uint64_t address, const struct shadow_view *view)
+{
+    const struct shadow_world *world = shadow->world;
+
+    if (view->kind == SHADOW_OBJECT && world->around > 1 && shadow_may_lack(world))
+        shadow_map_around(shadow, address);
+}
+
 void shadow_drop_lazy(struct shadow *shadow, uint64_t address)
 {
     uint64_t page = address >> MMK_PAGE_SHIFT;

@@ -142,6 +142,9 @@ check unwritable_json "^mmkit replay: $work/none/file: No such file or directory
     replay --json="$work/none/file" "$work/none.txt"
 check bad_policy 'expected mmkit, linux-6.18 or never' replay --policy sometimes "$here/fork.txt"
 check bad_size 'expected a size' replay --memory 10X "$here/fork.txt"
+check bad_around 'expected a power of two from 4K' replay --around 12K "$here/fork.txt"
+check no_around 'expected a power of two from 4K' replay --around 0 "$here/fork.txt"
+check large_around 'expected a power of two from 4K' replay --around 1G "$here/fork.txt"
 check no_size 'expected a size' replay --memory '' "$here/fork.txt"
 check zero_size 'expected a size' replay --memory 0 "$here/fork.txt"
 check huge_size 'expected a size' replay --memory 99999999999T "$here/fork.txt"
@@ -149,7 +152,7 @@ check no_such_memory 'expected no more than this host has' replay --memory 900T 
 check negative_size 'expected a size' replay --memory=-1 "$here/fork.txt"
 check zero_check 'expected a number from 1' replay --check=0 "$here/fork.txt"
 check bad_check 'expected a number from 1' replay --check=1x "$here/fork.txt"
-for option in --no-such-option --huge=never --around=64K --speculate=on; do
+for option in --no-such-option --huge=never --speculate=on; do
     "$mmkit" replay $option "$here/fork.txt" >"$work/out" 2>"$work/err"
     [ $? -eq 2 ] || fail "$option: expected status 2"
     grep -q 'unrecognized option' "$work/err" || fail "$option: expected 'unrecognized option'"

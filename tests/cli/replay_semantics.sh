@@ -8,22 +8,24 @@
 # at that fault: the replay must say so, or its checks prove nothing.
 . "$(dirname "$0")/common.sh"
 
-# expect TRACE KEY=NUMBER...
+# expect TRACE KEY=NUMBER..., with $options
+options=
 expect() {
     trace=$1
     shift
     for policy in mmkit linux-6.18 never; do
-        "$mmkit" replay --policy $policy --check=1 --json "$work/json" "$here/$trace" \
+        # shellcheck disable=SC2086
+        "$mmkit" replay $options --policy $policy --check=1 --json "$work/json" "$here/$trace" \
             >"$work/out" 2>"$work/err"
         status=$?
         if [ $status -ne 0 ]; then
-            fail "$trace, policy $policy: status $status: $(head -n 1 "$work/err")"
+            fail "$trace $options, policy $policy: status $status: $(head -n 1 "$work/err")"
             continue
         fi
         for pair in divergences=0 leaked_frames=0 "$@"; do
             key=${pair%=*}
             [ "$(value "$key")" = "${pair#*=}" ] ||
-                fail "$trace, policy $policy: $key is $(value "$key"), expected ${pair#*=}"
+                fail "$trace $options, policy $policy: $key is $(value "$key"), expected ${pair#*=}"
         done
     done
 }
@@ -51,10 +53,19 @@ expect shared.txt processes=2 anon=0 cow=0 file=10
 expect files.txt processes=2 cow=3
 expect failures.txt processes=1 anon=1
 
-# What was paged out comes back: also where checks do not bring it back.
+options='--around 64K'
+expect shared.txt processes=2 anon=0 cow=0 file=8 around=3
+expect files.txt processes=2 cow=3 file=10 around=3
+expect fork.txt processes=3 anon=6 cow=8 file=2 zero=2 reuse=1 around=0
+options='--around 4K'
+expect shared.txt processes=2 anon=0 cow=0 file=10 around=0
+
+# What was paged out comes back, with what is around it: also where checks do not bring it back.
 for every in 1 2 3 5 1000; do
-    "$mmkit" replay --check=$every "$here/pageout.txt" >"$work/out" 2>&1 ||
-        fail "pageout.txt, --check=$every: $(head -n 1 "$work/out")"
+    for around in 4K 64K; do
+        "$mmkit" replay --around $around --check=$every "$here/pageout.txt" >"$work/out" 2>&1 ||
+            fail "pageout.txt, --around $around --check=$every: $(head -n 1 "$work/out")"
+    done
 done
 
 expect_caught fork.txt 1 2 3 4 5 6 7 8 9 10 11 12 20
