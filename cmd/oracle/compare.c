@@ -5,9 +5,9 @@
  * What may differ, and why, is docs/SEMANTICS.md's to say:
  *  - a child of fork has the zero page's entries on Linux only ("Which entries fork copies");
  *  - which pages MADV_PAGEOUT takes: there is swap in mmkit alone ("MADV_COLD, MADV_PAGEOUT");
- *  - which pages of a file on a disk are in memory, beyond those that a program has just touched;
- *  - which pages of files have entries: Linux maps some around a fault. What mincore says of them
- *    has to agree, and so has what is in them.
+ *  - which pages of a file on a disk are in memory, and so which of them are mapped around a fault;
+ *  - which pages of other files have entries. What mincore says of them has to agree. What is in a
+ *    page has to, wherever both have an entry.
  */
 #include "compare.h"
 
@@ -242,8 +242,8 @@ static bool compare_page(const struct observation *on_linux, const struct observ
         in_core = false;
     if (past->reclaimed && (left & PAGE_KNOWN))
         in_core = (right & PAGE_IN_CORE) != 0;
-    if (is_on_disk(here, page) && (in_core || !(right & PAGE_READABLE)))
-        in_core = (right & PAGE_IN_CORE) != 0;
+    if (is_on_disk(here, page))
+        in_core = (right & (PAGE_READABLE | PAGE_IN_CORE)) != 0;
     if ((left & PAGE_KNOWN) != (right & PAGE_KNOWN) || in_core != ((right & PAGE_IN_CORE) != 0)) {
         snprintf(text, COMPARE_TEXT, "mincore of 0x%" PRIx64 ": on Linux %s, in mmkit %s",
                  island_page(page),

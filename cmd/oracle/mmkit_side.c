@@ -48,8 +48,6 @@ bool mmkit_side_create(const struct linux_constants *constants)
     config.mmkit.mmap_min_addr = lowest;
     config.mmkit.max_map_count = (unsigned)constants->max_map_count;
     config.mmkit.overcommit = (enum mmk_overcommit)constants->overcommit;
-    /* An entry is to mean that the program has been there: on Linux the page is in memory, too. */
-    config.mmkit.fault_around = 0;
     if (mmk_map_window() != ADDRESS_END || mmk_address_end() != ADDRESS_END) {
         error(0, 0, "this page-table format has other addresses than Linux here");
         return false;
