@@ -76,7 +76,7 @@ static struct mmk_a64 *entry_of(const struct mmk_around *around, const struct mm
     return &mmk_table_entries(leaf)[index + around->slots];
 }
 
-void mmk_around_find(struct mmk_vmf *vmf, struct mmk_around *around)
+void mmk_around_find(struct mmk_vmf *vmf, struct mmk_around *around) MMK_NO_TSA
 {
     struct mmk_page *page;
     struct mmk_walk walk;
@@ -88,8 +88,11 @@ void mmk_around_find(struct mmk_vmf *vmf, struct mmk_around *around)
             !mmk_pte_none(mmk_pte_read(entry_of(around, walk.table, around->next))))
             continue;
         page = mmk_object_try_page_rcu(vmf->vma->object, around->next);
-        if (page)
-            around->page[around->n++] = page;
+        if (!page)
+            continue;
+        if (MMK_MISTAKE(AROUND_UNLOCKED))
+            mmk_page_unlock(page);
+        around->page[around->n++] = page;
     }
     mmk_rcu_read_unlock();
 }
@@ -139,7 +142,8 @@ void mmk_around_drop(struct mmk_around *around) MMK_NO_TSA
     uint32_t i;
 
     for (i = 0; i < around->n; i++) {
-        mmk_page_unlock(around->page[i]);
+        if (!MMK_MISTAKE(AROUND_UNLOCKED))
+            mmk_page_unlock(around->page[i]);
         if (!(around->set >> i & 1))
             mmk_page_put(around->page[i]);
     }

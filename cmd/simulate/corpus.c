@@ -152,6 +152,8 @@ const struct mistake corpus[] = {
      "around.truncated"},
     {MMK_MISTAKE_AROUND_OVER_ENTRY, "around-over-entry",
      "a page is mapped around where an entry has come meanwhile", "around.stored"},
+    {MMK_MISTAKE_AROUND_UNLOCKED, "around-unlocked",
+     "a page is mapped around with its lock no longer held", "around.punched"},
     {MMK_MISTAKE_WAKE_LOST, "wake-lost", "unlocking a page looks for waiters before it unlocks",
      "P4.read"},
     {MMK_MISTAKE_KILL_UNCHECKED, "kill-unchecked",

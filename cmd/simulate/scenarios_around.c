@@ -6,6 +6,10 @@
 #include "file.h"
 #include "rules.h"
 
+#include "migrate.h"
+#include "object.h"
+#include "shrink.h"
+
 enum { PAGES = 4 }; /* of the file, and of the window */
 
 /* All of the file is in memory, and mapped nowhere. */
@@ -169,6 +173,113 @@ static void reclaim_beside(unsigned cpu)
         expect(look(0) == 0);
 }
 
+static void punch_beside(unsigned cpu)
+{
+    if (cpu == 0)
+        expect(mmk_object_punch_hole(it.object, PAGE, 2 * PAGE) == 0);
+    else
+        expect(look(0) == 0);
+}
+
+/* Page 1 was stored to, and is not mapped; it gets another frame. */
+static void migrate_beside(unsigned cpu)
+{
+    struct mmk_page *page, *to;
+
+    if (cpu == 1) {
+        expect(look(0) == 0);
+        store(1, 8);
+        return;
+    }
+    to = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
+    expect(to && mmk_object_get_page(it.object, 1, &page) == 0);
+    (void)!mmk_page_migrate(page, to);
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+    mmk_page_put(to);
+}
+
+static void migrated_end(void)
+{
+    expect(look(1) == 8);
+    expect(look(2) == 0);
+    put_file();
+}
+
+/* Page 1 is a copy already. */
+static void setup_copied(void)
+{
+    setup_private();
+    store(1, 7);
+}
+
+static void fork_beside(unsigned cpu)
+{
+    if (cpu == 0) {
+        expect(mmk_fork(world.mm, &it.other) == 0);
+        store(1, 8);
+    } else {
+        expect(look(0) == 0);
+    }
+}
+
+static void forked_end(void)
+{
+    expect(look(1) == 8);
+    expect(word_of(it.other, 0) == 0 && word_of(it.other, 1) == 7);
+    mmk_check(it.other);
+    put_file();
+}
+
+/* All is mapped, and none of it was used but page 0. */
+static void setup_mapped(void)
+{
+    setup_shared();
+    expect(look(0) == 0);
+}
+
+static void shrink_beside(unsigned cpu)
+{
+    uint64_t pages = 0;
+
+    if (cpu == 0)
+        (void)mmk_shrink_round(NULL, UINT64_MAX, true, &pages);
+    else
+        look_for_pages(1);
+}
+
+/* Another address space maps the same pages: none waits for the other's. */
+static void setup_child(void)
+{
+    setup_shared();
+    expect(mmk_fork(world.mm, &it.other) == 0);
+}
+
+static void both_beside(unsigned cpu)
+{
+    if (cpu == 1)
+        machine_switch_mm(it.other);
+    expect(look(cpu * 2) == 0);
+    if (cpu == 1)
+        machine_switch_mm(world.mm);
+}
+
+/* Of what the reaper takes nothing is there when it has passed. */
+static void kill_beside(unsigned cpu)
+{
+    uint64_t freed, word;
+    enum mmk_fault_result result;
+
+    if (cpu == 0) {
+        mmk_kill(world.mm);
+        while (mmk_reap(world.mm, 64, &freed) == MMK_EAGAIN)
+            continue;
+        return;
+    }
+    result = get_word(0, &word);
+    expect(result == MMK_FAULT_DONE || result == MMK_FAULT_KILLED);
+}
+
 #define AROUND .fault_around = PAGES * PAGE
 
 const struct scenario scenarios_around[] = {
@@ -234,6 +345,48 @@ const struct scenario scenarios_around[] = {
      .setup = setup_shared,
      .body = reclaim_beside,
      .check = all_end,
+     AROUND},
+    {.name = "around.punched",
+     .what = "pages are mapped around while a hole is made in the file",
+     .cpus = 2,
+     .setup = setup_shared,
+     .body = punch_beside,
+     .check = all_end,
+     AROUND},
+    {.name = "around.migrated",
+     .what = "pages are mapped around while one of them goes to another frame",
+     .cpus = 2,
+     .setup = setup_stored,
+     .body = migrate_beside,
+     .check = migrated_end,
+     AROUND},
+    {.name = "around.forked",
+     .what = "pages are mapped around while the process forks",
+     .cpus = 2,
+     .setup = setup_copied,
+     .body = fork_beside,
+     .check = forked_end,
+     AROUND},
+    {.name = "around.shrunk",
+     .what = "pages are mapped around while their table is given back, with what nobody used",
+     .cpus = 2,
+     .setup = setup_mapped,
+     .body = shrink_beside,
+     .check = all_end,
+     AROUND},
+    {.name = "around.both",
+     .what = "two address spaces map the same pages around",
+     .cpus = 2,
+     .setup = setup_child,
+     .body = both_beside,
+     .check = all_end,
+     AROUND},
+    {.name = "around.killed",
+     .what = "pages are mapped around after the reaper has passed",
+     .cpus = 2,
+     .setup = setup_private,
+     .body = kill_beside,
+     .check = unmap_end,
      AROUND},
     {.name = NULL},
 };

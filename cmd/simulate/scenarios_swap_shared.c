@@ -132,6 +132,29 @@ static void expect_ones(void)
     end();
 }
 
+/* All of it is in memory, and mapped nowhere: a fault maps page 1 around, or it is out. */
+static void setup_around(void)
+{
+    start_shared(SLOTS);
+    dontneed(0, 4);
+}
+
+static void out_beside_around(unsigned cpu)
+{
+    if (cpu == 0) {
+        out(1);
+    } else {
+        expect(look(0) == 1);
+        expect(look(1) == 2);
+    }
+}
+
+/* Page 1 comes back while a fault looks for it in memory. */
+static void in_beside_around(unsigned cpu)
+{
+    expect(look(cpu) == cpu + 1u);
+}
+
 static void in_beside_in(unsigned cpu)
 {
     if (cpu == 2)
@@ -647,5 +670,19 @@ const struct scenario scenarios_swap_shared[] = {
      .setup = setup_child,
      .body = off_beside_exit,
      .check = end},
+    {.name = "around.swapped",
+     .what = "shared memory is mapped around while some of it goes to swap",
+     .cpus = 2,
+     .setup = setup_around,
+     .body = out_beside_around,
+     .check = expect_ones,
+     .fault_around = 4 * PAGE},
+    {.name = "around.returned",
+     .what = "shared memory is mapped around while some of it comes from swap",
+     .cpus = 2,
+     .setup = setup_out,
+     .body = in_beside_around,
+     .check = expect_ones,
+     .fault_around = 4 * PAGE},
     {.name = NULL},
 };
