@@ -180,11 +180,11 @@ static void print(FILE *stream)
     unsigned i;
 
     fprintf(stream,
-            "Linux %s beside mmkit, %u rounds in turn: ns, medians; ratio with 95 %% bounds\n\n"
-            "%-46s%10s%10s%9s\n",
+            "Linux %s beside mmkit, %u rounds in turn: medians; ratio with 95 %% bounds\n\n"
+            "%-47s%10s%10s%9s\n",
             own.kernel, own.rounds, "", "Linux", "mmkit", "ratio");
     for (i = 0; i < own.group->count; i++) {
-        fprintf(stream, "%-10s", own.figures[i].unit);
+        fprintf(stream, "%-11s", own.figures[i].unit);
         figure_print(stream, &own.figures[i]);
     }
     fprintf(stream, "\n%s", own.group->notes);

@@ -22,7 +22,7 @@
 
 struct call_case {
     const char *name, *what, *unit;
-    /* => ns a unit, of CPU time; below 0: something has failed */
+    /* => ns a unit, of CPU time, or faults a unit; below 0: something has failed */
     double (*run)(const struct side *side, uint64_t parameter);
     uint64_t parameter;
 };

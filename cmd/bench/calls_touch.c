@@ -65,32 +65,49 @@ static double populate(const struct side *side, uint64_t advice)
     return (figure_now() - start) / CALLS_PAGES;
 }
 
-static bool map_object(const struct side *side)
+/* flags: MMK_MAP_SHARED or MMK_MAP_PRIVATE */
+static bool map_object(const struct side *side, unsigned flags)
 {
-    return side->map(calls_start(side), CALLS_LENGTH, CALLS_READ_WRITE,
-                     MMK_MAP_SHARED | MMK_MAP_FIXED) >= 0;
+    return side->map(calls_start(side), CALLS_LENGTH, CALLS_READ_WRITE, flags | MMK_MAP_FIXED) >= 0;
 }
 
 /* The object's pages are in memory, and mapped nowhere. */
-static bool map_filled_object(const struct side *side)
+static bool map_filled_object(const struct side *side, unsigned flags)
 {
-    return map_object(side) && calls_write(side, calls_start(side), CALLS_LENGTH) &&
-           side->unmap(calls_start(side), CALLS_LENGTH) == 0 && map_object(side);
+    return map_object(side, MMK_MAP_SHARED) && calls_write(side, calls_start(side), CALLS_LENGTH) &&
+           side->unmap(calls_start(side), CALLS_LENGTH) == 0 && map_object(side, flags);
 }
 
 static double shared_new(const struct side *side, uint64_t order)
 {
-    return map_object(side) ? touch(side, side->store, (enum order)order) : -1;
+    return map_object(side, MMK_MAP_SHARED) ? touch(side, side->store, (enum order)order) : -1;
 }
 
 static double shared_writes(const struct side *side, uint64_t order)
 {
-    return map_filled_object(side) ? touch(side, side->store, (enum order)order) : -1;
+    if (!map_filled_object(side, MMK_MAP_SHARED))
+        return -1;
+    return touch(side, side->store, (enum order)order);
 }
 
-static double shared_reads(const struct side *side, uint64_t order)
+static double object_reads(const struct side *side, uint64_t flags)
 {
-    return map_filled_object(side) ? touch(side, side->load, (enum order)order) : -1;
+    if (!map_filled_object(side, (unsigned)flags))
+        return -1;
+    return touch(side, side->load, IN_ORDER);
+}
+
+/* => faults a MiB, of the same */
+static double object_faults(const struct side *side, uint64_t flags)
+{
+    uint64_t before;
+
+    if (!map_filled_object(side, (unsigned)flags))
+        return -1;
+    before = side->faults();
+    if (touch(side, side->load, IN_ORDER) < 0)
+        return -1;
+    return (double)(side->faults() - before) * ((uint64_t)1 << 20) / CALLS_LENGTH;
 }
 
 static const struct call_case cases[] = {
@@ -104,7 +121,10 @@ static const struct call_case cases[] = {
     {"write-zero", "  written then, in order", "ns/page", writes_zeros, IN_ORDER},
     {"shared-new", "shared: first write, no page yet", "ns/page", shared_new, IN_ORDER},
     {"shared-write", "  pages in memory: write", "ns/page", shared_writes, IN_ORDER},
-    {"shared-read", "  read", "ns/page", shared_reads, IN_ORDER},
+    {"shared-read", "  read", "ns/page", object_reads, MMK_MAP_SHARED},
+    {"shared-faults", "    its faults", "faults/MiB", object_faults, MMK_MAP_SHARED},
+    {"private-read", "  read by a private mapping", "ns/page", object_reads, MMK_MAP_PRIVATE},
+    {"private-faults", "    its faults", "faults/MiB", object_faults, MMK_MAP_PRIVATE},
 };
 
 const struct call_group calls_touch = {
@@ -114,6 +134,7 @@ const struct call_group calls_touch = {
     .count = sizeof(cases) / sizeof(cases[0]),
     .object = CALLS_LENGTH,
     .memory = (uint64_t)96 << 20,
-    .notes =
-        "Shared pages in memory that are read Linux maps sixteen a fault; mmkit each by one.\n",
+    .notes = "Shared pages in memory that are read: both map up to 16 a fault, within 64 KiB. They "
+             "are a "
+             "file's\nin memory (a memfd); counted are all faults while they are read, in order.\n",
 };

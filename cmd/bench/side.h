@@ -58,6 +58,7 @@ struct side {
     /* A program's access to a word. => false: mmkit answers that it may not */
     bool (*load)(uint64_t addr);
     bool (*store)(uint64_t addr);
+    uint64_t (*faults)(void); /* so many so far, of this process or CPU, whatever came of them */
 
     /*
      * Another thread comes to use the address space, and leaves it; by number, from 1. Meanwhile

@@ -166,6 +166,15 @@ static bool store(uint64_t addr)
     return true;
 }
 
+/* Those that had to read something included. */
+static uint64_t faults(void)
+{
+    struct rusage usage = {0};
+
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)(usage.ru_minflt + usage.ru_majflt);
+}
+
 static uint64_t tables(void)
 {
     static char text[8192];
@@ -318,6 +327,7 @@ const struct side side_linux = {
     .punch = punch,
     .load = load,
     .store = store,
+    .faults = faults,
     .thread_begin = thread_begin,
     .thread_end = nothing,
     .wait_begin = nothing,

@@ -153,6 +153,11 @@ static bool store(uint64_t addr)
     return machine_store(addr, &addr, sizeof(addr)) == MMK_FAULT_DONE;
 }
 
+static uint64_t faults(void)
+{
+    return machine_faults_here();
+}
+
 static void thread_begin(unsigned number)
 {
     machine_cpu_attach(number);
@@ -263,6 +268,7 @@ const struct side side_mmkit = {
     .punch = punch,
     .load = load,
     .store = store,
+    .faults = faults,
     .thread_begin = thread_begin,
     .thread_end = thread_end,
     .wait_begin = wait_begin,

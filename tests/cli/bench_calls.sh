@@ -23,14 +23,14 @@ has() {
 expect='fork fork-1m fork-16m fork-256m exit-16m write-copies fork-nothing fork-history
 dontneed one-call pieces pages loop-beside loop-leaf loop-alone loop-table
 map map-64k map-1g unmap-16m protect-split move-tables move-entries
-touch write write-random populate-write read shared-read'
+touch write write-random populate-write read shared-read shared-faults private-read private-faults'
 echo "$expect" | while read -r name wanted; do
     failures=0
     run "$name" --rounds 3 --json "$work/json" || fail "$name: exit status $?: $(cat "$work/err")"
     for case in $wanted; do
         grep -q "^ *\"name\": \"$case\"," "$work/json" || fail "$name: no $case"
     done
-    cases=$(grep -c '^ *"unit": "ns/' "$work/json")
+    cases=$(grep -c '^ *"unit": "[a-z]*/' "$work/json")
     # what takes off the process may, on a busy host, be nothing: no ratio then
     [ "$name" = fork ] || for key in linux mmkit ratio ratio_low ratio_high; do
         has $key
@@ -45,11 +45,20 @@ echo "$expect" | while read -r name wanted; do
     for key in trap_ns call_ns clear_ns; do
         [ "$(value $key | cut -d. -f1)" -gt 0 ] || fail "$name: $key $(value $key)"
     done
-    [ "$(grep -c '^ns/[a-z]* *[^ ].* [0-9]* ' "$work/out")" = "$cases" ] || fail "$name: lines"
+    [ "$(grep -Ec '^(ns/[a-z]*|faults/MiB) *[^ ].* [0-9]* ' "$work/out")" = "$cases" ] || fail "$name: lines"
     grep -q '^Linux .* beside mmkit, 3 rounds in turn' "$work/out" || fail "$name: no title"
     grep -q '^A fault of a program costs Linux [1-9]' "$work/out" || fail "$name: no trap"
     [ $failures -eq 0 ]
 done || failures=1
+
+# A file in memory that is read takes no more faults than on Linux.
+run touch --rounds 1 --json "$work/json" || fail "touch: exit status $?"
+for case in shared-faults private-faults; do
+    grep -A 4 "\"name\": \"$case\"" "$work/json" | tr -d ' ,' | tr '\n' ':' >"$work/case"
+    sed -n 's/.*"mmkit":\([0-9.]*\):"linux":\([0-9.]*\):.*/\1 \2/p' "$work/case" >"$work/numbers"
+    awk '{ n++; if ($1 < 1 || $1 > $2) bad = 1 } END { exit bad || n != 1 }' "$work/numbers" ||
+        fail "touch: $case: mmkit, Linux: $(cat "$work/numbers")"
+done
 
 # Emptied tables cost mmkit's fork nothing: there are none. A page costs less than a millisecond.
 run fork --rounds 1 --json - || fail "fork: exit status $?"
