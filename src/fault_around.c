@@ -35,7 +35,8 @@
 #include "object.h"
 #include "planted.h"
 
-#define BATCH 32 /* pages: a larger window takes several goes */
+/* Pages: a larger window takes several goes; so does all of a table, be it as small as in tests. */
+#define BATCH (MMK_PT_ENTRIES < 32 ? 2 : 32)
 
 struct mmk_around {
     uint64_t next, last; /* indices: of the window, what has not been looked at */
