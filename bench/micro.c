@@ -20,11 +20,13 @@
 #define ARENA      ((mmk_vaddr_t)1 << 32)
 
 #define ENTRIES ((uint64_t)4 * 511)
+#define WINDOW  (MMK_CONFIG_FAULT_AROUND / MMK_PAGE_SIZE) /* pages that a fault maps around */
 
 #define COUNT 2000 /* of what bench/instructions.py has done, if not said otherwise */
 
 static struct mmk_mm *mm;
 static struct mmk_mm *child;
+static struct mmk_object *object;
 
 static void must(bool fine, const char *what)
 {
@@ -86,6 +88,36 @@ static void prepare_slots(uint64_t count)
 {
     map(mm, ARENA, (count + 1) * TABLE_SPAN);
     touch(ARENA + count * TABLE_SPAN, MMK_ACCESS_WRITE);
+}
+
+static void map_object(uint64_t pages)
+{
+    must(mmk_mmap(mm, ARENA, pages * MMK_PAGE_SIZE, MMK_PROT_READ | MMK_PROT_WRITE,
+                  MMK_MAP_SHARED | MMK_MAP_FIXED, object, 0) == (int64_t)ARENA,
+         "mmap");
+}
+
+/* `count` windows of shared memory, with every nth page in memory, and mapped nowhere. */
+static void prepare_windows(uint64_t count, uint64_t nth)
+{
+    uint64_t pages = count * WINDOW, i;
+
+    must(mmk_object_create(NULL, pages * MMK_PAGE_SIZE, NULL, &object) == 0, "object_create");
+    map_object(pages);
+    for (i = 0; i < pages; i += nth)
+        touch(ARENA + i * MMK_PAGE_SIZE, MMK_ACCESS_WRITE);
+    must(mmk_munmap(mm, ARENA, pages * MMK_PAGE_SIZE) == 0, "munmap");
+    map_object(pages);
+}
+
+static void prepare_alone(uint64_t count)
+{
+    prepare_windows(count, WINDOW);
+}
+
+static void prepare_around(uint64_t count)
+{
+    prepare_windows(count, 1);
 }
 
 /* One page is written; its neighbours' tables, if any, go with it. */
@@ -179,6 +211,12 @@ static void do_fault_spurious(uint64_t i)
     touch(ARENA, MMK_ACCESS_WRITE);
 }
 
+/* Each in a window of its own; the tables come with them. */
+static void do_fault_file(uint64_t i)
+{
+    touch(ARENA + i * WINDOW * MMK_PAGE_SIZE, MMK_ACCESS_READ);
+}
+
 static void do_map_unmap(uint64_t i)
 {
     (void)i;
@@ -260,6 +298,8 @@ static const struct operation {
     {"fault-table", prepare_slots, do_fault_table, 0},
     {"fault-spurious", prepare_one, do_fault_spurious, 0},
     {"fault-copy", prepare_child, do_fault_copy, 0},
+    {"fault-file", prepare_alone, do_fault_file, 0},
+    {"fault-around", prepare_around, do_fault_file, 0},
     {"map-unmap", prepare_one, do_map_unmap, 0},
     {"map-touch-unmap", prepare_one, do_map_touch_unmap, 0},
     {"dontneed-touch", prepare_one, do_dontneed_touch, 0},
@@ -316,6 +356,8 @@ static void run(const struct operation *operation, uint64_t count)
     if (child)
         mmk_mm_put(child);
     mmk_mm_put(mm);
+    if (object)
+        mmk_object_put(object);
     machine_cpu_detach();
     machine_destroy();
 }

@@ -77,6 +77,32 @@ static struct mmk_a64 *entry_of(const struct mmk_around *around, const struct mm
     return &mmk_table_entries(leaf)[index + around->slots];
 }
 
+/* Is there nothing at the index that is next? => inside the RCU read section of the walk */
+static bool next_is_none(const struct mmk_around *around, const struct mmk_walk *walk)
+{
+    return walk->level > 0 ||
+           mmk_pte_none(mmk_pte_read(entry_of(around, walk->table, around->next)));
+}
+
+/* The next page that could be mapped: not there yet, in memory, and its lock is to be had. */
+static struct mmk_page *find_next(struct mmk_around *around, const struct mmk_walk *walk,
+                                  struct mmk_object *object) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    uint64_t first = around->next;
+    struct mmk_page *page;
+
+    if (!next_is_none(around, walk))
+        return NULL;
+    page = mmk_object_next_page_rcu(object, &around->next, around->last);
+    if (!page) {
+        around->next = around->last;
+        return NULL;
+    }
+    if (around->next != first && !next_is_none(around, walk))
+        return NULL;
+    return mmk_object_try_page_rcu(object, around->next, page);
+}
+
 void mmk_around_find(struct mmk_vmf *vmf, struct mmk_around *around) MMK_NO_TSA
 {
     struct mmk_page *page;
@@ -85,10 +111,7 @@ void mmk_around_find(struct mmk_vmf *vmf, struct mmk_around *around) MMK_NO_TSA
     mmk_rcu_read_lock();
     mmk_walk_rcu(vmf->mm, vmf->addr, &walk);
     for (; around->next <= around->last && around->n < BATCH; around->next++) {
-        if (walk.level == 0 &&
-            !mmk_pte_none(mmk_pte_read(entry_of(around, walk.table, around->next))))
-            continue;
-        page = mmk_object_try_page_rcu(vmf->vma->object, around->next);
+        page = find_next(around, &walk, vmf->vma->object);
         if (!page)
             continue;
         if (MMK_MISTAKE(AROUND_UNLOCKED))

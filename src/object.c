@@ -189,11 +189,10 @@ static int get_cached(struct mmk_mm *mm, struct mmk_object *object, uint64_t ind
 }
 
 /* One whose lock is held is passed by before anything is written to it. */
-struct mmk_page *mmk_object_try_page_rcu(struct mmk_object *object, uint64_t index) MMK_NO_TSA
+struct mmk_page *mmk_object_try_page_rcu(struct mmk_object *object, uint64_t index,
+                                         struct mmk_page *page) MMK_NO_TSA
 {
-    struct mmk_page *page = mmk_page_index_find_rcu(&object->pages, index);
-
-    if (page && !mmk_entry_is_slot(page) && mmk_page_test(page, MMK_PF_LOCKED))
+    if (!mmk_entry_is_slot(page) && mmk_page_test(page, MMK_PF_LOCKED))
         return NULL;
     page = take_rcu(object, index, page);
     if (!page)

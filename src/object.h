@@ -79,11 +79,27 @@ MMK_MUST_CHECK int mmk_object_get_page_killable(struct mmk_mm *mm, struct mmk_ob
     MMK_TRY_ACQUIRES(0, *page);
 
 /*
- * The same page if it is in memory, and nobody has its lock.
- * => NULL: not so; does not sleep; inside an RCU read section, which may end before the lock does
+ * Who is at *index or above, up to `last`, with *index set to where: for mmk_object_try_page_rcu(),
+ * as it may be gone at once, or a slot. Mostly that is *index itself, which takes a third of a
+ * search for the next.
+ * => NULL: nobody, *index undefined; inside an RCU read section
  */
-struct mmk_page *mmk_object_try_page_rcu(struct mmk_object *object, uint64_t index)
-    MMK_REQUIRES_SHARED(mmk_rcu);
+MMK_ALWAYS_INLINE struct mmk_page *mmk_object_next_page_rcu(const struct mmk_object *object,
+                                                            uint64_t *index, uint64_t last)
+    MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    struct mmk_page *page = mmk_page_index_find_rcu(&object->pages, *index);
+
+    return page ? page : mmk_page_index_next_rcu(&object->pages, index, last);
+}
+
+/*
+ * As mmk_object_get_page(), of `page`, which was found at `index` in this RCU read section: if it
+ * is in memory, and nobody has its lock.
+ * => NULL: not so; does not sleep; the section may end before the lock does
+ */
+struct mmk_page *mmk_object_try_page_rcu(struct mmk_object *object, uint64_t index,
+                                         struct mmk_page *page) MMK_REQUIRES_SHARED(mmk_rcu);
 
 /*
  * Sets vec[i] to 1 for each page first + i, of `count`, that is cached and filled; leaves the rest.
