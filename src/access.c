@@ -19,7 +19,7 @@
 #include "access.h"
 
 #include "frame.h"
-#include "walk.h"
+#include "huge.h"
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
@@ -115,9 +115,9 @@ static char *reach(struct mmk_access_op *op, const struct mmk_walk *walk)
     bool write = op->kind != MMK_OP_READ;
     struct mmk_page *page;
 
-    if (walk->level != 0 || !mmk_pte_present(pte))
+    if (!mmk_pte_present(pte) || (walk->level != 0 && !mmk_walk_huge(walk, pte)))
         return NULL;
-    page = mmk_pfn_to_page(mmk_pte_pfn(pte));
+    page = mmk_pfn_to_page(mmk_pte_pfn(walk->level == 0 ? pte : mmk_huge_piece(pte, op->addr)));
     op->refused = !page; /* the direct map may not have it */
     if (!page || !allows(op, pte, page))
         return NULL;

@@ -11,6 +11,7 @@
  */
 #include "anon.h"
 #include "guard.h"
+#include "huge.h"
 #include "object.h"
 #include "populate.h"
 #include "range.h"
@@ -45,6 +46,8 @@ static int dontneed_locked(struct advice *advice, struct mmk_vma *vma, mmk_vaddr
 {
     if (mmk_vma_has_frames(vma))
         return MMK_EINVAL;
+    if (mmk_huge_split_ends(advice->mm, start, end))
+        return MMK_ENOMEM;
     advice->gather.reason = MMK_GATHER_DONTNEED;
     advice->gather.low = start;
     advice->gather.high = end;
@@ -112,6 +115,8 @@ static int lazyfree(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t star
 {
     if (vma->object || is_locked(vma))
         return MMK_EINVAL;
+    if (mmk_huge_split_all(advice->mm, start, end))
+        return MMK_ENOMEM;
     mmk_range_for_each_leaf(&advice->gather, start, end, free_leaf, &advice->gather);
     return 0;
 }
@@ -128,6 +133,8 @@ static int guard_install(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t
     if (!vma->object)
         mmk_anon_prepare(advice->mm, vma);
     mmk_a64_fetch_or(&vma->flags, MMK_VM_GUARDED, MMK_RELAXED);
+    if (mmk_huge_split_all(advice->mm, start, end))
+        return MMK_ENOMEM;
     mmk_mm_is_read_locked(advice->gather.mm);
     return mmk_guard_install(&advice->gather, start, end);
 }
@@ -137,6 +144,8 @@ static int guard_remove(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t 
 {
     if (mmk_vma_has_frames(vma))
         return MMK_EINVAL;
+    if (mmk_huge_split_ends(advice->mm, start, end))
+        return MMK_ENOMEM;
     mmk_mm_is_read_locked(advice->gather.mm);
     mmk_guard_remove(&advice->gather, start, end);
     return 0;
@@ -214,6 +223,8 @@ static int cool(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, m
 {
     if (is_locked(vma) || mmk_vma_has_frames(vma))
         return MMK_EINVAL;
+    if (mmk_huge_split_all(advice->mm, start, end))
+        return MMK_ENOMEM;
     mmk_range_for_each_leaf(&advice->gather, start, end, cool_leaf, NULL);
     return 0;
 }
@@ -227,6 +238,8 @@ static int pageout(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start
 {
     if (is_locked(vma) || mmk_vma_has_frames(vma))
         return MMK_EINVAL;
+    if (mmk_huge_split_all(advice->mm, start, end))
+        return MMK_ENOMEM;
     mmk_swap_out_range(advice->mm, start, end, !(mmk_vma_flags(vma) & MMK_VM_READER));
     return 0;
 }
@@ -266,6 +279,8 @@ static int accepts(const struct rule *rule, const struct mmk_vma *vma)
     if (rule->discards && mmk_vma_sealed_contents(vma))
         return MMK_EPERM;
     if ((rule->set & MMK_VM_WIPEONFORK) && vma->object)
+        return MMK_EINVAL;
+    if ((rule->set & MMK_VM_HUGEPAGE) && mmk_vma_has_frames(vma))
         return MMK_EINVAL;
     return (rule->clear & (MMK_VM_DONTFORK | MMK_VM_DONTDUMP)) && mmk_vma_has_frames(vma)
                ? MMK_EINVAL
@@ -332,6 +347,8 @@ static const struct rule rules[] = {
     {.kind = MMK_MADV_DOFORK, .clear = MMK_VM_DONTFORK},
     {.kind = MMK_MADV_WIPEONFORK, .set = MMK_VM_WIPEONFORK, .discards = true},
     {.kind = MMK_MADV_KEEPONFORK, .clear = MMK_VM_WIPEONFORK},
+    {.kind = MMK_MADV_HUGEPAGE, .clear = MMK_VM_NOHUGEPAGE, .set = MMK_VM_HUGEPAGE},
+    {.kind = MMK_MADV_NOHUGEPAGE, .clear = MMK_VM_HUGEPAGE, .set = MMK_VM_NOHUGEPAGE},
 };
 
 static const struct rule *find_rule(int kind)

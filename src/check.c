@@ -12,6 +12,7 @@
 #include "anon.h"
 #include "charge.h"
 #include "frame.h"
+#include "huge.h"
 #include "mm.h"
 #include "object.h"
 #include "rmap_walk.h"
@@ -28,6 +29,7 @@ struct census {
     struct mmk_mm *mm;
     uint64_t rss[4]; /* by MMK_COUNT_RSS_*, and SWAP */
     uint64_t tables[MMK_PT_LEVELS];
+    uint64_t huge;
 };
 
 /* Nothing runs that could take a mapping out: neither RCU nor the mmap lock is needed. */
@@ -191,6 +193,23 @@ static void check_leaf(struct census *census, mmk_pte_t pte, mmk_vaddr_t addr)
         check_normal_leaf(census, vma, pte, addr);
 }
 
+/* HG1 */
+static void check_huge(struct census *census, mmk_pte_t pte, mmk_vaddr_t base)
+{
+    const struct mmk_vma *vma = vma_at(census->mm, base);
+    unsigned i;
+
+    mmk_assert(vma && mmk_vma_end(vma) - base >= MMK_HUGE_SIZE && !vma->object,
+               "HG1 a larger page lies in one VMA, of anonymous memory");
+    mmk_assert((mmk_pte_pfn(pte) & (MMK_HUGE_PAGES - 1)) == 0, "HG1 a larger page is aligned");
+    for (i = 0; i < MMK_HUGE_PAGES; i++) {
+        mmk_assert(mmk_page_type(mmk_pte_page(pte) + i) == MMK_PAGE_ANON,
+                   "HG1 a larger page's frames are private pages");
+        check_leaf(census, mmk_pte_piece(pte, i), base + i * MMK_PAGE_SIZE);
+    }
+    census->huge++;
+}
+
 /* The table's own fields. `parent` is the entry that links it; NULL: it is the root. */
 static void check_table_fields(const struct census *census, struct mmk_page *table,
                                const struct mmk_a64 *parent, unsigned level)
@@ -233,6 +252,8 @@ static void check_table(struct census *census, struct mmk_page *table, const str
         live++;
         if (level == 0)
             check_leaf(census, pte, addr);
+        else if (level == MMK_HUGE_LEVEL && mmk_pte_huge(pte))
+            check_huge(census, pte, addr);
         else
             check_table(census, mmk_pte_table(pte), &entries[i], level - 1, addr);
     }
@@ -324,6 +345,8 @@ void mmk_check(struct mmk_mm *mm)
     for (kind = 0; kind < 4; kind++)
         mmk_assert(census.rss[kind] == mmk_mm_counter(mm, (enum mmk_counter)kind),
                    "C1 RSS, and what is in swap, equal the entries");
+    mmk_assert(census.huge == mmk_mm_counter(mm, MMK_COUNT_HUGE),
+               "C1 larger pages equal their entries");
     for (level = 0; level < MMK_PT_LEVELS; level++)
         mmk_assert(census.tables[level] == mmk_mm_tables(mm, level),
                    "C1 tables equal those linked");

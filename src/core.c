@@ -53,7 +53,8 @@ static bool valid(const struct mmk_config *config)
            (unsigned)config->overcommit <= MMK_OVERCOMMIT_NEVER &&
            config->overcommit_ratio <= MMK_OVERCOMMIT_RATIO_MAX &&
            config->overcommit_kbytes <= UINT64_MAX >> 10 && config->refuse_write_exec <= 1 &&
-           config->watermark_low <= config->watermark_high && valid_around(config->fault_around);
+           config->watermark_low <= config->watermark_high && valid_around(config->fault_around) &&
+           (unsigned)config->huge <= MMK_HUGE_ALWAYS;
 }
 
 int mmk_init(const struct mmk_config *config)

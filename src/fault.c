@@ -6,11 +6,12 @@
  *     the VMA at addr, or the stack below which it grows   -> SEGV_MAPERR
  *     may it be accessed so?                                -> SEGV_ACCERR
  *     what does the entry say?
- *       none, no object         fault_anon.c: the zero page, or a new page
+ *       none, no object         fault_anon.c: the zero page, or a new page; fault_huge.c
  *       none, object            fault_file.c: the object's page, or a private copy    -> BUS
  *       read-only, write        fault_cow.c: own page again, or a copy
  *       swap                    fault_swap.c: the page comes back               -> BUS
  *       a guard                                                                  -> SEGV_MAPERR
+ *       a larger page           fault_huge.c: as of the last two kinds
  *       allows the access       spurious: this CPU's TLB was behind (P18), or hardware leaves it
  *                               to us to mark the entry as accessed or dirty
  *
@@ -28,6 +29,7 @@
 #include "fault.h"
 
 #include "charge.h"
+#include "huge.h"
 #include "limbo.h"
 #include "map.h"
 #include "planted.h"
@@ -232,6 +234,14 @@ static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
 {
     struct mmk_page *leaf;
 
+    vmf->pte = mmk_pte_read(walk->entry);
+    vmf->huge = !mmk_pte_none(vmf->pte);
+    if (vmf->huge)
+        return false;
+    if (mmk_huge_possible() && mmk_fault_huge_wanted(vmf)) {
+        vmf->lacks = walk->level;
+        return false;
+    }
     if (vmf->vma->object) {
         vmf->lacks = mmk_limbo_has(walk) ? 0 : walk->level;
         return false;
@@ -257,6 +267,7 @@ static bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
     mmk_walk_rcu(vmf->mm, vmf->addr, &walk);
     vmf->pte.v = 0;
     vmf->lacks = 0;
+    vmf->huge = false;
     if (mmk_likely(walk.level == 0)) {
         vmf->pte = mmk_pte_read(walk.entry);
         if (mmk_pte_none(vmf->pte) && !vmf->vma->object)
@@ -294,6 +305,8 @@ static enum mmk_fault_result handle_entry(struct mmk_vmf *vmf)
 static enum mmk_fault_result handle_looked(struct mmk_vmf *vmf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
+    if (mmk_unlikely(vmf->huge))
+        return mmk_fault_huge_entry(vmf);
     if (mmk_pte_none(vmf->pte))
         return vmf->vma->object ? mmk_fault_file(vmf) : mmk_fault_anon(vmf);
     return handle_entry(vmf);
@@ -344,7 +357,7 @@ static MMK_NOINLINE enum mmk_fault_result handle_slow(struct mmk_vmf *vmf)
 
     if (mmk_mm_killed(vmf->mm))
         return MMK_FAULT_KILLED;
-    if (!mmk_pte_none(vmf->pte)) {
+    if (!mmk_pte_none(vmf->pte) && !vmf->huge) {
         result = handle_entry(vmf);
         if (mmk_likely(result != MMK_FAULT_RETRY))
             return result;

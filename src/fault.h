@@ -7,6 +7,7 @@
  *   fault_file.c    nothing there, an object's memory
  *   fault_around.c  and what is in memory around it
  *   fault_frame.c   nothing there, memory that is not mmkit's
+ *   fault_huge.c    larger pages: nothing there, and entries that are
  *   fault_swap.c    private memory that is out
  *   fault_cow.c     a write to an entry that is read-only
  */
@@ -26,6 +27,7 @@ struct mmk_vmf {
     mmk_vaddr_t addr; /* start of the page */
     enum mmk_access access;
     mmk_pte_t pte;          /* what the entry said when last looked at */
+    bool huge;              /* it is a larger page's, or was being split */
     struct mmk_walk kept;   /* the way to it, while its table is kept: mmk_fault_keep() */
     unsigned lacks;         /* levels that had no table then, and none in limbo */
     struct mmk_chain chain; /* tables for them */
@@ -62,6 +64,17 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 
 /*
+ * Larger pages (huge.h). wanted: where vmf's address has no table, it may have one of those.
+ * anon: maps one there, all zeros. entry: the entry is one.
+ * => anon: *result as of the others. false: it is not to be; nothing has changed
+ */
+bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf);
+bool mmk_fault_huge_anon(struct mmk_vmf *vmf, enum mmk_fault_result *result)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+enum mmk_fault_result mmk_fault_huge_entry(struct mmk_vmf *vmf)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+
+/*
  * mmk_fault_anon() for an entry that a walk has just found none in a table that is there: with no
  * second walk and no sleep. again_rcu(): that lacks tables which mmk_limbo_take() has found, from
  * that leaf table up; unless they are linked, they go back there.
@@ -72,6 +85,13 @@ bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
 bool mmk_fault_anon_again_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *leaf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
+
+/*
+ * Makes a page that nobody else uses the address space's for good, so that it may be written to.
+ * => false: it is not, or somebody is at work on it
+ * => the table locked that maps it at addr
+ */
+bool mmk_fault_take_over(const struct mmk_vmf *vmf, struct mmk_page *page, mmk_vaddr_t addr);
 
 /*
  * Sets the entry, none until now, to `pte`, with the tables that it lacks (alloc_set_pte of Linux).

@@ -6,6 +6,7 @@
 #include "fault.h"
 
 #include "anon.h"
+#include "huge.h"
 #include "planted.h"
 #include "zap.h"
 
@@ -106,6 +107,8 @@ enum mmk_fault_result mmk_fault_anon(struct mmk_vmf *vmf)
 
     if (vmf->access != MMK_ACCESS_WRITE)
         return read_zero(vmf);
+    if (mmk_huge_possible() && mmk_fault_huge_anon(vmf, &result))
+        return result;
     mmk_anon_prepare(vmf->mm, vmf->vma);
     page = mmk_fault_new_anon_at(vmf, MMK_ALLOC_ZERO);
     if (!page)

@@ -47,11 +47,11 @@ static bool try_page_lock(struct mmk_page *page) MMK_TRY_ACQUIRES(true, page) MM
 }
 
 /*
- * Makes a page that is_own() the address space's for good. Reclaim may come to it by its frame at
- * any moment, and search for its entries with the page locked: so that it does not find them half
- * changed, this takes the same lock, or a copy is made after all. => table locked
+ * Reclaim may come to the page by its frame at any moment, and search for its entries with the page
+ * locked: so that it does not find them half changed, this takes the same lock, or a copy is made
+ * after all.
  */
-static bool take_over(const struct mmk_vmf *vmf, struct mmk_page *page)
+bool mmk_fault_take_over(const struct mmk_vmf *vmf, struct mmk_page *page, mmk_vaddr_t addr)
 {
     bool own;
 
@@ -63,7 +63,7 @@ static bool take_over(const struct mmk_vmf *vmf, struct mmk_page *page)
         return false;
     own = is_own(page);
     if (own) {
-        mmk_page_own_rmap(page, vmf->vma, vmf->addr);
+        mmk_page_own_rmap(page, vmf->vma, addr);
         mmk_page_set(page, MMK_PF_EXCLUSIVE);
     }
     mmk_page_unlock(page);
@@ -183,7 +183,7 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
 
     if (!mmk_fault_lock(vmf, &vmf->kept))
         return MMK_FAULT_RETRY;
-    if ((vmf->flags & MMK_VM_SHARED) || (page && take_over(vmf, page)))
+    if ((vmf->flags & MMK_VM_SHARED) || (page && mmk_fault_take_over(vmf, page, vmf->addr)))
         return reuse(vmf, page);
     if (page)
         mmk_page_get(page);

@@ -22,6 +22,7 @@
 
 #include "anon.h"
 #include "fault.h"
+#include "huge.h"
 #include "object.h"
 #include "planted.h"
 #include "swap_area.h"
@@ -36,6 +37,7 @@ struct copy {
     uint32_t pages, swapped;   /* in table[0], which has guards besides */
     struct mmk_page *spare;    /* for the copy of a pinned page, or NULL */
     bool needs_spare;          /* and has none */
+    bool needs_split;          /* the larger page where it stopped */
 };
 
 /* What one leaf table's copy has come to. */
@@ -159,6 +161,60 @@ static mmk_vaddr_t copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk
     return addr;
 }
 
+/* Has somebody pinned a part of it? */
+static bool huge_pinned(const struct mmk_page *page)
+{
+    unsigned i;
+
+    for (i = 0; i < MMK_HUGE_PAGES; i++)
+        if (mmk_page_pinned(page + i))
+            return true;
+    return false;
+}
+
+/*
+ * A larger page is shared as its pages would be, one by one; with one that is pinned it is split,
+ * and copied as small ones.
+ * => the child's entry; none: it is to be split; walk locked
+ */
+static MMK_NOINLINE mmk_pte_t share_huge(struct copy *copy, const struct mmk_walk *walk)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    mmk_pte_t pte = mmk_pte_read(walk->entry), none = {0};
+    struct mmk_page *page = mmk_pte_page(pte);
+    unsigned i;
+
+    copy->needs_split = huge_pinned(page) && !MMK_MISTAKE(FORK_SHARES_PINNED);
+    if (copy->needs_split)
+        return none;
+    for (i = 0; i < MMK_HUGE_PAGES; i++) {
+        mmk_page_get(page + i);
+        mmk_page_dup_rmap(page + i);
+        if (mmk_page_test(page + i, MMK_PF_EXCLUSIVE))
+            mmk_page_clear(page + i, MMK_PF_EXCLUSIVE);
+    }
+    if (mmk_pte_write(pte)) {
+        while (!mmk_pte_change(walk->entry, &pte, mmk_pte_wrprotect(pte)))
+            continue;
+        mmk_gather_range(&copy->gather, walk->addr, walk->addr + MMK_HUGE_SIZE);
+    }
+    return mmk_pte_wrprotect(pte);
+}
+
+/* => the chain reaches the root */
+static void give_huge(struct copy *copy, mmk_vaddr_t addr, mmk_pte_t pte)
+{
+    struct mmk_walk walk;
+
+    mmk_mm_count(copy->child, MMK_COUNT_RSS_ANON, MMK_HUGE_PAGES);
+    mmk_mm_count(copy->child, MMK_COUNT_HUGE, 1);
+    mmk_rcu_read_lock();
+    mmk_walk_lock(copy->child, addr, &walk);
+    mmk_walk_set_huge(&walk, &copy->chain, pte);
+    mmk_walk_unlock(&walk);
+    mmk_rcu_read_unlock();
+}
+
 /* The child has this table already: entries move there. => walk locked at level 0 */
 static void move_entries(struct mmk_page *from_table, struct mmk_page *to_table)
     MMK_REQUIRES(to_table->table.lock)
@@ -204,20 +260,27 @@ static mmk_vaddr_t copy_table(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t e
 {
     struct mmk_walk walk;
     mmk_vaddr_t table_end, next;
+    mmk_pte_t huge = {0};
 
     mmk_rcu_read_lock();
     mmk_walk_lock(copy->gather.mm, addr, &walk);
     table_end = mmk_pt_base(addr, walk.level) + mmk_pt_table_span(walk.level);
     if (table_end > end)
         table_end = end;
-    if (walk.level == 0)
+    if (walk.level == 0) {
         next = copy_leaf(copy, &walk, table_end);
-    else
+    } else if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry))) {
+        huge = share_huge(copy, &walk);
+        next = copy->needs_split ? addr : addr + MMK_HUGE_SIZE;
+    } else {
         next = mmk_walk_next_path(&walk, table_end);
+    }
     mmk_walk_unlock(&walk);
     mmk_rcu_read_unlock();
     if (walk.level == 0)
         give_leaf(copy, addr);
+    else if (!mmk_pte_none(huge))
+        give_huge(copy, addr, huge);
     return next;
 }
 
@@ -237,11 +300,17 @@ static mmk_vaddr_t copy_step(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t en
     return addr;
 }
 
-/* All that one table can need. => 0; MMK_ENOMEM; MMK_EINTR: killed, so its memory is wanted */
-static int prepare(struct copy *copy)
+/* All that the table at addr can need. => 0; MMK_ENOMEM; MMK_EINTR: killed, so its memory is wanted
+ */
+static int prepare(struct copy *copy, mmk_vaddr_t addr)
 {
     if (mmk_mm_killed(copy->gather.mm))
         return MMK_EINTR;
+    if (copy->needs_split) {
+        if (mmk_huge_split_at(copy->gather.mm, addr))
+            return MMK_ENOMEM;
+        copy->needs_split = false;
+    }
     if (copy->needs_spare) {
         copy->spare = mmk_fault_new_anon(copy->child, MMK_ALLOC_NORMAL);
         if (!copy->spare)
@@ -256,7 +325,7 @@ static int copy_range(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t end)
     int error = 0;
 
     while (addr < end && !error) {
-        error = prepare(copy);
+        error = prepare(copy, addr);
         if (!error)
             addr = copy_step(copy, addr, end);
     }
@@ -350,6 +419,7 @@ static int copy_locked(struct mmk_mm *parent, struct copy *copy) MMK_REQUIRES(pa
     mmk_chain_init(&copy->chain);
     copy->spare = NULL;
     copy->needs_spare = false;
+    copy->needs_split = false;
     mmk_gather_begin_range(&copy->gather, parent, 0, MMK_USER_END, MMK_NOTIFY_FORK);
     error = copy_everything(parent, copy);
     mmk_gather_finish(&copy->gather);

@@ -474,6 +474,19 @@ struct mmk_page *mmk_page_alloc(unsigned order, unsigned flags)
     return page;
 }
 
+void mmk_frame_split(struct mmk_page *page, unsigned order)
+{
+    unsigned kind = mmk_frame_is_kind(page);
+    uint32_t i;
+
+    /* From the last: whoever finds the first a single frame finds the others so, too. */
+    for (i = (uint32_t)1 << order; i-- > 0;) {
+        if (i > 0)
+            mmk_frame_hand_out(page + i);
+        mmk_frame_become_of(page + i, MMK_PAGE_PLAIN, 0, kind);
+    }
+}
+
 /* Panics unless the frame is allocated and nobody has it any more. */
 static void assert_unused(const struct mmk_page *page, uint32_t flags)
 {

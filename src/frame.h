@@ -89,6 +89,12 @@ MMK_ALWAYS_INLINE void mmk_frame_hand_out(struct mmk_page *page)
 }
 
 /*
+ * A block becomes single frames, each with one reference (split_page of Linux).
+ * => the caller owns the block alone, plain, charged to nobody
+ */
+void mmk_frame_split(struct mmk_page *page, unsigned order);
+
+/*
  * Frees a frame whose last reference is gone already (refs == 0): mmk_page_put() without the
  * counting. => any context where frames may be allocated
  */

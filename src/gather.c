@@ -105,12 +105,25 @@ void mmk_gather_page_slow(struct mmk_gather *gather, uintptr_t page)
     batch->page[batch->count++] = page;
 }
 
+/* The pages of a larger one may be somebody's, each, still. */
+static MMK_NOINLINE void put_huge(struct mmk_page *page)
+{
+    unsigned i;
+
+    for (i = 0; i < MMK_HUGE_PAGES; i++)
+        mmk_swap_put_page(page + i);
+}
+
 /* Lets go of one noted page. G3: the dirty bit again, while the reference is still held. */
 static void put_noted(uintptr_t noted)
 {
-    struct mmk_page *page = (struct mmk_page *)(noted & ~(uintptr_t)1);
+    struct mmk_page *page = (struct mmk_page *)(noted & ~(MMK_GATHER_DIRTY | MMK_GATHER_HUGE));
 
-    if (noted & 1)
+    if (mmk_unlikely(noted & MMK_GATHER_HUGE)) {
+        put_huge(page);
+        return;
+    }
+    if (noted & MMK_GATHER_DIRTY)
         mmk_page_mkdirty(page);
     mmk_swap_put_page(page); /* with its slot, if that was its last entry, and nobody has that */
 }

@@ -23,10 +23,15 @@ enum mmk_gather_reason {
 
 #define MMK_GATHER_INLINE 32
 
+/* What is noted beside a page. */
+#define MMK_GATHER_DIRTY ((uintptr_t)1)
+#define MMK_GATHER_HUGE  ((uintptr_t)2)
+
 struct mmk_gather_batch {
     struct mmk_gather_batch *next;
     uint64_t count;
-    uintptr_t page[]; /* struct mmk_page *, bit 0: the entry was dirty */
+    uintptr_t page[]; /* struct mmk_page *; bit 0: the entry was dirty; bit 1: it was a larger
+                         page's, of which this is the first */
 };
 
 #define MMK_GATHER_BATCH ((MMK_PAGE_SIZE - sizeof(struct mmk_gather_batch)) / sizeof(uintptr_t))
@@ -122,7 +127,18 @@ void mmk_gather_page_slow(struct mmk_gather *gather, uintptr_t page);
 /* Hands over the reference that an entry had. => mmk_gather_room() said yes just before */
 MMK_ALWAYS_INLINE void mmk_gather_page(struct mmk_gather *gather, struct mmk_page *page, bool dirty)
 {
-    uintptr_t value = (uintptr_t)page | (dirty ? 1 : 0);
+    uintptr_t value = (uintptr_t)page | (dirty ? MMK_GATHER_DIRTY : 0);
+
+    if (mmk_likely(gather->count < MMK_GATHER_INLINE))
+        gather->page[gather->count++] = value;
+    else
+        mmk_gather_page_slow(gather, value);
+}
+
+/* The same of all the references that a larger page's entry had. => page: the first */
+MMK_ALWAYS_INLINE void mmk_gather_huge(struct mmk_gather *gather, struct mmk_page *page)
+{
+    uintptr_t value = (uintptr_t)page | MMK_GATHER_HUGE;
 
     if (mmk_likely(gather->count < MMK_GATHER_INLINE))
         gather->page[gather->count++] = value;

@@ -139,7 +139,7 @@ static int decode(struct mapping *map, unsigned prot)
     map->vm_flags = prot | MMK_VM_MAY;
     if ((map->flags & MMK_MAP_NORESERVE) && mmk_config.overcommit != MMK_OVERCOMMIT_NEVER)
         map->vm_flags |= MMK_VM_NORESERVE;
-    map->vm_flags |= (map->flags & MMK_MAP_STACK ? MMK_VM_STACK : 0) |
+    map->vm_flags |= (map->flags & MMK_MAP_STACK ? MMK_VM_NOHUGEPAGE : 0) |
                      (map->flags & MMK_MAP_SYNC ? MMK_VM_SYNC : 0);
     if (!map->object)
         map->offset = 0;

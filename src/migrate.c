@@ -189,21 +189,41 @@ static bool exchange(struct mmk_page *page, struct mmk_walk *walk, struct migrat
     return moved;
 }
 
+/*
+ * As mmk_rmap_lock(); of those that it does not lock, one that is there is missed: there is no
+ * table to split a larger page into. An entry that somebody has taken is not, mapped or not (P7).
+ */
+static bool lock_entry(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
+                       struct mmk_walk *walk, struct migration *migration)
+    MMK_TRY_ACQUIRES(true, walk->table->table.lock)
+        MMK_TRY_ACQUIRES_SHARED(true, mmk_rcu) MMK_NO_TSA
+{
+    if (mmk_likely(mmk_rmap_lock(page, mm, addr, walk)))
+        return true;
+    if (mmk_rmap_lock_any(page, mm, addr, walk)) {
+        migration->missed = true;
+        mmk_walk_unlock(walk);
+        mmk_rcu_read_unlock();
+    }
+    return false;
+}
+
 static bool move_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
 {
     struct migration *migration = (struct migration *)arg;
     struct mmk_notify notify;
     struct mmk_walk walk;
 
-    if (!mmk_rmap_lock(page, mm, addr, &walk))
+    if (!lock_entry(page, mm, addr, &walk, migration))
         return false;
     mmk_walk_unlock(&walk); /* secondary MMUs are told before, and may sleep */
     mmk_rcu_read_unlock();
-    migration->missed = mmk_notify_try_begin(&notify, mm, addr, addr + MMK_PAGE_SIZE,
-                                             MMK_NOTIFY_MIGRATE, migration->wait) != 0;
-    if (migration->missed)
+    if (mmk_notify_try_begin(&notify, mm, addr, addr + MMK_PAGE_SIZE, MMK_NOTIFY_MIGRATE,
+                             migration->wait)) {
+        migration->missed = true;
         return true;
-    if (mmk_rmap_lock(page, mm, addr, &walk)) {
+    }
+    if (lock_entry(page, mm, addr, &walk, migration)) {
         migration->moved |= exchange(page, &walk, migration);
         mmk_walk_unlock(&walk);
         mmk_rcu_read_unlock();

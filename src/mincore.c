@@ -8,9 +8,9 @@
  * Linux; but a page that is there throughout is always seen: entries are looked at with their table
  * locked, as in a copy-on-write one is none for a moment (P7).
  */
+#include "huge.h"
 #include "object.h"
 #include "swap_cache.h"
-#include "walk.h"
 
 static bool is_resident(mmk_pte_t pte)
 {
@@ -32,8 +32,10 @@ static mmk_vaddr_t look_path(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t en
 
     mmk_rcu_read_lock();
     mmk_walk_lock(mm, addr, &walk);
-    if (walk.level != 0) { /* nothing is mapped by this entry */
+    if (walk.level != 0) { /* nothing is mapped by this entry, or all that it covers */
         stop = mmk_min(end, (addr | (mmk_pt_entry_span(walk.level) - 1)) + 1);
+        if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry)))
+            memset(vec, 1, (size_t)((stop - addr) >> MMK_PAGE_SHIFT));
     } else {
         stop = mmk_min(end, mmk_pt_base(addr, 0) + mmk_pt_table_span(0));
         for (at = addr; at < stop; at += MMK_PAGE_SIZE)

@@ -527,4 +527,8 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     stats->fault_major = mmk_mm_counter(mm, MMK_COUNT_FAULT_MAJOR);
     stats->fault_failed = mmk_mm_counter(mm, MMK_COUNT_FAULT_FAILED);
     stats->mapped_around = mmk_mm_counter(mm, MMK_COUNT_MAPPED_AROUND);
+    stats->huge = mmk_mm_counter(mm, MMK_COUNT_HUGE);
+    stats->huge_faults = mmk_mm_counter(mm, MMK_COUNT_HUGE_FAULT);
+    stats->huge_fallbacks = mmk_mm_counter(mm, MMK_COUNT_HUGE_FALLBACK);
+    stats->huge_splits = mmk_mm_counter(mm, MMK_COUNT_HUGE_SPLIT);
 }

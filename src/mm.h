@@ -32,6 +32,10 @@ enum mmk_counter {
     MMK_COUNT_FAULT_MAJOR,
     MMK_COUNT_FAULT_FAILED,
     MMK_COUNT_MAPPED_AROUND, /* pages that a fault on another has mapped */
+    MMK_COUNT_HUGE,          /* entries of larger pages */
+    MMK_COUNT_HUGE_FAULT,
+    MMK_COUNT_HUGE_FALLBACK,
+    MMK_COUNT_HUGE_SPLIT,
     MMK_COUNTERS
 };
 

@@ -48,6 +48,7 @@
  */
 #include "move.h"
 
+#include "huge.h"
 #include "planted.h"
 
 /* --- what both passes do --------------------------------------------------------------------- */
@@ -122,7 +123,10 @@ static bool any_entry(const struct mmk_a64 *entry, uint64_t count)
     return false;
 }
 
-/* Looks at one step. => how far it goes; *found: it moves something */
+/*
+ * Looks at one step. => how far it goes, 0: a larger page is to be split first; *found: it moves
+ * something
+ */
 static uint64_t look(struct mmk_move *move, uint64_t done, unsigned level, bool *found)
 {
     struct mmk_walk walk;
@@ -131,7 +135,9 @@ static uint64_t look(struct mmk_move *move, uint64_t done, unsigned level, bool 
     mmk_rcu_read_lock();
     mmk_walk_to_lock(move->mm, move->from + done, level, &walk);
     *found = !nothing_at(&walk, level);
-    if (!*found) {
+    if (walk.level > level && mmk_walk_huge(&walk, mmk_pte_read(walk.entry))) {
+        length = 0;
+    } else if (!*found) {
         length = skip(move, done, &walk);
     } else if (level > 0) {
         length = mmk_pt_entry_span(level);
@@ -161,7 +167,8 @@ int mmk_move_prepare(struct mmk_move *move, struct mmk_mm *mm, mmk_vaddr_t from,
     for (done = 0; done < length; done += step) {
         level = step_level(move, done);
         step = look(move, done, level, &found);
-        if (found && plan(move, to + done, level)) {
+        if ((step == 0 && mmk_huge_split_at(mm, from + done)) ||
+            (found && plan(move, to + done, level))) {
             mmk_move_discard(move);
             return MMK_ENOMEM;
         }
@@ -258,18 +265,37 @@ static void move_pages(const struct mmk_move *move, uint64_t done, struct mmk_wa
     }
 }
 
+/* A larger page's entry, as move_entries(). */
+static void move_huge(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chain *chain)
+    MMK_REQUIRES(from->table->table.lock, to->table->table.lock)
+{
+    mmk_pte_t pte = mmk_pte_take(from->entry);
+
+    mmk_pte_put_many(from->table, 1);
+    mmk_walk_set_huge(to, chain, pte);
+}
+
+/* => both entries are of this level, and from's is not none */
 static void move_table(struct mmk_walk *from, struct mmk_walk *to, unsigned level,
                        struct mmk_chain *chain, struct mmk_gather *gather)
     MMK_REQUIRES(from->table->table.lock, to->table->table.lock)
 {
     uint64_t span = mmk_pt_entry_span(level);
 
+    bool huge = mmk_walk_huge(from, mmk_pte_read(from->entry));
+
     mmk_gather_range(gather, from->addr, from->addr + span);
     if (mmk_likely(mmk_pte_none(mmk_pte_read(to->entry)))) {
-        mmk_walk_relink(from, to, chain);
+        if (huge)
+            move_huge(from, to, chain);
+        else
+            mmk_walk_relink(from, to, chain);
         return;
     }
-    mmk_walk_exchange(from, to);
+    if (huge)
+        mmk_walk_exchange_huge(from, to);
+    else
+        mmk_walk_exchange(from, to);
     mmk_gather_range(gather, to->addr, to->addr + span);
 }
 

@@ -37,8 +37,8 @@
  */
 #include "notifier.h"
 
+#include "huge.h"
 #include "planted.h"
-#include "walk.h"
 
 /* In notifying[] and in `active`: somebody waits for the count to go down. */
 #define WAITED ((uint32_t)1 << 31)
@@ -316,13 +316,13 @@ static bool allows(mmk_pte_t pte, enum mmk_access access)
 }
 
 /* As a processor that uses the entry. => *pte: as it is then; false: it no longer allows it */
-static bool use_entry(struct mmk_a64 *entry, mmk_pte_t *pte, enum mmk_access access)
+static bool use_entry(struct mmk_a64 *entry, unsigned level, mmk_pte_t *pte, enum mmk_access access)
 {
     mmk_pte_t used;
 
     *pte = mmk_pte_read(entry);
     do {
-        if (!allows(*pte, access))
+        if ((level > 0 && !mmk_pte_huge(*pte)) || !allows(*pte, access))
             return false;
         used = mmk_pte_mkused(*pte, access == MMK_ACCESS_WRITE);
     } while (used.v != pte->v && !mmk_pte_change(entry, pte, used));
@@ -340,10 +340,12 @@ int mmk_translate(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_access access, m
         return MMK_EFAULT;
     mmk_rcu_read_lock();
     mmk_walk_rcu(mm, addr, &walk);
-    used = walk.level == 0 && use_entry(walk.entry, &pte, access);
+    used = use_entry(walk.entry, walk.level, &pte, access);
     mmk_rcu_read_unlock();
     if (!used)
         return MMK_EFAULT;
+    if (walk.level > 0)
+        pte = mmk_huge_piece(pte, addr);
     *phys = (mmk_pte_pfn(pte) << MMK_PAGE_SHIFT) | (addr & ~MMK_PAGE_MASK);
     *prot = MMK_PROT_READ;
     if (access == MMK_ACCESS_WRITE)

@@ -24,6 +24,7 @@
 #include "pin.h"
 
 #include "fault.h"
+#include "huge.h"
 #include "object.h"
 #include "planted.h"
 
@@ -103,6 +104,8 @@ static enum need pin_one(struct pin *pin, const struct mmk_vma *vma)
     mmk_walk_lock(pin->mm, pin->addr, &walk);
     if (walk.level == 0)
         pte = mmk_pte_read(walk.entry);
+    else if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry)))
+        pte = mmk_huge_piece(mmk_pte_read(walk.entry), pin->addr);
     need = judge(pin, vma, pte);
     if (need == NEED_NOTHING) {
         *pin->pages = mmk_pte_page(pte);

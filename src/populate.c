@@ -22,6 +22,7 @@
 
 #include "fault.h"
 #include "frame.h"
+#include "huge.h"
 #include "object.h"
 
 #include <mmkit/reclaim.h>
@@ -56,6 +57,9 @@ static mmk_vaddr_t first_missing(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_
         mmk_walk_lock(mm, addr, &walk);
         if (walk.level == 0)
             addr = scan_leaf(walk.entry, addr, table_end, access);
+        else if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry)) &&
+                 allows(mmk_pte_read(walk.entry), access))
+            addr = table_end;
         mmk_walk_unlock(&walk);
         mmk_rcu_read_unlock();
         if (addr < table_end)

@@ -9,6 +9,7 @@
  * read-only until a write faults. One that is exclusive to the entry gains it at once.
  */
 #include "account.h"
+#include "huge.h"
 #include "populate.h"
 #include "range.h"
 #include "reshape.h"
@@ -35,6 +36,31 @@ static mmk_pte_t protected_entry(const struct protect *protect, mmk_pte_t pte)
     return pte;
 }
 
+/* One that is writable is exclusive in all its parts (HG1). */
+static mmk_pte_t protected_huge(const struct protect *protect, mmk_pte_t pte)
+{
+    const struct mmk_page *page = mmk_pte_page(pte);
+    unsigned i;
+
+    pte = protected_entry(protect, pte);
+    for (i = 1; mmk_pte_write(pte) && i < MMK_HUGE_PAGES; i++)
+        if (!mmk_page_test(page + i, MMK_PF_EXCLUSIVE))
+            pte = mmk_pte_wrprotect(pte);
+    return pte;
+}
+
+static void protect_huge(const struct protect *protect, struct mmk_walk *walk)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    mmk_pte_t old = mmk_pte_read(walk->entry), new;
+
+    do
+        new = protected_huge(protect, old);
+    while (new.v != old.v && !mmk_pte_change(walk->entry, &old, new));
+    if (new.v != old.v && mmk_pte_accessible(old))
+        mmk_gather_range(protect->gather, walk->addr, walk->addr + MMK_HUGE_SIZE);
+}
+
 static mmk_vaddr_t protect_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
     MMK_REQUIRES(walk->table->table.lock)
 {
@@ -42,6 +68,10 @@ static mmk_vaddr_t protect_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *ar
     struct mmk_a64 *entry = walk->entry;
     mmk_vaddr_t addr;
 
+    if (mmk_unlikely(walk->level > 0)) {
+        protect_huge(protect, walk);
+        return end;
+    }
     for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, entry++) {
         mmk_pte_t old = mmk_pte_read(entry), new;
 

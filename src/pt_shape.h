@@ -22,6 +22,12 @@ _Static_assert(((uint64_t)1 << MMK_MAP_RANDOM_BITS) <= (MMK_MAP_WINDOW >> MMK_PA
                "randomness leaves room beside the largest stack: limit.c");
 _Static_assert(MMK_MAP_WINDOW <= MMK_USER_END, "what mmk_mmap() chooses is the user's");
 
+/* The level above the leaves at which an entry may map a larger page: huge.h. */
+#define MMK_HUGE_LEVEL 1u
+#define MMK_HUGE_ORDER MMK_PT_INDEX_BITS /* single pages in it, as a power of two */
+#define MMK_HUGE_PAGES MMK_PT_ENTRIES
+#define MMK_HUGE_SIZE  ((uint64_t)MMK_PAGE_SIZE << MMK_HUGE_ORDER) /* bytes */
+
 /* Bytes that one entry at `level` covers, as a shift. */
 MMK_ALWAYS_INLINE unsigned mmk_pt_shift(unsigned level)
 {

@@ -40,6 +40,14 @@ MMK_MUST_CHECK MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_take(struct mmk_a64 *entry)
     return pte;
 }
 
+/* Makes it another, and tells what it was: as above, where it is not to be none in between. */
+MMK_MUST_CHECK MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_exchange(struct mmk_a64 *entry, mmk_pte_t pte)
+{
+    mmk_pte_t old = {mmk_a64_xchg(entry, pte.v, MMK_RELAXED)};
+
+    return old;
+}
+
 /*
  * From *old to pte; false with *old renewed when hardware was first. Release: who may write now
  * does so after those have read who had to let go first (fault_cow.c).

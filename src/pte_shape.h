@@ -11,7 +11,8 @@
  *              guard   every access is a SEGV
  *              swap    a private page's place while the page is out. Says which slot it is in, and
  *                      whether the entry is the only one that needs it (`exclusive`, as of a page)
- *              and one more, for which the formats have room
+ *              split   of an entry above the leaves: a larger page is being split into a table
+ *                      (huge.h). Seen only by who has not locked its table
  *
  * 1 Asked whether it is writable, dirty, or special, a marker says no.
  * 2 Whoever wants a frame number asks mmk_pte_present() first.
@@ -24,7 +25,7 @@
  *                                     reach
  *   MMK_PTE_SPECIAL                   of one that is present: ignored by hardware
  *   MMK_PTE_KIND                      of a marker: which kind it is
- *   MMK_PTE_GUARD, MMK_PTE_SWAP       two of its values; the third is none's yet
+ *   MMK_PTE_GUARD, MMK_PTE_SWAP, MMK_PTE_SPLIT   its values
  *   MMK_PTE_SAYS_AT                   where the MMK_PTE_SAYS_BITS begin that a marker may use
  *   MMK_PTE_FRAME, MMK_PTE_FRAME_AT   where the frame number is
  *   MMK_PTE_EXEC, MMK_PTE_NO_EXEC     either: that it may be executed, or not; the other is 0
@@ -33,8 +34,8 @@
  *                                     own: aarch64
  *
  * How an entry is made, mmk_pte_leaf() and mmk_pte_link(), differs in all of them, as does which
- * entry above the leaves links a table, mmk_pte_links(), and who sets accessed and dirty,
- * mmk_pte_used().
+ * entry above the leaves links a table, mmk_pte_links(), what makes it one of a larger page,
+ * mmk_pte_mkhuge(), and who sets accessed and dirty, mmk_pte_used().
  */
 #ifndef MMK_SRC_PTE_SHAPE_H
 #define MMK_SRC_PTE_SHAPE_H
@@ -134,6 +135,25 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_swap_share(mmk_pte_t pte)
     return pte;
 }
 
+/* Between a larger page and the table that takes its place. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mksplit(void)
+{
+    mmk_pte_t pte = {MMK_PTE_SPLIT};
+
+    return pte;
+}
+
+MMK_ALWAYS_INLINE bool mmk_pte_split(mmk_pte_t pte)
+{
+    return pte.v == MMK_PTE_SPLIT;
+}
+
+/* Of an entry above the leaves: maps a larger page. */
+MMK_ALWAYS_INLINE bool mmk_pte_huge(mmk_pte_t pte)
+{
+    return mmk_pte_present(pte) && !mmk_pte_links(pte);
+}
+
 /*
  * A marker that is no guard: there is a private page behind it, which no entry maps now, and which
  * a fault brings back.
@@ -154,6 +174,12 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_to_frame(mmk_pte_t pte, mmk_pfn_t pfn)
 {
     pte.v = (pte.v & ~MMK_PTE_FRAME) | pfn << MMK_PTE_FRAME_AT;
     return pte;
+}
+
+/* Of a larger page: the leaf entry of the i-th page in it. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_piece(mmk_pte_t pte, uint64_t i)
+{
+    return mmk_pte_to_frame(mmk_pte_mksmall(pte), mmk_pte_pfn(pte) + i);
 }
 
 /* => present */

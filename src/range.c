@@ -3,16 +3,29 @@
  * range.c - one pass over the tables of a range.
  *
  * A step walks from the root under RCU to the lowest table on the path of one address, and locks
- * just that one. A leaf table is visited. An upper table: the path ends there, so the next entry
- * that is not none is looked for, under the lock (P1), and the next step starts at its address. So
- * an empty part costs one step for each table that has it, and a range inside one table one lock.
+ * just that one. A leaf table is visited, and so is a larger page's entry. An upper table: the path
+ * ends there, so the next entry that is not none is looked for, under the lock (P1), and the next
+ * step starts at its address. So an empty part costs one step for each table that has it, and a
+ * range inside one table one lock.
  *
  * Rejected: recursion from the root down, with the upper tables locked or counted meanwhile: it
  * takes the upper locks even when a range lies inside one table, which is the usual case.
  */
 #include "range.h"
 
+#include "huge.h"
 #include "table.h"
+
+/* A larger page: HG2, whoever visits a part of it has split it before. => walk locked */
+static mmk_vaddr_t visit_huge(struct mmk_walk *walk, mmk_vaddr_t end, mmk_leaf_visitor visit,
+                              void *arg) MMK_REQUIRES(walk->table->table.lock)
+{
+    mmk_vaddr_t huge_end = walk->addr + MMK_HUGE_SIZE;
+
+    mmk_assert(walk->addr == mmk_huge_base(walk->addr) && huge_end <= end,
+               "HG2 a larger page of which a part is to change is split");
+    return visit(walk, huge_end, arg);
+}
 
 /* One table; answers where to go on. => inside an RCU read section */
 static mmk_vaddr_t step(struct mmk_gather *gather, mmk_vaddr_t addr, mmk_vaddr_t end,
@@ -27,6 +40,8 @@ static mmk_vaddr_t step(struct mmk_gather *gather, mmk_vaddr_t addr, mmk_vaddr_t
         table_end = end;
     if (walk.level == 0)
         addr = visit(&walk, table_end, arg);
+    else if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry)))
+        addr = visit_huge(&walk, end, visit, arg);
     else
         addr = mmk_walk_next_path(&walk, table_end);
     mmk_table_unlock_free(&walk, gather);
@@ -50,16 +65,18 @@ void mmk_range_for_each_leaf(struct mmk_gather *gather, mmk_vaddr_t start, mmk_v
 mmk_vaddr_t mmk_range_next_leaf(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end)
 {
     struct mmk_walk walk;
+    bool found;
 
     while (addr < end) {
         mmk_rcu_read_lock();
         mmk_walk_lock(mm, addr, &walk);
-        if (walk.level != 0)
+        found = walk.level == 0 || mmk_walk_huge(&walk, mmk_pte_read(walk.entry));
+        if (!found)
             addr = mmk_walk_next_path(
                 &walk, mmk_min(end, mmk_pt_base(addr, walk.level) + mmk_pt_table_span(walk.level)));
         mmk_walk_unlock(&walk);
         mmk_rcu_read_unlock();
-        if (walk.level == 0)
+        if (found)
             break;
     }
     return addr;

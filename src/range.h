@@ -10,7 +10,8 @@
 
 /*
  * Handles the entries from walk->entry, for addresses from walk->addr up to `end`; may take entries
- * and lower `live`, notes what it did in its gather.
+ * and lower `live`, notes what it did in its gather. At MMK_HUGE_LEVEL: the one entry of a larger
+ * page, which lies in the range wholly; who has split all of them does not come by one.
  * => the address where it stopped: below `end` when its gather had no room left
  * => table locked, inside an RCU read section
  */
@@ -26,7 +27,8 @@ void mmk_range_for_each_leaf(struct mmk_gather *gather, mmk_vaddr_t start, mmk_v
                              mmk_leaf_visitor visit, void *arg);
 
 /*
- * The first address from addr on that has a leaf table: addr itself, or where that table starts.
+ * The first address from addr on that has a leaf table, or is mapped by a larger page: addr itself,
+ * or where the table or page starts.
  * => `end` or above: there is none below; as above
  */
 mmk_vaddr_t mmk_range_next_leaf(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end);

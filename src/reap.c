@@ -17,6 +17,7 @@
  */
 #include "zap.h"
 
+#include "huge.h"
 #include "object.h"
 #include "range.h"
 
@@ -41,10 +42,10 @@ static mmk_vaddr_t reap_range(struct reap *reap, struct mmk_gather *gather, mmk_
         uint64_t before = gather->taken;
         mmk_vaddr_t stop = mmk_min(end, mmk_pt_base(addr, 0) + mmk_pt_table_span(0));
 
-        if ((stop - addr) >> MMK_PAGE_SHIFT > reap->left)
+        if ((stop - addr) >> MMK_PAGE_SHIFT > reap->left && !mmk_huge_possible())
             stop = addr + (reap->left << MMK_PAGE_SHIFT);
         mmk_zap_range(gather, addr, stop, MMK_ZAP_ALL);
-        reap->left -= mmk_max(1, gather->taken - before);
+        reap->left -= mmk_min(reap->left, mmk_max(1, gather->taken - before));
         addr = stop;
     }
     return mmk_min(addr, end);

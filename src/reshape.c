@@ -12,6 +12,8 @@
  */
 #include "reshape.h"
 
+#include "huge.h"
+
 static struct mmk_vma *at(struct mmk_mm *mm, mmk_vaddr_t addr) MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     return mmk_mm_find_vma(mm, addr);
@@ -115,6 +117,8 @@ int mmk_reshape_begin(struct mmk_mm *mm, struct mmk_reshape *reshape, mmk_vaddr_
     unsigned cuts;
 
     *reshape = (struct mmk_reshape){.next = start, .end = end, .clear = clear, .set = set};
+    if (mmk_huge_split_ends(mm, start, end))
+        return MMK_ENOMEM;
     cuts = count_cuts(mm, reshape);
     if (cuts == 0)
         return 0;

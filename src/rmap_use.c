@@ -14,6 +14,7 @@
  */
 #include "rmap_use.h"
 
+#include "huge.h"
 #include "planted.h"
 #include "rmap_walk.h"
 #include "swap_area.h"
@@ -27,18 +28,24 @@ struct use {
     uint32_t young;
 };
 
+/* A larger page has been used as long as its first page is not asked: it is by one bit for all. */
+static bool is_for_all(const struct mmk_walk *walk)
+{
+    return walk->level == 0 || walk->addr == mmk_huge_base(walk->addr);
+}
+
 static bool make_old(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
 {
     struct use *use = (struct use *)arg;
     struct mmk_walk walk;
     mmk_pte_t pte, old;
 
-    if (!mmk_rmap_lock(page, mm, addr, &walk))
+    if (!mmk_rmap_lock_any(page, mm, addr, &walk))
         return false;
     pte = mmk_pte_read(walk.entry);
     do
         old = mmk_pte_mkold(pte);
-    while (old.v != pte.v && !mmk_pte_change(walk.entry, &pte, old));
+    while (old.v != pte.v && is_for_all(&walk) && !mmk_pte_change(walk.entry, &pte, old));
     mmk_walk_unlock(&walk);
     mmk_rcu_read_unlock();
     use->young += old.v != pte.v ? 1u : 0u;

@@ -28,26 +28,60 @@
  */
 #include "rmap_walk.h"
 
+#include "huge.h"
 #include "object.h"
 #include "planted.h"
 
-static bool is_there(const struct mmk_page *page, const struct mmk_walk *walk)
+/* Does walk's entry, which says pte, map the page, by itself or as a piece of a larger one? */
+static bool maps(const struct mmk_walk *walk, mmk_pte_t pte, const struct mmk_page *page)
 {
-    return walk->level == 0 && mmk_pte_page(mmk_pte_read(walk->entry)) == page;
+    if (mmk_likely(walk->level == 0))
+        return mmk_pte_page(pte) == page;
+    return mmk_walk_huge(walk, pte) && mmk_pte_page(mmk_huge_piece(pte, walk->addr)) == page;
 }
 
-bool mmk_rmap_lock(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
-                   struct mmk_walk *walk) MMK_NO_TSA
+static bool is_there(const struct mmk_page *page, const struct mmk_walk *walk)
+{
+    return maps(walk, mmk_pte_read(walk->entry), page);
+}
+
+/* Without the lock: what is being split, or just was, may be any page's (HG3). */
+static bool may_be_there(const struct mmk_page *page, const struct mmk_walk *walk)
+{
+    mmk_pte_t pte = mmk_pte_read(walk->entry);
+
+    if (walk->level == 0 || mmk_pte_none(pte) || mmk_pte_huge(pte) || MMK_MISTAKE(SPLIT_OVERLOOKED))
+        return maps(walk, pte, page);
+    return true;
+}
+
+bool mmk_rmap_lock_any(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
+                       struct mmk_walk *walk) MMK_NO_TSA
 {
     mmk_rcu_read_lock();
     mmk_walk_rcu(mm, addr, walk);
-    if (is_there(page, walk)) {
+    if (may_be_there(page, walk)) {
         mmk_walk_lock(mm, addr, walk);
         if (mmk_likely(is_there(page, walk)))
             return true;
         mmk_walk_unlock(walk);
     }
     mmk_rcu_read_unlock();
+    return false;
+}
+
+bool mmk_rmap_lock(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
+                   struct mmk_walk *walk) MMK_NO_TSA
+{
+    int error = 0;
+
+    while (!error && mmk_rmap_lock_any(page, mm, addr, walk)) {
+        if (mmk_likely(walk->level == 0))
+            return true;
+        mmk_walk_unlock(walk);
+        error = mmk_huge_split_nowait(mm, addr);
+        mmk_rcu_read_unlock();
+    }
     return false;
 }
 

@@ -34,11 +34,17 @@ void mmk_rmap_walk(struct mmk_page *page, mmk_rmap_visitor visit, void *arg);
 MMK_MUST_CHECK bool mmk_rmap_try_walk(struct mmk_page *page, mmk_rmap_visitor visit, void *arg);
 
 /*
- * For a visitor: locks the table whose entry at addr maps the page.
- * => true: inside an RCU read section, with the table locked. false: it is not mapped there
+ * For a visitor: locks the table whose entry at addr maps the page; a larger page is split.
+ * => true: inside an RCU read section, with the table locked, a leaf. false: it is not mapped
+ *    there, or there is no table to split it into
  */
 bool mmk_rmap_lock(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
                    struct mmk_walk *walk) MMK_TRY_ACQUIRES(true, walk->table->table.lock)
+    MMK_TRY_ACQUIRES_SHARED(true, mmk_rcu);
+
+/* The same without splitting: walk's entry may be a larger page's (huge.h). */
+bool mmk_rmap_lock_any(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
+                       struct mmk_walk *walk) MMK_TRY_ACQUIRES(true, walk->table->table.lock)
     MMK_TRY_ACQUIRES_SHARED(true, mmk_rcu);
 
 /*

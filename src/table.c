@@ -212,6 +212,21 @@ void mmk_walk_exchange(struct mmk_walk *from, struct mmk_walk *to) MMK_NO_TSA
     mmk_table_unlock(coming);
 }
 
+void mmk_walk_exchange_huge(struct mmk_walk *from, struct mmk_walk *to) MMK_NO_TSA
+{
+    struct mmk_page *going = mmk_pte_table(mmk_pte_read(to->entry));
+    mmk_pte_t pte;
+
+    mmk_table_lock(going);
+    mmk_assert(mmk_table_live(going) == 0, "MV2 a table of the new range has no entries");
+    pte = mmk_pte_take(from->entry);
+    mmk_pte_drop(to->entry);
+    break_exchange(from, to);
+    mmk_pte_set(to->entry, pte);
+    link_table(from->entry, going, to->entry);
+    mmk_table_unlock(going);
+}
+
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
 {
     struct mmk_page *leaf = chain->table[0];
@@ -219,6 +234,22 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     mmk_pte_get_private(leaf, 1);
     mmk_pte_set(&mmk_table_entries(leaf)[mmk_pt_index(walk->addr, 0)], pte);
     mmk_walk_link(walk, chain);
+}
+
+void mmk_walk_set_huge(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
+{
+    struct mmk_page *table;
+
+    if (walk->level == MMK_HUGE_LEVEL) {
+        mmk_walk_break_first(walk, chain->shares);
+        mmk_pte_get(walk->table);
+        mmk_pte_set(walk->entry, pte);
+        return;
+    }
+    table = chain_take(chain, MMK_HUGE_LEVEL);
+    mmk_pte_get_private(table, 1);
+    mmk_pte_set(&mmk_table_entries(table)[mmk_pt_index(walk->addr, MMK_HUGE_LEVEL)], pte);
+    link_path(walk, chain, table, NULL);
 }
 
 /* n tables, from this one up, are locked, all but so many of the lowest (a mistake). => the highest

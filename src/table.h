@@ -37,6 +37,16 @@ MMK_ALWAYS_INLINE bool mmk_chain_reaches(const struct mmk_chain *chain, unsigned
     return true;
 }
 
+/* Has a table for every level from `lowest` up to, but without, `level`. */
+MMK_ALWAYS_INLINE bool mmk_chain_spans(const struct mmk_chain *chain, unsigned lowest,
+                                       unsigned level)
+{
+    for (; lowest < level; lowest++)
+        if (!chain->table[lowest])
+            return false;
+    return true;
+}
+
 /* Tables of every level, for an operation that may not run out of them half-way. */
 struct mmk_table_pool {
     struct mmk_page *first[MMK_PT_LEVELS - 1]; /* linked by table.next */
@@ -104,6 +114,14 @@ void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
  * => walk locked, at a level above 0 that the chain reaches
  */
 void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
+    MMK_REQUIRES(walk->table->table.lock);
+
+/*
+ * The same of a larger page's entry (huge.h): the chain has a table for each level between its and
+ * walk's.
+ * => walk locked, at MMK_HUGE_LEVEL or above
+ */
+void mmk_walk_set_huge(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     MMK_REQUIRES(walk->table->table.lock);
 
 /*
@@ -220,6 +238,13 @@ void mmk_walk_relink(struct mmk_walk *from, struct mmk_walk *to, struct mmk_chai
  * => both walks locked, at the same level above 0, at the first addresses that their entries cover
  */
 void mmk_walk_exchange(struct mmk_walk *from, struct mmk_walk *to)
+    MMK_REQUIRES(from->table->table.lock, to->table->table.lock);
+
+/*
+ * The same where from's entry is a larger page's (huge.h), and to's links a leaf table that has
+ * visitors alone.
+ */
+void mmk_walk_exchange_huge(struct mmk_walk *from, struct mmk_walk *to)
     MMK_REQUIRES(from->table->table.lock, to->table->table.lock);
 
 /*

@@ -99,7 +99,7 @@ void mmk_table_free(struct mmk_page *table)
         mmk_page_put(table);
 }
 
-struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level)
+static struct mmk_page *alloc(struct mmk_mm *mm, unsigned level, unsigned flags)
 {
     struct mmk_page *table;
 
@@ -107,7 +107,7 @@ struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level)
         return NULL;
     table = stock_take();
     if (!table)
-        table = mmk_page_alloc(0, MMK_ALLOC_ZERO | MMK_ALLOC_STAYS);
+        table = mmk_page_alloc(0, flags | MMK_ALLOC_ZERO | MMK_ALLOC_STAYS);
     if (!table)
         return NULL;
     mmk_frame_note(table, 0, MMK_FRAME_TABLE);
@@ -116,10 +116,20 @@ struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level)
     table->table.level = level;
     mmk_pte_ref_init(table, NULL, 0);
     table->table.mm = mm;
-    if (mmk_likely(mmk_charge(mm->group, table, MMK_CHARGE_TABLE, MMK_ALLOC_NORMAL)))
+    if (mmk_likely(mmk_charge(mm->group, table, MMK_CHARGE_TABLE, flags)))
         return table;
     mmk_table_free(table);
     return NULL;
+}
+
+struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level)
+{
+    return alloc(mm, level, MMK_ALLOC_NORMAL);
+}
+
+struct mmk_page *mmk_table_alloc_nowait(struct mmk_mm *mm, unsigned level)
+{
+    return alloc(mm, level, MMK_ALLOC_NOWAIT);
 }
 
 struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm)

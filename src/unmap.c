@@ -14,6 +14,7 @@
 #include "map.h"
 
 #include "account.h"
+#include "huge.h"
 #include "planted.h"
 #include "zap.h"
 
@@ -67,6 +68,8 @@ int mmk_unmap_prepare(struct mmk_mm *mm, struct mmk_unmap *unmap, mmk_vaddr_t st
     unmap->end = end;
     unmap->spare = NULL;
     survey(mm, unmap);
+    if (mmk_huge_split_ends(mm, start, end))
+        return MMK_ENOMEM;
     if (unmap->splits && !mmk_account_ask_maps(mm, 1))
         return MMK_ENOMEM;
     if (unmap->sealed) {

@@ -48,8 +48,11 @@
 #define MMK_VM_RAND     0x40000u
 #define MMK_VM_SEQ      0x80000u
 #define MMK_VM_READER   0x100000u /* object opened for reading only: on Linux another file */
-#define MMK_VM_STACK    0x200000u /* MAP_STACK: on Linux without huge pages */
 #define MMK_VM_SYNC     0x400000u /* MAP_SYNC */
+
+/* Larger pages (mmk_config.huge): no, as MAP_STACK says, too; and yes. Never both. */
+#define MMK_VM_NOHUGEPAGE 0x200000u
+#define MMK_VM_HUGEPAGE   0x800000u
 
 struct mmk_vma {
     struct mmk_a64 start, end;    /* bytes, page multiples, start < end */

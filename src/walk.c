@@ -8,10 +8,10 @@
  *   +----------+----------+----------+----------+----------+----------+
  *                level 3    level 2    level 1    level 0
  *
- * A walk ends at the leaf table, or at the first entry that is none. What it found may be gone by
- * the next instruction, freed or moved; the memory stays until the read section ends. So whoever
+ * A walk ends at the leaf table, or at the first entry that links none. What it found may be gone
+ * by the next instruction, freed or moved; the memory stays until the read section ends. So whoever
  * changes an entry locks its table and then checks that the table is still linked where the walk
- * came by (P6), and that an entry that was none still is (P1).
+ * came by (P6), and that an entry that linked no table still does not (P1).
  */
 #include "walk.h"
 
@@ -21,7 +21,7 @@ void mmk_walk_lock(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk)
         mmk_walk_rcu(mm, addr, walk);
         mmk_table_lock(walk->table);
         if (mmk_likely(mmk_table_linked_at(walk->table, walk->parent)) &&
-            (walk->level == 0 || mmk_pte_none(mmk_pte_read(walk->entry))))
+            (walk->level == 0 || !mmk_pte_links(mmk_pte_read(walk->entry))))
             return;
         mmk_table_unlock(walk->table); /* freed, moved, or a lower table came: look again */
     }
@@ -36,7 +36,7 @@ void mmk_walk_to_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned lowest, struc
     while (level > lowest) {
         mmk_pte_t pte = mmk_pte_read(entry);
 
-        if (mmk_pte_none(pte))
+        if (mmk_walk_ends(pte, level))
             break;
         parent = entry;
         entry = &mmk_pte_entries(pte)[mmk_pt_index(addr, --level)];

@@ -12,7 +12,8 @@
 
 /*
  * Where an address's entry is, or would be: the lowest table that is linked on its path, and that
- * table's entry for it. level 0: the leaf entry itself; above: an entry that was none.
+ * table's entry for it. level 0: the leaf entry itself; above: an entry that linked no table: none,
+ * or, at MMK_HUGE_LEVEL, one of a larger page (huge.h).
  */
 struct mmk_walk {
     struct mmk_mm *mm;
@@ -53,6 +54,12 @@ MMK_ALWAYS_INLINE bool mmk_table_linked_at(const struct mmk_page *table,
     return mmk_aptr_load(&table->table.parent, MMK_RELAXED) == parent;
 }
 
+/* Does an entry above the leaves end the path? Larger pages are of one level alone. */
+MMK_ALWAYS_INLINE bool mmk_walk_ends(mmk_pte_t pte, unsigned level)
+{
+    return level == MMK_HUGE_LEVEL ? !mmk_pte_links(pte) : mmk_pte_none(pte);
+}
+
 /*
  * Finds addr's entry without any lock. Descends by addresses in the direct map; only the last
  * table's descriptor is looked up.
@@ -69,7 +76,7 @@ MMK_ALWAYS_INLINE void mmk_walk_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, struct 
     MMK_UNROLL
     do {
         pte = mmk_pte_read(entry);
-        if (mmk_unlikely(mmk_pte_none(pte)))
+        if (mmk_unlikely(mmk_walk_ends(pte, level)))
             break;
         parent = entry;
         shift -= MMK_PT_INDEX_BITS;
@@ -84,8 +91,8 @@ MMK_ALWAYS_INLINE void mmk_walk_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, struct 
 }
 
 /*
- * Finds addr's entry and locks its table: the table is linked where it was found, and whether the
- * entry is none is true until the lock is dropped (P1).
+ * Finds addr's entry and locks its table: the table is linked where it was found, and what the
+ * entry says, none or that it maps, is true until the lock is dropped (P1).
  * => inside an RCU read section until the lock is dropped
  */
 void mmk_walk_lock(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk)
@@ -93,7 +100,7 @@ void mmk_walk_lock(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_walk *walk)
 
 /*
  * The same two, but going no further down than the table at `lowest`: walk's entry is one of that
- * level, or none and of a higher one.
+ * level, or of a higher one, and links no table.
  */
 void mmk_walk_to_rcu(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned lowest, struct mmk_walk *walk)
     MMK_REQUIRES_SHARED(mmk_rcu);
@@ -105,7 +112,7 @@ MMK_ALWAYS_INLINE bool mmk_walk_holds(const struct mmk_walk *walk, unsigned lowe
     MMK_REQUIRES(walk->table->table.lock)
 {
     return mmk_table_linked_at(walk->table, walk->parent) &&
-           (walk->level == lowest || mmk_pte_none(mmk_pte_read(walk->entry)));
+           (walk->level == lowest || !mmk_pte_links(mmk_pte_read(walk->entry)));
 }
 
 MMK_ALWAYS_INLINE void mmk_walk_unlock(struct mmk_walk *walk) MMK_RELEASES(walk->table->table.lock)

@@ -147,11 +147,36 @@ struct zap {
     enum mmk_zap which;
 };
 
+/* A larger page's entry. => as zap_leaf() */
+static MMK_NOINLINE mmk_vaddr_t zap_huge(struct mmk_gather *gather, struct mmk_walk *walk,
+                                         enum mmk_zap which) MMK_REQUIRES(walk->table->table.lock)
+{
+    struct tally tally = {.taken = 1};
+    struct mmk_page *page;
+    unsigned i;
+
+    if (which == MMK_ZAP_OBJECT)
+        return walk->addr + MMK_HUGE_SIZE;
+    if (!mmk_gather_room(gather))
+        return walk->addr;
+    page = mmk_pte_page(mmk_pte_take(walk->entry));
+    for (i = 0; i < MMK_HUGE_PAGES; i++)
+        mmk_page_remove_private(page + i, gather->mm);
+    mmk_gather_huge(gather, page);
+    mmk_gather_range(gather, walk->addr, walk->addr + MMK_HUGE_SIZE);
+    tally.rss[MMK_COUNT_RSS_ANON] = -(int64_t)MMK_HUGE_PAGES;
+    mmk_mm_count(gather->mm, MMK_COUNT_HUGE, -1);
+    tally_up(gather, walk->table, &tally);
+    return walk->addr + MMK_HUGE_SIZE;
+}
+
 static mmk_vaddr_t zap_table(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
     MMK_REQUIRES(walk->table->table.lock)
 {
     const struct zap *zap = (const struct zap *)arg;
 
+    if (mmk_unlikely(walk->level > 0))
+        return zap_huge(zap->gather, walk, zap->which);
     return zap_leaf(zap->gather, walk, end, zap->which);
 }
 

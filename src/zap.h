@@ -18,6 +18,7 @@ enum mmk_zap {
 /*
  * Makes the entries in [start, end) none that `which` says, and frees the tables that this empties;
  * pages and tables go to the gather.
+ * => larger pages at the ends are split (mmk_huge_split_ends())
  * => addresses page multiples, up to MMK_USER_END; does not sleep; table locks are taken; the mmap
  *    lock, or whatever keeps the range's meaning, is the caller's business
  */

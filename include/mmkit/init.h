@@ -32,6 +32,13 @@ enum mmk_overcommit {
     MMK_OVERCOMMIT_NEVER,     /* refuses what would go beyond the commit limit */
 };
 
+/* Where private anonymous memory is mapped by larger pages. */
+enum mmk_huge_policy {
+    MMK_HUGE_NEVER,
+    MMK_HUGE_MADVISE, /* where MMK_MADV_HUGEPAGE asks for it */
+    MMK_HUGE_ALWAYS,  /* wherever it fits, unless MMK_MADV_NOHUGEPAGE forbids it */
+};
+
 #define MMK_OVERCOMMIT_RATIO_MAX 10000
 #define MMK_MAP_COUNT_MAX        0x7fffffffu
 #define MMK_FRAME_CACHE_MAX      64
@@ -151,6 +158,14 @@ struct mmk_config {
      * 0 as a page. Default: 64 KiB. Linux: fault_around_bytes in debugfs.
      */
     uint64_t fault_around;
+
+    /*
+     * When the first write to private anonymous memory, where nothing is mapped yet, maps as much
+     * as one entry above the leaf tables covers (2 MiB), from a block of frames, if one is to be
+     * had, and the mapping is as large. Range: the enum. Default: MMK_HUGE_NEVER. Linux:
+     * /sys/kernel/mm/transparent_hugepage/enabled.
+     */
+    enum mmk_huge_policy huge;
 };
 
 /*
@@ -166,7 +181,8 @@ struct mmk_config {
 #define MMK_CONFIG_DEFAULT                                                                         \
     {                                                                                              \
         MMK_TABLES_MMKIT, MMK_CONFIG_MMAP_MIN_ADDR, MMK_CONFIG_STACK_LIMIT, MMK_CONFIG_GUARD_GAP,  \
-            16, 0, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0, 0, 0, 0, MMK_CONFIG_FAULT_AROUND  \
+            16, 0, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0, 0, 0, 0, MMK_CONFIG_FAULT_AROUND, \
+            MMK_HUGE_NEVER                                                                         \
     }
 
 /*

@@ -38,6 +38,10 @@ struct mmk_mm_stats {
     uint64_t fault_spurious; /* nothing to do */
     uint64_t fault_failed;   /* answered OOM, SEGV or BUS */
     uint64_t mapped_around;  /* objects' pages mapped by a fault on another: fault_around */
+    uint64_t huge;           /* entries that map a larger page, each all of its pages */
+    uint64_t huge_faults;    /* of fault_anon: mapped one */
+    uint64_t huge_fallbacks; /* would have, but for want of a block, or others at work */
+    uint64_t huge_splits;    /* such entries that a table has replaced */
 };
 
 /* Sums up, under the mmap lock. => may sleep; no locks held */

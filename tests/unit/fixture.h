@@ -13,6 +13,7 @@
 #include <machine.h>
 #include "account.h"
 #include "frame.h"
+#include "huge.h"
 #include "mm.h"
 #include "notifier.h"
 #include "object.h"
@@ -312,7 +313,7 @@ static inline uint64_t needed_faults(void)
 /* ---- what is there, seen without touching it ---------------------------------------------------
  */
 
-/* The leaf entry for addr; 0: none. */
+/* The leaf entry for addr, or what a larger page's stands for; 0: none. */
 static inline mmk_pte_t peek_entry(struct mmk_mm *in, mmk_vaddr_t addr)
 {
     struct mmk_walk walk;
@@ -322,6 +323,8 @@ static inline mmk_pte_t peek_entry(struct mmk_mm *in, mmk_vaddr_t addr)
     mmk_walk_rcu(in, addr, &walk);
     if (walk.level == 0)
         pte = mmk_pte_read(walk.entry);
+    else if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry)))
+        pte = mmk_huge_piece(mmk_pte_read(walk.entry), addr);
     mmk_rcu_read_unlock();
     return pte;
 }

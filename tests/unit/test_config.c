@@ -29,6 +29,7 @@ enum option {
     WATERMARK_LOW,
     WAITING_LIMIT,
     FAULT_AROUND,
+    HUGE_PAGES,
     OPTIONS
 };
 
@@ -75,6 +76,9 @@ static void set_option(struct mmk_config *config, enum option option, uint64_t v
     case FAULT_AROUND:
         config->fault_around = value;
         break;
+    case HUGE_PAGES:
+        config->huge = (enum mmk_huge_policy)value;
+        break;
     case REFUSE_WRITE_EXEC:
     case OPTIONS:
     default:
@@ -104,6 +108,7 @@ static const struct value good[] = {
     {WAITING_LIMIT, 0},       {WAITING_LIMIT, UINT64_MAX},
     {FAULT_AROUND, 0},        {FAULT_AROUND, PAGE},
     {FAULT_AROUND, 2 * PAGE}, {FAULT_AROUND, PAGE *MMK_PT_ENTRIES},
+    {HUGE_PAGES, 0},          {HUGE_PAGES, MMK_HUGE_ALWAYS},
 };
 
 #define PAGES_UP(bytes) (((bytes) + PAGE - 1) & MMK_PAGE_MASK)
@@ -111,6 +116,7 @@ static const struct value good[] = {
 static const struct value bad[] = {
     {TABLE_POLICY, MMK_TABLES_NEVER + 1},
     {TABLE_POLICY, UINT32_MAX},
+    {HUGE_PAGES, MMK_HUGE_ALWAYS + 1},
     {MMAP_MIN_ADDR, 100},
     {MMAP_MIN_ADDR, MMK_PAGE_SIZE + 1},
     {MMAP_MIN_ADDR, PAGES_UP(MMK_MAP_WINDOW / 2)},

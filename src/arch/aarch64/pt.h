@@ -32,8 +32,8 @@
  * after the first was made invalid and flushed (MMK_PT_BREAK_FIRST; docs/DESIGN.md has the places).
  * Changes of AP, DBM, AF, UXN and of the software's bits need no break.
  *
- * A marker's bits 3..2 say which kind: 1 = guard, 2 = swapped out, 3 is free. What it needs to say
- * is in bits 50..4; all other bits are clear.
+ * A marker's bits 3..2 say which kind: 1 = guard, 2 = swapped out, 3 = being split. What it needs
+ * to say is in bits 50..4; all other bits are clear.
  */
 #ifndef MMK_SRC_ARCH_AARCH64_PT_H
 #define MMK_SRC_ARCH_AARCH64_PT_H
@@ -78,6 +78,7 @@ typedef struct {
 #define MMK_ARM_ATTR       ((uint64_t)MMK_AARCH64_ATTR << 2)
 #define MMK_PTE_GUARD      ((uint64_t)1 << 2) /* with V clear */
 #define MMK_PTE_SWAP       ((uint64_t)2 << 2) /* likewise */
+#define MMK_PTE_SPLIT      ((uint64_t)3 << 2) /* likewise */
 #define MMK_PTE_KIND       ((uint64_t)3 << 2)
 #define MMK_PTE_SAYS_AT    4
 #define MMK_ARM_USER       ((uint64_t)1 << 6)
@@ -205,7 +206,20 @@ MMK_ALWAYS_INLINE bool mmk_pte_grouped(mmk_pte_t pte)
     return (pte.v & MMK_ARM_CONTIGUOUS) != 0;
 }
 
-/* Of an entry above the leaves that is not none: links a table, and is no larger page itself. */
+/* The same, of a larger page (a block) above the leaves; and back. => present */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkhuge(mmk_pte_t pte)
+{
+    pte.v &= ~MMK_ARM_PAGE;
+    return pte;
+}
+
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mksmall(mmk_pte_t pte)
+{
+    pte.v |= MMK_ARM_PAGE;
+    return pte;
+}
+
+/* Of an entry above the leaves: links a table; it is neither none nor a larger page. */
 MMK_ALWAYS_INLINE bool mmk_pte_links(mmk_pte_t pte)
 {
     return (pte.v & (MMK_PTE_VALID | MMK_ARM_PAGE)) == (MMK_PTE_VALID | MMK_ARM_PAGE);

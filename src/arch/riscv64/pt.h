@@ -16,8 +16,8 @@
  * library sets both, where it knows of the access, and answers a fault for their sake
  * (mmk_pte_used()).
  *
- * A marker's bits 5..4 say which kind: 1 = guard, 2 = swapped out, 3 is free. What it needs to say
- * is in bits 63..10; all other bits are clear.
+ * A marker's bits 5..4 say which kind: 1 = guard, 2 = swapped out, 3 = being split. What it needs
+ * to say is in bits 63..10; all other bits are clear.
  */
 #ifndef MMK_SRC_ARCH_RISCV64_PT_H
 #define MMK_SRC_ARCH_RISCV64_PT_H
@@ -61,6 +61,7 @@ typedef struct {
 #define MMK_RISCV_USER   ((uint64_t)1 << 4)
 #define MMK_PTE_GUARD    ((uint64_t)1 << 4) /* with V clear */
 #define MMK_PTE_SWAP     ((uint64_t)2 << 4) /* likewise */
+#define MMK_PTE_SPLIT    ((uint64_t)3 << 4) /* likewise */
 #define MMK_PTE_KIND     ((uint64_t)3 << 4)
 #define MMK_PTE_ACCESSED ((uint64_t)1 << 6)
 #define MMK_PTE_DIRTY    ((uint64_t)1 << 7)
@@ -107,7 +108,18 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_link(mmk_pfn_t pfn)
     return pte;
 }
 
-/* Of an entry above the leaves that is not none: links a table, and is no larger page itself. */
+/* The same, of a larger page above the leaves; and back: nothing tells them apart. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkhuge(mmk_pte_t pte)
+{
+    return pte;
+}
+
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mksmall(mmk_pte_t pte)
+{
+    return pte;
+}
+
+/* Of an entry above the leaves: links a table; it is neither none nor a larger page. */
 MMK_ALWAYS_INLINE bool mmk_pte_links(mmk_pte_t pte)
 {
     return (pte.v & (MMK_PTE_VALID | MMK_RISCV_READ | MMK_PTE_WRITE | MMK_PTE_EXEC)) ==

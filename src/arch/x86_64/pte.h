@@ -7,7 +7,8 @@
  *   NX  ignored    frame number                ignored G  PS  D  A PCD PWT U/S R/W  P
  *
  * Of a leaf that is present SPECIAL is bit 9. A marker's bits 4..3 say which kind: 1 = guard,
- * 2 = swapped out, 3 is free. What it needs to say is in bits 63..10; all other bits are clear.
+ * 2 = swapped out, 3 = being split. What it needs to say is in bits 63..10; all other bits are
+ * clear.
  */
 #ifndef MMK_SRC_ARCH_X86_64_PTE_H
 #define MMK_SRC_ARCH_X86_64_PTE_H
@@ -24,6 +25,7 @@ typedef struct {
 #define MMK_X86_USER     ((uint64_t)1 << 2)
 #define MMK_PTE_GUARD    ((uint64_t)1 << 3) /* with P clear */
 #define MMK_PTE_SWAP     ((uint64_t)2 << 3) /* likewise */
+#define MMK_PTE_SPLIT    ((uint64_t)3 << 3) /* likewise */
 #define MMK_PTE_KIND     ((uint64_t)3 << 3)
 #define MMK_PTE_ACCESSED ((uint64_t)1 << 5)
 #define MMK_PTE_DIRTY    ((uint64_t)1 << 6)
@@ -73,7 +75,20 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_link(mmk_pfn_t pfn)
     return pte;
 }
 
-/* Of an entry above the leaves that is not none: links a table, and is no larger page itself. */
+/* The same, of a larger page above the leaves; and back. => present */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkhuge(mmk_pte_t pte)
+{
+    pte.v |= MMK_X86_LARGE;
+    return pte;
+}
+
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mksmall(mmk_pte_t pte)
+{
+    pte.v &= ~MMK_X86_LARGE;
+    return pte;
+}
+
+/* Of an entry above the leaves: links a table; it is neither none nor a larger page. */
 MMK_ALWAYS_INLINE bool mmk_pte_links(mmk_pte_t pte)
 {
     return (pte.v & (MMK_PTE_VALID | MMK_X86_LARGE)) == MMK_PTE_VALID;

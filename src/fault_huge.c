@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_huge.c - larger pages of private anonymous memory: the first write, where there is no
+ * table yet and the mapping covers all of one; and faults on what is mapped by one.
+ *
+ * Never waits for memory: a program that gets small pages instead has lost nothing but time. So it
+ * is where others are at work in the address space (HG2).
+ *
+ * A write to one that is read-only, after fork mostly: if all of its pages are the program's own it
+ * becomes writable as it is. Else it is split, and the fault starts over, for one small page
+ * (do_huge_pmd_wp_page of Linux).
+ */
+#include "fault.h"
+
+#include "anon.h"
+#include "charge.h"
+#include "huge.h"
+#include "planted.h"
+
+/* --- nothing there --------------------------------------------------------------------------- */
+
+bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf)
+{
+    mmk_vaddr_t base = mmk_huge_base(vmf->addr);
+
+    if (vmf->access != MMK_ACCESS_WRITE || vmf->vma->object || mmk_fault_forced(vmf, true) ||
+        (vmf->flags & MMK_VM_NOHUGEPAGE))
+        return false;
+    if (mmk_config.huge == MMK_HUGE_MADVISE && !(vmf->flags & MMK_VM_HUGEPAGE))
+        return false;
+    return mmk_vma_start(vmf->vma) <= base && mmk_vma_end(vmf->vma) >= base + MMK_HUGE_SIZE;
+}
+
+static void drop_block(struct mmk_page *block)
+{
+    unsigned i;
+
+    for (i = 0; i < MMK_HUGE_PAGES; i++)
+        mmk_fault_drop_anon(block + i);
+}
+
+/* Each page of a block becomes what mmk_fault_new_anon() makes. => false: beyond the limit */
+static bool become_anon(struct mmk_mm *mm, struct mmk_page *block)
+{
+    bool charged = true;
+    unsigned i;
+
+    mmk_frame_split(block, MMK_HUGE_ORDER);
+    for (i = 0; i < MMK_HUGE_PAGES; i++) {
+        struct mmk_page *page = block + i;
+
+        mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
+        mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
+        /* Release: as mmk_fault_new_uncharged(). */
+        mmk_a32_store(&page->flags, MMK_PAGE_ANON | MMK_PF_EXCLUSIVE, MMK_RELEASE);
+        charged = charged && mmk_charge(mm->group, page, MMK_CHARGE_PRIVATE, MMK_ALLOC_NOWAIT);
+    }
+    return charged;
+}
+
+/* => NULL: no block of that size is free, or the group may not have it */
+static struct mmk_page *new_block(const struct mmk_vmf *vmf)
+{
+    struct mmk_page *block = mmk_page_alloc(MMK_HUGE_ORDER, MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
+    mmk_vaddr_t base = mmk_huge_base(vmf->addr);
+    unsigned i;
+
+    if (!block)
+        return NULL;
+    if (!become_anon(vmf->mm, block)) {
+        drop_block(block);
+        return NULL;
+    }
+    for (i = 0; i < MMK_HUGE_PAGES; i++)
+        mmk_page_add_rmap(block + i, vmf->vma, base + i * MMK_PAGE_SIZE, true);
+    return block;
+}
+
+enum set_outcome { SET, FIRST, KILLED, BUSY, LACKS };
+
+/* => walk locked; BUSY: others are at work, or a table is missing, which is LACKS */
+static enum set_outcome set_locked(const struct mmk_vmf *vmf, struct mmk_walk *walk, mmk_pte_t pte,
+                                   struct mmk_chain *chain) MMK_REQUIRES(walk->table->table.lock)
+{
+    if ((walk->level == 0 || !mmk_pte_none(mmk_pte_read(walk->entry))) &&
+        !(MMK_MISTAKE(HUGE_OVER_ENTRY) && walk->level == MMK_HUGE_LEVEL))
+        return FIRST;
+    if (mmk_mm_killed(vmf->mm))
+        return KILLED;
+    if (mmk_mm_flush_pending(vmf->mm) > 0 && !MMK_MISTAKE(HUGE_BETWEEN))
+        return BUSY;
+    if (!mmk_chain_spans(chain, MMK_HUGE_LEVEL, walk->level))
+        return LACKS;
+    mmk_walk_set_huge(walk, chain, pte);
+    return SET;
+}
+
+static enum set_outcome set(struct mmk_vmf *vmf, mmk_pte_t pte)
+{
+    enum set_outcome outcome;
+    struct mmk_walk walk;
+
+    for (;;) {
+        mmk_rcu_read_lock();
+        mmk_walk_lock(vmf->mm, vmf->addr, &walk);
+        outcome =
+            mmk_inject(MMK_INJECT_FAULT_AGAIN) ? FIRST : set_locked(vmf, &walk, pte, &vmf->chain);
+        mmk_fault_unlock(&walk);
+        if (outcome != LACKS)
+            return outcome;
+        if (mmk_chain_prepare(&vmf->chain, vmf->mm, walk.level))
+            return BUSY;
+    }
+}
+
+static void count_new(struct mmk_mm *mm)
+{
+    mmk_mm_count(mm, MMK_COUNT_RSS_ANON, MMK_HUGE_PAGES);
+    mmk_mm_count(mm, MMK_COUNT_FAULT_ANON, 1);
+    mmk_mm_count(mm, MMK_COUNT_HUGE, 1);
+    mmk_mm_count(mm, MMK_COUNT_HUGE_FAULT, 1);
+}
+
+bool mmk_fault_huge_anon(struct mmk_vmf *vmf, enum mmk_fault_result *result)
+{
+    enum set_outcome outcome = BUSY;
+    struct mmk_page *block;
+
+    if (vmf->lacks < MMK_HUGE_LEVEL || !mmk_fault_huge_wanted(vmf))
+        return false;
+    mmk_anon_prepare(vmf->mm, vmf->vma);
+    block = new_block(vmf);
+    if (block)
+        outcome = set(vmf, mmk_pte_mkhuge(mmk_fault_leaf(vmf, block, true)));
+    if (outcome == SET)
+        count_new(vmf->mm);
+    else if (block)
+        drop_block(block);
+    if (outcome == BUSY)
+        mmk_mm_count(vmf->mm, MMK_COUNT_HUGE_FALLBACK, 1);
+    *result = outcome == SET      ? MMK_FAULT_DONE
+              : outcome == KILLED ? MMK_FAULT_KILLED
+                                  : MMK_FAULT_RETRY;
+    return outcome != BUSY;
+}
+
+/* --- an entry -------------------------------------------------------------------------------- */
+
+/* => walk locked; false: some page of it is not */
+static bool own_all(const struct mmk_vmf *vmf, const struct mmk_walk *walk)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    struct mmk_page *page = mmk_pte_page(vmf->pte);
+    mmk_vaddr_t base = mmk_huge_base(vmf->addr);
+    unsigned i, most = MMK_MISTAKE(HUGE_OWN_FIRST) ? 1 : MMK_HUGE_PAGES;
+
+    (void)walk;
+    for (i = 0; i < most; i++)
+        if (!mmk_fault_take_over(vmf, page + i, base + i * MMK_PAGE_SIZE))
+            return false;
+    return true;
+}
+
+/* The access is one that the entry allows, or, for a write, is to. => walk locked */
+static void use(struct mmk_vmf *vmf, struct mmk_walk *walk, bool writable)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    mmk_pte_t used;
+
+    do {
+        used = writable ? mmk_pte_mkwrite(vmf->pte) : vmf->pte;
+        used = mmk_pte_mkused(used, vmf->access == MMK_ACCESS_WRITE && mmk_pte_write(used));
+    } while (used.v != vmf->pte.v && !mmk_pte_change(walk->entry, &vmf->pte, used));
+}
+
+/* A write to what is read-only. => RETRY: it is split, or there was no table to do it with */
+static enum mmk_fault_result write_protected(struct mmk_vmf *vmf, struct mmk_walk *walk)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES(walk->table->table.lock)
+{
+    struct mmk_page *table = vmf->chain.table[0];
+
+    if (own_all(vmf, walk)) {
+        use(vmf, walk, (vmf->flags & MMK_VM_WRITE) != 0);
+        mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_REUSE, 1);
+        return MMK_FAULT_DONE;
+    }
+    if (table) {
+        mmk_huge_split(walk, table);
+        vmf->chain.table[0] = NULL;
+    }
+    return MMK_FAULT_RETRY;
+}
+
+enum mmk_fault_result mmk_fault_huge_entry(struct mmk_vmf *vmf)
+{
+    enum mmk_fault_result result = MMK_FAULT_DONE;
+    struct mmk_walk walk;
+    mmk_pte_t pte;
+
+    if (vmf->access == MMK_ACCESS_WRITE && !mmk_pte_write(vmf->pte) &&
+        mmk_chain_prepare(&vmf->chain, vmf->mm, MMK_HUGE_LEVEL))
+        return MMK_FAULT_OOM;
+    mmk_rcu_read_lock();
+    mmk_walk_lock(vmf->mm, vmf->addr, &walk);
+    pte = mmk_pte_read(walk.entry);
+    if (!mmk_walk_huge(&walk, pte) || pte.v != vmf->pte.v) {
+        result = MMK_FAULT_RETRY;
+    } else if (vmf->access == MMK_ACCESS_WRITE && !mmk_pte_write(pte)) {
+        result = write_protected(vmf, &walk);
+    } else {
+        use(vmf, &walk, false);
+        mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_SPURIOUS, 1);
+    }
+    mmk_fault_unlock(&walk);
+    if (result == MMK_FAULT_DONE)
+        mmk_tlb_local_spurious(&vmf->mm->context, vmf->addr);
+    return result;
+}

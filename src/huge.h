@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * huge.h - larger pages: an entry above the leaves that maps MMK_HUGE_PAGES frames at once.
+ *
+ * A larger page is nothing but single pages that lie side by side, aligned, each with its own
+ * descriptor: counted, owned and pinned one by one. The entry stands for as many leaf entries that
+ * are alike. So to split it is to write them out: a table takes its place, and no page notices.
+ *
+ * HG1 The frames of a larger page's entry are MMK_HUGE_PAGES private pages in a row, from an
+ *     aligned one on, mapped at as many addresses in a row, of one VMA. Writable: all of them are
+ *     exclusive (P9).
+ * HG2 Such an entry appears only while no operation of its address space is between its first look
+ *     and its flush (mm.flush_pending, or the mmap lock held for writing): so what an operation has
+ *     split stays split, and one that has all the tables it needs keeps having them (P14).
+ * HG3 The entry of a larger page becomes a table's by way of a marker, and with a flush in between:
+ *     no TLB has the same page by entries of two sizes. Whoever locks sees neither the marker nor
+ *     the moment after; who has not locked takes it for what it is, and locks. Accessed and dirty
+ *     go to every piece.
+ *
+ * Rejected: spare tables in the hands of everybody who may meet such an entry, and starting over
+ * without (P14's other answer): each walk over a range would have an error path in its middle, for
+ * what a fault can as well leave undone. Deposited tables (Linux), one for each larger page: memory
+ * that is held for what may never happen. One descriptor for the whole page: then each user of a
+ * page has to know of two kinds, and splitting the page is another protocol.
+ */
+#ifndef MMK_SRC_HUGE_H
+#define MMK_SRC_HUGE_H
+
+#include "walk.h"
+
+/* Does this address space have larger pages at all? */
+MMK_ALWAYS_INLINE bool mmk_huge_possible(void)
+{
+    return mmk_unlikely(mmk_config.huge != MMK_HUGE_NEVER);
+}
+
+MMK_ALWAYS_INLINE mmk_vaddr_t mmk_huge_base(mmk_vaddr_t addr)
+{
+    return addr & ~(MMK_HUGE_SIZE - 1);
+}
+
+/* Has the walk ended at a larger page's entry? => its entry's value */
+MMK_ALWAYS_INLINE bool mmk_walk_huge(const struct mmk_walk *walk, mmk_pte_t pte)
+{
+    return mmk_unlikely(walk->level == MMK_HUGE_LEVEL) && mmk_pte_huge(pte);
+}
+
+/* The leaf entry that it stands for at addr. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_huge_piece(mmk_pte_t pte, mmk_vaddr_t addr)
+{
+    return mmk_pte_piece(pte, mmk_pt_index(addr, 0));
+}
+
+/*
+ * Puts a table in the place of walk's larger page, each of its pages mapped as before.
+ * => walk locked; table empty, private, of level 0; spins for other CPUs
+ */
+void mmk_huge_split(struct mmk_walk *walk, struct mmk_page *table)
+    MMK_REQUIRES(walk->table->table.lock);
+
+/*
+ * Splits the larger page that addr is in, if there is one.
+ * => 0; MMK_ENOMEM: nothing has changed; may sleep
+ * => HG2: the caller keeps others from coming
+ */
+MMK_MUST_CHECK int mmk_huge_split_at(struct mmk_mm *mm, mmk_vaddr_t addr);
+
+/* The same without sleep. => inside an RCU read section */
+MMK_MUST_CHECK int mmk_huge_split_nowait(struct mmk_mm *mm, mmk_vaddr_t addr)
+    MMK_REQUIRES_SHARED(mmk_rcu);
+
+/*
+ * Splits those that lie in [start, end) with a part only; all(): every one that has a part there.
+ * => as mmk_huge_split_at(); some may be split when it fails
+ */
+MMK_MUST_CHECK int mmk_huge_split_ends(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+MMK_MUST_CHECK int mmk_huge_split_all(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+
+#endif
