@@ -101,9 +101,9 @@ int mmk_huge_split_ends(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
 
     if (!mmk_huge_possible())
         return 0;
-    if (start != mmk_huge_base(start))
+    if (start != mmk_huge_base(start) && start < MMK_USER_END)
         error = mmk_huge_split_at(mm, start);
-    if (!error && end != mmk_huge_base(end))
+    if (!error && end != mmk_huge_base(end) && end < MMK_USER_END)
         error = mmk_huge_split_at(mm, end);
     return error;
 }
@@ -136,6 +136,7 @@ int mmk_huge_split_all(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
 
     if (!mmk_huge_possible())
         return 0;
+    end = mmk_min(end, MMK_USER_END);
     while (!error && (addr = find_huge(mm, addr, end)) < end)
         error = mmk_huge_split_at(mm, addr);
     return error;

@@ -71,6 +71,7 @@ MMK_MUST_CHECK int mmk_huge_split_nowait(struct mmk_mm *mm, mmk_vaddr_t addr)
 
 /*
  * Splits those that lie in [start, end) with a part only; all(): every one that has a part there.
+ * There is none beyond the user's addresses.
  * => as mmk_huge_split_at(); some may be split when it fails
  */
 MMK_MUST_CHECK int mmk_huge_split_ends(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);

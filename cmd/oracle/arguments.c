@@ -3,6 +3,7 @@
 #include "arguments.h"
 
 #include "generate.h"
+#include "mmkit_side.h"
 #include "shared_options.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ enum {
     KEY_REPLAY,
     KEY_SCRIPT,
     KEY_PRINT,
+    KEY_HUGE,
 };
 
 static const struct argp_option option_list[] = {
@@ -39,6 +41,8 @@ static const struct argp_option option_list[] = {
     {"failures", KEY_FAILURES, "N", 0, "Stop after so many (default 1)", 0},
     {"check", KEY_CHECK, NULL, 0, "Check mmkit's invariants after each operation", 0},
     {"thorough", KEY_THOROUGH, NULL, 0, "Compare everything after each operation", 0},
+    {"huge", KEY_HUGE, "POLICY", 0,
+     "Larger pages in mmkit: never (the default), madvise, or always", 0},
     {"replay", KEY_REPLAY, "OPS", 0,
      "One sequence: these operations, with semicolons between, as printed", 0},
     {"script", KEY_SCRIPT, "FILE", 0, "One sequence: the operations in FILE, a line for each", 0},
@@ -160,11 +164,25 @@ static bool parse_of_search(int key, const char *text, struct arguments *argumen
     }
 }
 
+static enum mmk_huge_policy parse_huge(const char *text)
+{
+    static const char *const names[] = {"never", "madvise", "always"};
+    unsigned i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(text, names[i]) == 0)
+            return (enum mmk_huge_policy)i;
+    bad_usage("--huge: '%s' is not never, madvise or always", text);
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
 
     switch (key) {
+    case KEY_HUGE:
+        mmkit_side_set_huge(parse_huge(text));
+        return 0;
     case KEY_REPLAY:
         set_source(arguments, "--replay");
         parse_sequence(arguments, "--replay", text);

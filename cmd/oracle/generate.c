@@ -82,6 +82,8 @@ static uint64_t page(struct generator *generator)
     static const uint8_t favoured[] = {0, 4, 8, 12, 15, 16, 17, 20, 24, 31};
     uint64_t which = below(generator, 128), from = islands[which % ISLANDS];
 
+    if (generator->huge && one_in(generator, 6))
+        return (from & ~(2 * MIB - 1)) + below(generator, 2) * 2 * MIB;
     if (which >= 128 - ISLANDS)
         from += STACK_GAP;
     if (one_in(generator, 2))
@@ -142,6 +144,8 @@ static uint64_t any_length(struct generator *generator)
         ADDRESS_END - WINDOW_MIDDLE,
     };
 
+    if (generator->huge && one_in(generator, 8))
+        return (1 + below(generator, 2)) * 2 * MIB;
     if (one_in(generator, 25))
         return odd[below(generator, EACH(odd))];
     if (one_in(generator, 25))

@@ -15,6 +15,7 @@ struct generator {
     bool reclaims;  /* this sequence has MADV_PAGEOUT, else MADV_FREE: see generate.c */
     bool locks_all; /* it may lock as much as it wants, and is small */
     bool seals;     /* it seals much, for nothing can be taken back */
+    bool huge;      /* ranges that larger pages fit in are likely */
     bool is_strict; /* it has PR_SET_MDWE, which cannot be taken back */
 };
 

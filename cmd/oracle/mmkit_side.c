@@ -26,6 +26,7 @@ static struct mmk_mm *kernel; /* the files, for those who write without mapping 
 static struct mmk_object *objects[FILES], *beyond;
 static uint64_t base_virt; /* mapped beyond the window */
 static uint64_t free_at_start, lowest;
+static enum mmk_huge_policy huge;
 static bool may_advise; /* others */
 static bool may_lock;   /* whatever they want */
 static uint64_t memlock_max;
@@ -37,11 +38,39 @@ static uint64_t memlock_max;
 
 /* ---- the machine ----------------------------------------------------------------------------- */
 
+void mmkit_side_set_huge(enum mmk_huge_policy policy)
+{
+    huge = policy;
+}
+
+bool mmkit_side_has_huge(void)
+{
+    return huge != MMK_HUGE_NEVER;
+}
+
+/* A slot's own memory stays once it was used: so that frames are as many after each sequence. */
+static bool use_all_slots(void)
+{
+    const unsigned flags = MMK_MAP_PRIVATE | MMK_MAP_ANONYMOUS | MMK_MAP_FIXED;
+    const uint64_t bytes = SWAP_SLOTS * PAGE;
+    struct mmk_mm *mm;
+    bool used;
+
+    if (mmk_mm_create(&mm) != 0)
+        return false;
+    used = mmk_mmap(mm, WINDOW_START, bytes, MMK_PROT_READ | MMK_PROT_WRITE, flags, NULL, 0) > 0 &&
+           mmk_madvise(mm, WINDOW_START, bytes, MMK_MADV_POPULATE_WRITE) == 0 &&
+           mmk_madvise(mm, WINDOW_START, bytes, MMK_MADV_PAGEOUT) == 0;
+    mmk_mm_put(mm);
+    return used;
+}
+
 bool mmkit_side_create(const struct linux_constants *constants)
 {
     struct machine_config config = {.memory = MEMORY, .cpus = 1, .mmkit = MMK_CONFIG_DEFAULT};
 
     lowest = constants->mmap_min_addr;
+    config.mmkit.huge = huge;
     may_advise = constants->may_advise;
     may_lock = constants->may_lock;
     memlock_max = constants->memlock_max;
@@ -62,6 +91,10 @@ bool mmkit_side_create(const struct linux_constants *constants)
     swap_device = machine_swap_memory(SWAP_SLOTS);
     if (!swap_device || mmk_swapon(&machine_swap_ops, swap_device, SWAP_SLOTS, 0, &swap) != 0) {
         error(0, 0, "no memory for swap");
+        return false;
+    }
+    if (!use_all_slots()) {
+        error(0, 0, "mmkit does not swap");
         return false;
     }
     return true;

@@ -9,8 +9,14 @@
 #include "linux_side.h"
 #include "observation.h"
 
+#include <mmkit/init.h>
+
 /* Builds the machine. => false: after a message */
 bool mmkit_side_create(const struct linux_constants *constants);
+
+/* Larger pages, never by default. => set: before create; has: are they possible? */
+void mmkit_side_set_huge(enum mmk_huge_policy policy);
+bool mmkit_side_has_huge(void);
 
 /*
  * An episode: process 0 with nothing but what lies beyond the window, in as many mappings as on

@@ -5,6 +5,7 @@
 #include "arguments.h"
 #include "clock.h"
 #include "json.h"
+#include "mmkit_side.h"
 #include "print_c.h"
 #include "results.h"
 #include "run.h"
@@ -36,7 +37,8 @@ static void print_again(FILE *stream, const struct failure *failure)
     const struct ops *ops = &failure->ops;
     size_t i;
 
-    fprintf(stream, "mmkit oracle%s --replay '", failure->thorough ? " --thorough" : "");
+    fprintf(stream, "mmkit oracle%s%s --replay '", failure->thorough ? " --thorough" : "",
+            mmkit_side_has_huge() ? " --huge always" : "");
     for (i = 0; i < ops->count; i++) {
         if (i > 0)
             fputs("; ", stream);

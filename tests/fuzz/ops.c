@@ -36,6 +36,7 @@ static void create(void)
                                               .overcommit = 0};
     static bool is_there;
 
+    mmkit_side_set_huge(MMK_HUGE_ALWAYS);
     if (!is_there && !mmkit_side_create(&constants))
         abort();
     is_there = true;
@@ -88,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     generator.bytes = bytes;
     generator.left = size;
     generator.is_strict = size & 1;
+    generator.huge = size & 4;
     create();
     if (!mmkit_side_start(2))
         abort();

@@ -304,6 +304,20 @@ static void test_advice(void **state)
     expect_byte(at(2 * H), (uint8_t)(2 * H + 1));
 }
 
+/* No addresses of the program's. */
+static void test_beyond(void **state)
+{
+    const mmk_vaddr_t end = mmk_huge_base(MMK_USER_END + H * PAGE);
+
+    (void)state;
+    map_huge(1);
+    assert_int_equal(advise(end + PAGE, 1, MMK_MADV_DONTFORK), MMK_ENOMEM);
+    assert_int_equal(advise(end + PAGE, 1, MMK_MADV_FREE), MMK_ENOMEM);
+    assert_int_equal(advise(at(H - 1), (end - at(H - 2)) / PAGE, MMK_MADV_DONTFORK), MMK_ENOMEM);
+    expect_huge(0, 1);
+    expect_all(1);
+}
+
 /* ---- moving ---------------------------------------------------------------------------------- */
 
 static void test_move_whole(void **state)
@@ -603,6 +617,7 @@ int main(void)
         ALWAYS(test_protect),
         ALWAYS(test_bits),
         ALWAYS(test_advice),
+        ALWAYS(test_beyond),
         ALWAYS(test_move_whole),
         ALWAYS(test_move_aside),
         ALWAYS(test_move_part),
