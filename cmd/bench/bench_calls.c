@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-enum { KEY_ROUNDS = 0x100 };
+enum { KEY_ROUNDS = 0x100, KEY_HUGE };
 
 enum { ROUNDS = 25, CASES_MAX = 16 };
 
@@ -140,7 +140,8 @@ static void measure(void)
     struct side_config config = {.region = 16 * SIDE_UPPER,
                                  .object = own.group->object,
                                  .memory = own.group->memory,
-                                 .cpus = 1};
+                                 .cpus = 1,
+                                 .huge = own.group->huge ? MMK_HUGE_MADVISE : MMK_HUGE_NEVER};
     cpu_set_t before, here;
 
     figure_stay_here(&before);
@@ -191,9 +192,10 @@ static void print(FILE *stream)
     fprintf(stream,
             "A fault of a program costs Linux %.0f ns beside its work, for the trap, and a call "
             "%.0f ns; they\nare in its figures. mmkit's are functions, and its MMU is software: "
-            "a walk of the tables, a TLB.\nTo clear a page takes %.0f ns here. CPU time; no huge "
-            "pages.\n%s",
-            own.trap_ns, own.call_ns, own.clear_ns, figure_lock_note);
+            "a walk of the tables, a TLB.\nTo clear a page takes %.0f ns here. CPU time; %s.\n%s",
+            own.trap_ns, own.call_ns, own.clear_ns,
+            own.group->huge ? "huge pages where they are asked for" : "no huge pages",
+            figure_lock_note);
 }
 
 static void write_json(FILE *stream)
@@ -245,8 +247,19 @@ static const struct argp_option option_list[] = {
     {0},
 };
 
+static const struct argp_option touch_options[] = {
+    {"huge", KEY_HUGE, NULL, 0, "Of huge pages: what 2 MiB cost", 0},
+    {"rounds", KEY_ROUNDS, "N", 0, "How often (default: 25; at most 101)", 0},
+    SHARED_OPTIONS,
+    {0},
+};
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
+    if (key == KEY_HUGE) {
+        own.group = &calls_huge;
+        return 0;
+    }
     if (key == KEY_ROUNDS) {
         own.rounds = (unsigned)usage_number("rounds", text, 1, FIGURE_ROUNDS_MAX);
         return 0;
@@ -257,7 +270,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 static int bench_calls(const struct call_group *group, int argc, char **argv)
 {
     static char doc[512];
-    const struct argp parser = {.options = option_list, .parser = parse_option, .doc = doc};
+    const struct argp parser = {.options = group == &calls_touch ? touch_options : option_list,
+                                .parser = parse_option,
+                                .doc = doc};
 
     own.group = group;
     snprintf(doc, sizeof(doc),

@@ -33,10 +33,11 @@ struct call_group {
     unsigned count;
     uint64_t object;   /* size of the object; 0: none */
     uint64_t memory;   /* of mmkit's machine */
+    bool huge;         /* larger pages are possible, where a case asks for them */
     const char *notes; /* what is to be known of the figures */
 };
 
-extern const struct call_group calls_fork, calls_dontneed, calls_map, calls_touch;
+extern const struct call_group calls_fork, calls_dontneed, calls_map, calls_touch, calls_huge;
 
 /* --- for the cases: where they act, and what they do often -------------------------------------
  */

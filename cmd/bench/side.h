@@ -26,6 +26,7 @@ struct side_config {
     uint64_t swap;                /* mmkit: bytes of swap space */
     unsigned cpus;                /* mmkit */
     enum mmk_table_policy policy; /* mmkit */
+    enum mmk_huge_policy huge;    /* mmkit */
 };
 
 struct side {

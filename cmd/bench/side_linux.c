@@ -77,7 +77,7 @@ static bool begin(const struct side_config *config)
     if (config->object > 0 && (own.object = memfd_create("bench", MFD_CLOEXEC)) < 0)
         return complain("memfd_create");
     own.told = child_shared_memory(sizeof(*own.told));
-    (void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    (void)prctl(PR_SET_THP_DISABLE, config->huge == MMK_HUGE_NEVER, 0, 0, 0);
     return true;
 }
 

@@ -53,6 +53,7 @@ static bool begin(const struct side_config *config)
 
     own.config = *config;
     machine.mmkit.table_policy = config->policy;
+    machine.mmkit.huge = config->huge;
     machine.mmkit.overcommit = MMK_OVERCOMMIT_ALWAYS; /* as MAP_NORESERVE has it on Linux */
     if (machine_create(&machine) != 0)
         return complain("the host lacks memory");
