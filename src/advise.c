@@ -10,6 +10,7 @@
  * advice is not for ends the call there. MADV_POPULATE_* are populate.c's: a hole ends them.
  */
 #include "anon.h"
+#include "collapse.h"
 #include "guard.h"
 #include "huge.h"
 #include "object.h"
@@ -32,6 +33,7 @@ struct rule {
     int kind;      /* MMK_MADV_* */
     bool gathers;  /* changes entries */
     bool discards; /* takes away what memory holds: a seal may forbid it */
+    bool writes;   /* with the mmap lock held for writing */
     bool remote;   /* also for another's address space */
     int (*visit)(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end);
     unsigned populate;   /* MMK_POPULATE_* */
@@ -244,6 +246,13 @@ static int pageout(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start
     return 0;
 }
 
+/* MADV_COLLAPSE. The rule writes(). */
+static int collapse(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES_SHARED(advice->mm->mmap_lock) MMK_NO_TSA
+{
+    return mmk_collapse_range(advice->mm, vma, start, end);
+}
+
 /* Every VMA in the range in turn. => mmap lock held for reading; a visit may let go of it */
 MMK_ALWAYS_INLINE int visit_range(struct advice *advice, mmk_vaddr_t addr, mmk_vaddr_t end)
     MMK_REQUIRES_SHARED(advice->mm->mmap_lock)
@@ -341,6 +350,7 @@ static const struct rule rules[] = {
     {.kind = MMK_MADV_SEQUENTIAL, .clear = MMK_VM_RAND, .set = MMK_VM_SEQ},
     {.kind = MMK_MADV_DONTDUMP, .set = MMK_VM_DONTDUMP},
     {.kind = MMK_MADV_DODUMP, .clear = MMK_VM_DONTDUMP},
+    {.kind = MMK_MADV_COLLAPSE, .visit = collapse, .writes = true, .remote = true},
     {.kind = MMK_MADV_POPULATE_READ, .populate = MMK_POPULATE_READ},
     {.kind = MMK_MADV_POPULATE_WRITE, .populate = MMK_POPULATE_WRITE},
     {.kind = MMK_MADV_DONTFORK, .set = MMK_VM_DONTFORK, .discards = true},
@@ -363,7 +373,7 @@ static const struct rule *find_rule(int kind)
 
 static bool writes(const struct rule *rule)
 {
-    return (rule->clear | rule->set) != 0;
+    return rule->writes || (rule->clear | rule->set) != 0;
 }
 
 /*

@@ -64,6 +64,15 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 
 /*
+ * A block for a larger page at `base` of vma, each of its pages like one of
+ * mmk_fault_new_anon_at(); flags: enum mmk_alloc. drop: no entry came to map it.
+ * => NULL: no block of that size is free, or the group may not have it; may sleep unless NOWAIT
+ */
+struct mmk_page *mmk_fault_new_huge(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t base,
+                                    unsigned flags);
+void mmk_fault_drop_huge(struct mmk_page *block);
+
+/*
  * Larger pages (huge.h). wanted: where vmf's address has no table, it may have one of those.
  * anon: maps one there, all zeros. entry: the entry is one.
  * => anon: *result as of the others. false: it is not to be; nothing has changed

@@ -31,7 +31,7 @@ bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf)
     return mmk_vma_start(vmf->vma) <= base && mmk_vma_end(vmf->vma) >= base + MMK_HUGE_SIZE;
 }
 
-static void drop_block(struct mmk_page *block)
+void mmk_fault_drop_huge(struct mmk_page *block)
 {
     unsigned i;
 
@@ -40,7 +40,7 @@ static void drop_block(struct mmk_page *block)
 }
 
 /* Each page of a block becomes what mmk_fault_new_anon() makes. => false: beyond the limit */
-static bool become_anon(struct mmk_mm *mm, struct mmk_page *block)
+static bool become_anon(struct mmk_mm *mm, struct mmk_page *block, unsigned flags)
 {
     bool charged = true;
     unsigned i;
@@ -53,26 +53,25 @@ static bool become_anon(struct mmk_mm *mm, struct mmk_page *block)
         mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
         /* Release: as mmk_fault_new_uncharged(). */
         mmk_a32_store(&page->flags, MMK_PAGE_ANON | MMK_PF_EXCLUSIVE, MMK_RELEASE);
-        charged = charged && mmk_charge(mm->group, page, MMK_CHARGE_PRIVATE, MMK_ALLOC_NOWAIT);
+        charged = charged && mmk_charge(mm->group, page, MMK_CHARGE_PRIVATE, flags);
     }
     return charged;
 }
 
-/* => NULL: no block of that size is free, or the group may not have it */
-static struct mmk_page *new_block(const struct mmk_vmf *vmf)
+struct mmk_page *mmk_fault_new_huge(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t base,
+                                    unsigned flags)
 {
-    struct mmk_page *block = mmk_page_alloc(MMK_HUGE_ORDER, MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
-    mmk_vaddr_t base = mmk_huge_base(vmf->addr);
+    struct mmk_page *block = mmk_page_alloc(MMK_HUGE_ORDER, flags);
     unsigned i;
 
     if (!block)
         return NULL;
-    if (!become_anon(vmf->mm, block)) {
-        drop_block(block);
+    if (!become_anon(mm, block, flags)) {
+        mmk_fault_drop_huge(block);
         return NULL;
     }
     for (i = 0; i < MMK_HUGE_PAGES; i++)
-        mmk_page_add_rmap(block + i, vmf->vma, base + i * MMK_PAGE_SIZE, true);
+        mmk_page_add_rmap(block + i, vma, base + i * MMK_PAGE_SIZE, true);
     return block;
 }
 
@@ -129,13 +128,14 @@ bool mmk_fault_huge_anon(struct mmk_vmf *vmf, enum mmk_fault_result *result)
     if (vmf->lacks < MMK_HUGE_LEVEL || !mmk_fault_huge_wanted(vmf))
         return false;
     mmk_anon_prepare(vmf->mm, vmf->vma);
-    block = new_block(vmf);
+    block = mmk_fault_new_huge(vmf->mm, vmf->vma, mmk_huge_base(vmf->addr),
+                               MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
     if (block)
         outcome = set(vmf, mmk_pte_mkhuge(mmk_fault_leaf(vmf, block, true)));
     if (outcome == SET)
         count_new(vmf->mm);
     else if (block)
-        drop_block(block);
+        mmk_fault_drop_huge(block);
     if (outcome == BUSY)
         mmk_mm_count(vmf->mm, MMK_COUNT_HUGE_FALLBACK, 1);
     *result = outcome == SET      ? MMK_FAULT_DONE

@@ -132,6 +132,7 @@ static void init_death(struct mmk_mm *mm)
     mmk_a32_store(&mm->killed, 0, MMK_RELAXED);
     mmk_a64_store(&mm->reap_next, 0, MMK_RELAXED);
     mmk_a64_store(&mm->shrink_next, 0, MMK_RELAXED);
+    mmk_a64_store(&mm->collapse_next, 0, MMK_RELAXED);
     mmk_list_init(&mm->in_ring);
     mmk_spin_init(&mm->lock);
     mmk_list_init(&mm->sleepers);
@@ -530,5 +531,6 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     stats->huge = mmk_mm_counter(mm, MMK_COUNT_HUGE);
     stats->huge_faults = mmk_mm_counter(mm, MMK_COUNT_HUGE_FAULT);
     stats->huge_fallbacks = mmk_mm_counter(mm, MMK_COUNT_HUGE_FALLBACK);
+    stats->huge_collapses = mmk_mm_counter(mm, MMK_COUNT_HUGE_COLLAPSE);
     stats->huge_splits = mmk_mm_counter(mm, MMK_COUNT_HUGE_SPLIT);
 }

@@ -36,6 +36,7 @@ enum mmk_counter {
     MMK_COUNT_HUGE_FAULT,
     MMK_COUNT_HUGE_FALLBACK,
     MMK_COUNT_HUGE_SPLIT,
+    MMK_COUNT_HUGE_COLLAPSE,
     MMK_COUNTERS
 };
 
@@ -102,6 +103,7 @@ struct mmk_mm {
     struct mmk_a64 reap_next;       /* a: below it the reaper has been */
     struct mmk_list in_ring;        /* spaces lock: while it has users (mm.c) */
     struct mmk_a64 shrink_next;     /* a: where shrink.c goes on */
+    struct mmk_a64 collapse_next;   /* a: where collapse.c does */
     struct mmk_a32 flush_pending;   /* a: operations with entries cleared and not flushed (P2) */
     struct mmk_a64 cpus;            /* a: CPUs that have it loaded */
     struct mmk_a64 tlb_gen;         /* a: raised by each flush */

@@ -73,6 +73,7 @@ struct mmk_mm;
 #define MMK_MADV_PAGEOUT         21 /* pages go, to swap (swap.h) or their file, if they can */
 #define MMK_MADV_POPULATE_READ   22 /* map every page, as if read or written */
 #define MMK_MADV_POPULATE_WRITE  23
+#define MMK_MADV_COLLAPSE        25  /* small pages become larger ones (mmk_config.huge) */
 #define MMK_MADV_DONTNEED_LOCKED 24  /* DONTNEED, of locked memory as well */
 #define MMK_MADV_GUARD_INSTALL   102 /* pages go, and every access is a SEGV */
 #define MMK_MADV_GUARD_REMOVE    103
@@ -289,6 +290,9 @@ MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t le
  *    MMK_EPERM: would discard what is sealed; MMK_ENOMEM: a hole, or no memory for GUARD_INSTALL;
  *    MMK_EAGAIN: no memory for NORMAL, RANDOM, SEQUENTIAL, or those of fork and dumps, which have
  *    changed nothing, or max_map_count; an error of mmk_object_punch_hole()
+ * => COLLAPSE: MMK_EINVAL: nothing is there that could be, or a guard, a pin, a mapping that is too
+ *    small, of an object, or not to have larger pages, or mmk_config.huge says never; MMK_ENOMEM:
+ * no block of frames; MMK_EAGAIN: in use at the moment. As on Linux all other places have been done
  * => MADV_POPULATE_*: what lies before the page that fails is done. MMK_EINVAL: a mapping that does
  *    not allow it; MMK_EFAULT: a bus error, or a guard; MMK_ENOMEM: also no memory
  */
@@ -302,9 +306,9 @@ struct mmk_iovec {
 
 /*
  * process_madvise(2): mmk_madvise() of several ranges in turn, with one flush for all. `remote`:
- * mm is not the caller's own; as on Linux that is allowed for WILLNEED, COLD and PAGEOUT only. With
- * count 0 that is all that is asked: MMK_EINVAL or 0, after which a kernel asks whether the caller
- * may (Linux: CAP_SYS_NICE, else EPERM).
+ * mm is not the caller's own; as on Linux that is allowed for WILLNEED, COLD, PAGEOUT and COLLAPSE
+ * only. With count 0 that is all that is asked: MMK_EINVAL or 0, after which a kernel asks whether
+ * the caller may (Linux: CAP_SYS_NICE, else EPERM).
  * => bytes advised: the lengths of the ranges before the first that failed. As on Linux an empty
  *    range is not looked at, unless it comes first; and if all are empty, `advice` is not, either
  * => if that is none: the error; MMK_EINVAL also for an advice that `remote` does not allow, and

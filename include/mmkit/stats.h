@@ -41,6 +41,7 @@ struct mmk_mm_stats {
     uint64_t huge;           /* entries that map a larger page, each all of its pages */
     uint64_t huge_faults;    /* of fault_anon: mapped one */
     uint64_t huge_fallbacks; /* would have, but for want of a block, or others at work */
+    uint64_t huge_collapses; /* made of small pages */
     uint64_t huge_splits;    /* such entries that a table has replaced */
 };
 
