@@ -9,12 +9,16 @@
 #include <error.h>
 #include <machine.h>
 #include <machine_swap.h>
+#include <mmkit/huge.h>
 #include <mmkit/port/directmap.h>
 #include <string.h>
 #include <sys/mman.h>
 
 /* More than the window: what Linux refuses of it is not for want of memory. */
 #define MEMORY (GIB + 512 * MIB)
+
+/* Tables that are looked at, to have larger pages take their places: with --huge. */
+#define COLLAPSED_MOST 64
 
 /* What MADV_PAGEOUT takes goes there; Linux here may have no swap: nobody may notice. */
 #define SWAP_SLOTS 4096
@@ -411,6 +415,7 @@ void mmkit_side_give_back(unsigned process)
 {
     (void)mmk_shrink_tables(spaces[process], UINT64_MAX);
     (void)mmk_shrink_tables(spaces[process], UINT64_MAX);
+    (void)mmk_collapse(spaces[process], COLLAPSED_MOST);
 }
 
 /* Page by page, no two alike. */
