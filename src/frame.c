@@ -474,17 +474,21 @@ struct mmk_page *mmk_page_alloc(unsigned order, unsigned flags)
     return page;
 }
 
+/* FR2: those inside have said FREE. */
 void mmk_frame_split(struct mmk_page *page, unsigned order)
 {
     unsigned kind = mmk_frame_is_kind(page);
+    unsigned long state = mmk_percpu_enter();
+    struct mmk_frame_node *node = node_of(page);
     uint32_t i;
 
-    /* From the last: whoever finds the first a single frame finds the others so, too. */
-    for (i = (uint32_t)1 << order; i-- > 0;) {
-        if (i > 0)
-            mmk_frame_hand_out(page + i);
+    mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
+    for (i = 0; i < (uint32_t)1 << order; i++)
         mmk_frame_become_of(page + i, MMK_PAGE_PLAIN, 0, kind);
-    }
+    mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
+    mmk_percpu_leave(state);
+    for (i = 1; i < (uint32_t)1 << order; i++)
+        mmk_frame_hand_out(page + i);
 }
 
 /* Panics unless the frame is allocated and nobody has it any more. */
@@ -567,6 +571,24 @@ void mmk_frame_free(struct mmk_page *page)
         free_single(page, MMK_BUDDY_MOVES);
     else
         free_other(page, flags & (MMK_PF_ORDER | MMK_PF_STAYS));
+}
+
+void mmk_frame_free_row(struct mmk_page *page, unsigned order)
+{
+    unsigned kind = mmk_frame_is_kind(page);
+    struct mmk_frame_node *node = node_of(page);
+    unsigned long state;
+    uint32_t i;
+
+    for (i = 0; i < (uint32_t)1 << order; i++)
+        mmk_frame_retire(page + i);
+    state = mmk_percpu_enter();
+    mmk_spin_lock(&node->lock, MMK_LOCK_FRAME);
+    for (i = 1; i < (uint32_t)1 << order; i++)
+        mmk_frame_become(page + i, MMK_PAGE_FREE, 0);
+    mmk_buddy_put(node, page, order, kind);
+    mmk_spin_unlock(&node->lock, MMK_LOCK_FRAME);
+    mmk_percpu_leave(state);
 }
 
 void mmk_page_put(struct mmk_page *page)

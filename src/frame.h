@@ -101,6 +101,12 @@ void mmk_frame_split(struct mmk_page *page, unsigned order);
 void mmk_frame_free(struct mmk_page *page);
 
 /*
+ * The same of single frames in a row, aligned to their number: as one block.
+ * => all of them of one node, taken alike
+ */
+void mmk_frame_free_row(struct mmk_page *page, unsigned order);
+
+/*
  * The first part of it alone: the block was somebody's, and no longer is.
  * => the caller is to give it a type that says so
  */

@@ -105,13 +105,31 @@ void mmk_gather_page_slow(struct mmk_gather *gather, uintptr_t page)
     batch->page[batch->count++] = page;
 }
 
-/* The pages of a larger one may be somebody's, each, still. */
+/* One reference less. => true: that was the last, and the frame is the caller's to free */
+static bool drop_last(struct mmk_page *page)
+{
+    if (mmk_likely(!mmk_page_test(page, MMK_PF_SWAPCACHE)))
+        return mmk_page_drop(page);
+    mmk_swap_put_page(page);
+    return false;
+}
+
+/* The pages of a larger one: a block again, unless some of them are somebody's still. */
 static MMK_NOINLINE void put_huge(struct mmk_page *page)
 {
-    unsigned i;
+    bool whole = true, last;
+    unsigned i, j;
 
-    for (i = 0; i < MMK_HUGE_PAGES; i++)
-        mmk_swap_put_page(page + i);
+    for (i = 0; i < MMK_HUGE_PAGES; i++) {
+        last = drop_last(page + i);
+        if (last && !whole)
+            mmk_frame_free(page + i);
+        for (j = 0; whole && !last && j < i; j++)
+            mmk_frame_free(page + j);
+        whole = whole && last;
+    }
+    if (whole)
+        mmk_frame_free_row(page, MMK_HUGE_ORDER);
 }
 
 /* Lets go of one noted page. G3: the dirty bit again, while the reference is still held. */
