@@ -96,12 +96,41 @@ static void free_swapped(struct mmk_walk *walk, struct mmk_a64 *entry)
     mmk_swap_put(mmk_pte_slot(pte));
 }
 
+/*
+ * All pages of a larger one. Those that others use too stay as they are: what the entry says of
+ * them is theirs to keep.
+ */
+static void free_huge(struct mmk_gather *gather, struct mmk_walk *walk)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    mmk_pte_t pte = mmk_pte_read(walk->entry);
+    struct mmk_page *page = mmk_pte_page(pte);
+    unsigned i;
+
+    for (i = 0; i < MMK_HUGE_PAGES; i++, page++) {
+        if (mmk_page_refs(page) != 1) {
+            mmk_page_mkdirty(page);
+            continue;
+        }
+        mmk_page_clear(page, MMK_PF_DIRTY);
+        mmk_page_set(page, MMK_PF_LAZYFREE);
+    }
+    while (!mmk_pte_change(walk->entry, &pte, mmk_pte_mkold_clean(pte)))
+        continue;
+    if (mmk_pte_accessible(pte))
+        mmk_gather_range(gather, walk->addr, walk->addr + MMK_HUGE_SIZE);
+}
+
 static mmk_vaddr_t free_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
     MMK_REQUIRES(walk->table->table.lock)
 {
     struct mmk_a64 *entry = walk->entry;
     mmk_vaddr_t addr;
 
+    if (mmk_unlikely(walk->level > 0)) {
+        free_huge((struct mmk_gather *)arg, walk);
+        return end;
+    }
     for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, entry++) {
         if (mmk_unlikely(mmk_pte_swap(mmk_pte_read(entry))))
             free_swapped(walk, entry);
@@ -117,7 +146,7 @@ static int lazyfree(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t star
 {
     if (vma->object || is_locked(vma))
         return MMK_EINVAL;
-    if (mmk_huge_split_all(advice->mm, start, end))
+    if (mmk_huge_split_ends(advice->mm, start, end))
         return MMK_ENOMEM;
     mmk_range_for_each_leaf(&advice->gather, start, end, free_leaf, &advice->gather);
     return 0;
@@ -189,22 +218,47 @@ static int willneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t star
     return 0;
 }
 
-/*
- * Unused, and of no age, unless others map the page too. Who has it locked is at work on it anyway.
- * Nothing is flushed, as by reclaim itself. => table locked
+/* Of no age, unless others map it too. Who has it locked is at work on it anyway. => false: as it
+ * was
  */
-static void cool_entry(struct mmk_a64 *entry)
+static bool cool_page(struct mmk_page *page)
 {
-    mmk_pte_t pte = mmk_pte_read(entry), old;
-    struct mmk_page *page = mmk_pte_page(pte);
-
-    if (!page || mmk_page_mapcount(page) != 1 || !mmk_page_trylock(page))
-        return;
+    if (mmk_page_mapcount(page) != 1 || !mmk_page_trylock(page))
+        return false;
     mmk_page_clear(page, MMK_PF_AGE);
     mmk_page_unlock(page);
+    return true;
+}
+
+/* Nothing is flushed, as by reclaim itself. => table locked */
+static void make_old(struct mmk_a64 *entry)
+{
+    mmk_pte_t pte = mmk_pte_read(entry), old;
+
     do
         old = mmk_pte_mkold(pte);
     while (old.v != pte.v && !mmk_pte_change(entry, &pte, old));
+}
+
+static void cool_entry(struct mmk_a64 *entry)
+{
+    struct mmk_page *page = mmk_pte_page(mmk_pte_read(entry));
+
+    if (page && cool_page(page))
+        make_old(entry);
+}
+
+/* A larger page's, if all of its pages are. */
+static void cool_huge(struct mmk_a64 *entry)
+{
+    struct mmk_page *page = mmk_pte_page(mmk_pte_read(entry));
+    bool all = true;
+    unsigned i;
+
+    for (i = 0; i < MMK_HUGE_PAGES; i++)
+        all = cool_page(page + i) && all;
+    if (all)
+        make_old(entry);
 }
 
 static mmk_vaddr_t cool_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
@@ -214,7 +268,9 @@ static mmk_vaddr_t cool_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
     mmk_vaddr_t addr;
 
     (void)arg;
-    for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE)
+    if (mmk_unlikely(walk->level > 0))
+        cool_huge(entry);
+    for (addr = walk->addr; walk->level == 0 && addr < end; addr += MMK_PAGE_SIZE)
         cool_entry(entry++);
     return end;
 }
@@ -225,7 +281,7 @@ static int cool(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, m
 {
     if (is_locked(vma) || mmk_vma_has_frames(vma))
         return MMK_EINVAL;
-    if (mmk_huge_split_all(advice->mm, start, end))
+    if (mmk_huge_split_ends(advice->mm, start, end))
         return MMK_ENOMEM;
     mmk_range_for_each_leaf(&advice->gather, start, end, cool_leaf, NULL);
     return 0;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <mmkit/pin.h>
+#include <mmkit/reclaim.h>
 #include <mmkit/user.h>
 
 #include "fixture.h"
@@ -302,6 +303,29 @@ static void test_advice(void **state)
     expect_huge(0, 3);
     expect_load(at(2 * H + 1), MMK_FAULT_SEGV_MAPERR);
     expect_byte(at(2 * H), (uint8_t)(2 * H + 1));
+}
+
+/* Of all of it: nothing is split. It may go, page by page, until somebody writes to any. */
+static void test_advice_whole(void **state)
+{
+    struct mmk_page *page;
+
+    (void)state;
+    map_huge(2);
+    page = peek_page(mm, at(0));
+    assert_int_equal(advise(at(0), H, MMK_MADV_COLD), 0);
+    expect_huge(2, 0);
+    assert_int_equal(mmk_page_referenced(page), 0);
+    assert_int_equal(advise(at(0), H, MMK_MADV_FREE), 0);
+    expect_huge(2, 0);
+    expect_all(2);
+    store_byte(at(1), 70);
+    assert_int_equal(mmk_reclaim(H), 0);
+    expect_byte(at(0), 1);
+    assert_int_equal(advise(at(0), H, MMK_MADV_FREE), 0);
+    assert_in_range(mmk_reclaim(H), H - 1, H);
+    expect_huge(1, 0);
+    expect_byte(at(0), 0);
 }
 
 /* No addresses of the program's. */
@@ -618,6 +642,7 @@ int main(void)
         ALWAYS(test_bits),
         ALWAYS(test_advice),
         ALWAYS(test_beyond),
+        ALWAYS(test_advice_whole),
         ALWAYS(test_move_whole),
         ALWAYS(test_move_aside),
         ALWAYS(test_move_part),
