@@ -45,6 +45,7 @@ struct collapse {
     struct mmk_mm *mm;
     struct mmk_vma *vma;
     mmk_vaddr_t base;
+    unsigned flags;         /* of allocations: enum mmk_alloc */
     struct mmk_page *block; /* to be copied to; NULL: in place */
     struct mmk_page *table; /* unlinked */
 };
@@ -286,16 +287,16 @@ static int collapse_one(struct collapse *collapse, uint32_t least, bool *made)
 
     *made = false;
     look(collapse, &seen);
-    error = bring_back(collapse, &seen);
+    error = collapse->flags & MMK_ALLOC_NOWAIT ? 0 : bring_back(collapse, &seen);
     if (error || seen.is_huge)
         return error;
-    if (seen.is_missing || seen.stays || seen.pages < least)
+    if (seen.is_missing || seen.swapped > 0 || seen.stays || seen.pages < least)
         return MMK_EINVAL;
     mmk_anon_prepare(collapse->mm, collapse->vma);
     collapse->block = NULL;
     if (!seen.in_place) {
-        collapse->block =
-            mmk_fault_new_huge(collapse->mm, collapse->vma, collapse->base, MMK_ALLOC_ZERO);
+        collapse->block = mmk_fault_new_huge(collapse->mm, collapse->vma, collapse->base,
+                                             collapse->flags | MMK_ALLOC_ZERO);
         if (!collapse->block)
             return MMK_ENOMEM;
     }
@@ -360,11 +361,13 @@ static mmk_vaddr_t next_place(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_vm
     return MMK_USER_END;
 }
 
-/* One place. => *made; false: all have had their turn */
+/*
+ * One place. No memory is taken from others for it, and nothing is brought back from swap: where
+ * memory is short larger pages are the first to go. => *made; false: all have had their turn */
 static bool collapse_next(struct mmk_mm *mm, bool *made) MMK_REQUIRES(mm->mmap_lock)
 {
     mmk_vaddr_t from = mmk_a64_load(&mm->collapse_next, MMK_RELAXED);
-    struct collapse collapse = {.mm = mm};
+    struct collapse collapse = {.mm = mm, .flags = MMK_ALLOC_NOWAIT};
     int error;
 
     *made = false;
