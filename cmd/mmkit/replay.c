@@ -157,6 +157,13 @@ static void check(struct replay *replay, size_t done)
         replay_check_all(replay);
 }
 
+static void observe(struct replay *replay)
+{
+    if (replay_has_huge(replay))
+        replay_huge_work(replay);
+    replay_observe_frames(replay);
+}
+
 /* The operations [first, end). => false: the machine has too little memory */
 static bool run_part(struct replay *replay, size_t first, size_t end, struct progress *progress)
 {
@@ -169,7 +176,7 @@ static bool run_part(struct replay *replay, size_t first, size_t end, struct pro
         if (replay->options->check_interval != 0)
             check(replay, done + 1);
         if (done % OBSERVE_INTERVAL == 0)
-            replay_observe_frames(replay);
+            observe(replay);
         progress_update(progress, done);
     }
     replay_observe_frames(replay);
@@ -219,6 +226,7 @@ static bool start_machine(const struct replay *replay)
 
     config.mmkit.table_policy = replay->options->policy;
     config.mmkit.fault_around = replay->options->around;
+    config.mmkit.huge = replay->options->huge;
     config.mmkit.overcommit = MMK_OVERCOMMIT_ALWAYS; /* Linux, with its memory, has allowed it */
     errno = 0; /* which mmkit does not know, but the machine's calls of the host do */
     if (machine_create(&config) != 0) {
@@ -342,7 +350,7 @@ void replay_references(const struct program *program,
     state_destroy(&replay);
 }
 
-uint64_t replay_estimate_memory(const struct program *program)
+uint64_t replay_estimate_memory(const struct program *program, enum mmk_huge_policy huge)
 {
     struct replay_result result;
     struct replay replay;
@@ -355,6 +363,8 @@ uint64_t replay_estimate_memory(const struct program *program)
     state_destroy(&replay);
     /* An eighth for descriptors and small objects, 32 MiB for caches and what waits. */
     bytes = replay.demand_peak * MMK_PAGE_SIZE;
+    if (huge != MMK_HUGE_NEVER) /* wherever a leaf table would be */
+        bytes += replay.least_peak * (uint64_t)MMK_PAGE_SIZE << machine_format.index_bits;
     bytes += bytes / 8 + ((uint64_t)32 << 20);
     return (bytes + ((uint64_t)4 << 20)) & ~(((uint64_t)4 << 20) - 1);
 }

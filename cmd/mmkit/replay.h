@@ -14,9 +14,10 @@
 
 struct replay_options {
     enum mmk_table_policy policy;
-    uint64_t memory;         /* bytes of the machine */
-    uint64_t swap;           /* bytes of swap space; 0: none */
-    uint64_t around;         /* bytes: mmk_config.fault_around */
+    uint64_t memory; /* bytes of the machine */
+    uint64_t swap;   /* bytes of swap space; 0: none */
+    uint64_t around; /* bytes: mmk_config.fault_around */
+    enum mmk_huge_policy huge;
     const char *memory_text; /* as the user gave it, for messages; NULL: estimated */
     const char *swap_text;   /* likewise; NULL: none */
     uint64_t check_interval; /* 0: no checks beside those of each access */
@@ -40,6 +41,7 @@ struct replay_result {
     uint64_t memory;
     struct {
         uint64_t anon, zero, file, cow, swap, reuse, spurious, unneeded;
+        uint64_t huge;   /* of `anon`: mapped a larger page */
         uint64_t around; /* pages that these have mapped beside the one that was touched */
     } faults;
     uint64_t virt_peak_bytes;   /* sum of all mappings of all address spaces */
@@ -51,6 +53,9 @@ struct replay_result {
         int64_t excess_max_bytes; /* from 0 upwards */
         uint64_t waiting_peak_bytes, stock_peak_bytes;
     } tables;
+    struct {
+        uint64_t fallbacks, splits, collapses;
+    } huge;
     struct {
         uint64_t flushes, pages, full, ipis;
     } tlb;
@@ -75,7 +80,7 @@ struct replay_result {
  * The bytes of RAM that the recording can need at most, under any policy: the shadow alone runs
  * through it. The machine's own needs (descriptors, caches, what waits for a grace period) are in.
  */
-uint64_t replay_estimate_memory(const struct program *program);
+uint64_t replay_estimate_memory(const struct program *program, enum mmk_huge_policy huge);
 
 /*
  * Tells of each recorded access that does not fail, in order, which page it was to: `page` of the

@@ -23,6 +23,7 @@ enum {
     KEY_MEMORY,
     KEY_SWAP,
     KEY_AROUND,
+    KEY_HUGE,
     KEY_CHECK,
     KEY_WRONG_AT,
 };
@@ -58,6 +59,11 @@ static const struct argp_option option_list[] = {
      "A fault that reads a file or shared memory also maps what is in memory within SIZE, aligned "
      "to that: a power of two, up to what a page table covers (default: 4K, the page alone; Linux: "
      "64K)",
+     0},
+    {"huge", KEY_HUGE, "POLICY", 0,
+     "Larger pages of private memory: never (the default), madvise, where the program has asked "
+     "for "
+     "them, or always; small ones become some in the background",
      0},
     {"check", KEY_CHECK, "N", OPTION_ARG_OPTIONAL,
      "After every event check what it touched; every N events (default 1000) and at the end, "
@@ -115,6 +121,20 @@ static void parse_around(struct argp_state *state, struct arguments *arguments, 
     arguments->options.around = bytes;
 }
 
+static void parse_huge(struct argp_state *state, struct arguments *arguments, const char *name)
+{
+    static const char *const names[] = {"never", "madvise", "always"};
+    unsigned policy;
+
+    for (policy = 0; policy < sizeof(names) / sizeof(names[0]); policy++) {
+        if (strcmp(name, names[policy]) == 0) {
+            arguments->options.huge = (enum mmk_huge_policy)policy;
+            return;
+        }
+    }
+    argp_failure(state, STATUS_BAD_INPUT, 0, "--huge %s: expected never, madvise or always", name);
+}
+
 static uint64_t parse_count(struct argp_state *state, const char *option, const char *text)
 {
     uint64_t number = 0;
@@ -164,6 +184,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         return 0;
     case KEY_AROUND:
         parse_around(state, arguments, text);
+        return 0;
+    case KEY_HUGE:
+        parse_huge(state, arguments, text);
         return 0;
     case KEY_CHECK:
         arguments->options.check_interval =
@@ -243,7 +266,7 @@ static int run(const struct arguments *arguments, struct report *reports)
     }
     parse_seconds = clock_seconds() - start;
     if (options.memory_text == NULL)
-        options.memory = replay_estimate_memory(program);
+        options.memory = replay_estimate_memory(program, options.huge);
     for (i = 0; i < arguments->policies && status == 0; i++) {
         options.policy = (enum mmk_table_policy)(arguments->first_policy + i);
         reports[i].trace = arguments->trace;

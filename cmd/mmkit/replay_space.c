@@ -81,6 +81,10 @@ static void add_fault_counts(struct replay *replay, const struct mmk_mm_stats *s
     result->faults.reuse += stats->fault_reuse;
     result->faults.spurious += stats->fault_spurious;
     result->faults.around += stats->mapped_around;
+    result->faults.huge += stats->huge_faults;
+    result->huge.fallbacks += stats->huge_fallbacks;
+    result->huge.splits += stats->huge_splits;
+    result->huge.collapses += stats->huge_collapses;
 }
 
 static void end_space(struct replay *replay, struct space *space)
@@ -142,13 +146,15 @@ static void note_tables(struct replay *replay)
     struct replay_result *result = replay->result;
     int64_t excess = (int64_t)(replay->linked - replay->least) * (int64_t)MMK_PAGE_SIZE;
 
+    if (replay->least > replay->least_peak)
+        replay->least_peak = replay->least;
     if (replay->virt_bytes > result->virt_peak_bytes)
         result->virt_peak_bytes = replay->virt_bytes;
     if (replay->linked * MMK_PAGE_SIZE > result->tables.peak_bytes) {
         result->tables.peak_bytes = replay->linked * MMK_PAGE_SIZE;
         result->tables.least_at_peak_bytes = replay->least * MMK_PAGE_SIZE;
     }
-    if (excess > result->tables.excess_max_bytes)
+    if (excess > result->tables.excess_max_bytes && !replay_has_huge(replay))
         result->tables.excess_max_bytes = excess;
 }
 
@@ -169,7 +175,7 @@ static MMK_NOINLINE void account_change(struct replay *replay, struct space *spa
     note_frames(replay);
     if (replay_is_planning(replay) || space->linked_seen >= space->least_seen)
         return;
-    if (!replay->too_few_tables && !shadow_may_lack(&replay->world)) {
+    if (!replay->too_few_tables && !shadow_may_lack(&replay->world) && !replay_has_huge(replay)) {
         replay->too_few_tables = true;
         replay_diverge(replay, "%llu tables are linked, the entries need %llu",
                        (unsigned long long)space->linked_seen,

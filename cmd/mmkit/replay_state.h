@@ -57,8 +57,9 @@ struct replay {
     struct replay_file *files;  /* as program->files */
     struct space **task_spaces; /* by task; NULL: has none */
     struct space *spaces, *loaded;
-    const struct op *op;                         /* the one in progress */
-    uint64_t fault_number;                       /* of recorded faults; makes stamps unique */
+    const struct op *op;   /* the one in progress */
+    uint64_t fault_number; /* of recorded faults; makes stamps unique */
+    uint64_t least_peak;
     uint64_t least, linked, virt_bytes, created; /* sums; tables in pages */
     uint64_t resident_peak, demand_peak;         /* pages */
     struct machine_swap *swap_device;            /* or NULL */
@@ -142,5 +143,12 @@ void replay_files_close(struct replay *replay);
 /* replay_check.c */
 void replay_check_op(struct replay *replay, struct space *space, const struct op *op);
 void replay_check_all(struct replay *replay);
+
+/*
+ * replay_huge.c: may there be larger pages; small ones become some, in all spaces, and tables
+ * without use are counted.
+ */
+bool replay_has_huge(const struct replay *replay);
+void replay_huge_work(struct replay *replay);
 
 #endif

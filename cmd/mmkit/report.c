@@ -37,20 +37,27 @@ static void format_seconds(char *text, size_t size, double seconds)
 
 enum row_kind { ROW_COUNT, ROW_SIGNED, ROW_BYTES, ROW_SECONDS, ROW_RATE };
 
+/* Where a row is of interest: always, where memory was short, or where there are larger pages. */
+enum interest { ALWAYS, SHORT, HUGE };
+
 struct row {
     const char *label;
     enum row_kind kind;
     size_t offset; /* in struct report */
-    bool shortage; /* of interest only where memory was short */
+    enum interest interest;
 };
 
 #define ROW(label, kind, field)                                                                    \
     {                                                                                              \
-        label, kind, offsetof(struct report, field), false                                         \
+        label, kind, offsetof(struct report, field), ALWAYS                                        \
     }
 #define ROW_SHORT(label, field)                                                                    \
     {                                                                                              \
-        label, ROW_COUNT, offsetof(struct report, field), true                                     \
+        label, ROW_COUNT, offsetof(struct report, field), SHORT                                    \
+    }
+#define ROW_HUGE(label, field)                                                                     \
+    {                                                                                              \
+        label, ROW_COUNT, offsetof(struct report, field), HUGE                                     \
     }
 
 static const struct row rows[] = {
@@ -68,6 +75,10 @@ static const struct row rows[] = {
     ROW("        own page again", ROW_COUNT, result.faults.reuse),
     ROW("        nothing to do", ROW_COUNT, result.faults.spurious),
     ROW("        not needed here", ROW_COUNT, result.faults.unneeded),
+    ROW_HUGE("        of the first: 2 MiB", result.faults.huge),
+    ROW_HUGE("larger pages: not to be had", result.huge.fallbacks),
+    ROW_HUGE("              split", result.huge.splits),
+    ROW_HUGE("              made of small ones", result.huge.collapses),
     ROW("pages mapped around", ROW_COUNT, result.faults.around),
     ROW("mapped, peak", ROW_BYTES, result.virt_peak_bytes),
     ROW("pages of programs, peak", ROW_BYTES, result.rss_peak_bytes),
@@ -129,19 +140,25 @@ static void format_cell(char *text, size_t size, const struct report *report, co
     }
 }
 
-static bool was_short(const struct report *reports, size_t count)
+/* Is what such rows are about in one of the reports? */
+static bool is_there(const struct report *reports, size_t count, enum interest interest)
 {
+    const struct replay_result *result;
+    bool found = interest == ALWAYS;
     size_t i;
 
-    for (i = 0; i < count; i++)
-        if (reports[i].result.reclaim.direct > 0 || reports[i].result.refaults.evictions > 0)
-            return true;
-    return false;
+    for (i = 0; i < count && !found; i++) {
+        result = &reports[i].result;
+        if (interest == SHORT)
+            found = result->reclaim.direct > 0 || result->refaults.evictions > 0;
+        else
+            found = (result->faults.huge | result->huge.fallbacks | result->huge.collapses) > 0;
+    }
+    return found;
 }
 
 void report_print(FILE *stream, const struct report *reports, size_t count)
 {
-    bool shortage = was_short(reports, count);
     char text[32];
     size_t row, i;
 
@@ -151,7 +168,7 @@ void report_print(FILE *stream, const struct report *reports, size_t count)
     for (i = 0; i < count; i++)
         fprintf(stream, "%*s", VALUE_COLUMNS, reports[i].policy);
     for (row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
-        if (rows[row].shortage && !shortage)
+        if (!is_there(reports, count, rows[row].interest))
             continue;
         fprintf(stream, "\n%-*s", LABEL_COLUMNS, rows[row].label);
         for (i = 0; i < count; i++) {
@@ -174,6 +191,12 @@ static void write_faults(struct json *json, const struct replay_result *result)
     json_unsigned(json, "spurious", result->faults.spurious);
     json_unsigned(json, "unneeded", result->faults.unneeded);
     json_unsigned(json, "around", result->faults.around);
+    json_unsigned(json, "huge", result->faults.huge);
+    json_close(json, '}');
+    json_object(json, "huge");
+    json_unsigned(json, "fallbacks", result->huge.fallbacks);
+    json_unsigned(json, "splits", result->huge.splits);
+    json_unsigned(json, "collapses", result->huge.collapses);
     json_close(json, '}');
 }
 

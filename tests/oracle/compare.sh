@@ -16,10 +16,12 @@ case $2 in
     short)
         "$mmkit" oracle --shrink --seed "$seed" --ops 12000 --processes 1
         "$mmkit" oracle --shrink --seed "$seed" --ops 28000 --processes 4
+        "$mmkit" oracle --shrink --seed "$seed" --ops 8000 --processes 3 --huge always
         ;;
     *)
         "$mmkit" oracle --shrink --seed "$seed" --ops 100000 --processes 1
         "$mmkit" oracle --shrink --seed "$seed" --ops 150000 --processes 6
         "$mmkit" oracle --shrink --seed "$seed" --ops 30000 --processes 3 --check --thorough
+        "$mmkit" oracle --shrink --seed "$seed" --ops 60000 --processes 4 --huge always --check
         ;;
 esac
