@@ -32,7 +32,8 @@
  * format_leaf_used(seen, access)      with the bits that an access sets
  * and where FORMAT_NEEDS_BREAK:
  *
- * format_kind(seen, level)            what needs a break to change, in MACHINE_TLB_KIND
+ * format_kind(seen, level)            what needs a break to change, in MACHINE_TLB_KIND, of which
+ *                                     the level in MACHINE_TLB_LEVEL
  * format_group(seen, level)           entries that may be cached as one: 1, or 16
  * format_group_wrong(seen, entry, i, level)  the rule that entry i of a group breaks, or NULL;
  *                                     `seen` is the group's first, the entry need not be valid
@@ -49,6 +50,9 @@
 #define MACHINE_LOAD        ((uint64_t)4)
 #define MACHINE_CLEAN       ((uint64_t)8) /* may be stored to once a walk has set the dirty bit */
 #define MACHINE_TLB_KIND    ((uint64_t)0xfff << 52)
+#define MACHINE_TLB_LEVEL   ((uint64_t)7 << MACHINE_TLB_LEVEL_AT)
+
+#define MACHINE_TLB_LEVEL_AT 58
 
 #if defined(MACHINE_FORMAT_RISCV64)
 #include "format_riscv64.h"
@@ -64,8 +68,7 @@
 MMK_ALWAYS_INLINE uint64_t format_kind(uint64_t seen, unsigned level)
 {
     (void)seen;
-    (void)level;
-    return 0;
+    return (uint64_t)level << MACHINE_TLB_LEVEL_AT;
 }
 
 MMK_ALWAYS_INLINE unsigned format_group(uint64_t seen, unsigned level)

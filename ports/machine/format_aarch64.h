@@ -123,10 +123,9 @@ MMK_ALWAYS_INLINE uint64_t format_leaf_used(uint64_t seen, enum mmk_access acces
 MMK_ALWAYS_INLINE uint64_t format_kind(uint64_t seen, unsigned level)
 {
     uint64_t kind = (seen & ARM_ATTRIBUTES) >> 2 | (seen & ARM_SHARE) >> 5 |
-                    (seen & ARM_NOT_GLOBAL) >> 6 | (uint64_t)level << 6 |
-                    (seen & ARM_CONTIGUOUS) >> 43;
+                    (seen & ARM_NOT_GLOBAL) >> 6 | (seen & ARM_CONTIGUOUS) >> 43;
 
-    return kind << 52;
+    return kind << 52 | (uint64_t)level << MACHINE_TLB_LEVEL_AT;
 }
 
 MMK_ALWAYS_INLINE unsigned format_group(uint64_t seen, unsigned level)

@@ -24,6 +24,9 @@
  *    memory, or the same by other attributes or in other pieces, while a translation by the first
  *    is cached, be it made invalid in between or not. Misses compare: their own address, and one
  *    cached page more.
+ * H7 The same memory is not cached by entries of two sizes: which of the two hardware uses, nobody
+ *    says, nor that it uses only one of them (HG3). Where large pages are cached, what fills the
+ * TLB compares: the threads' machine one other entry each time, the deterministic one all.
  *
  * ASIDs: a CPU remembers MMK_ASIDS address spaces across switches. Each has a generation
  * number, part of the tag of its entries: giving it a new one drops them all at once. Flushing a
@@ -45,6 +48,8 @@
  */
 #define PATIENCE 16
 #define LIVELOCK 1000000
+
+#define COMPARED 16 /* pages around one (H7): in small tables, all that a large page has */
 
 enum outcome {
     WALK_DONE,
@@ -342,11 +347,35 @@ MMK_ALWAYS_INLINE uint64_t tlb_word(uint64_t seen, unsigned level, mmk_vaddr_t a
     return frame | rights_now(seen, rights) | format_kind(seen, level);
 }
 
+MMK_ALWAYS_INLINE unsigned level_of(uint64_t word)
+{
+    return (unsigned)((word & MACHINE_TLB_LEVEL) >> MACHINE_TLB_LEVEL_AT);
+}
+
+/* H7: what comes to be cached for addr against what is for it, and for those around it. */
+static MMK_NOINLINE void check_sizes(struct machine_mmu *mmu, mmk_vaddr_t addr, uint64_t word)
+{
+    uint64_t gen = mmu->asid->tlb_gen;
+    unsigned level = level_of(word), i;
+
+    for (i = 0; i < COMPARED && word != 0; i++) {
+        mmk_vaddr_t other = addr ^ (uint64_t)i << MMK_PAGE_SHIFT;
+        const struct machine_tlb_entry *held = mmu_place(mmu, other, gen);
+        unsigned as = level_of(held->frame);
+
+        if (held->tag == mmu_tag(other, MMK_PAGE_SHIFT, gen) && held->frame != 0 && as != level &&
+            (addr ^ other) >> shift_of(as > level ? as : level) == 0)
+            stop("memory is cached by entries of two sizes", addr, level, word);
+    }
+}
+
 MMK_ALWAYS_INLINE void fill(struct machine_mmu *mmu, mmk_vaddr_t addr, uint64_t word)
 {
     uint64_t gen = mmu->asid->tlb_gen;
     struct machine_tlb_entry *cached = mmu_place(mmu, addr, gen);
 
+    if (mmk_unlikely(mmu->asid->large || level_of(word) > 0))
+        check_sizes(mmu, addr, word);
     cached->tag = mmu_tag(addr, MMK_PAGE_SHIFT, gen);
     cached->frame = word;
     hardware_filled(cached, word & MACHINE_TLB_ADDRESS);

@@ -252,6 +252,38 @@ static void test_large(void **state)
     assert_int_equal(hand_load(Q(last)), FAULTED);
 }
 
+static void load_once(void *addr)
+{
+    (void)hand_load(*(uint64_t *)addr);
+}
+
+/* H7: an entry's large page becomes small ones, and the other way round, without a flush. */
+static void test_two_sizes(void **state)
+{
+    const mmk_paddr_t phys = hand_frame(HAND_INDEX_BITS);
+    const uint64_t large = hand_leaf(phys, 1, HAND_RW), table = hand_link(hand_frame(0));
+    struct mmk_a64 *upper = hand_entry(Q(0), 1);
+    uint64_t addr = Q(1);
+
+    (void)state;
+    hand_set(upper, table);
+    hand_set(hand_entry(Q(0), 0), hand_leaf(phys, 0, HAND_RW));
+    hand_set(hand_entry(Q(1), 0), hand_leaf(phys + MMK_PAGE_SIZE, 0, HAND_RW));
+    hand_set(upper, large);
+    assert_int_equal(hand_load(Q(2)), MMK_FAULT_DONE);
+    hand_set(upper, table);
+    assert_true(expect_panic(load_once, &addr, "two sizes"));
+    hand_set(upper, 0);
+    mmk_tlb_local_page(&hand, Q(2));
+    hand_set(upper, table);
+    assert_int_equal(hand_load(Q(0)), MMK_FAULT_DONE);
+    hand_set(upper, large);
+    mmk_tlb_local_page(&hand, Q(1)); /* what leads there, but not Q(0) */
+    assert_true(expect_panic(load_once, &addr, "two sizes"));
+    mmk_tlb_local_all(&hand);
+    assert_int_equal(hand_load(Q(1)), MMK_FAULT_DONE);
+}
+
 /* As high as an entry may map memory: its first page that is RAM. */
 static void test_larger(void **state)
 {
@@ -418,6 +450,7 @@ int main(void)
 #endif
         hand_test(test_used),
         hand_test(test_large),
+        hand_test(test_two_sizes),
         hand_test(test_larger),
         hand_test(test_outside_ram),
         hand_test(test_contexts),
