@@ -101,21 +101,37 @@ static void describe(mmk_pte_t pte, mmk_vaddr_t addr, unsigned level, struct mmk
     entry->dirty = mmk_pte_dirty(pte);
 }
 
+/* => false: the table is on addr's way no more */
+static bool read_entry(const struct mmk_table_ref *ref, mmk_vaddr_t addr, mmk_pte_t *pte)
+{
+    struct mmk_a64 *entry;
+    bool holds = false;
+
+    mmk_rcu_read_lock();
+    if (find_entry(ref->mm, addr, ref->level, &entry) == ref->level)
+        holds = mmk_virt_to_page(entry) == ref->table;
+    if (holds)
+        *pte = mmk_pte_read(entry);
+    mmk_rcu_read_unlock();
+    return holds;
+}
+
 bool mmk_table_read(const struct mmk_table_ref *ref, mmk_vaddr_t addr,
                     struct mmk_table_entry *entry)
 {
-    struct mmk_a64 *pte;
-    bool holds = false;
+    mmk_pte_t pte;
 
     if (addr >= MMK_USER_END)
         return false;
-    mmk_rcu_read_lock();
-    if (find_entry(ref->mm, addr, ref->level, &pte) == ref->level)
-        holds = mmk_virt_to_page(pte) == ref->table;
-    if (holds)
-        describe(mmk_pte_read(pte), addr, ref->level, entry);
-    mmk_rcu_read_unlock();
-    return holds;
+    for (;;) {
+        if (!read_entry(ref, addr, &pte))
+            return false;
+        if (mmk_likely(!mmk_pte_split(pte)))
+            break;
+        mmk_cpu_relax();
+    }
+    describe(pte, addr, ref->level, entry);
+    return true;
 }
 
 /* What is left of a range. */
@@ -125,30 +141,33 @@ struct look {
     void *arg;
 };
 
-/* => level 0, or the path ends at pte */
-static int look_at(struct look *look, const struct mmk_a64 *pte, unsigned level)
+static int look_at(struct look *look, mmk_pte_t pte, unsigned level)
 {
     struct mmk_table_entry entry;
 
-    describe(mmk_pte_read(pte), look->addr, level, &entry);
+    describe(pte, look->addr, level, &entry);
     look->addr = entry.addr + entry.size;
-    /* A table that has come since the walk ended here: what is in it may be missed. */
-    if (entry.kind == MMK_ENTRY_NONE || entry.kind == MMK_ENTRY_TABLE)
-        return 0;
-    return look->visit(&entry, look->arg);
+    return entry.kind == MMK_ENTRY_NONE ? 0 : look->visit(&entry, look->arg);
 }
 
-/* What one walk leads to: the entries of a leaf table, or one above. */
+/*
+ * What one walk leads to: the entries of a leaf table, or one above. If a table has come since the
+ * walk ended there, or is about to, in a larger page's place (huge.h): nothing, look again.
+ */
 static int look_on(const struct mmk_mm *mm, struct look *look) MMK_REQUIRES_SHARED(mmk_rcu)
 {
     mmk_vaddr_t end = mmk_pt_base(look->addr, 0) + mmk_pt_table_span(0);
-    struct mmk_a64 *pte;
-    unsigned level = find_entry(mm, look->addr, 0, &pte);
-    int answer = look_at(look, pte, level);
+    struct mmk_a64 *entry;
+    unsigned level = find_entry(mm, look->addr, 0, &entry);
+    mmk_pte_t pte = mmk_pte_read(entry);
+    int answer;
 
+    if (level > 0 && (mmk_pte_links(pte) || mmk_pte_split(pte)))
+        return 0;
+    answer = look_at(look, pte, level);
     if (level == 0)
         while (look->addr < mmk_min(end, look->end) && !answer)
-            answer = look_at(look, ++pte, 0);
+            answer = look_at(look, mmk_pte_read(++entry), 0);
     return answer;
 }
 
@@ -161,9 +180,13 @@ int mmk_for_each_entry(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
     if (start >= end)
         return 0;
     while (look.addr < look.end && !answer) {
+        mmk_vaddr_t from = look.addr;
+
         mmk_rcu_read_lock();
         answer = look_on(mm, &look);
         mmk_rcu_read_unlock();
+        if (mmk_unlikely(look.addr == from))
+            mmk_cpu_relax();
     }
     return answer;
 }
