@@ -84,7 +84,7 @@ static enum set_outcome set_locked(const struct mmk_vmf *vmf, struct mmk_walk *w
     if ((walk->level == 0 || !mmk_pte_none(mmk_pte_read(walk->entry))) &&
         !(MMK_MISTAKE(HUGE_OVER_ENTRY) && walk->level == MMK_HUGE_LEVEL))
         return FIRST;
-    if (mmk_mm_killed(vmf->mm))
+    if (mmk_mm_killed(vmf->mm) && !MMK_MISTAKE(HUGE_KILL_UNCHECKED))
         return KILLED;
     if (mmk_mm_flush_pending(vmf->mm) > 0 && !MMK_MISTAKE(HUGE_BETWEEN))
         return BUSY;

@@ -193,7 +193,7 @@ static MMK_NOINLINE mmk_pte_t share_huge(struct copy *copy, const struct mmk_wal
         if (mmk_page_test(page + i, MMK_PF_EXCLUSIVE))
             mmk_page_clear(page + i, MMK_PF_EXCLUSIVE);
     }
-    if (mmk_pte_write(pte)) {
+    if (mmk_pte_write(pte) && !MMK_MISTAKE(FORK_HUGE_WRITABLE)) {
         while (!mmk_pte_change(walk->entry, &pte, mmk_pte_wrprotect(pte)))
             continue;
         mmk_gather_range(&copy->gather, walk->addr, walk->addr + MMK_HUGE_SIZE);

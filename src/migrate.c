@@ -201,7 +201,7 @@ static bool lock_entry(const struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr
     if (mmk_likely(mmk_rmap_lock(page, mm, addr, walk)))
         return true;
     if (mmk_rmap_lock_any(page, mm, addr, walk)) {
-        migration->missed = true;
+        migration->missed |= !MMK_MISTAKE(MIGRATES_HALF);
         mmk_walk_unlock(walk);
         mmk_rcu_read_unlock();
     }

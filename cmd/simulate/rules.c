@@ -3,7 +3,7 @@
 #include "rules.h"
 
 #include "file.h"
-#include "walk.h"
+#include "huge.h"
 
 #include <string.h>
 
@@ -186,6 +186,8 @@ struct mmk_page *find_page(struct mmk_mm *mm, unsigned at)
     mmk_walk_lock(mm, page_at(at), &walk);
     if (walk.level == 0)
         page = mmk_pte_page(mmk_pte_read(walk.entry));
+    else if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry)))
+        page = mmk_pte_page(mmk_huge_piece(mmk_pte_read(walk.entry), page_at(at)));
     if (page)
         mmk_page_get(page);
     mmk_walk_unlock(&walk);

@@ -30,10 +30,11 @@ struct scenario {
     bool exact_faults;          /* no access faults without a reason */
     unsigned mmu;               /* what the hardware leaves to the library: MACHINE_* */
     enum scenario_formats formats;
-    uint64_t waiting_limit; /* mmk_config's */
-    uint64_t fault_around;  /* mmk_config's; 0: a fault maps one page */
-    uint64_t most_steps;    /* more is a livelock; 0: 100,000 */
-    bool weak_programs;     /* with weak memory, programs' own data are weak, too */
+    uint64_t waiting_limit;    /* mmk_config's */
+    uint64_t fault_around;     /* mmk_config's; 0: a fault maps one page */
+    enum mmk_huge_policy huge; /* mmk_config's */
+    uint64_t most_steps;       /* more is a livelock; 0: 100,000 */
+    bool weak_programs;        /* with weak memory, programs' own data are weak, too */
     bool independent; /* CPUs share nothing but what the machine sees: library, fibers_touch() */
     bool hidden;      /* runs only when it is named: it fails, to test the simulator */
 };
@@ -48,6 +49,7 @@ extern const struct scenario scenarios_reclaim[], scenarios_group[], scenarios_m
 extern const struct scenario scenarios_compact[], scenarios_shrink[];
 extern const struct scenario scenarios_tables[], scenarios_pins[], scenarios_waiting[];
 extern const struct scenario scenarios_around[];
+extern const struct scenario scenarios_huge[], scenarios_huge_page[];
 extern const struct scenario scenarios_large[], scenarios_swap_large[];
 extern const struct scenario scenarios_selftest[];
 const struct scenario *scenarios_pairs(void);

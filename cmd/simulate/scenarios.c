@@ -57,6 +57,10 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_waiting;
     case 24:
         return scenarios_around;
+    case 25:
+        return scenarios_huge;
+    case 26:
+        return scenarios_huge_page;
     default:
         return NULL;
     }

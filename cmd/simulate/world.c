@@ -65,6 +65,7 @@ bool world_start(const struct scenario *scenario, uint64_t seed)
     config.mmkit.frame_cache = MMK_FRAME_CACHE_MAX; /* as on a machine with much more memory */
     config.mmkit.waiting_limit = scenario->waiting_limit;
     config.mmkit.fault_around = scenario->fault_around;
+    config.mmkit.huge = scenario->huge;
     world.scenario = scenario;
     world.random = seed * 0xd1342543de82ef95u;
     if (machine_create(&config) != 0)
