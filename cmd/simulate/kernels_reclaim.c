@@ -47,6 +47,23 @@ static void setup_frame(void)
     mmk_page_put(kernel.page);
 }
 
+/* The same of the block that CPU 0 gets next, as a larger page: one of its frames, not the first.
+ */
+static void setup_block(void)
+{
+    struct mmk_page *block;
+
+    kernel_begin();
+    map_pages(0, 8, RW, ANON);
+    block = mmk_page_alloc(MMK_HUGE_ORDER, 0);
+    expect(block != NULL);
+    kernel.page = block + 1;
+    mmk_a32_store(&kernel.page->user.mapcount, 7, MMK_RELAXED);
+    mmk_aptr_store(&kernel.page->user.kin, world.mm->kin, MMK_RELAXED);
+    kernel.page->user.index = 1;
+    mmk_page_put(block);
+}
+
 /* Who finds a private page finds whose it is, and where, or that it is not mapped yet. */
 static void hand_fault(unsigned cpu)
 {
@@ -152,6 +169,13 @@ const struct scenario kernels_reclaim[] = {
      .what = "reclaim comes to a private page that is being made",
      .cpus = 2,
      .setup = setup_frame,
+     .body = hand_fault,
+     .check = end_frame},
+    {.name = "kernel.hand.huge",
+     .what = "reclaim comes to a page of a larger one that is being made",
+     .cpus = 2,
+     .huge = MMK_HUGE_ALWAYS,
+     .setup = setup_block,
      .body = hand_fault,
      .check = end_frame},
     {.name = "kernel.hand.migrate",
