@@ -196,6 +196,8 @@ static void take_entries(const struct collapse *collapse, struct sum *sum)
     unsigned i, taken = 0;
 
     *sum = (struct sum){.write = true};
+    mmk_frame_note(collapse->table, 0, MMK_FRAME_WAITING); /* flushed */
+    mmk_frame_note(collapse->table, 0, MMK_FRAME_TABLE);   /* ours alone, until it is empty */
     for (i = 0; i < MMK_HUGE_PAGES; i++) {
         mmk_pte_t pte = mmk_pte_read(&entries[i]);
         struct mmk_page *page;
@@ -215,6 +217,7 @@ static void take_entries(const struct collapse *collapse, struct sum *sum)
         take_page(collapse, page, i);
     }
     mmk_pte_put_private(collapse->table, taken);
+    mmk_frame_note(collapse->table, 0, MMK_FRAME_UNLINKED);
 }
 
 /* --- set ---------------------------------------------------------------------------------------
