@@ -11,6 +11,7 @@
 #include "swap_cache.h"
 #include "swap_out.h"
 #include <mmkit/pin.h>
+#include <mmkit/table.h>
 #include <string.h>
 
 enum { SLOTS = 16 };
@@ -121,14 +122,10 @@ static void unchanged(void)
 }
 
 /* Whether a table is to be had for both of the entries, or only for one. */
-static void migrate_shared(unsigned cpu)
+static void move_shared(void)
 {
     struct mmk_page *to;
 
-    if (cpu == 1) {
-        (void)put_word(0, 1);
-        return;
-    }
     to = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
     if (!to)
         return;
@@ -137,6 +134,14 @@ static void migrate_shared(unsigned cpu)
         expect(mmk_page_mapcount(pages[2]) == 0);
     mmk_page_unlock(pages[2]);
     mmk_page_put(to);
+}
+
+static void migrate_shared(unsigned cpu)
+{
+    if (cpu == 1)
+        (void)put_word(0, 1);
+    else
+        move_shared();
 }
 
 static void migrated_shared(void)
@@ -175,6 +180,125 @@ static void asked_all_gone(void)
 {
     mmk_page_put(held);
     all_gone();
+}
+
+/* ---- it is made of small ones ---------------------------------------------------------------- */
+
+/* Pages of a table, which all CPUs have cached. */
+static void setup_small(void)
+{
+    unsigned cpu, page;
+
+    start_anon();
+    expect(look(1) == 0);
+    for (cpu = 0; cpu < world.cpus; cpu++) {
+        fibers_be_cpu(cpu);
+        for (page = 0; page < HUGE_PAGES; page++)
+            store(page, page + 1);
+    }
+    fibers_be_cpu(0);
+    expect(count_larger(world.mm) == 0);
+}
+
+/* A larger page that two have, and one of them has split: it need not be copied. */
+static void setup_split_shared(void)
+{
+    setup_all_held();
+    expect(mmk_mprotect(world.mm, page_at(0), PAGE, MMK_PROT_READ) == 0);
+    expect(mmk_mprotect(world.mm, page_at(0), PAGE, MMK_PROT_READ | MMK_PROT_WRITE) == 0);
+    expect(count_larger(world.mm) == 0);
+}
+
+static int collapse(void)
+{
+    return mmk_madvise(world.mm, page_at(0), HUGE_PAGES * PAGE, MMK_MADV_COLLAPSE);
+}
+
+static void collapse_or_store(unsigned cpu)
+{
+    if (cpu == 0) {
+        expect(collapse() == 0);
+    } else {
+        store(1, 9);
+        store(2, 8);
+    }
+}
+
+static void collapsed(void)
+{
+    expect(look(0) == 1 && look(1) == 9 && look(2) == 8 && look(3) == 4);
+    expect(count_larger(world.mm) == 1);
+}
+
+static void collapse_or_migrate(unsigned cpu)
+{
+    if (cpu == 0)
+        (void)!collapse();
+    else
+        migrate_page(world.mm, 2, false);
+}
+
+static void collapse_or_move(unsigned cpu)
+{
+    if (cpu == 0)
+        (void)!collapse();
+    else
+        move_shared();
+}
+
+static void collapse_or_pin(unsigned cpu)
+{
+    if (cpu == 0)
+        (void)!collapse();
+    else
+        expect(mmk_pin_pages(world.mm, page_at(1), 1, MMK_PIN_WRITE, &it.pinned) == 1);
+}
+
+static void collapsed_pinned(void)
+{
+    store(1, 9);
+    expect(*(const uint64_t *)mmk_page_address(it.pinned) == 9);
+    mmk_unpin_pages(&it.pinned, 1, true);
+    expect_rest(2);
+}
+
+static void collapse_or_visit(unsigned cpu)
+{
+    struct mmk_table_ref ref;
+    struct mmk_table_entry entry;
+
+    if (cpu == 0) {
+        (void)!collapse();
+    } else if (mmk_table_pin(world.mm, page_at(1), &ref) == MMK_TABLE_PINNED) {
+        expect(mmk_table_read(&ref, page_at(1), &entry) && entry.kind == MMK_ENTRY_PAGE);
+        mmk_table_unpin(&ref);
+    }
+}
+
+static void collapse_or_split(unsigned cpu)
+{
+    if (cpu == 0)
+        (void)!collapse();
+    else
+        dontneed(0, 1);
+}
+
+static void collapse_or_access(unsigned cpu)
+{
+    const uint64_t word = 9;
+
+    if (cpu == 0) {
+        (void)!collapse();
+        return;
+    }
+    expect(word_of(world.mm, 2) == 3);
+    expect(mmk_mm_write(world.mm, page_at(1), &word, sizeof(word), 0) == sizeof(word));
+}
+
+static void collapsed_accessed(void)
+{
+    expect(look(0) == 1 && look(1) == 9);
+    expect_rest(2);
 }
 
 /* ---- swap ------------------------------------------------------------------------------------ */
@@ -368,6 +492,48 @@ const struct scenario scenarios_huge_page[] = {
      .setup = setup_held,
      .body = ask_or_zap,
      .check = asked_all_gone,
+     HUGE},
+    {.name = "huge.collapsed",
+     .what = "small pages become a larger one while they are stored to",
+     .setup = setup_small,
+     .body = collapse_or_store,
+     .check = collapsed,
+     HUGE},
+    {.name = "huge.collapsed-migrated",
+     .what = "small pages become a larger one while one of them is looked for: it is found",
+     .setup = setup_small,
+     .body = collapse_or_migrate,
+     .check = unchanged,
+     HUGE},
+    {.name = "huge.collapsed-shared",
+     .what = "pages that two have become a larger one while one of them is looked for",
+     .setup = setup_split_shared,
+     .body = collapse_or_move,
+     .check = migrated_shared,
+     HUGE},
+    {.name = "huge.collapsed-pinned",
+     .what = "small pages become a larger one while one of them is pinned",
+     .setup = setup_small,
+     .body = collapse_or_pin,
+     .check = collapsed_pinned,
+     HUGE},
+    {.name = "huge.collapsed-visited",
+     .what = "small pages become a larger one while somebody visits their table",
+     .setup = setup_small,
+     .body = collapse_or_visit,
+     .check = unchanged,
+     HUGE},
+    {.name = "huge.collapsed-split",
+     .what = "small pages become a larger one while one of them goes",
+     .setup = setup_small,
+     .body = collapse_or_split,
+     .check = first_gone,
+     HUGE},
+    {.name = "huge.collapsed-software",
+     .what = "small pages become a larger one while software reads and writes them",
+     .setup = setup_small,
+     .body = collapse_or_access,
+     .check = collapsed_accessed,
      HUGE},
     {.name = "huge.reclaimed",
      .what = "a page of a larger one goes to swap while it is stored to",
