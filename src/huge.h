@@ -13,9 +13,9 @@
  *     and its flush (mm.flush_pending, or the mmap lock held for writing): so what an operation has
  *     split stays split, and one that has all the tables it needs keeps having them (P14).
  * HG3 The entry of a larger page becomes a table's by way of a marker, and with a flush in between:
- *     no TLB has the same page by entries of two sizes. Whoever locks sees neither the marker nor
- *     the moment after; who has not locked takes it for what it is, and locks. Accessed and dirty
- *     go to every piece.
+ *     no TLB has the same page by entries of two sizes. Whoever locks sees neither the marker, but
+ *     for CO1 (collapse.c), nor the moment after; who has not locked takes it for what it is, and
+ *     locks. Accessed and dirty go to every piece.
  *
  * Rejected: spare tables in the hands of everybody who may meet such an entry, and starting over
  * without (P14's other answer): each walk over a range would have an error path in its middle, for
