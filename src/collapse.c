@@ -134,7 +134,7 @@ static int bring_back(const struct collapse *collapse, struct look *seen)
 static void unlink_table(struct collapse *collapse, struct mmk_walk *walk, struct mmk_page *table)
     MMK_REQUIRES(walk->table->table.lock) MMK_NO_TSA
 {
-    mmk_pte_t old = mmk_pte_exchange(walk->entry, mmk_pte_mksplit());
+    mmk_pte_t old = mmk_pte_exchange(walk->entry, mmk_pte_mkcollapse());
 
     mmk_assert(mmk_pte_table(old) == table, "T1 a locked table is linked where it was found");
     mmk_mm_count_tables(collapse->mm, 0, 1, -1);
@@ -242,7 +242,7 @@ static void set(const struct collapse *collapse, const struct sum *sum)
 
     mmk_rcu_read_lock();
     mmk_walk_to_lock(collapse->mm, collapse->base, MMK_HUGE_LEVEL, &walk);
-    mmk_assert(walk.level == MMK_HUGE_LEVEL && mmk_pte_split(mmk_pte_read(walk.entry)),
+    mmk_assert(walk.level == MMK_HUGE_LEVEL && mmk_pte_collapse(mmk_pte_read(walk.entry)),
                "CO1 nobody changes what is being collapsed");
     mmk_pte_set(walk.entry, huge_entry(collapse, sum));
     mmk_walk_unlock(&walk);
@@ -333,6 +333,8 @@ int mmk_collapse_range(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t start
     mmk_mm_is_write_locked(collapse.mm);
     for (collapse.base = first_base(start); collapse.base < mmk_huge_base(end);
          collapse.base += MMK_HUGE_SIZE) {
+        if (mmk_mm_killed(mm))
+            return MMK_EINTR;
         last = collapse_one(&collapse, 1, &made);
         if (last)
             error = last;

@@ -12,7 +12,7 @@
  *              swap    a private page's place while the page is out. Says which slot it is in, and
  *                      whether the entry is the only one that needs it (`exclusive`, as of a page)
  *              split   of an entry above the leaves: a larger page is being split into a table
- *                      (huge.h). Seen only by who has not locked its table
+ *                      (huge.h), seen only by who has not locked its own table; or made of one
  *
  * 1 Asked whether it is writable, dirty, or special, a marker says no.
  * 2 Whoever wants a frame number asks mmk_pte_present() first.
@@ -146,6 +146,19 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mksplit(void)
 MMK_ALWAYS_INLINE bool mmk_pte_split(mmk_pte_t pte)
 {
     return pte.v == MMK_PTE_SPLIT;
+}
+
+/* The other way, which takes longer: no lock is held meanwhile that spins (collapse.c). */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkcollapse(void)
+{
+    mmk_pte_t pte = {MMK_PTE_SPLIT | (uint64_t)1 << MMK_PTE_SAYS_AT};
+
+    return pte;
+}
+
+MMK_ALWAYS_INLINE bool mmk_pte_collapse(mmk_pte_t pte)
+{
+    return pte.v == mmk_pte_mkcollapse().v;
 }
 
 /* Of an entry above the leaves: maps a larger page. */

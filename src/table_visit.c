@@ -82,6 +82,8 @@ static enum mmk_entry_kind kind_of(mmk_pte_t pte, unsigned level)
         return MMK_ENTRY_TABLE;
     if (mmk_pte_present(pte))
         return MMK_ENTRY_PAGE;
+    if (level > 0)
+        return MMK_ENTRY_NONE; /* is being collapsed */
     return mmk_pte_guard(pte) ? MMK_ENTRY_GUARD : MMK_ENTRY_SWAP;
 }
 

@@ -46,7 +46,8 @@ struct mmk_table_entry {
 /*
  * Calls visit() for each entry in [start, end) that is not NONE, from the lowest address up, as
  * long as that answers 0. Takes no lock: entries come and go meanwhile, each is told as it was at
- * some moment of the call. Waits for who is just splitting a larger page.
+ * some moment of the call. Waits for who is just splitting a larger page;
+ * where one is just being made (huge.h), what is there is missed.
  * => any start and end
  * => 0, or what visit() answered
  * => any context but interrupts; the caller is a user or a holder of mm
@@ -93,7 +94,7 @@ void mmk_table_unpin(struct mmk_table_ref *ref);
  * What a pinned table says of addr.
  * => any addr, as above: entry->addr is the first that the entry is about
  * => false: the table does not hold addr's entry: it was moved, or never did
- * => any context but interrupts; waits for who is just splitting a larger page
+ * => any context but interrupts; as above about larger pages
  */
 bool mmk_table_read(const struct mmk_table_ref *ref, mmk_vaddr_t addr,
                     struct mmk_table_entry *entry);
