@@ -39,8 +39,11 @@ void mmk_fault_drop_huge(struct mmk_page *block)
         mmk_fault_drop_anon(block + i);
 }
 
-/* Each page of a block becomes what mmk_fault_new_anon() makes. => false: beyond the limit */
-static bool become_anon(struct mmk_mm *mm, struct mmk_page *block, unsigned flags)
+/*
+ * Each page of a block becomes what mmk_fault_new_anon() makes. => false: beyond the limit, for the
+ * sake of which nothing is taken from others, nor is anybody ended
+ */
+static bool become_anon(struct mmk_mm *mm, struct mmk_page *block)
 {
     bool charged = true;
     unsigned i;
@@ -53,7 +56,7 @@ static bool become_anon(struct mmk_mm *mm, struct mmk_page *block, unsigned flag
         mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
         /* Release: as mmk_fault_new_uncharged(). */
         mmk_a32_store(&page->flags, MMK_PAGE_ANON | MMK_PF_EXCLUSIVE, MMK_RELEASE);
-        charged = charged && mmk_charge(mm->group, page, MMK_CHARGE_PRIVATE, flags);
+        charged = charged && mmk_charge(mm->group, page, MMK_CHARGE_PRIVATE, MMK_ALLOC_NOWAIT);
     }
     return charged;
 }
@@ -66,7 +69,7 @@ struct mmk_page *mmk_fault_new_huge(struct mmk_mm *mm, const struct mmk_vma *vma
 
     if (!block)
         return NULL;
-    if (!become_anon(mm, block, flags)) {
+    if (!become_anon(mm, block)) {
         mmk_fault_drop_huge(block);
         return NULL;
     }

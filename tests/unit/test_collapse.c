@@ -268,6 +268,37 @@ static void test_no_memory(void **state)
     assert_true(n > 1);
 }
 
+static struct mmk_mm *no_victim(struct mmk_group *group, void *data)
+{
+    (void)group;
+    *(unsigned *)data += 1;
+    return NULL;
+}
+
+/* Beyond the limit nobody is ended for it. */
+static void test_group(void **state)
+{
+    static const struct mmk_group_ops ops = {.victim = no_victim};
+    struct mmk_group_stats stats;
+    struct mmk_group *group;
+    unsigned asked = 0;
+
+    (void)state;
+    machine_switch_mm(NULL);
+    mmk_mm_put(mm);
+    assert_int_equal(mmk_group_create(MMK_GROUP_UNLIMITED, &ops, &asked, &group), 0);
+    assert_int_equal(mmk_group_mm_create(group, &mm), 0);
+    machine_switch_mm(mm);
+    map_small(H);
+    mmk_group_stats(group, &stats);
+    assert_int_equal(mmk_group_set_limit(group, stats.charged + H / 2), 0);
+    assert_int_equal(collapse(0, H), MMK_ENOMEM);
+    assert_int_equal(asked, 0);
+    expect_huge(0, 1);
+    expect_filled(at(0), H, 1);
+    mmk_group_put(group);
+}
+
 /* ---- in the background ----------------------------------------------------------------------- */
 
 static void test_worker(void **state)
@@ -302,19 +333,13 @@ static void test_worker_always(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ASKED(test_full),
-        ASKED(test_one_page),
-        ASKED(test_in_place),
-        ASKED(test_shared),
-        ASKED(test_read_only),
-        ASKED(test_swapped),
-        ASKED(test_answers),
-        TEST(test_never),
-        ASKED(test_pinned),
-        ASKED(test_pinned_in_place),
-        ASKED(test_no_memory),
-        ASKED(test_worker),
-        WITH(test_worker_always, always),
+        ASKED(test_full),      ASKED(test_one_page),
+        ASKED(test_in_place),  ASKED(test_shared),
+        ASKED(test_read_only), ASKED(test_swapped),
+        ASKED(test_answers),   TEST(test_never),
+        ASKED(test_pinned),    ASKED(test_pinned_in_place),
+        ASKED(test_no_memory), ASKED(test_group),
+        ASKED(test_worker),    WITH(test_worker_always, always),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
