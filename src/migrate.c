@@ -214,7 +214,7 @@ static bool move_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t add
     struct mmk_notify notify;
     struct mmk_walk walk;
 
-    if (!lock_entry(page, mm, addr, &walk, migration))
+    if (!mmk_rmap_lock_any(page, mm, addr, &walk))
         return false;
     mmk_walk_unlock(&walk); /* secondary MMUs are told before, and may sleep */
     mmk_rcu_read_unlock();

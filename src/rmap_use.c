@@ -233,7 +233,7 @@ static bool unmap_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t ad
     struct mmk_gather own, *gather = unmap->later ? &unmap->later->gather : &own;
     struct mmk_walk walk;
 
-    if (!mmk_rmap_lock(page, mm, addr, &walk))
+    if (!mmk_rmap_lock_any(page, mm, addr, &walk)) /* a larger page is split if it is to go */
         return false;
     unmap->stayed = is_locked(&walk, unmap);
     mmk_walk_unlock(&walk); /* secondary MMUs are told before, and may sleep */

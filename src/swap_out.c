@@ -38,7 +38,7 @@ static bool hold_kin(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
     struct mmk_kin **kin = (struct mmk_kin **)arg;
     struct mmk_walk walk;
 
-    if (!mmk_rmap_lock(page, mm, addr, &walk))
+    if (!mmk_rmap_lock_any(page, mm, addr, &walk))
         return false;
     *kin = mmk_page_kin(page);
     mmk_kin_add_orphan(*kin);
