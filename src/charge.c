@@ -10,7 +10,8 @@
  *       limit  <- BATCH ->  a CPU's stock  <- 1 ->  page->share
  *
  * GR1 `paid` = the stocks + the frames whose `share` is one of the group's; it is raised up to the
- *     limit only, by compare-exchange; beyond it by mmk_charge_anyway(), for swapoff.
+ *     limit only, by compare-exchange; beyond it by mmk_charge_anyway(), for swapoff, and for the
+ *     tables with which reclaim splits larger pages.
  *
  * GR2 A frame is charged to the share that it was first charged to until it is free, whichever CPU
  *     frees it, or until another takes its place and its charge: so each share's counts and list

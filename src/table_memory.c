@@ -116,6 +116,10 @@ static struct mmk_page *alloc(struct mmk_mm *mm, unsigned level, unsigned flags)
     table->table.level = level;
     mmk_pte_ref_init(table, NULL, 0);
     table->table.mm = mm;
+    if (mmk_unlikely(flags & MMK_ALLOC_NORECLAIM) && mm->group) {
+        mmk_charge_anyway(mm->group, table, MMK_CHARGE_TABLE);
+        return table;
+    }
     if (mmk_likely(mmk_charge(mm->group, table, MMK_CHARGE_TABLE, flags)))
         return table;
     mmk_table_free(table);
@@ -129,7 +133,7 @@ struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level)
 
 struct mmk_page *mmk_table_alloc_nowait(struct mmk_mm *mm, unsigned level)
 {
-    return alloc(mm, level, MMK_ALLOC_NOWAIT);
+    return alloc(mm, level, MMK_ALLOC_NOWAIT | MMK_ALLOC_NORECLAIM);
 }
 
 struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm)

@@ -13,7 +13,10 @@
 
 /* An empty table that nobody knows. => NULL: no memory; may sleep */
 struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level);
-/* The same without sleep. => any context where frames may be allocated */
+/*
+ * The same for who frees more than it takes: without sleep, from all of the reserve, and charged
+ * beyond the group's limit if need be. => any context where frames may be allocated
+ */
 struct mmk_page *mmk_table_alloc_nowait(struct mmk_mm *mm, unsigned level);
 /* => all zero; nobody has known it; any context but interrupts */
 void mmk_table_free(struct mmk_page *table);

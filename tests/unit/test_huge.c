@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <mmkit/group.h>
 #include <mmkit/pin.h>
 #include <mmkit/reclaim.h>
 #include <mmkit/user.h>
@@ -535,6 +536,61 @@ static void test_populate(void **state)
     expect_huge(1, 1);
 }
 
+/* From here on mm is another, whose group pays. */
+static struct mmk_group *enter_group(void)
+{
+    struct mmk_group *group;
+
+    machine_switch_mm(NULL);
+    mmk_mm_put(mm);
+    assert_int_equal(mmk_group_create(MMK_GROUP_UNLIMITED, NULL, NULL, &group), 0);
+    assert_int_equal(mmk_group_mm_create(group, &mm), 0);
+    machine_switch_mm(mm);
+    return group;
+}
+
+/* At its limit, and larger pages are all there is to take: the table for that is paid for beyond.
+ */
+static void test_group(void **state)
+{
+    struct mmk_group *group;
+    struct mmk_group_stats stats;
+
+    (void)state;
+    swap_on(8 * H);
+    group = enter_group();
+    map_huge(3);
+    map_at(3 * H, 1, RW, ANON);
+    mmk_group_stats(group, &stats);
+    assert_int_equal(mmk_group_set_limit(group, stats.charged), 0);
+    assert_true(mmk_group_reclaim(group, 2) > 0);
+    assert_true(mm_stats(mm).huge_splits > 0);
+    store_byte(at(3 * H), 1);
+    mmk_group_stats(group, &stats);
+    assert_int_equal(stats.ooms, 0);
+    expect_all(3);
+    assert_int_equal(mmk_munmap(mm, at(0), 4 * H * PAGE), 0);
+    swap_off();
+    mmk_group_put(group);
+}
+
+/* What is locked is not split to no purpose. */
+static void test_locked(void **state)
+{
+    struct mmk_group *group;
+
+    (void)state;
+    swap_on(4 * H);
+    group = enter_group();
+    map_huge(1);
+    assert_int_equal(mmk_mlock(mm, at(0), H * PAGE), 0);
+    assert_int_equal(mmk_group_reclaim(group, 2 * H), 0);
+    expect_huge(1, 0);
+    assert_int_equal(mmk_munmap(mm, at(0), H * PAGE), 0);
+    swap_off();
+    mmk_group_put(group);
+}
+
 /* ---- without memory -------------------------------------------------------------------------- */
 
 static int unmap_part(void)
@@ -655,6 +711,8 @@ int main(void)
         ALWAYS(test_referenced),
         ALWAYS(test_user),
         ALWAYS(test_populate),
+        ALWAYS(test_group),
+        ALWAYS(test_locked),
         ALWAYS(test_no_memory),
         ALWAYS(test_fault_no_memory),
     };
