@@ -282,7 +282,7 @@ static int cool(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, m
     if (is_locked(vma) || mmk_vma_has_frames(vma))
         return MMK_EINVAL;
     if (mmk_huge_split_ends(advice->mm, start, end))
-        return MMK_ENOMEM;
+        return 0; /* no table is to be had: no more than advice */
     mmk_range_for_each_leaf(&advice->gather, start, end, cool_leaf, NULL);
     return 0;
 }
@@ -297,7 +297,7 @@ static int pageout(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start
     if (is_locked(vma) || mmk_vma_has_frames(vma))
         return MMK_EINVAL;
     if (mmk_huge_split_all(advice->mm, start, end))
-        return MMK_ENOMEM;
+        return 0; /* likewise */
     mmk_swap_out_range(advice->mm, start, end, !(mmk_vma_flags(vma) & MMK_VM_READER));
     return 0;
 }
