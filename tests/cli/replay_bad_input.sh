@@ -153,7 +153,7 @@ check no_such_memory 'expected no more than this host has' replay --memory 900T 
 check negative_size 'expected a size' replay --memory=-1 "$here/fork.txt"
 check zero_check 'expected a number from 1' replay --check=0 "$here/fork.txt"
 check bad_check 'expected a number from 1' replay --check=1x "$here/fork.txt"
-for option in --no-such-option --huge=never --speculate=on; do
+for option in --no-such-option --speculate=on; do
     "$mmkit" replay $option "$here/fork.txt" >"$work/out" 2>"$work/err"
     [ $? -eq 2 ] || fail "$option: expected status 2"
     grep -q 'unrecognized option' "$work/err" || fail "$option: expected 'unrecognized option'"
