@@ -20,6 +20,8 @@
 
 #include <mmkit/group.h>
 
+#include "vma_tree_node.h"
+
 #define MOST       2000 /* pages that a snapshot looks at */
 #define MOST_CASES 128
 
@@ -210,18 +212,21 @@ struct tally {
     bool refused, around;
 };
 
-/* Many mappings near by, that nothing merges with. */
+/* Mappings near by that nothing merges with, so many that the tree has nodes at three levels. */
 static void crowd(void)
 {
+    const struct mmk_vma_node *root;
     int64_t i;
 
-    for (i = 1; i <= 200; i++) {
+    for (i = 1; i <= 120; i++) {
         mmk_vaddr_t above = BASE + 3 * GIB + (uint64_t)i * 2 * PAGE;
         mmk_vaddr_t below = BASE - 16 * MIB - (uint64_t)i * 2 * PAGE;
 
         (void)map(above, 1, RO, ANON | MMK_MAP_FIXED, NULL, 0);
         (void)map(below, 1, RO, ANON | MMK_MAP_FIXED, NULL, 0);
     }
+    root = mmk_aptr_load(&mm->vmas.root, MMK_RELAXED);
+    assert_int_equal(root->level, 2);
 }
 
 static void drop_made(void)
