@@ -227,6 +227,15 @@ static enum mmk_fault_result spurious(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(v
     return MMK_FAULT_DONE;
 }
 
+/* => true: there is a larger page, or is to be one; as look(), inside its section */
+static MMK_NOINLINE bool look_huge(struct mmk_vmf *vmf, const struct mmk_walk *walk)
+{
+    vmf->pte = mmk_pte_read(walk->entry);
+    vmf->huge = !mmk_pte_none(vmf->pte);
+    vmf->lacks = walk->level;
+    return vmf->huge || mmk_fault_huge_wanted(vmf);
+}
+
 /* There is no table for the entry, unless one waits to come back. => as look(), inside its section
  */
 static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
@@ -234,14 +243,8 @@ static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
 {
     struct mmk_page *leaf;
 
-    vmf->pte = mmk_pte_read(walk->entry);
-    vmf->huge = !mmk_pte_none(vmf->pte);
-    if (vmf->huge)
+    if (mmk_huge_possible() && look_huge(vmf, walk))
         return false;
-    if (mmk_huge_possible() && mmk_fault_huge_wanted(vmf)) {
-        vmf->lacks = walk->level;
-        return false;
-    }
     if (vmf->vma->object) {
         vmf->lacks = mmk_limbo_has(walk) ? 0 : walk->level;
         return false;
@@ -258,7 +261,7 @@ static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
  * anonymous memory whose table is there, or waits to come back (P11), is over with this one walk.
  * => true: done
  */
-static bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+MMK_ALWAYS_INLINE bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     struct mmk_walk walk;
     bool done = false;

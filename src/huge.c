@@ -95,12 +95,10 @@ int mmk_huge_split_nowait(struct mmk_mm *mm, mmk_vaddr_t addr)
     return 0;
 }
 
-int mmk_huge_split_ends(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+int mmk_huge_split_ends_slow(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
 {
     int error = 0;
 
-    if (!mmk_huge_possible())
-        return 0;
     if (start != mmk_huge_base(start) && start < MMK_USER_END)
         error = mmk_huge_split_at(mm, start);
     if (!error && end != mmk_huge_base(end) && end < MMK_USER_END)

@@ -74,7 +74,13 @@ MMK_MUST_CHECK int mmk_huge_split_nowait(struct mmk_mm *mm, mmk_vaddr_t addr)
  * There is none beyond the user's addresses.
  * => as mmk_huge_split_at(); some may be split when it fails
  */
-MMK_MUST_CHECK int mmk_huge_split_ends(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+MMK_MUST_CHECK int mmk_huge_split_ends_slow(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
 MMK_MUST_CHECK int mmk_huge_split_all(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+
+MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_huge_split_ends(struct mmk_mm *mm, mmk_vaddr_t start,
+                                                         mmk_vaddr_t end)
+{
+    return mmk_huge_possible() ? mmk_huge_split_ends_slow(mm, start, end) : 0;
+}
 
 #endif
