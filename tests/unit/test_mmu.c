@@ -355,7 +355,7 @@ static void test_generations_run_out(void **state)
 
 struct toggle {
     struct mmk_a64 *entry;
-    struct mmk_a32 stop;
+    struct mmk_a32 begun, stop;
 };
 
 static void toggle_bit(unsigned cpu, void *argument)
@@ -366,6 +366,7 @@ static void toggle_bit(unsigned cpu, void *argument)
     while (!mmk_a32_load(&toggle->stop, MMK_ACQUIRE)) {
         check(!(mmk_a64_fetch_or(toggle->entry, HAND_IGNORED, MMK_RELAXED) & HAND_IGNORED));
         check(mmk_a64_fetch_and(toggle->entry, ~HAND_IGNORED, MMK_RELAXED) & HAND_IGNORED);
+        mmk_a32_store(&toggle->begun, 1, MMK_RELEASE);
         mmk_cpu_relax();
     }
 }
@@ -382,8 +383,8 @@ static void test_bits_are_atomic(void **state)
     hand_map(P(0), HAND_RW);
     clean = hand_value(toggle.entry);
     cpu_start(&other, 1, toggle_bit, &toggle);
-    while (!(hand_value(toggle.entry) & HAND_IGNORED))
-        mmk_cpu_relax(); /* until it is there */
+    while (!mmk_a32_load(&toggle.begun, MMK_ACQUIRE))
+        mmk_cpu_relax();
     for (i = 0; i < 100000; i++) {
         value = hand_value(toggle.entry);
         while (!mmk_a64_cmpxchg(toggle.entry, &value, clean | (value & HAND_IGNORED), MMK_RELAXED))
