@@ -288,6 +288,16 @@ static void page_lock(unsigned n)
     here->known[n].locked = false;
 }
 
+/* By words, as whoever looks at another's memory (process_visit) reads them: they may meet. */
+static void device_write(struct mmk_page *page, const uint64_t words[PAGE / 8])
+{
+    struct mmk_a64 *to = (struct mmk_a64 *)mmk_page_address(page);
+    size_t i;
+
+    for (i = 0; i < PAGE / 8; i++)
+        mmk_a64_store(&to[i], words[i], MMK_RELAXED);
+}
+
 /* A device writes to the page, which everybody tries to swap meanwhile. */
 static void page_device(unsigned n)
 {
@@ -302,7 +312,7 @@ static void page_device(unsigned n)
     }
     page_fill(n);
     io_page_out(here->mm, page_addr(n));
-    memcpy(mmk_page_address(page), here->words[n], PAGE);
+    device_write(page, here->words[n]);
     mmk_unpin_pages(&page, 1, true);
 }
 
