@@ -66,7 +66,7 @@ short)
 long)
     for strategy in random pct:3; do
         explore --runs 5 --strategy $strategy --scenario 'pair.*'
-        explore --runs 500 --strategy $strategy --scenario '[!p]*'
+        explore --runs 300 --strategy $strategy --scenario '[!p]*'
     done
     # Few have more, and two of them millions.
     explore --strategy exhaustive:2 --runs 200000 --scenario 'pair.*' $(part 200)
