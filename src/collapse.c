@@ -170,8 +170,7 @@ static bool suspend(struct collapse *collapse) MMK_NO_TSA
     return !seen.stays;
 }
 
-/* --- gather ------------------------------------------------------------------------------------
- */
+/* --- gather ----------------------------------------------------------------------------------- */
 
 /* What the entries were, all together. */
 struct sum {
@@ -220,8 +219,7 @@ static void take_entries(const struct collapse *collapse, struct sum *sum)
     mmk_frame_note(collapse->table, 0, MMK_FRAME_UNLINKED);
 }
 
-/* --- set ---------------------------------------------------------------------------------------
- */
+/* --- set -------------------------------------------------------------------------------------- */
 
 static mmk_pte_t huge_entry(const struct collapse *collapse, const struct sum *sum)
 {
@@ -252,8 +250,7 @@ static void set(const struct collapse *collapse, const struct sum *sum)
     mmk_mm_count(collapse->mm, MMK_COUNT_RSS_ANON, (int64_t)MMK_HUGE_PAGES - sum->pages);
 }
 
-/* --- one of them --------------------------------------------------------------------------------
- */
+/* --- one of them ------------------------------------------------------------------------------ */
 
 /* => MMK_EAGAIN: it has changed. A block has been used, or is the caller's still: `block` */
 static int replace(struct collapse *collapse) MMK_REQUIRES(collapse->mm->mmap_lock)
@@ -342,8 +339,7 @@ int mmk_collapse_range(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t start
     return error;
 }
 
-/* --- in the background ---------------------------------------------------------------------------
- */
+/* --- in the background ------------------------------------------------------------------------ */
 
 /* By the policy: as mmk_fault_huge_wanted(). */
 static bool policy_wants(const struct mmk_vma *vma)
@@ -368,7 +364,9 @@ static mmk_vaddr_t next_place(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_vm
 
 /*
  * One place. No memory is taken from others for it, and nothing is brought back from swap: where
- * memory is short larger pages are the first to go. => *made; false: all have had their turn */
+ * memory is short larger pages are the first to go.
+ * => *made; false: all have had their turn
+ */
 static bool collapse_next(struct mmk_mm *mm, bool *made) MMK_REQUIRES(mm->mmap_lock)
 {
     mmk_vaddr_t from = mmk_a64_load(&mm->collapse_next, MMK_RELAXED);

@@ -13,7 +13,7 @@
 /*
  * Where an address's entry is, or would be: the lowest table that is linked on its path, and that
  * table's entry for it. level 0: the leaf entry itself; above: an entry that linked no table: none,
- * or, at MMK_HUGE_LEVEL, one of a larger page (huge.h).
+ * or, at MMK_HUGE_LEVEL, one of a larger page or between the two (huge.h).
  */
 struct mmk_walk {
     struct mmk_mm *mm;

@@ -145,7 +145,8 @@ void mmk_kill(struct mmk_mm *mm);
  * the OOM reaper of Linux): what is mapped privately goes, tables included, and a user that touches
  * it finds MMK_FAULT_KILLED. Shared mappings are left alone: others need their pages.
  *
- * Bounded: looks at about max_pages entries, at least one. Adds to *freed the entries that mapped a
+ * Bounded: looks at about max_pages entries, at least one, or, where larger pages are possible
+ * (mmk_config.huge), at as many whole tables. Adds to *freed the entries that mapped a
  * page; one that a child of fork maps as well is not free by that.
  * => 0: nothing is left to take; MMK_EAGAIN: there may be more, call again: max_pages was reached,
  *    somebody has mm's lock, or a notifier (notifier.h) would have to sleep
