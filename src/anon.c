@@ -2,6 +2,9 @@
 /* anon.c - see anon.h. */
 #include "anon.h"
 
+#include "family.h"
+#include "planted.h"
+
 static uint64_t new_number(struct mmk_mm *mm)
 {
     return (mmk_a64_fetch_add(&mm->anon_source, 1, MMK_RELAXED) + 1) << 1;
@@ -11,37 +14,73 @@ static uint64_t new_number(struct mmk_mm *mm)
 static bool could_be_one(const struct mmk_vma *lower, const struct mmk_vma *upper)
 {
     uint64_t flags = mmk_vma_flags(lower) & ~(uint64_t)MMK_VM_PROT;
-    uint64_t shift = mmk_vma_shift(lower);
     mmk_vaddr_t end = mmk_vma_end(lower);
 
     flags |= mmk_vma_flags(upper) & MMK_VM_PROT;
-    return end == mmk_vma_start(upper) && shift == mmk_vma_shift(upper) &&
+    return end == mmk_vma_start(upper) &&
            mmk_vma_compatible(upper, flags, lower->object, mmk_vma_origin(lower));
 }
 
-/* A neighbour's number that vma may have, too; 0: none */
-static uint64_t number_beside(struct mmk_mm *mm, const struct mmk_vma *vma)
+/* Has it a number that others may have, too? */
+static bool may_share(const struct mmk_vma *vma)
+{
+    uint64_t anon = mmk_vma_anon(vma);
+
+    return anon != 0 && !(anon & MMK_ANON_FORKED);
+}
+
+/* A neighbour whose number vma may have, too; NULL: none */
+static const struct mmk_vma *find_like(struct mmk_mm *mm, const struct mmk_vma *vma)
     MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
     const struct mmk_vma *above = mmk_mm_find_vma(mm, mmk_vma_end(vma)), *below;
-    uint64_t anon = 0;
 
-    if (above && could_be_one(vma, above))
-        anon = mmk_vma_anon(above);
-    if (anon != 0 && !(anon & MMK_ANON_FORKED))
-        return anon;
+    if (above && could_be_one(vma, above) && may_share(above))
+        return above;
     below = mmk_mm_prev_vma(mm, mmk_vma_start(vma));
-    anon = below && could_be_one(below, vma) ? mmk_vma_anon(below) : 0;
-    return anon & MMK_ANON_FORKED ? 0 : anon;
+    return below && could_be_one(below, vma) && may_share(below) ? below : NULL;
+}
+
+/* => the number for vma */
+static uint64_t choose(struct mmk_mm *mm, const struct mmk_vma *like)
+{
+    return like ? mmk_vma_anon(like) : new_number(mm);
+}
+
+/*
+ * A neighbour of it that has moved with its pages has another shift, which becomes vma's (AN4). So
+ * the two are one change, and each that is made of an object's VMAs is seen by the next.
+ */
+static void prepare_object(struct mmk_mm *mm, struct mmk_vma *vma)
+    MMK_REQUIRES_SHARED(mm->mmap_lock) MMK_REQUIRES(mm->kin->lock)
+{
+    const struct mmk_vma *like;
+    uint64_t anon, shift;
+
+    if (mmk_vma_anon(vma) != 0)
+        return;
+    like = find_like(mm, vma);
+    anon = choose(mm, like);
+    shift = like ? mmk_vma_shift(like) : mmk_vma_shift(vma);
+    if (MMK_MISTAKE(NUMBER_BEFORE_SHIFT))
+        mmk_a64_store(&vma->anon, anon, MMK_RELAXED);
+    if (shift != mmk_vma_shift(vma))
+        mmk_vma_reshift_locked(mm->kin, vma, shift);
+    /* Release: with the number comes the shift. */
+    mmk_a64_store(&vma->anon, anon, MMK_RELEASE);
 }
 
 void mmk_anon_prepare_slow(struct mmk_mm *mm, struct mmk_vma *vma)
 {
-    uint64_t anon = number_beside(mm, vma), none = 0;
+    uint64_t none = 0;
 
-    if (anon == 0)
-        anon = new_number(mm);
-    (void)mmk_a64_cmpxchg(&vma->anon, &none, anon, MMK_RELAXED);
+    if (vma->object) {
+        mmk_rw_write_lock(&mm->kin->lock, MMK_LOCK_KIN);
+        prepare_object(mm, vma);
+        mmk_rw_write_unlock(&mm->kin->lock, MMK_LOCK_KIN);
+    } else {
+        (void)mmk_a64_cmpxchg(&vma->anon, &none, choose(mm, find_like(mm, vma)), MMK_RELAXED);
+    }
 }
 
 uint64_t mmk_anon_fork(struct mmk_mm *child, const struct mmk_vma *vma)

@@ -17,9 +17,10 @@
  *     their origins have one shift, too, by which their pages are found. Anonymous memory's shift
  *     is its origin. (asserted by merges; mmk_check)
  *
- * Set from 0 by a compare-exchange with the mmap lock held for reading; everything else happens
- * with it held for writing. Rejected: a flag in `flags` beside a number, two words that would have
- * to agree; an object to count and free for each (DESIGN.md has figures).
+ * Set from 0 with the mmap lock held for reading: by a compare-exchange, or, as the shift may
+ * change with it, under the kin's lock for writing, of an object's VMA. Everything else happens
+ * with the mmap lock held for writing. Rejected: a flag in `flags` beside a number, two words that
+ * would have to agree; an object to count and free for each (DESIGN.md has figures).
  */
 #ifndef MMK_SRC_ANON_H
 #define MMK_SRC_ANON_H
@@ -34,12 +35,13 @@ void mmk_anon_prepare_slow(struct mmk_mm *mm, struct mmk_vma *vma)
 /*
  * vma is to have private pages: gives it a number, a neighbour's if the two differ in protection
  * at most, unless it has one (anon_vma_prepare of Linux).
- * => mmap lock held; does not sleep, cannot fail
+ * => mmap lock held; cannot fail; may sleep, if vma has an object: takes the kin's lock
  */
 MMK_ALWAYS_INLINE void mmk_anon_prepare(struct mmk_mm *mm, struct mmk_vma *vma)
     MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    if (mmk_unlikely(mmk_vma_anon(vma) == 0))
+    /* Acquire: the shift is the one that came with the number. */
+    if (mmk_unlikely(mmk_a64_load(&vma->anon, MMK_ACQUIRE) == 0))
         mmk_anon_prepare_slow(mm, vma);
 }
 

@@ -15,6 +15,7 @@
 #include <mmkit/port/rcu.h>
 
 struct mmk_mm;
+struct mmk_vma;
 
 /* All that descend from one address space that was not forked. */
 struct mmk_family {
@@ -101,6 +102,13 @@ MMK_ALWAYS_INLINE const struct mmk_interval_tree *mmk_kin_moved_read(const struc
 {
     return &kin->moved;
 }
+
+/*
+ * mmk_vma_reshift() of a VMA that is about to have private pages; kin: its mm's. vma_link.c
+ * => mmap lock held for reading
+ */
+void mmk_vma_reshift_locked(struct mmk_kin *kin, struct mmk_vma *vma, uint64_t shift)
+    MMK_REQUIRES(kin->lock);
 
 /* The next after kin among `top` and all that descend from it, parents first. NULL: none. */
 struct mmk_kin *mmk_kin_next(const struct mmk_kin *kin, const struct mmk_kin *top)

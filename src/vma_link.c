@@ -73,22 +73,27 @@ void mmk_vma_unlink(struct mmk_vma *vma)
     mmk_rw_write_unlock(&kin->lock, MMK_LOCK_KIN);
 }
 
-/* => with the shift that it is linked by, if any */
-static void relink_moved(struct mmk_vma *vma, uint64_t shift)
+void mmk_vma_reshift_locked(struct mmk_kin *kin, struct mmk_vma *vma, uint64_t shift)
 {
-    struct mmk_kin *kin = vma->mm->kin;
-    uint64_t old_shift = mmk_vma_shift(vma);
+    struct mmk_interval_tree *moved = mmk_kin_moved(kin);
 
-    if (old_shift == 0 && shift == 0)
-        return;
-    mmk_rw_write_lock(&kin->lock, MMK_LOCK_KIN);
-    if (old_shift != 0)
-        mmk_interval_remove(mmk_kin_moved(kin), &vma->moved);
+    if (mmk_vma_shift(vma) != 0)
+        mmk_interval_remove(moved, &vma->moved);
     mmk_vma_set_shift(vma, shift);
     if (shift != 0) {
         set_moved(vma);
-        mmk_interval_insert(mmk_kin_moved(kin), &vma->moved);
+        mmk_interval_insert(moved, &vma->moved);
     }
+}
+
+void mmk_vma_reshift(struct mmk_vma *vma, uint64_t shift)
+{
+    struct mmk_kin *kin = vma->mm->kin;
+
+    if (mmk_vma_shift(vma) == 0 && shift == 0)
+        return;
+    mmk_rw_write_lock(&kin->lock, MMK_LOCK_KIN);
+    mmk_vma_reshift_locked(kin, vma, shift);
     mmk_rw_write_unlock(&kin->lock, MMK_LOCK_KIN);
 }
 
@@ -103,10 +108,5 @@ void mmk_vma_relink(struct mmk_vma *vma)
         mmk_interval_insert(mmk_object_vmas(object), &vma->interval);
         mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
     }
-    relink_moved(vma, mmk_vma_shift(vma));
-}
-
-void mmk_vma_reshift(struct mmk_vma *vma, uint64_t shift)
-{
-    relink_moved(vma, shift);
+    mmk_vma_reshift(vma, mmk_vma_shift(vma));
 }

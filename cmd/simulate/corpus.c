@@ -79,6 +79,8 @@ const struct mistake corpus[] = {
     {MMK_MISTAKE_BORDER_SHRINKS_FIRST, "border-shrinks-first",
      "what goes from one mapping to the next leaves its object first: truncation finds it nowhere",
      "R1.border"},
+    {MMK_MISTAKE_NUMBER_BEFORE_SHIFT, "number-before-shift",
+     "a mapping may have private pages before it is known where they are looked for", "R1.adopted"},
     {MMK_MISTAKE_PINS_IGNORED, "pins-ignored", "a table without entries is freed, kept or not",
      "free.pinned"},
     {MMK_MISTAKE_PIN_UNLOCKED, "pin-unlocked",

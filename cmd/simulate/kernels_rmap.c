@@ -4,6 +4,7 @@
  */
 #include "kernel.h"
 
+#include "anon.h"
 #include "migrate.h"
 #include "mm.h"
 #include "object.h"
@@ -174,6 +175,43 @@ static void page_let_go(unsigned cpu) MMK_NO_TSA
     mmk_page_put(to);
 }
 
+/* ---- where private pages are looked for -------------------------------------------------------
+ */
+
+/* The upper half of a file's mapping, whose lower half has moved with a page. */
+static void setup_adopted(void)
+{
+    kernel_begin();
+    expect(mmk_object_create(NULL, 2 * PAGE, NULL, &kernel.object) == 0);
+    expect(mmk_mmap(world.mm, page_at(0), PAGE, RW, MMK_MAP_PRIVATE | MMK_MAP_FIXED, kernel.object,
+                    0) == (int64_t)page_at(0));
+    kernel_store(0, 1);
+    expect(mmk_mremap(world.mm, page_at(0), PAGE, PAGE, MMK_MREMAP_MAYMOVE | MMK_MREMAP_FIXED,
+                      page_at(2)) == (int64_t)page_at(2));
+    expect(mmk_mmap(world.mm, page_at(3), PAGE, RW | MMK_PROT_EXEC, MMK_MAP_PRIVATE | MMK_MAP_FIXED,
+                    kernel.object, PAGE) == (int64_t)page_at(3));
+}
+
+/* Whoever finds that the upper half may have pages finds where they are looked for. */
+static void shift_adopted(unsigned cpu)
+{
+    struct mmk_vma *vma;
+
+    (void)cpu;
+    expect(mmk_mm_read_lock(world.mm) == 0);
+    vma = mmk_mm_find_vma(world.mm, page_at(3));
+    mmk_anon_prepare(world.mm, vma);
+    expect(mmk_vma_shift(vma) == 2 * PAGE);
+    mmk_rw_read_unlock(&world.mm->mmap_lock, MMK_LOCK_MMAP);
+}
+
+static void end_adopted(void)
+{
+    expect(mmk_munmap(world.mm, page_at(0), 4 * PAGE) == 0);
+    mmk_object_put(kernel.object);
+    kernel_end();
+}
+
 static void end_cached(void)
 {
     mmk_object_put(kernel.object);
@@ -193,6 +231,12 @@ const struct scenario kernels_rmap[] = {
      .setup = setup_leaving,
      .body = kin_left,
      .check = end_orphan},
+    {.name = "kernel.anon.adopted",
+     .what = "a mapping comes to have pages, which are looked for where its neighbour's are",
+     .cpus = 2,
+     .setup = setup_adopted,
+     .body = shift_adopted,
+     .check = end_adopted},
     {.name = "kernel.page.migrated",
      .what = "a page is found that has just gone to another frame",
      .cpus = 2,

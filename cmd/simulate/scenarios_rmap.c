@@ -60,6 +60,45 @@ static void moved_end(void)
     let_go();
 }
 
+/* ---- R1: a neighbour that has moved -----------------------------------------------------------
+ */
+
+/* Two halves of a file's mapping, which differ in protection; the lower one has moved with a page.
+ */
+static void setup_neighbours(void)
+{
+    start_file();
+    map_object(0, MMK_MAP_PRIVATE);
+    expect(mmk_mprotect(world.mm, page_at(0), 2 * PAGE, RW | MMK_PROT_EXEC) == 0);
+    store(0, 5);
+    move_pages(2, 6, 2);
+    move_pages(0, 4, 2);
+}
+
+/* The upper half comes to have pages, and becomes one with the lower. */
+static void store_beside_store(unsigned cpu)
+{
+    store(6 + cpu, cpu);
+}
+
+static void neighbours_end(void)
+{
+    unsigned at;
+
+    expect(mmk_mprotect(world.mm, page_at(4), 4 * PAGE, RW) == 0);
+    move_pages(4, 8, 4);
+    mmk_check(world.mm);
+    for (at = 8; at < 12; at++) {
+        if (at == 9)
+            continue;
+        hold(world.mm, at);
+        expect(entries() == 1);
+        mmk_page_put(page);
+    }
+    expect(look(8) == 5 && look(10) == 0 && look(11) == 1);
+    put_file();
+}
+
 /* ---- fork ------------------------------------------------------------------------------------ */
 
 static void setup_discarded(void)
@@ -284,6 +323,13 @@ const struct scenario scenarios_rmap[] = {
      .setup = setup_discarded,
      .body = discard_beside_fork,
      .check = discarded_end},
+    {.name = "R1.adopted",
+     .what =
+         "two pages are the first of a mapping whose neighbour has moved, and becomes one with it",
+     .cpus = 2,
+     .setup = setup_neighbours,
+     .body = store_beside_store,
+     .check = neighbours_end},
     {.name = "P13.discarded",
      .what = "a page is stored to while it is discarded",
      .cpus = 2,

@@ -478,6 +478,32 @@ static void test_file_neighbours(void **state)
     mmk_object_put(file);
 }
 
+/*
+ * One that comes to have pages beside a moved mapping has them where it would have, had it moved,
+ * too: so the two become one when their protection is the same.
+ */
+static void test_file_adopted(void **state)
+{
+    struct mmk_object *file = new_file(8);
+
+    (void)state;
+    map_object_at(0, 4, RW, MMK_MAP_PRIVATE, file, 0);
+    store_byte(AT(1), 77);
+    move_in(mm, 0, 20, 4, 0);
+    map_object_at(24, 4, RW | MMK_PROT_EXEC, MMK_MAP_PRIVATE, file, 4);
+    store_byte(AT(25), 78);
+    store_byte(AT(26), 79);
+    mmk_check(mm);
+    assert_int_equal(mm_stats(mm).vmas, 2);
+    expect_entries(mm, AT(25), 1);
+    assert_int_equal(mmk_mprotect(mm, AT(24), 4 * PAGE, RW), 0);
+    assert_int_equal(mm_stats(mm).vmas, 1);
+    expect_entries(mm, AT(21), 1);
+    expect_entries(mm, AT(26), 1);
+    mmk_check(mm);
+    mmk_object_put(file);
+}
+
 /* Objects' pages, wherever they are mapped. */
 static void test_object(void **state)
 {
@@ -895,6 +921,7 @@ int main(void)
         TEST(test_private_file),
         TEST(test_indices_wrap),
         TEST(test_file_neighbours),
+        TEST(test_file_adopted),
         TEST(test_object),
         TEST(test_referenced),
         TEST(test_unmap_object),
