@@ -12,7 +12,7 @@
 enum { HUGE_PAGES = 4 };
 
 /* Of a scenario. */
-#define HUGE .cpus = 2, .huge = MMK_HUGE_ALWAYS
+#define HUGE .cpus = 2, .huge = MMK_HUGE_ALWAYS, .independent = true
 
 /* How many mm has. */
 uint64_t count_larger(struct mmk_mm *mm);

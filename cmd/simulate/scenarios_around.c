@@ -280,7 +280,7 @@ static void kill_beside(unsigned cpu)
     expect(result == MMK_FAULT_DONE || result == MMK_FAULT_KILLED);
 }
 
-#define AROUND .fault_around = PAGES * PAGE
+#define AROUND .fault_around = PAGES * PAGE, .independent = true
 
 const struct scenario scenarios_around[] = {
     {.name = "around.truncated",

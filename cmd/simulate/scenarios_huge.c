@@ -329,13 +329,29 @@ static void split_or_zap(unsigned cpu)
         dontneed(0, HUGE_PAGES);
 }
 
+/* What is in use goes, and what comes after that. */
+static void store_twice_or_kill(unsigned cpu)
+{
+    store_or_kill(cpu);
+    if (cpu == 1)
+        store_or_kill(2);
+}
+
 /* Two empty the table that one of them has made. */
 static void empty_by_halves(unsigned cpu)
 {
-    if (cpu < 2)
-        dontneed(2 * cpu, 2);
-    else
+    dontneed(2 * cpu, 2);
+}
+
+/* One does, while the table above is in use. */
+static void empty_beside(unsigned cpu)
+{
+    if (cpu == 0) {
+        dontneed(0, 2);
+        dontneed(2, 2);
+    } else {
         store(5, 5);
+    }
 }
 
 static void emptied(void)
@@ -542,10 +558,13 @@ static void moved_aside(void)
     expect(count_larger(world.mm) == 0);
 }
 
-/* A table is kept where it comes to. */
+/* A table is kept where it comes to, by a CPU that takes no part in flushes. */
 static void setup_in_the_way(void)
 {
     map_larger();
+    fibers_be_cpu(1);
+    machine_switch_mm(NULL);
+    fibers_be_cpu(0);
     map_pages(12, HUGE_PAGES, RW, ANON);
     expect(look(12) == 0);
     expect(mmk_table_pin(world.mm, page_at(12), &kept) == MMK_TABLE_PINNED);
@@ -554,27 +573,31 @@ static void setup_in_the_way(void)
 
 static void move_or_let_go(unsigned cpu)
 {
-    if (cpu == 0) {
+    if (cpu == 0)
         move_pages(0, 12, HUGE_PAGES);
-        store(13, 9);
-    } else {
+    else
         mmk_table_unpin(&kept);
-    }
+}
+
+static void all_moved(void)
+{
+    expect(look(12) == 1 && look(13) == 2 && look(15) == 4 && look(0) == ~(uint64_t)0);
+    store(13, 9);
+    expect(look(13) == 9);
+}
+
+static void exchanged(void)
+{
+    expect(count_larger(world.mm) == 1);
+    all_moved();
 }
 
 static void move_or_migrate(unsigned cpu)
 {
-    if (cpu == 0) {
+    if (cpu == 0)
         move_pages(0, 12, HUGE_PAGES);
-        store(13, 9);
-    } else {
+    else
         migrate_page(world.mm, 1, false);
-    }
-}
-
-static void moved_or_split(void)
-{
-    expect(look(12) == 1 && look(13) == 9 && look(15) == 4 && look(0) == ~(uint64_t)0);
 }
 
 /* ---- it is shared ---------------------------------------------------------------------------- */
@@ -687,8 +710,6 @@ static void forked_migrated(void)
     end_larger();
 }
 
-#define HUGE .cpus = 2, .huge = MMK_HUGE_ALWAYS
-
 const struct scenario scenarios_huge[] = {
     {.name = "huge.both",
      .what = "two touch parts of what one larger page is to map",
@@ -794,11 +815,10 @@ const struct scenario scenarios_huge[] = {
      HUGE},
     {.name = "huge.reaped",
      .what = "the reaper takes a larger page that is in use, while another comes",
-     .cpus = 3,
-     .huge = MMK_HUGE_ALWAYS,
      .setup = map_larger,
-     .body = store_or_kill,
-     .check = only_the_root},
+     .body = store_twice_or_kill,
+     .check = only_the_root,
+     HUGE},
     {.name = "huge.store",
      .what = "a larger page is split while a part of it is stored to",
      .setup = map_larger,
@@ -833,11 +853,16 @@ const struct scenario scenarios_huge[] = {
      HUGE},
     {.name = "huge.halves",
      .what = "the table that has taken a larger page's place is emptied by two",
-     .cpus = 3,
-     .huge = MMK_HUGE_ALWAYS,
      .setup = map_larger,
      .body = empty_by_halves,
-     .check = emptied},
+     .check = emptied,
+     HUGE},
+    {.name = "huge.halves-beside",
+     .what = "the table that has taken a larger page's place is emptied, beside another",
+     .setup = map_larger,
+     .body = empty_beside,
+     .check = emptied,
+     HUGE},
     {.name = "huge.translated",
      .what = "a part of a larger page is looked for, without a lock, while it is split",
      .setup = setup_translated,
@@ -896,13 +921,13 @@ const struct scenario scenarios_huge[] = {
      .what = "a larger page moves to where a table is kept, which is let go of",
      .setup = setup_in_the_way,
      .body = move_or_let_go,
-     .check = moved,
+     .check = exchanged,
      HUGE},
     {.name = "huge.moved-migrated",
      .what = "a larger page moves while one of its pages goes to another frame",
      .setup = map_larger,
      .body = move_or_migrate,
-     .check = moved_or_split,
+     .check = all_moved,
      HUGE},
     {.name = "huge.forked",
      .what = "a larger page is shared while it is stored to",

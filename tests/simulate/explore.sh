@@ -27,11 +27,14 @@ exhaust() {
     grep -q '^\([0-9]*\) of \1 pairs exhausted$' "$work/out"
 }
 
-# goes N: every scenario of tables that go and come back, in all schedules with N preemptions. With
-# three the largest has 3 million: one that becomes too large fails, instead of taking hours.
+# goes N TOPIC...: every scenario of these, in all schedules with N preemptions. Of tables that go and
+# come back the largest has 3 million with three: one that becomes too large fails, instead of taking
+# hours.
 goes() {
-    for about in free P11 shrink; do
-        explore --strategy "exhaustive:$1" --runs 20000000 --scenario "$about.*"
+    preemptions=$1
+    shift
+    for about in "$@"; do
+        explore --strategy "exhaustive:$preemptions" --runs 20000000 --scenario "$about.*"
         awk -v about="$about." 'index($1, about) == 1 && $NF != "exhausted" { print; left = 1 }
             END { exit left }' "$work/out"
     done
@@ -70,7 +73,7 @@ long)
     done
     # Few have more, and two of them millions.
     explore --strategy exhaustive:2 --runs 200000 --scenario 'pair.*' $(part 200)
-    goes 2
+    goes 2 free P11 shrink
     kernels 5000
     orders $(part 40)
     ;;
@@ -78,7 +81,8 @@ all)
     exhaust
     # and each of them small enough for that to mean something
     awk '$1 ~ /^pair\./ && $5 > 120 { print; large = 1 } END { exit large }' "$work/out"
-    goes 3
+    goes 3 free P11 shrink
+    goes 2 huge around
     kernels 100000
     orders
     ;;
