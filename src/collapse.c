@@ -273,7 +273,7 @@ static int replace(struct collapse *collapse) MMK_REQUIRES(collapse->mm->mmap_lo
     if (!MMK_MISTAKE(COLLAPSE_BEHIND_SEARCH))
         mmk_rw_write_unlock(&mm->kin->lock, MMK_LOCK_KIN);
     mmk_notify_end(&notify);
-    if (done)
+    if (done || MMK_MISTAKE(COLLAPSE_RETIRES_AGAIN))
         mmk_table_retire(collapse->table);
     return done ? 0 : MMK_EAGAIN;
 }
@@ -382,7 +382,8 @@ static bool collapse_next(struct mmk_mm *mm, bool *made) MMK_REQUIRES(mm->mmap_l
     mmk_mm_is_write_locked(collapse.mm);
     error = collapse_one(&collapse, MMK_HUGE_PAGES / 2, made);
     (void)error; /* what does not go now may go another time */
-    mmk_a64_store(&mm->collapse_next, collapse.base + MMK_HUGE_SIZE, MMK_RELAXED);
+    if (!error || !MMK_MISTAKE(COLLAPSE_COMES_BACK))
+        mmk_a64_store(&mm->collapse_next, collapse.base + MMK_HUGE_SIZE, MMK_RELAXED);
     return true;
 }
 

@@ -273,7 +273,7 @@ MMK_ALWAYS_INLINE bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mm
     vmf->huge = false;
     if (mmk_likely(walk.level == 0)) {
         vmf->pte = mmk_pte_read(walk.entry);
-        if (mmk_pte_none(vmf->pte) && !vmf->vma->object)
+        if (mmk_pte_none(vmf->pte) && !vmf->vma->object && !MMK_MISTAKE(HUGE_ASKED_AGAIN))
             done = mmk_fault_anon_rcu(vmf, &walk);
     } else {
         done = look_above(vmf, &walk);

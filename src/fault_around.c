@@ -103,6 +103,13 @@ static struct mmk_page *find_next(struct mmk_around *around, const struct mmk_wa
     return mmk_object_try_page_rcu(object, around->next, page);
 }
 
+/* A planted mistake: does somebody else have the page locked that would be next? */
+static bool is_busy(const struct mmk_vmf *vmf, const struct mmk_around *around,
+                    const struct mmk_walk *walk)
+{
+    return around->next != mmk_vma_index(vmf->vma, vmf->addr) && next_is_none(around, walk);
+}
+
 void mmk_around_find(struct mmk_vmf *vmf, struct mmk_around *around) MMK_NO_TSA
 {
     struct mmk_page *page;
@@ -112,8 +119,11 @@ void mmk_around_find(struct mmk_vmf *vmf, struct mmk_around *around) MMK_NO_TSA
     mmk_walk_rcu(vmf->mm, vmf->addr, &walk);
     for (; around->next <= around->last && around->n < BATCH; around->next++) {
         page = find_next(around, &walk, vmf->vma->object);
-        if (!page)
+        if (!page) {
+            if (MMK_MISTAKE(AROUND_TRIES_AGAIN) && is_busy(vmf, around, &walk))
+                around->next--;
             continue;
+        }
         if (MMK_MISTAKE(AROUND_UNLOCKED))
             mmk_page_unlock(page);
         around->page[around->n++] = page;
@@ -128,7 +138,7 @@ static uint32_t fill(const struct mmk_vmf *vmf, struct mmk_around *around,
 {
     uint32_t i, filled = 0;
 
-    if (mmk_walk_must_break(walk, vmf->chain.shares))
+    if (mmk_walk_must_break(walk, vmf->chain.shares) && !MMK_MISTAKE(AROUND_UNBROKEN))
         return 0;
     for (i = 0; i < around->n; i++) {
         struct mmk_page *page = around->page[i];
@@ -186,7 +196,8 @@ static void set_more(struct mmk_vmf *vmf, struct mmk_around *around)
         return;
     mmk_rcu_read_lock();
     mmk_walk_lock(vmf->mm, vmf->addr, &walk);
-    if (walk.level == 0 && mmk_table_live(walk.table) > 0 && !mmk_mm_killed(vmf->mm))
+    if (walk.level == 0 && mmk_table_live(walk.table) > 0 &&
+        (!mmk_mm_killed(vmf->mm) || MMK_MISTAKE(AROUND_KILL_UNCHECKED)))
         mmk_around_set(vmf, around, &walk);
     mmk_fault_unlock(&walk);
     mmk_around_drop(around);

@@ -128,7 +128,8 @@ bool mmk_fault_huge_anon(struct mmk_vmf *vmf, enum mmk_fault_result *result)
     enum set_outcome outcome = BUSY;
     struct mmk_page *block;
 
-    if (vmf->lacks < MMK_HUGE_LEVEL || !mmk_fault_huge_wanted(vmf))
+    if ((vmf->lacks < MMK_HUGE_LEVEL && !MMK_MISTAKE(HUGE_ASKED_AGAIN)) ||
+        !mmk_fault_huge_wanted(vmf))
         return false;
     mmk_anon_prepare(vmf->mm, vmf->vma);
     block = mmk_fault_new_huge(vmf->mm, vmf->vma, mmk_huge_base(vmf->addr),
@@ -189,7 +190,8 @@ static enum mmk_fault_result write_protected(struct mmk_vmf *vmf, struct mmk_wal
     }
     if (table) {
         mmk_huge_split(walk, table);
-        vmf->chain.table[0] = NULL;
+        if (!MMK_MISTAKE(SPLIT_TABLE_TWICE))
+            vmf->chain.table[0] = NULL;
     }
     return MMK_FAULT_RETRY;
 }

@@ -109,6 +109,11 @@ const struct mistake corpus[] = {
      "a larger page comes where another has come meanwhile", "huge.both"},
     {MMK_MISTAKE_HUGE_OWN_FIRST, "huge-own-first",
      "a larger page becomes writable as its first page is the writer's own", "huge.partly-own"},
+    {MMK_MISTAKE_HUGE_ASKED_AGAIN, "huge-asked-again",
+     "a fault asks for a larger page where a table is partly filled, and then again, for ever",
+     "huge.filled"},
+    {MMK_MISTAKE_SPLIT_TABLE_TWICE, "split-table-twice",
+     "a fault that splits a larger page frees the table that has taken its place", "huge.copied"},
     {MMK_MISTAKE_COLLAPSE_UNFLUSHED, "collapse-unflushed",
      "small pages become a larger one that others still use by small entries", "huge.collapsed"},
     {MMK_MISTAKE_COLLAPSE_PINNED, "collapse-pinned",
@@ -121,6 +126,12 @@ const struct mistake corpus[] = {
      "huge.collapsed-software"},
     {MMK_MISTAKE_COLLAPSE_BEHIND_SEARCH, "collapse-behind-search",
      "pages become a larger one while one of them is looked for", "huge.collapsed-shared"},
+    {MMK_MISTAKE_COLLAPSE_RETIRES_AGAIN, "collapse-retires-again",
+     "a table stays after all, and the one that went before it goes a second time",
+     "huge.collapsed-two"},
+    {MMK_MISTAKE_COLLAPSE_COMES_BACK, "collapse-comes-back",
+     "whoever makes larger pages comes back to a table that is too empty for one, for ever",
+     "huge.collapsed-next"},
     {MMK_MISTAKE_HUGE_KILL_UNCHECKED, "huge-kill-unchecked",
      "a larger page comes after the reaper has passed", "huge.killed"},
     {MMK_MISTAKE_FORK_HUGE_WRITABLE, "fork-huge-writable",
@@ -187,6 +198,13 @@ const struct mistake corpus[] = {
      "a page is mapped around where an entry has come meanwhile", "around.stored"},
     {MMK_MISTAKE_AROUND_UNLOCKED, "around-unlocked",
      "a page is mapped around with its lock no longer held", "around.punched"},
+    {MMK_MISTAKE_AROUND_TRIES_AGAIN, "around-tries-again",
+     "two faults have a page each, and try for the other's to map it around, for ever",
+     "around.two"},
+    {MMK_MISTAKE_AROUND_KILL_UNCHECKED, "around-kill-unchecked",
+     "pages are mapped around after the reaper has passed", "around.killed-more"},
+    {MMK_MISTAKE_AROUND_UNBROKEN, "around-unbroken",
+     "a page is mapped around where a copy was that others still have cached", "around.dropped"},
     {MMK_MISTAKE_WAKE_LOST, "wake-lost", "unlocking a page looks for waiters before it unlocks",
      "P4.read"},
     {MMK_MISTAKE_KILL_UNCHECKED, "kill-unchecked",
@@ -305,6 +323,12 @@ const struct mistake corpus[] = {
      "compact.block"},
     {MMK_MISTAKE_NONE, NULL, NULL, NULL},
 };
+
+/* Break before make: others may have the old translation for as long as nobody has come back. */
+const char *corpus_family(const struct mistake *mistake)
+{
+    return mistake->planted == MMK_MISTAKE_AROUND_UNBROKEN ? "aarch64" : NULL;
+}
 
 const struct mistake *corpus_find(const char *name)
 {

@@ -20,4 +20,10 @@ extern const struct mistake corpus[];
 /* => NULL: there is none of that name */
 const struct mistake *corpus_find(const char *name);
 
+/*
+ * Where one matters in some page-table formats alone, what their names begin with; NULL: in all. It
+ * is searched for by programs that have one of these.
+ */
+const char *corpus_family(const struct mistake *mistake);
+
 #endif

@@ -71,16 +71,32 @@ static void select_formats(struct plan *plan, const struct arguments *arguments,
     }
 }
 
+/* => NULL: in none that there is */
+static const char *format_of(const struct mistake *mistake)
+{
+    const char *family = corpus_family(mistake), *const *format = jobs_formats;
+
+    if (!family)
+        return "tiny";
+    while (*format && strncmp(*format, family, strlen(family)) != 0)
+        format++;
+    return *format;
+}
+
 static void select_mistakes(struct plan *plan)
 {
     const struct mistake *mistake;
     const struct scenario *scenario;
+    const char *format;
 
     for (mistake = corpus; mistake->name; mistake++) {
+        format = format_of(mistake);
+        if (!format)
+            continue;
         scenario = scenario_find(mistake->scenario);
         if (!scenario)
             error(STATUS_BAD_USAGE, 0, "%s: no such scenario", mistake->scenario);
-        add(plan, scenario, mistake, "tiny", plan->memory == MEMORY_WEAK);
+        add(plan, scenario, mistake, format, plan->memory == MEMORY_WEAK);
     }
 }
 

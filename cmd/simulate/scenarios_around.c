@@ -206,6 +206,35 @@ static void migrated_end(void)
     put_file();
 }
 
+/* Page 1 is a copy, which all have cached, read-only. */
+static void setup_copy_cached(void)
+{
+    setup_private();
+    store(1, 7);
+    expect(mmk_fork(world.mm, &it.other) == 0);
+    look_by_all(1, 1);
+}
+
+static void drop_copy_beside(unsigned cpu)
+{
+    if (cpu == 0) {
+        dontneed(1, 1);
+        return;
+    }
+    expect(look(0) == 0);
+    store(1, 8);
+}
+
+static void dropped_end(void)
+{
+    uint64_t word = look(1);
+
+    expect(word == 0 || word == 8);
+    expect(word_of(it.other, 1) == 7);
+    put_other();
+    put_file();
+}
+
 /* Page 1 is a copy already. */
 static void setup_copied(void)
 {
@@ -277,6 +306,31 @@ static void kill_beside(unsigned cpu)
         return;
     }
     result = get_word(0, &word);
+    expect(result == MMK_FAULT_DONE || result == MMK_FAULT_KILLED);
+}
+
+/* Who faults does so for another, and takes no part in flushes. */
+static void setup_remote(void)
+{
+    setup_private();
+    fibers_be_cpu(1);
+    machine_switch_mm(NULL);
+    fibers_be_cpu(0);
+}
+
+/* The reaper goes page by page, so that the table stays: page 3's entry is the last to go. */
+static void kill_beside_more(unsigned cpu)
+{
+    enum mmk_fault_result result;
+    uint64_t freed;
+
+    if (cpu == 0) {
+        mmk_kill(world.mm);
+        while (mmk_reap(world.mm, 1, &freed) == MMK_EAGAIN)
+            continue;
+        return;
+    }
+    result = mmk_fault(world.mm, page_at(3), MMK_ACCESS_READ);
     expect(result == MMK_FAULT_DONE || result == MMK_FAULT_KILLED);
 }
 
@@ -360,6 +414,14 @@ const struct scenario scenarios_around[] = {
      .body = migrate_beside,
      .check = migrated_end,
      AROUND},
+    {.name = "around.dropped",
+     .what = "pages are mapped around where a copy goes that is still cached",
+     .cpus = 2,
+     .formats = ON_BOTH,
+     .setup = setup_copy_cached,
+     .body = drop_copy_beside,
+     .check = dropped_end,
+     AROUND},
     {.name = "around.forked",
      .what = "pages are mapped around while the process forks",
      .cpus = 2,
@@ -386,6 +448,13 @@ const struct scenario scenarios_around[] = {
      .cpus = 2,
      .setup = setup_private,
      .body = kill_beside,
+     .check = unmap_end,
+     AROUND},
+    {.name = "around.killed-more",
+     .what = "more pages are mapped around than fit in one go, while the reaper passes them",
+     .cpus = 2,
+     .setup = setup_remote,
+     .body = kill_beside_more,
      .check = unmap_end,
      AROUND},
     {.name = NULL},

@@ -10,6 +10,7 @@
 #include "swap_area.h"
 #include "swap_cache.h"
 #include "swap_out.h"
+#include <mmkit/huge.h>
 #include <mmkit/pin.h>
 #include <mmkit/table.h>
 #include <string.h>
@@ -281,6 +282,57 @@ static void collapse_or_visit(unsigned cpu)
     }
 }
 
+/* Two tables in a row of small pages. */
+static void setup_two_small(void)
+{
+    unsigned page;
+
+    setup_small();
+    expect(look(5) == 0);
+    for (page = HUGE_PAGES; page < 2 * HUGE_PAGES; page++)
+        store(page, page + 1);
+    fibers_be_cpu(1);
+    machine_switch_mm(NULL);
+    fibers_be_cpu(0);
+}
+
+/* The second stays as it is, or not. */
+static void collapse_two_or_visit(unsigned cpu)
+{
+    struct mmk_table_ref ref;
+    struct mmk_table_entry entry;
+
+    if (cpu == 0) {
+        (void)!mmk_madvise(world.mm, page_at(0), 2 * HUGE_PAGES * PAGE, MMK_MADV_COLLAPSE);
+    } else if (mmk_table_pin(world.mm, page_at(5), &ref) == MMK_TABLE_PINNED) {
+        expect(mmk_table_read(&ref, page_at(5), &entry) && entry.kind == MMK_ENTRY_PAGE);
+        mmk_table_unpin(&ref);
+    }
+}
+
+static void collapsed_two(void)
+{
+    expect(count_larger(world.mm) >= 1);
+    expect_rest(0);
+    expect(look(4) == 5 && look(7) == 8);
+    end_larger();
+}
+
+/* As many as are in use: they may be too few by the time that somebody looks. */
+static void collapse_next_or_zap(unsigned cpu)
+{
+    if (cpu == 0)
+        (void)mmk_collapse(world.mm, UINT64_MAX);
+    else
+        dontneed(1, 3);
+}
+
+static void collapsed_next(void)
+{
+    expect(look(0) == 1 && look(1) == 0 && look(3) == 0);
+    end_larger();
+}
+
 static void collapse_or_split(unsigned cpu)
 {
     if (cpu == 0)
@@ -532,6 +584,18 @@ const struct scenario scenarios_huge_page[] = {
      .setup = setup_small,
      .body = collapse_or_visit,
      .check = unchanged,
+     HUGE},
+    {.name = "huge.collapsed-two",
+     .what = "small pages become two larger ones while somebody visits a table of theirs",
+     .setup = setup_two_small,
+     .body = collapse_two_or_visit,
+     .check = collapsed_two,
+     HUGE},
+    {.name = "huge.collapsed-next",
+     .what = "small pages become larger ones in the background while most of them go",
+     .setup = setup_small,
+     .body = collapse_next_or_zap,
+     .check = collapsed_next,
      HUGE},
     {.name = "huge.collapsed-split",
      .what = "small pages become a larger one while one of them goes",

@@ -34,7 +34,8 @@ goes() {
     preemptions=$1
     shift
     for about in "$@"; do
-        explore --strategy "exhaustive:$preemptions" --runs 20000000 --scenario "$about.*"
+        explore --strategy "exhaustive:$preemptions" --runs 20000000 --format tiny \
+            --scenario "$about.*"
         awk -v about="$about." 'index($1, about) == 1 && $NF != "exhausted" { print; left = 1 }
             END { exit left }' "$work/out"
     done
