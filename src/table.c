@@ -159,7 +159,7 @@ MMK_ALWAYS_INLINE void link_path(struct mmk_walk *walk, struct mmk_chain *chain,
         table = upper;
         old = NULL;
     }
-    mmk_walk_break_first(walk, chain->shares);
+    mmk_walk_break_above(walk, chain->shares);
     mmk_pte_get(walk->table);
     link_table(walk->entry, table, old);
 }
@@ -241,7 +241,7 @@ void mmk_walk_set_huge(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t
     struct mmk_page *table;
 
     if (walk->level == MMK_HUGE_LEVEL) {
-        mmk_walk_break_first(walk, chain->shares);
+        mmk_walk_break_above(walk, chain->shares);
         mmk_pte_get(walk->table);
         mmk_pte_set(walk->entry, pte);
         return;
@@ -286,7 +286,7 @@ void mmk_walk_set_path_again(struct mmk_walk *walk, struct mmk_page *leaf, mmk_p
     const unsigned n = walk->level;
 
     mmk_mm_count_tables(walk->mm, 0, n, 1);
-    mmk_walk_break_first(walk, 0);
+    mmk_walk_break_above(walk, 0);
     mmk_walk_link_again(walk, leaf, bring_back_path(leaf, n, 0), pte);
     unlock_path_back(leaf, n);
 }
@@ -319,7 +319,7 @@ bool mmk_walk_extend(struct mmk_walk *walk) MMK_NO_TSA
     n = walk->level - lowest;
     mmk_mm_count_tables(walk->mm, lowest, n, 1);
     table = cut_below(leaf, lowest);
-    mmk_walk_break_first(walk, 0);
+    mmk_walk_break_above(walk, 0);
     link = mmk_pte_link(
         mmk_page_to_pfn(bring_back_path(table, n, MMK_MISTAKE(EXTENDED_UNLOCKED) ? 1 : 0)));
     mmk_pte_get(walk->table);

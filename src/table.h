@@ -7,6 +7,7 @@
 
 #include "frame.h"
 #include "gather.h"
+#include "huge.h"
 #include "mm.h"
 #include "pte_entry.h"
 #include "table_memory.h"
@@ -155,6 +156,20 @@ MMK_ALWAYS_INLINE void mmk_walk_break_first(const struct mmk_walk *walk, uint32_
         mmk_tlb_flush(walk->mm, walk->addr, walk->addr + MMK_PAGE_SIZE);
 }
 
+/*
+ * The same where a table, or a larger page, comes. Larger pages need a break in every format: what
+ * was there may have been one, or small pages, and no TLB may have both (HG3).
+ * => walk locked, above the leaves
+ */
+MMK_ALWAYS_INLINE void mmk_walk_break_above(const struct mmk_walk *walk, uint32_t own_shares)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    if (!mmk_huge_possible() || MMK_MISTAKE(TWO_SIZES))
+        mmk_walk_break_first(walk, own_shares);
+    else if (mmk_mm_flush_pending(walk->mm) > own_shares && !MMK_MISTAKE(SET_BEFORE_FLUSH))
+        mmk_tlb_flush(walk->mm, walk->addr, walk->addr + MMK_PAGE_SIZE);
+}
+
 /* mmk_walk_set() for a walk of level 0, which needs no tables. */
 MMK_ALWAYS_INLINE void mmk_walk_set_leaf(struct mmk_walk *walk, mmk_pte_t pte)
     MMK_REQUIRES(walk->table->table.lock)
@@ -213,7 +228,7 @@ MMK_ALWAYS_INLINE void mmk_walk_set_again(struct mmk_walk *walk, struct mmk_page
         return;
     }
     mmk_mm_count_leaf_table(walk->mm, 1);
-    mmk_walk_break_first(walk, 0);
+    mmk_walk_break_above(walk, 0);
     mmk_table_lock_back(leaf);
     mmk_table_bring_back(leaf);
     mmk_walk_link_again(walk, leaf, leaf, pte);

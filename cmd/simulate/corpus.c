@@ -139,6 +139,8 @@ const struct mistake corpus[] = {
     {MMK_MISTAKE_MIGRATES_HALF, "migrates-half",
      "a page goes of which one of two entries stays, in a larger page that could not be split",
      "huge.migrated-shared"},
+    {MMK_MISTAKE_TWO_SIZES, "two-sizes",
+     "a table comes where a larger page was that somebody has cached", "huge.shared-zapped"},
     {MMK_MISTAKE_COPY_SET_BEFORE_FLUSH, "copy-set-before-flush",
      "copy-on-write maps the copy while others still read the page", "P7.copied"},
     {MMK_MISTAKE_SET_BEFORE_FLUSH, "set-before-flush",

@@ -692,6 +692,26 @@ static void partly_own(void)
     end_larger();
 }
 
+/* What is stored comes in the place of what the other has taken, and many have cached. */
+static void store_or_zap_shared(unsigned cpu)
+{
+    if (cpu == 0) {
+        store(0, 7);
+    } else {
+        dontneed(0, HUGE_PAGES);
+        store(1, 9);
+    }
+}
+
+static void zapped_shared(void)
+{
+    uint64_t word = look(0);
+
+    expect((word == 7 || word == 0) && look(1) == 9 && look(3) == 0);
+    expect(word_of(it.other, 0) == 1 && word_of(it.other, 3) == 4);
+    end_larger();
+}
+
 static void fork_or_migrate(unsigned cpu)
 {
     if (cpu == 0) {
@@ -946,6 +966,12 @@ const struct scenario scenarios_huge[] = {
      .setup = setup_two_run,
      .body = store_in_both,
      .check = stored_in_both,
+     HUGE},
+    {.name = "huge.shared-zapped",
+     .what = "a larger page that is shared goes while it is stored to",
+     .setup = share_larger,
+     .body = store_or_zap_shared,
+     .check = zapped_shared,
      HUGE},
     {.name = "huge.own",
      .what = "a larger page is stored to while the other that has it ends",
