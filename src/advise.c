@@ -107,6 +107,8 @@ static void free_huge(struct mmk_gather *gather, struct mmk_walk *walk)
     struct mmk_page *page = mmk_pte_page(pte);
     unsigned i;
 
+    if (!page)
+        return; /* zeros */
     for (i = 0; i < MMK_HUGE_PAGES; i++, page++) {
         if (mmk_page_refs(page) != 1) {
             mmk_page_mkdirty(page);
@@ -164,7 +166,7 @@ static int guard_install(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t
     if (!vma->object)
         mmk_anon_prepare(advice->mm, vma);
     mmk_a64_fetch_or(&vma->flags, MMK_VM_GUARDED, MMK_RELAXED);
-    if (mmk_huge_split_all(advice->mm, start, end))
+    if (mmk_huge_split_all(advice->mm, start, end, true))
         return MMK_ENOMEM;
     mmk_mm_is_read_locked(advice->gather.mm);
     return mmk_guard_install(&advice->gather, start, end);
@@ -252,10 +254,10 @@ static void cool_entry(struct mmk_a64 *entry)
 static void cool_huge(struct mmk_a64 *entry)
 {
     struct mmk_page *page = mmk_pte_page(mmk_pte_read(entry));
-    bool all = true;
+    bool all = page != NULL;
     unsigned i;
 
-    for (i = 0; i < MMK_HUGE_PAGES; i++)
+    for (i = 0; page && i < MMK_HUGE_PAGES; i++)
         all = cool_page(page + i) && all;
     if (all)
         make_old(entry);
@@ -296,7 +298,7 @@ static int pageout(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start
 {
     if (is_locked(vma) || mmk_vma_has_frames(vma))
         return MMK_EINVAL;
-    if (mmk_huge_split_all(advice->mm, start, end))
+    if (mmk_huge_split_all(advice->mm, start, end, false))
         return 0; /* likewise */
     mmk_swap_out_range(advice->mm, start, end, !(mmk_vma_flags(vma) & MMK_VM_READER));
     return 0;

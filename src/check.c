@@ -29,7 +29,7 @@ struct census {
     struct mmk_mm *mm;
     uint64_t rss[4]; /* by MMK_COUNT_RSS_*, and SWAP */
     uint64_t tables[MMK_PT_LEVELS];
-    uint64_t huge;
+    uint64_t huge, huge_zero;
 };
 
 /* Nothing runs that could take a mapping out: neither RCU nor the mmap lock is needed. */
@@ -193,6 +193,16 @@ static void check_leaf(struct census *census, mmk_pte_t pte, mmk_vaddr_t addr)
         check_normal_leaf(census, vma, pte, addr);
 }
 
+/* HZ1, HZ2 */
+static void check_huge_zero(struct census *census, const struct mmk_vma *vma, mmk_pte_t pte)
+{
+    mmk_assert(mmk_huge_zero_is(census->mm, mmk_pte_pfn(pte)),
+               "HZ2 who maps the larger page of zeros has a share of it");
+    mmk_assert(!mmk_pte_write(pte), "HZ1 the larger page of zeros is read-only");
+    check_permissions(vma, pte);
+    census->huge_zero++;
+}
+
 /* HG1 */
 static void check_huge(struct census *census, mmk_pte_t pte, mmk_vaddr_t base)
 {
@@ -202,6 +212,10 @@ static void check_huge(struct census *census, mmk_pte_t pte, mmk_vaddr_t base)
     mmk_assert(vma && mmk_vma_end(vma) - base >= MMK_HUGE_SIZE && !vma->object,
                "HG1 a larger page lies in one VMA, of anonymous memory");
     mmk_assert((mmk_pte_pfn(pte) & (MMK_HUGE_PAGES - 1)) == 0, "HG1 a larger page is aligned");
+    if (mmk_pte_huge_zero(pte)) {
+        check_huge_zero(census, vma, pte);
+        return;
+    }
     for (i = 0; i < MMK_HUGE_PAGES; i++) {
         mmk_assert(mmk_page_type(mmk_pte_page(pte) + i) == MMK_PAGE_ANON,
                    "HG1 a larger page's frames are private pages");
@@ -345,7 +359,8 @@ void mmk_check(struct mmk_mm *mm)
     for (kind = 0; kind < 4; kind++)
         mmk_assert(census.rss[kind] == mmk_mm_counter(mm, (enum mmk_counter)kind),
                    "C1 RSS, and what is in swap, equal the entries");
-    mmk_assert(census.huge == mmk_mm_counter(mm, MMK_COUNT_HUGE),
+    mmk_assert(census.huge == mmk_mm_counter(mm, MMK_COUNT_HUGE) &&
+                   census.huge_zero == mmk_mm_counter(mm, MMK_COUNT_HUGE_ZERO),
                "C1 larger pages equal their entries");
     for (level = 0; level < MMK_PT_LEVELS; level++)
         mmk_assert(census.tables[level] == mmk_mm_tables(mm, level),

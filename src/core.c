@@ -11,6 +11,7 @@
 #include "frame.h"
 #include "gather.h"
 #include "group.h"
+#include "huge_zero.h"
 #include "mm.h"
 #include "object.h"
 #include "physical.h"
@@ -84,6 +85,7 @@ int mmk_init(const struct mmk_config *config)
     mmk_group_module_init();
     mmk_compact_init();
     mmk_mm_module_init();
+    mmk_huge_zero_init();
     return 0;
 }
 
@@ -103,6 +105,7 @@ void mmk_drain(void)
     mmk_table_drain_limbo();
     mmk_host_rcu_barrier();
     mmk_zero_page_release();
+    (void)mmk_huge_zero_shrink();
     for (cpu = 0; cpu < MMK_MAX_CPUS; cpu++)
         drain_cpu(cpu);
     /* Slabs of a later CPU may have filled the frame cache of this one. */

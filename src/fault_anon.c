@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fault_anon.c - first touch of private anonymous memory: the shared zero page for a read, a page
- * of zeros for a write.
+ * of zeros for a write; of as large a part as has no table, perhaps (fault_huge.c).
  */
 #include "fault.h"
 
@@ -105,10 +105,10 @@ enum mmk_fault_result mmk_fault_anon(struct mmk_vmf *vmf)
     enum mmk_fault_result result;
     struct mmk_page *page;
 
-    if (vmf->access != MMK_ACCESS_WRITE)
-        return read_zero(vmf);
     if (mmk_huge_possible() && mmk_fault_huge_anon(vmf, &result))
         return result;
+    if (vmf->access != MMK_ACCESS_WRITE)
+        return read_zero(vmf);
     mmk_anon_prepare(vmf->mm, vmf->vma);
     page = mmk_fault_new_anon_at(vmf, MMK_ALLOC_ZERO);
     if (!page)

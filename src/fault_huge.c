@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fault_huge.c - larger pages of private anonymous memory: the first write, where there is no
- * table yet and the mapping covers all of one; and faults on what is mapped by one.
+ * fault_huge.c - larger pages of private anonymous memory: the first access, where there is no
+ * table yet and the mapping covers all of one; and faults on what is mapped by one. A read maps
+ * that of zeros (huge_zero.h), in whose place a write puts another, or small pages.
  *
  * Never waits for memory: a program that gets small pages instead has lost nothing but time. So it
  * is where others are at work in the address space (HG2).
@@ -15,7 +16,9 @@
 #include "anon.h"
 #include "charge.h"
 #include "huge.h"
+#include "notifier.h"
 #include "planted.h"
+#include "tlb.h"
 
 /* --- nothing there --------------------------------------------------------------------------- */
 
@@ -23,7 +26,7 @@ bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf)
 {
     mmk_vaddr_t base = mmk_huge_base(vmf->addr);
 
-    if (vmf->access != MMK_ACCESS_WRITE || vmf->vma->object || mmk_fault_forced(vmf, true) ||
+    if (vmf->vma->object || mmk_fault_forced(vmf, vmf->access == MMK_ACCESS_WRITE) ||
         (vmf->flags & MMK_VM_NOHUGEPAGE))
         return false;
     if (mmk_config.huge == MMK_HUGE_MADVISE && !(vmf->flags & MMK_VM_HUGEPAGE))
@@ -115,31 +118,54 @@ static enum set_outcome set(struct mmk_vmf *vmf, mmk_pte_t pte)
     }
 }
 
-static void count_new(struct mmk_mm *mm)
+static void count_new(struct mmk_mm *mm, enum mmk_counter fault)
 {
     mmk_mm_count(mm, MMK_COUNT_RSS_ANON, MMK_HUGE_PAGES);
-    mmk_mm_count(mm, MMK_COUNT_FAULT_ANON, 1);
+    mmk_mm_count(mm, fault, 1);
     mmk_mm_count(mm, MMK_COUNT_HUGE, 1);
     mmk_mm_count(mm, MMK_COUNT_HUGE_FAULT, 1);
 }
 
+static enum set_outcome write_new(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+{
+    enum set_outcome outcome;
+    struct mmk_page *block;
+
+    mmk_anon_prepare(vmf->mm, vmf->vma);
+    block = mmk_fault_new_huge(vmf->mm, vmf->vma, mmk_huge_base(vmf->addr),
+                               MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
+    if (!block)
+        return BUSY;
+    outcome = set(vmf, mmk_pte_mkhuge(mmk_fault_leaf(vmf, block, true)));
+    if (outcome == SET)
+        count_new(vmf->mm, MMK_COUNT_FAULT_ANON);
+    else
+        mmk_fault_drop_huge(block);
+    return outcome;
+}
+
+static enum set_outcome read_zero(struct mmk_vmf *vmf)
+{
+    const struct mmk_page *block = mmk_huge_zero_get(vmf->mm);
+    enum set_outcome outcome = BUSY;
+
+    if (block)
+        outcome = set(vmf, mmk_pte_mkhuge(mmk_pte_mkspecial(mmk_fault_leaf(vmf, block, false))));
+    if (outcome == SET) {
+        mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_ZERO, 1);
+        mmk_mm_count(vmf->mm, MMK_COUNT_HUGE_ZERO, 1);
+    }
+    return outcome;
+}
+
 bool mmk_fault_huge_anon(struct mmk_vmf *vmf, enum mmk_fault_result *result)
 {
-    enum set_outcome outcome = BUSY;
-    struct mmk_page *block;
+    enum set_outcome outcome;
 
     if ((vmf->lacks < MMK_HUGE_LEVEL && !MMK_MISTAKE(HUGE_ASKED_AGAIN)) ||
         !mmk_fault_huge_wanted(vmf))
         return false;
-    mmk_anon_prepare(vmf->mm, vmf->vma);
-    block = mmk_fault_new_huge(vmf->mm, vmf->vma, mmk_huge_base(vmf->addr),
-                               MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
-    if (block)
-        outcome = set(vmf, mmk_pte_mkhuge(mmk_fault_leaf(vmf, block, true)));
-    if (outcome == SET)
-        count_new(vmf->mm);
-    else if (block)
-        mmk_fault_drop_huge(block);
+    outcome = vmf->access == MMK_ACCESS_WRITE ? write_new(vmf) : read_zero(vmf);
     if (outcome == BUSY)
         mmk_mm_count(vmf->mm, MMK_COUNT_HUGE_FALLBACK, 1);
     *result = outcome == SET      ? MMK_FAULT_DONE
@@ -177,46 +203,134 @@ static void use(struct mmk_vmf *vmf, struct mmk_walk *walk, bool writable)
     } while (used.v != vmf->pte.v && !mmk_pte_change(walk->entry, &vmf->pte, used));
 }
 
+/* With the chain's table, if it has one. => walk locked */
+static void split(struct mmk_vmf *vmf, struct mmk_walk *walk) MMK_REQUIRES(walk->table->table.lock)
+{
+    struct mmk_page *table = vmf->chain.table[0];
+
+    if (!table)
+        return;
+    mmk_huge_split(walk, table);
+    if (!MMK_MISTAKE(SPLIT_TABLE_TWICE))
+        vmf->chain.table[0] = NULL;
+}
+
 /* A write to what is read-only. => RETRY: it is split, or there was no table to do it with */
 static enum mmk_fault_result write_protected(struct mmk_vmf *vmf, struct mmk_walk *walk)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES(walk->table->table.lock)
 {
-    struct mmk_page *table = vmf->chain.table[0];
-
     if (own_all(vmf, walk)) {
         use(vmf, walk, (vmf->flags & MMK_VM_WRITE) != 0);
         mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_REUSE, 1);
         return MMK_FAULT_DONE;
     }
-    if (table) {
-        mmk_huge_split(walk, table);
-        if (!MMK_MISTAKE(SPLIT_TABLE_TWICE))
-            vmf->chain.table[0] = NULL;
-    }
+    split(vmf, walk);
     return MMK_FAULT_RETRY;
 }
 
-enum mmk_fault_result mmk_fault_huge_entry(struct mmk_vmf *vmf)
+/* => as mmk_fault_lock(), of a larger page's entry */
+static bool lock_huge(struct mmk_vmf *vmf, struct mmk_walk *walk)
+    MMK_TRY_ACQUIRES(true, walk->table->table.lock)
+        MMK_TRY_ACQUIRES_SHARED(true, mmk_rcu) MMK_NO_TSA
+{
+    mmk_pte_t pte;
+
+    mmk_rcu_read_lock();
+    mmk_walk_lock(vmf->mm, vmf->addr, walk);
+    pte = mmk_pte_read(walk->entry);
+    if (mmk_walk_huge(walk, pte) && pte.v == vmf->pte.v)
+        return true;
+    mmk_fault_unlock(walk);
+    return false;
+}
+
+/* --- a write to zeros ------------------------------------------------------------------------- */
+
+/* P7: another frame, by way of a marker and a flush. => walk locked */
+static void exchange(struct mmk_vmf *vmf, struct mmk_walk *walk, const struct mmk_page *block)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    if (MMK_MISTAKE(HUGE_ZERO_UNFLUSHED))
+        mmk_pte_drop(walk->entry);
+    else
+        mmk_huge_suspend(walk);
+    mmk_pte_set(walk->entry, mmk_pte_mkhuge(mmk_fault_leaf(vmf, block, true)));
+}
+
+/* => DONE: the block, unless NULL, is mapped; RETRY: it is split, or is no longer there */
+static enum mmk_fault_result replace_zero(struct mmk_vmf *vmf, const struct mmk_page *block)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+{
+    struct mmk_walk walk;
+
+    if (!lock_huge(vmf, &walk))
+        return MMK_FAULT_RETRY;
+    if (block)
+        exchange(vmf, &walk, block);
+    else
+        split(vmf, &walk);
+    mmk_fault_unlock(&walk);
+    if (!block) {
+        mmk_mm_count(vmf->mm, MMK_COUNT_HUGE_FALLBACK, 1);
+        return MMK_FAULT_RETRY;
+    }
+    mmk_mm_count(vmf->mm, MMK_COUNT_HUGE_ZERO, -1);
+    count_new(vmf->mm, MMK_COUNT_FAULT_COW);
+    return MMK_FAULT_DONE;
+}
+
+/* A larger page takes its place (do_huge_zero_wp_pmd of Linux), or a table of the zero page. */
+static enum mmk_fault_result write_zero(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+{
+    mmk_vaddr_t base = mmk_huge_base(vmf->addr);
+    enum mmk_fault_result result;
+    struct mmk_page *block = NULL;
+    struct mmk_notify notify;
+
+    mmk_anon_prepare(vmf->mm, vmf->vma);
+    if (mmk_fault_huge_wanted(vmf))
+        block = mmk_fault_new_huge(vmf->mm, vmf->vma, base, MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
+    if (!block && mmk_chain_prepare(&vmf->chain, vmf->mm, MMK_HUGE_LEVEL))
+        return MMK_FAULT_OOM;
+    mmk_notify_begin(&notify, vmf->mm, base, base + MMK_HUGE_SIZE, MMK_NOTIFY_COPY);
+    result = replace_zero(vmf, block);
+    mmk_notify_flushed(&notify, vmf->mm);
+    mmk_notify_end(&notify);
+    if (block && result != MMK_FAULT_DONE)
+        mmk_fault_drop_huge(block);
+    return result;
+}
+
+/* --- any ------------------------------------------------------------------------------------- */
+
+static enum mmk_fault_result at_entry(struct mmk_vmf *vmf, bool write)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     enum mmk_fault_result result = MMK_FAULT_DONE;
     struct mmk_walk walk;
-    mmk_pte_t pte;
 
-    if (vmf->access == MMK_ACCESS_WRITE && !mmk_pte_write(vmf->pte) &&
-        mmk_chain_prepare(&vmf->chain, vmf->mm, MMK_HUGE_LEVEL))
+    if (write && mmk_chain_prepare(&vmf->chain, vmf->mm, MMK_HUGE_LEVEL))
         return MMK_FAULT_OOM;
-    mmk_rcu_read_lock();
-    mmk_walk_lock(vmf->mm, vmf->addr, &walk);
-    pte = mmk_pte_read(walk.entry);
-    if (!mmk_walk_huge(&walk, pte) || pte.v != vmf->pte.v) {
-        result = MMK_FAULT_RETRY;
-    } else if (vmf->access == MMK_ACCESS_WRITE && !mmk_pte_write(pte)) {
+    if (!lock_huge(vmf, &walk))
+        return MMK_FAULT_RETRY;
+    if (write) {
         result = write_protected(vmf, &walk);
     } else {
         use(vmf, &walk, false);
         mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_SPURIOUS, 1);
     }
     mmk_fault_unlock(&walk);
+    return result;
+}
+
+enum mmk_fault_result mmk_fault_huge_entry(struct mmk_vmf *vmf)
+{
+    bool write = vmf->access == MMK_ACCESS_WRITE && !mmk_pte_write(vmf->pte);
+    enum mmk_fault_result result;
+
+    if (write && mmk_pte_present(vmf->pte) && mmk_pte_huge_zero(vmf->pte))
+        return write_zero(vmf);
+    result = at_entry(vmf, write);
     if (result == MMK_FAULT_DONE)
         mmk_tlb_local_spurious(&vmf->mm->context, vmf->addr);
     return result;

@@ -11,9 +11,9 @@
 #include "planted.h"
 #include "table_memory.h"
 #include "tlb.h"
+#include "zero_page.h"
 
-/* HG3: from now on nobody uses it by a TLB. => what hardware has made of it last */
-static mmk_pte_t suspend(struct mmk_walk *walk) MMK_REQUIRES(walk->table->table.lock)
+mmk_pte_t mmk_huge_suspend(struct mmk_walk *walk)
 {
     mmk_vaddr_t base = mmk_huge_base(walk->addr);
     mmk_pte_t old = mmk_pte_exchange(walk->entry, mmk_pte_mksplit());
@@ -23,18 +23,32 @@ static mmk_pte_t suspend(struct mmk_walk *walk) MMK_REQUIRES(walk->table->table.
     return old;
 }
 
-void mmk_huge_split(struct mmk_walk *walk, struct mmk_page *table)
+/* What it stood for. => a table that nobody else knows */
+static void fill(struct mmk_page *table, mmk_pte_t old)
 {
     struct mmk_a64 *entries = mmk_table_entries(table);
-    mmk_pte_t old = suspend(walk);
+    mmk_pte_t zero;
     unsigned i;
 
+    if (mmk_pte_huge_zero(old)) { /* HZ1 */
+        zero = mmk_pte_to_frame(mmk_pte_mksmall(old), mmk_page_to_pfn(mmk_zero_page()));
+        for (i = 0; i < MMK_HUGE_PAGES; i++)
+            mmk_pte_set(&entries[i], zero);
+        return;
+    }
     for (i = 0; i < MMK_HUGE_PAGES; i++)
         mmk_pte_set(&entries[i], mmk_pte_piece(old, i));
+}
+
+void mmk_huge_split(struct mmk_walk *walk, struct mmk_page *table)
+{
+    mmk_pte_t old = mmk_huge_suspend(walk);
+
+    fill(table, old);
     mmk_pte_get_private(table, MMK_HUGE_PAGES);
     mmk_mm_count_tables(walk->mm, 0, 1, 1);
     mmk_mm_count_made(1);
-    mmk_mm_count(walk->mm, MMK_COUNT_HUGE, -1);
+    mmk_mm_count(walk->mm, mmk_huge_kind(old), -1);
     mmk_mm_count(walk->mm, MMK_COUNT_HUGE_SPLIT, 1);
     mmk_frame_note_link(table, walk->entry);
     mmk_pte_update_pmd(table, NULL, walk->entry);
@@ -107,18 +121,20 @@ int mmk_huge_split_ends_slow(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t e
 }
 
 /* The next address from addr on that is mapped by a larger page; `end` or above: none is. */
-static mmk_vaddr_t find_huge(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end)
+static mmk_vaddr_t find_huge(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end, bool zeros)
 {
     bool found = false;
 
     while (addr < end && !found) {
         mmk_vaddr_t stop;
         struct mmk_walk walk;
+        mmk_pte_t pte;
 
         mmk_rcu_read_lock();
         mmk_walk_lock(mm, addr, &walk);
         stop = mmk_min(end, mmk_pt_base(addr, walk.level) + mmk_pt_table_span(walk.level));
-        found = mmk_walk_huge(&walk, mmk_pte_read(walk.entry));
+        pte = mmk_pte_read(walk.entry);
+        found = mmk_walk_huge(&walk, pte) && (zeros || !mmk_pte_huge_zero(pte));
         if (!found)
             addr = walk.level == 0 ? stop : mmk_walk_next_path(&walk, stop);
         mmk_walk_unlock(&walk);
@@ -127,7 +143,7 @@ static mmk_vaddr_t find_huge(struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t en
     return addr;
 }
 
-int mmk_huge_split_all(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
+int mmk_huge_split_all(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bool zeros)
 {
     mmk_vaddr_t addr = start;
     int error = 0;
@@ -135,7 +151,7 @@ int mmk_huge_split_all(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
     if (!mmk_huge_possible())
         return 0;
     end = mmk_min(end, MMK_USER_END);
-    while (!error && (addr = find_huge(mm, addr, end)) < end)
+    while (!error && (addr = find_huge(mm, addr, end, zeros)) < end)
         error = mmk_huge_split_at(mm, addr);
     return error;
 }

@@ -8,10 +8,11 @@
  *
  * HG1 The frames of a larger page's entry are MMK_HUGE_PAGES private pages in a row, from an
  *     aligned one on, mapped at as many addresses in a row, of one VMA. Writable: all of them are
- *     exclusive (P9).
+ *     exclusive (P9). Or they are nobody's, and all zeros: huge_zero.h.
  * HG2 Such an entry appears only while no operation of its address space is between its first look
- *     and its flush (mm.flush_pending, or the mmap lock held for writing): so what an operation has
- *     split stays split, and one that has all the tables it needs keeps having them (P14).
+ *     and its flush (mm.flush_pending, or the mmap lock held for writing), or where one is already:
+ *     so what an operation has split stays split, and one that has all the tables it needs keeps
+ *     having them (P14).
  * HG3 The entry of a larger page becomes a table's by way of a marker, and with a flush in between:
  *     no TLB has the same page by entries of two sizes. Whoever locks sees neither the marker, but
  *     for CO1 (collapse.c), nor the moment after; who has not locked takes it for what it is, and
@@ -26,6 +27,7 @@
 #ifndef MMK_SRC_HUGE_H
 #define MMK_SRC_HUGE_H
 
+#include "huge_zero.h"
 #include "walk.h"
 
 /* Does this address space have larger pages at all? */
@@ -51,6 +53,18 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_huge_piece(mmk_pte_t pte, mmk_vaddr_t addr)
     return mmk_pte_piece(pte, mmk_pt_index(addr, 0));
 }
 
+/* The counter that its entry belongs to. */
+MMK_ALWAYS_INLINE enum mmk_counter mmk_huge_kind(mmk_pte_t pte)
+{
+    return mmk_pte_huge_zero(pte) ? MMK_COUNT_HUGE_ZERO : MMK_COUNT_HUGE;
+}
+
+/*
+ * Puts a marker in the place of walk's larger page, which from then on nobody uses by a TLB (HG3).
+ * => what hardware has made of its entry last; walk locked; spins for other CPUs
+ */
+mmk_pte_t mmk_huge_suspend(struct mmk_walk *walk) MMK_REQUIRES(walk->table->table.lock);
+
 /*
  * Puts a table in the place of walk's larger page, each of its pages mapped as before.
  * => walk locked; table empty, private, of level 0; spins for other CPUs
@@ -70,12 +84,14 @@ MMK_MUST_CHECK int mmk_huge_split_nowait(struct mmk_mm *mm, mmk_vaddr_t addr)
     MMK_REQUIRES_SHARED(mmk_rcu);
 
 /*
- * Splits those that lie in [start, end) with a part only; all(): every one that has a part there.
+ * Splits those that lie in [start, end) with a part only; all(): every one that has a part there,
+ * those of zeros if that is said.
  * There is none beyond the user's addresses.
  * => as mmk_huge_split_at(); some may be split when it fails
  */
 MMK_MUST_CHECK int mmk_huge_split_ends_slow(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
-MMK_MUST_CHECK int mmk_huge_split_all(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end);
+MMK_MUST_CHECK int mmk_huge_split_all(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
+                                      bool zeros);
 
 MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_huge_split_ends(struct mmk_mm *mm, mmk_vaddr_t start,
                                                          mmk_vaddr_t end)

@@ -19,6 +19,7 @@
 #include "account.h"
 #include "charge.h"
 #include "family.h"
+#include "huge_zero.h"
 #include "list.h"
 #include "notifier.h"
 #include "planted.h"
@@ -133,6 +134,7 @@ static void init_death(struct mmk_mm *mm)
     mmk_a64_store(&mm->reap_next, 0, MMK_RELAXED);
     mmk_a64_store(&mm->shrink_next, 0, MMK_RELAXED);
     mmk_a64_store(&mm->collapse_next, 0, MMK_RELAXED);
+    mmk_aptr_store(&mm->huge_zero, NULL, MMK_RELAXED);
     mmk_list_init(&mm->in_ring);
     mmk_spin_init(&mm->lock);
     mmk_list_init(&mm->sleepers);
@@ -357,6 +359,7 @@ static void tear_down(struct mmk_mm *mm)
     mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
     mmk_notify_release(mm);
     unmap_everything(mm);
+    mmk_huge_zero_put(mm);
     mmk_account_exit_mm(mm);
     mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     if (ops && ops->torn_down)
@@ -529,6 +532,7 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     stats->fault_failed = mmk_mm_counter(mm, MMK_COUNT_FAULT_FAILED);
     stats->mapped_around = mmk_mm_counter(mm, MMK_COUNT_MAPPED_AROUND);
     stats->huge = mmk_mm_counter(mm, MMK_COUNT_HUGE);
+    stats->huge_zero = mmk_mm_counter(mm, MMK_COUNT_HUGE_ZERO);
     stats->huge_faults = mmk_mm_counter(mm, MMK_COUNT_HUGE_FAULT);
     stats->huge_fallbacks = mmk_mm_counter(mm, MMK_COUNT_HUGE_FALLBACK);
     stats->huge_collapses = mmk_mm_counter(mm, MMK_COUNT_HUGE_COLLAPSE);

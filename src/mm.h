@@ -32,7 +32,8 @@ enum mmk_counter {
     MMK_COUNT_FAULT_MAJOR,
     MMK_COUNT_FAULT_FAILED,
     MMK_COUNT_MAPPED_AROUND, /* pages that a fault on another has mapped */
-    MMK_COUNT_HUGE,          /* entries of larger pages */
+    MMK_COUNT_HUGE,          /* entries of larger pages, */
+    MMK_COUNT_HUGE_ZERO,     /* and of that of zeros */
     MMK_COUNT_HUGE_FAULT,
     MMK_COUNT_HUGE_FALLBACK,
     MMK_COUNT_HUGE_SPLIT,
@@ -104,6 +105,7 @@ struct mmk_mm {
     struct mmk_list in_ring;        /* spaces lock: while it has users (mm.c) */
     struct mmk_a64 shrink_next;     /* a: where shrink.c goes on */
     struct mmk_a64 collapse_next;   /* a: where collapse.c does */
+    struct mmk_aptr huge_zero;      /* a: the block that it has a share of, or NULL; huge_zero.h */
     struct mmk_a32 flush_pending;   /* a: operations with entries cleared and not flushed (P2) */
     struct mmk_a64 cpus;            /* a: CPUs that have it loaded */
     struct mmk_a64 tlb_gen;         /* a: raised by each flush */

@@ -48,6 +48,7 @@
 
 #include "charge.h"
 #include "frame.h"
+#include "huge_zero.h"
 #include "object_swap.h"
 #include "percpu_count.h"
 #include "planted.h"
@@ -412,6 +413,7 @@ static uint64_t reclaim(uint64_t want, unsigned flags)
     struct round round = {.flags = flags, .tally = &of_all, .want = want};
     uint64_t places = mmk_frame_places();
 
+    round.freed = mmk_huge_zero_shrink(); /* not charged to any group */
     return places > 0 ? run(&round, places / CHUNK + 2) : 0;
 }
 

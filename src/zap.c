@@ -7,6 +7,7 @@
  */
 #include "zap.h"
 
+#include "huge.h"
 #include "object.h"
 #include "page_rmap.h"
 #include "planted.h"
@@ -147,25 +148,33 @@ struct zap {
     enum mmk_zap which;
 };
 
+/* The private pages of a larger one, whose entry is none by now. => the gather has room */
+static void zap_huge_pages(struct mmk_gather *gather, struct mmk_page *page, struct tally *tally)
+{
+    unsigned i;
+
+    for (i = 0; i < MMK_HUGE_PAGES; i++)
+        mmk_page_remove_private(page + i, gather->mm);
+    mmk_gather_huge(gather, page);
+    tally->rss[MMK_COUNT_RSS_ANON] = -(int64_t)MMK_HUGE_PAGES;
+}
+
 /* A larger page's entry. => as zap_leaf() */
 static MMK_NOINLINE mmk_vaddr_t zap_huge(struct mmk_gather *gather, struct mmk_walk *walk,
                                          enum mmk_zap which) MMK_REQUIRES(walk->table->table.lock)
 {
     struct tally tally = {.taken = 1};
-    struct mmk_page *page;
-    unsigned i;
+    mmk_pte_t pte;
 
     if (which == MMK_ZAP_OBJECT)
         return walk->addr + MMK_HUGE_SIZE;
     if (!mmk_gather_room(gather))
         return walk->addr;
-    page = mmk_pte_page(mmk_pte_take(walk->entry));
-    for (i = 0; i < MMK_HUGE_PAGES; i++)
-        mmk_page_remove_private(page + i, gather->mm);
-    mmk_gather_huge(gather, page);
+    pte = mmk_pte_take(walk->entry);
+    if (!mmk_pte_huge_zero(pte))
+        zap_huge_pages(gather, mmk_pte_page(pte), &tally);
     mmk_gather_range(gather, walk->addr, walk->addr + MMK_HUGE_SIZE);
-    tally.rss[MMK_COUNT_RSS_ANON] = -(int64_t)MMK_HUGE_PAGES;
-    mmk_mm_count(gather->mm, MMK_COUNT_HUGE, -1);
+    mmk_mm_count(gather->mm, mmk_huge_kind(pte), -1);
     tally_up(gather, walk->table, &tally);
     return walk->addr + MMK_HUGE_SIZE;
 }

@@ -7,6 +7,7 @@
 
 #include "gather.h"
 #include "walk.h"
+#include "zero_page.h"
 
 /* Which entries a zap takes. */
 enum mmk_zap {
@@ -35,21 +36,5 @@ mmk_vaddr_t mmk_zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_v
 
 /* The counter that a mapped page belongs to. */
 enum mmk_counter mmk_page_rss_kind(const struct mmk_page *page);
-
-/*
- * The page that answers reads of untouched anonymous memory. Entries that map it are special: no
- * rmap, no reference, no RSS (P18). To recognise one ask mmk_pte_special().
- */
-extern struct mmk_aptr mmk_zero_frame; /* set before the first address space exists */
-
-MMK_ALWAYS_INLINE struct mmk_page *mmk_zero_page(void)
-{
-    return (struct mmk_page *)mmk_aptr_load(&mmk_zero_frame, MMK_RELAXED);
-}
-
-/* => 0, or MMK_ENOMEM: there was none yet, and no memory for it; may sleep */
-MMK_MUST_CHECK int mmk_zero_page_ready(void);
-/* Frees it if no address space exists. => nothing else runs in mmkit */
-void mmk_zero_page_release(void);
 
 #endif

@@ -5,9 +5,10 @@
  * P18 It has no rmap, no reference per mapping and no RSS: exempt from R1 and F1. It exists while
  * an address space does, and is allocated with the first.
  */
-#include "zap.h"
+#include "zero_page.h"
 
 #include "frame.h"
+#include "mm.h"
 
 struct mmk_aptr mmk_zero_frame;
 

@@ -43,6 +43,23 @@ static double touch(const struct side *side, uint64_t parameter)
     return touch_each(side) ? (figure_now() - start) / HUGE_PAGES : -1;
 }
 
+/* One word of each, which nobody has written: no memory is cleared. */
+static double read_zeros(const struct side *side, uint64_t parameter)
+{
+    uint64_t addr, i;
+    double start;
+
+    (void)parameter;
+    if (!map_huge(side))
+        return -1;
+    addr = calls_start(side);
+    start = figure_now();
+    for (i = 0; i < HUGE_PAGES; i++, addr += SIDE_TABLE)
+        if (!side->load(addr))
+            return -1;
+    return (figure_now() - start) / HUGE_PAGES;
+}
+
 /* The same memory by small pages. */
 static double touch_small(const struct side *side, uint64_t parameter)
 {
@@ -111,6 +128,7 @@ static double fork_all(const struct side *side, uint64_t parameter)
 static const struct call_case cases[] = {
     {"touch", "first write, of 2 MiB", "ns/2 MiB", touch, 0},
     {"touch-small", "  by small pages", "ns/2 MiB", touch_small, 0},
+    {"read", "first read", "ns/2 MiB", read_zeros, 0},
     {"give-back", "MADV_DONTNEED of it", "ns/2 MiB", give_back, 0},
     {"split", "  of a page in it", "ns/2 MiB", split, 0},
     {"protect", "mprotect of it", "ns/2 MiB", protect, 0},

@@ -6,6 +6,7 @@
 #include "kernel.h"
 
 #include "frame.h"
+#include "huge_zero.h"
 #include "mm.h"
 #include "object.h"
 #include "page.h"
@@ -288,6 +289,15 @@ static void zero_created(unsigned cpu)
         kernel.other = mm;
         pass_on(0);
     }
+}
+
+/* Likewise the larger one; the other finds it by their address space, which has it already. */
+static void zeros_shared(unsigned cpu)
+{
+    const struct mmk_page *page = mmk_huge_zero_get(world.mm);
+
+    expect(page != NULL);
+    mmk_copy_page(mmk_page_address(kernel.scratch[cpu]), mmk_page_address(page));
 }
 
 /* ---- memory that comes while others run --------------------------------------------------------
@@ -872,6 +882,13 @@ const struct scenario kernels_memory[] = {
     KERNEL("mm.back", "likewise by a CPU that came back", 2, setup_loaded, mm_came_back,
            kernel_end),
     KERNEL("zero", "two make the frame of zeros", 3, setup_zero, zero_created, kernel_end),
+    {.name = "kernel.zeros",
+     .what = "two make the larger page of zeros",
+     .cpus = 2,
+     .setup = setup_empty,
+     .body = zeros_shared,
+     .check = kernel_end,
+     .huge = MMK_HUGE_ALWAYS},
     KERNEL("memory.added", "memory is looked up while it is handed in", 2, setup_empty,
            memory_added, kernel_end),
     KERNEL("index.filled", "pages come into an index that others walk", 2, setup_file, index_filled,

@@ -34,6 +34,15 @@ void map_larger(void)
     expect(count_larger(world.mm) == 1);
 }
 
+void make_table(unsigned at)
+{
+    mmk_vaddr_t base = page_at(at - at % HUGE_PAGES);
+
+    expect(mmk_madvise(world.mm, base, HUGE_PAGES * PAGE, MMK_MADV_NOHUGEPAGE) == 0);
+    expect(look(at) == 0);
+    expect(mmk_madvise(world.mm, base, HUGE_PAGES * PAGE, MMK_MADV_HUGEPAGE) == 0);
+}
+
 void share_larger(void)
 {
     map_larger();

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * larger.h - what the scenarios of larger pages (scenarios_huge.c, scenarios_huge_page.c) have in
- * common. In tables of four entries one is four pages: pages 0 to 3 are the first, 4 to 7 the
- * second.
+ * larger.h - what the scenarios of larger pages (scenarios_huge*.c) have in common. In tables of
+ * four entries one is four pages: pages 0 to 3 are the first, 4 to 7 the second.
  */
 #ifndef SIMULATE_LARGER_H
 #define SIMULATE_LARGER_H
@@ -21,6 +20,8 @@ uint64_t count_larger(struct mmk_mm *mm);
 void map_larger(void);
 /* The same, for parent and child; the child's is known to nobody's TLB. */
 void share_larger(void);
+/* This page has been read, and there is a table where a larger one would be. */
+void make_table(unsigned at);
 
 /* Pages of [from, HUGE_PAGES) are as the set-up has left them. */
 void expect_rest(unsigned from);

@@ -61,6 +61,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_huge;
     case 26:
         return scenarios_huge_page;
+    case 27:
+        return scenarios_huge_zero;
     default:
         return NULL;
     }

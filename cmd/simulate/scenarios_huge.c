@@ -38,7 +38,7 @@ static void setup_two_run(void)
 static void setup_read(void)
 {
     start_anon();
-    expect(look(1) == 0);
+    make_table(1);
 }
 
 /* The first CPU keeps a table that it has just given back. */
@@ -566,7 +566,7 @@ static void setup_in_the_way(void)
     machine_switch_mm(NULL);
     fibers_be_cpu(0);
     map_pages(12, HUGE_PAGES, RW, ANON);
-    expect(look(12) == 0);
+    make_table(12);
     expect(mmk_table_pin(world.mm, page_at(12), &kept) == MMK_TABLE_PINNED);
     dontneed(12, 1);
 }
@@ -738,7 +738,7 @@ const struct scenario scenarios_huge[] = {
      .check = came_once,
      HUGE},
     {.name = "huge.filled",
-     .what = "a larger page comes while a small one does",
+     .what = "a larger page comes while one of zeros does",
      .setup = start_anon,
      .body = store_or_look,
      .check = expect_seven,

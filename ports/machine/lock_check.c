@@ -51,6 +51,7 @@ static const char *class_name(enum mmk_lock_class cls)
         [MMK_LOCK_FRAME] = "frame",
         [MMK_LOCK_MM] = "mm",
         [MMK_LOCK_SPACES] = "spaces",
+        [MMK_LOCK_ZERO] = "zero",
     };
 
     return cls < MMK_LOCK_CLASSES && names[cls] ? names[cls] : "unknown";

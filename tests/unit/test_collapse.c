@@ -15,46 +15,8 @@
 #include <mmkit/table.h>
 
 #include "fixture.h"
+#include "huge_setup.h"
 #include "swap_setup.h"
-
-#define H ((uint64_t)MMK_HUGE_PAGES)
-
-static int setup_with(enum mmk_huge_policy policy)
-{
-    struct mmk_config config = fixture_config();
-
-    config.huge = policy;
-    return fixture_setup_with(&config);
-}
-
-static int setup_always(void **state)
-{
-    (void)state;
-    return setup_with(MMK_HUGE_ALWAYS);
-}
-
-static int setup_madvise(void **state)
-{
-    (void)state;
-    return setup_with(MMK_HUGE_MADVISE);
-}
-
-#define WITH(name, policy) cmocka_unit_test_setup_teardown(name, setup_##policy, fixture_teardown)
-#define ASKED(name)        WITH(name, madvise)
-
-static mmk_vaddr_t at(uint64_t page)
-{
-    return BASE + page * PAGE;
-}
-
-static void expect_huge(uint64_t huge, uint64_t leaf)
-{
-    struct mmk_mm_stats stats = mm_stats(mm);
-
-    mmk_check(mm);
-    assert_int_equal(stats.huge, huge);
-    assert_int_equal(stats.tables[0], leaf);
-}
 
 static int collapse(uint64_t page, uint64_t pages)
 {
@@ -322,7 +284,9 @@ static void test_worker_always(void **state)
 {
     (void)state;
     map_at(0, H, RW, ANON);
+    assert_int_equal(advise(at(0), H, MMK_MADV_NOHUGEPAGE), 0);
     expect_byte(at(0), 0);
+    assert_int_equal(advise(at(0), H, MMK_MADV_HUGEPAGE), 0);
     fill(at(0), H, 1);
     expect_huge(0, 1);
     assert_int_equal(mmk_collapse(mm, 10), 1);

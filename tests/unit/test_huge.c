@@ -15,63 +15,10 @@
 #include <mmkit/user.h>
 
 #include "fixture.h"
+#include "huge_setup.h"
 #include "migrate.h"
 #include "rmap_use.h"
 #include "swap_setup.h"
-
-#define H ((uint64_t)MMK_HUGE_PAGES)
-
-static int setup_with(enum mmk_huge_policy policy)
-{
-    struct mmk_config config = fixture_config();
-
-    config.huge = policy;
-    return fixture_setup_with(&config);
-}
-
-static int setup_always(void **state)
-{
-    (void)state;
-    return setup_with(MMK_HUGE_ALWAYS);
-}
-
-static int setup_madvise(void **state)
-{
-    (void)state;
-    return setup_with(MMK_HUGE_MADVISE);
-}
-
-#define WITH(name, policy) cmocka_unit_test_setup_teardown(name, setup_##policy, fixture_teardown)
-#define ALWAYS(name)       WITH(name, always)
-
-static mmk_vaddr_t at(uint64_t page)
-{
-    return BASE + page * PAGE;
-}
-
-/* So many larger pages, and leaf tables. */
-static void expect_huge(uint64_t huge, uint64_t leaf)
-{
-    struct mmk_mm_stats stats = mm_stats(mm);
-
-    mmk_check(mm);
-    assert_int_equal(stats.huge, huge);
-    assert_int_equal(stats.tables[0], leaf);
-}
-
-/* n larger pages from BASE on, filled: page i has the byte i + 1. */
-static void map_huge(uint64_t n)
-{
-    map_at(0, n * H, RW, ANON);
-    fill(at(0), n * H, 1);
-    expect_huge(n, 0);
-}
-
-static void expect_all(uint64_t n)
-{
-    expect_filled(at(0), n * H, 1);
-    mmk_check(mm);
-}
 
 /* ---- where they come ------------------------------------------------------------------------- */
 
@@ -120,7 +67,9 @@ static void test_partly_filled(void **state)
 {
     (void)state;
     map_at(0, H, RW, ANON);
+    assert_int_equal(advise(at(0), H, MMK_MADV_NOHUGEPAGE), 0);
     expect_byte(at(0), 0);
+    assert_int_equal(advise(at(0), H, MMK_MADV_HUGEPAGE), 0);
     expect_huge(0, 1);
     fill(at(0), H, 1);
     expect_huge(0, 1);

@@ -55,7 +55,7 @@ static void use(void)
     machine_switch_mm(mm);
     for (round = 1; round <= ROUNDS; round++) {
         i = (unsigned)(round * 7 % WORDS);
-        if (words[i] != 0 || round % 128 == 1) { /* reads of what is not there bring small pages */
+        if (words[i] != 0 || round % 128 == 1) { /* reads of what is not there bring zeros */
             check(machine_load(AT(pages[i]), &found, sizeof(found)) == MMK_FAULT_DONE);
             check(found == words[i]);
         }

@@ -93,6 +93,7 @@ enum mmk_lock_class {
     MMK_LOCK_FRAME,  /* buddy allocator */
     MMK_LOCK_MM,     /* an mm's killable sleepers, its notifiers */
     MMK_LOCK_SPACES, /* which mms there are */
+    MMK_LOCK_ZERO,   /* the larger page of zeros */
     MMK_LOCK_CLASSES
 };
 
