@@ -160,12 +160,13 @@ static enum set_outcome read_zero(struct mmk_vmf *vmf)
 
 bool mmk_fault_huge_anon(struct mmk_vmf *vmf, enum mmk_fault_result *result)
 {
+    bool write = vmf->access == MMK_ACCESS_WRITE;
     enum set_outcome outcome;
 
-    if ((vmf->lacks < MMK_HUGE_LEVEL && !MMK_MISTAKE(HUGE_ASKED_AGAIN)) ||
+    if ((vmf->lacks < MMK_HUGE_LEVEL && !(write && MMK_MISTAKE(HUGE_ASKED_AGAIN))) ||
         !mmk_fault_huge_wanted(vmf))
         return false;
-    outcome = vmf->access == MMK_ACCESS_WRITE ? write_new(vmf) : read_zero(vmf);
+    outcome = write ? write_new(vmf) : read_zero(vmf);
     if (outcome == BUSY)
         mmk_mm_count(vmf->mm, MMK_COUNT_HUGE_FALLBACK, 1);
     *result = outcome == SET      ? MMK_FAULT_DONE
