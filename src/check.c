@@ -209,16 +209,18 @@ static void check_huge(struct census *census, mmk_pte_t pte, mmk_vaddr_t base)
     const struct mmk_vma *vma = vma_at(census->mm, base);
     unsigned i;
 
-    mmk_assert(vma && mmk_vma_end(vma) - base >= MMK_HUGE_SIZE && !vma->object,
-               "HG1 a larger page lies in one VMA, of anonymous memory");
+    mmk_assert(vma && mmk_vma_end(vma) - base >= MMK_HUGE_SIZE,
+               "HG1 a larger page lies in one VMA");
     mmk_assert((mmk_pte_pfn(pte) & (MMK_HUGE_PAGES - 1)) == 0, "HG1 a larger page is aligned");
     if (mmk_pte_huge_zero(pte)) {
+        mmk_assert(!vma->object, "HZ1 zeros are anonymous memory's");
         check_huge_zero(census, vma, pte);
         return;
     }
     for (i = 0; i < MMK_HUGE_PAGES; i++) {
-        mmk_assert(mmk_page_type(mmk_pte_page(pte) + i) == MMK_PAGE_ANON,
-                   "HG1 a larger page's frames are private pages");
+        mmk_assert(mmk_page_type(mmk_pte_page(pte) + i) ==
+                       (vma->object ? MMK_PAGE_OBJECT : MMK_PAGE_ANON),
+                   "HG1 a larger page's frames are private pages, or an object's");
         check_leaf(census, mmk_pte_piece(pte, i), base + i * MMK_PAGE_SIZE);
     }
     census->huge++;

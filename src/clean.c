@@ -11,6 +11,7 @@
  */
 #include "clean.h"
 
+#include "huge.h"
 #include "planted.h"
 #include "range.h"
 
@@ -36,12 +37,45 @@ static void clean_entry(struct mmk_gather *gather, struct mmk_a64 *entry, mmk_va
         mmk_gather_range(gather, addr, addr + MMK_PAGE_SIZE);
 }
 
+/*
+ * All of a larger page, for the sake of a part: the others are to be written another time. => as
+ * clean_entry()
+ */
+static void clean_huge(struct mmk_gather *gather, const struct mmk_walk *walk)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    mmk_vaddr_t base = mmk_huge_base(walk->addr);
+    mmk_pte_t pte = mmk_pte_read(walk->entry);
+    struct mmk_page *page = mmk_pte_page(pte);
+    unsigned i, pages = MMK_MISTAKE(HUGE_CLEAN_FIRST) ? 1 : MMK_HUGE_PAGES;
+
+    if (!mmk_pte_write(pte) && !mmk_pte_dirty(pte))
+        return;
+    while (!mmk_pte_change(walk->entry, &pte, mmk_pte_mkclean(mmk_pte_wrprotect(pte))))
+        continue;
+    if (mmk_pte_dirty(pte)) {
+        for (i = 0; i < pages; i++)
+            mmk_page_mkdirty(page + i);
+        for (i = 0; i < MMK_HUGE_PAGES; i++)
+            mmk_page_get(page + i);
+        mmk_gather_huge(gather, page, !MMK_MISTAKE(HUGE_CLEAN_FIRST));
+    }
+    if (mmk_pte_accessible(pte))
+        mmk_gather_range(gather, base, base + MMK_HUGE_SIZE);
+}
+
 static mmk_vaddr_t clean_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
     MMK_REQUIRES(walk->table->table.lock)
 {
     struct mmk_a64 *entry = walk->entry;
     mmk_vaddr_t addr;
 
+    if (mmk_unlikely(walk->level > 0)) {
+        if (!mmk_gather_room((struct mmk_gather *)arg))
+            return walk->addr;
+        clean_huge((struct mmk_gather *)arg, walk);
+        return end;
+    }
     for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE) {
         if (!mmk_gather_room((struct mmk_gather *)arg))
             break;

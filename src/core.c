@@ -55,7 +55,7 @@ static bool valid(const struct mmk_config *config)
            config->overcommit_ratio <= MMK_OVERCOMMIT_RATIO_MAX &&
            config->overcommit_kbytes <= UINT64_MAX >> 10 && config->refuse_write_exec <= 1 &&
            config->watermark_low <= config->watermark_high && valid_around(config->fault_around) &&
-           (unsigned)config->huge <= MMK_HUGE_ALWAYS;
+           (unsigned)config->huge <= MMK_HUGE_ALWAYS && config->huge_shared <= 1;
 }
 
 int mmk_init(const struct mmk_config *config)

@@ -74,11 +74,13 @@ void mmk_fault_drop_huge(struct mmk_page *block);
 
 /*
  * Larger pages (huge.h). wanted: where vmf's address has no table, it may have one of those.
- * anon: maps one there, all zeros. entry: the entry is one.
- * => anon: *result as of the others. false: it is not to be; nothing has changed
+ * anon: maps one there, all zeros; object: the object's. entry: the entry is one.
+ * => anon, object: *result as of the others. false: it is not to be; nothing has changed
  */
 bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf);
 bool mmk_fault_huge_anon(struct mmk_vmf *vmf, enum mmk_fault_result *result)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+bool mmk_fault_huge_object(struct mmk_vmf *vmf, enum mmk_fault_result *result)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 enum mmk_fault_result mmk_fault_huge_entry(struct mmk_vmf *vmf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);

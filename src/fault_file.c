@@ -9,6 +9,7 @@
 #include "fault.h"
 
 #include "anon.h"
+#include "huge.h"
 #include "object.h"
 #include "planted.h"
 #include "zap.h"
@@ -85,11 +86,14 @@ enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf)
 {
     bool copies = vmf->access == MMK_ACCESS_WRITE && !(vmf->flags & MMK_VM_SHARED);
     struct mmk_object *object = vmf->vma->object;
+    enum mmk_fault_result result;
     struct mmk_page *page;
     int error;
 
     if (mmk_unlikely(mmk_object_has_frames(object)))
         return mmk_fault_frame(vmf);
+    if (mmk_huge_possible() && mmk_fault_huge_object(vmf, &result))
+        return result;
     if (copies)
         mmk_anon_prepare(vmf->mm, vmf->vma);
     error =

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fault_huge.c - larger pages of private anonymous memory: the first access, where there is no
- * table yet and the mapping covers all of one; and faults on what is mapped by one. A read maps
- * that of zeros (huge_zero.h), in whose place a write puts another, or small pages.
+ * fault_huge.c - larger pages: the first access to private anonymous memory, where there is no
+ * table yet and the mapping covers all of one; the first touch of an object's that offers them; and
+ * faults on what is mapped by one. A read of private memory maps that of zeros (huge_zero.h), in
+ * whose place a write puts another, or small pages.
+ *
+ * An object's pages are all locked when their entry is set, each known to be the object's and to
+ * lie below its size (P4). Those that are there already are tried, as those around
+ * (fault_around.c), and are only good if they lie side by side: others have brought them in so. A
+ * private mapping reads by such an entry; what it writes is small.
  *
  * Never waits for memory: a program that gets small pages instead has lost nothing but time. So it
  * is where others are at work in the address space (HG2).
  *
- * A write to one that is read-only, after fork mostly: if all of its pages are the program's own it
- * becomes writable as it is. Else it is split, and the fault starts over, for one small page
- * (do_huge_pmd_wp_page of Linux).
+ * A write to one that is read-only, after fork mostly: if all of its pages are the program's own,
+ * or those of an object that it shares, it becomes writable as it is. Else it is split, and the
+ * fault starts over, for one small page (do_huge_pmd_wp_page of Linux).
  */
 #include "fault.h"
 
@@ -17,21 +23,35 @@
 #include "charge.h"
 #include "huge.h"
 #include "notifier.h"
+#include "object.h"
 #include "planted.h"
 #include "tlb.h"
+#include "zap.h"
 
 /* --- nothing there --------------------------------------------------------------------------- */
+
+/* Index and address have to be alike, and what is written has to be the object's. */
+static bool is_offered(const struct mmk_vmf *vmf, mmk_vaddr_t base)
+{
+    const struct mmk_vma *vma = vmf->vma;
+
+    if (vmf->access == MMK_ACCESS_WRITE && !(vmf->flags & MMK_VM_SHARED))
+        return false;
+    return mmk_object_offers_huge(vma->object) &&
+           (mmk_vma_index(vma, base) & (MMK_HUGE_PAGES - 1)) == 0;
+}
 
 bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf)
 {
     mmk_vaddr_t base = mmk_huge_base(vmf->addr);
 
-    if (vmf->vma->object || mmk_fault_forced(vmf, vmf->access == MMK_ACCESS_WRITE) ||
-        (vmf->flags & MMK_VM_NOHUGEPAGE))
+    if (mmk_fault_forced(vmf, vmf->access == MMK_ACCESS_WRITE) || (vmf->flags & MMK_VM_NOHUGEPAGE))
         return false;
     if (mmk_config.huge == MMK_HUGE_MADVISE && !(vmf->flags & MMK_VM_HUGEPAGE))
         return false;
-    return mmk_vma_start(vmf->vma) <= base && mmk_vma_end(vmf->vma) >= base + MMK_HUGE_SIZE;
+    if (mmk_vma_start(vmf->vma) > base || mmk_vma_end(vmf->vma) < base + MMK_HUGE_SIZE)
+        return false;
+    return !vmf->vma->object || is_offered(vmf, base);
 }
 
 void mmk_fault_drop_huge(struct mmk_page *block)
@@ -118,9 +138,9 @@ static enum set_outcome set(struct mmk_vmf *vmf, mmk_pte_t pte)
     }
 }
 
-static void count_new(struct mmk_mm *mm, enum mmk_counter fault)
+static void count_new(struct mmk_mm *mm, enum mmk_counter rss, enum mmk_counter fault)
 {
-    mmk_mm_count(mm, MMK_COUNT_RSS_ANON, MMK_HUGE_PAGES);
+    mmk_mm_count(mm, rss, MMK_HUGE_PAGES);
     mmk_mm_count(mm, fault, 1);
     mmk_mm_count(mm, MMK_COUNT_HUGE, 1);
     mmk_mm_count(mm, MMK_COUNT_HUGE_FAULT, 1);
@@ -138,7 +158,7 @@ static enum set_outcome write_new(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->
         return BUSY;
     outcome = set(vmf, mmk_pte_mkhuge(mmk_fault_leaf(vmf, block, true)));
     if (outcome == SET)
-        count_new(vmf->mm, MMK_COUNT_FAULT_ANON);
+        count_new(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_ANON);
     else
         mmk_fault_drop_huge(block);
     return outcome;
@@ -158,6 +178,18 @@ static enum set_outcome read_zero(struct mmk_vmf *vmf)
     return outcome;
 }
 
+/* => as mmk_fault_huge_anon() */
+static bool settle(const struct mmk_vmf *vmf, enum set_outcome outcome,
+                   enum mmk_fault_result *result)
+{
+    if (outcome == BUSY)
+        mmk_mm_count(vmf->mm, MMK_COUNT_HUGE_FALLBACK, 1);
+    *result = outcome == SET      ? MMK_FAULT_DONE
+              : outcome == KILLED ? MMK_FAULT_KILLED
+                                  : MMK_FAULT_RETRY;
+    return outcome != BUSY;
+}
+
 bool mmk_fault_huge_anon(struct mmk_vmf *vmf, enum mmk_fault_result *result)
 {
     bool write = vmf->access == MMK_ACCESS_WRITE;
@@ -167,12 +199,48 @@ bool mmk_fault_huge_anon(struct mmk_vmf *vmf, enum mmk_fault_result *result)
         !mmk_fault_huge_wanted(vmf))
         return false;
     outcome = write ? write_new(vmf) : read_zero(vmf);
-    if (outcome == BUSY)
-        mmk_mm_count(vmf->mm, MMK_COUNT_HUGE_FALLBACK, 1);
-    *result = outcome == SET      ? MMK_FAULT_DONE
-              : outcome == KILLED ? MMK_FAULT_KILLED
-                                  : MMK_FAULT_RETRY;
-    return outcome != BUSY;
+    return settle(vmf, outcome, result);
+}
+
+/* => the pages locked, each with the caller's reference: both are dropped, or the entry's */
+static enum set_outcome map_block(struct mmk_vmf *vmf, struct mmk_page *block)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+{
+    bool write = vmf->access == MMK_ACCESS_WRITE;
+    enum set_outcome outcome;
+    unsigned i;
+
+    for (i = 0; i < MMK_HUGE_PAGES; i++) {
+        mmk_page_add_rmap(block + i, vmf->vma, vmf->addr, false);
+        if (write)
+            mmk_page_mkdirty(block + i);
+    }
+    if (MMK_MISTAKE(HUGE_PAGES_UNLOCKED))
+        mmk_object_unlock_block(block);
+    outcome = set(vmf, mmk_pte_mkhuge(mmk_fault_leaf(vmf, block, write)));
+    if (outcome == SET)
+        count_new(vmf->mm, mmk_page_rss_kind(block), MMK_COUNT_FAULT_FILE);
+    for (i = 0; i < MMK_HUGE_PAGES && outcome != SET; i++)
+        mmk_page_remove_rmap(block + i, vmf->mm);
+    if (!MMK_MISTAKE(HUGE_PAGES_UNLOCKED))
+        mmk_object_unlock_block(block);
+    for (i = 0; i < MMK_HUGE_PAGES && outcome != SET; i++)
+        mmk_page_put(block + i);
+    return outcome;
+}
+
+bool mmk_fault_huge_object(struct mmk_vmf *vmf, enum mmk_fault_result *result)
+{
+    enum set_outcome outcome = BUSY;
+    struct mmk_page *block;
+
+    if (vmf->lacks < MMK_HUGE_LEVEL || !mmk_fault_huge_wanted(vmf))
+        return false;
+    block = mmk_object_get_block(vmf->mm, vmf->vma->object,
+                                 mmk_vma_index(vmf->vma, mmk_huge_base(vmf->addr)));
+    if (block)
+        outcome = map_block(vmf, block);
+    return settle(vmf, outcome, result);
 }
 
 /* --- an entry -------------------------------------------------------------------------------- */
@@ -204,6 +272,21 @@ static void use(struct mmk_vmf *vmf, struct mmk_walk *walk, bool writable)
     } while (used.v != vmf->pte.v && !mmk_pte_change(walk->entry, &vmf->pte, used));
 }
 
+/* What the program shares is its to write: the object's pages are dirty. => walk locked */
+static bool is_shared(const struct mmk_vmf *vmf, const struct mmk_walk *walk)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    struct mmk_page *page = mmk_pte_page(vmf->pte);
+    unsigned i;
+
+    (void)walk;
+    if (!(vmf->flags & MMK_VM_SHARED))
+        return false;
+    for (i = 0; i < MMK_HUGE_PAGES; i++)
+        mmk_page_mkdirty(page + i);
+    return true;
+}
+
 /* With the chain's table, if it has one. => walk locked */
 static void split(struct mmk_vmf *vmf, struct mmk_walk *walk) MMK_REQUIRES(walk->table->table.lock)
 {
@@ -220,7 +303,7 @@ static void split(struct mmk_vmf *vmf, struct mmk_walk *walk) MMK_REQUIRES(walk-
 static enum mmk_fault_result write_protected(struct mmk_vmf *vmf, struct mmk_walk *walk)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES(walk->table->table.lock)
 {
-    if (own_all(vmf, walk)) {
+    if (is_shared(vmf, walk) || own_all(vmf, walk)) {
         use(vmf, walk, (vmf->flags & MMK_VM_WRITE) != 0);
         mmk_mm_count(vmf->mm, MMK_COUNT_FAULT_REUSE, 1);
         return MMK_FAULT_DONE;
@@ -276,7 +359,7 @@ static enum mmk_fault_result replace_zero(struct mmk_vmf *vmf, const struct mmk_
         return MMK_FAULT_RETRY;
     }
     mmk_mm_count(vmf->mm, MMK_COUNT_HUGE_ZERO, -1);
-    count_new(vmf->mm, MMK_COUNT_FAULT_COW);
+    count_new(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_COW);
     return MMK_FAULT_DONE;
 }
 
@@ -310,7 +393,8 @@ static enum mmk_fault_result at_entry(struct mmk_vmf *vmf, bool write)
     enum mmk_fault_result result = MMK_FAULT_DONE;
     struct mmk_walk walk;
 
-    if (write && mmk_chain_prepare(&vmf->chain, vmf->mm, MMK_HUGE_LEVEL))
+    if (write && !(vmf->flags & MMK_VM_SHARED) &&
+        mmk_chain_prepare(&vmf->chain, vmf->mm, MMK_HUGE_LEVEL))
         return MMK_FAULT_OOM;
     if (!lock_huge(vmf, &walk))
         return MMK_FAULT_RETRY;

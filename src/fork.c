@@ -204,6 +204,13 @@ static MMK_NOINLINE mmk_pte_t share_huge(struct copy *copy, const struct mmk_wal
     return mmk_pte_wrprotect(pte);
 }
 
+static bool is_private(mmk_pte_t pte)
+{
+    const struct mmk_page *page = mmk_pte_page(pte);
+
+    return page && mmk_page_type(page) == MMK_PAGE_ANON;
+}
+
 /* => the chain reaches the root */
 static void give_huge(struct copy *copy, mmk_vaddr_t addr, mmk_pte_t pte)
 {
@@ -273,7 +280,8 @@ static mmk_vaddr_t copy_table(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t e
     if (walk.level == 0) {
         next = copy_leaf(copy, &walk, table_end);
     } else if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry))) {
-        huge = share_huge(copy, &walk);
+        if (is_private(mmk_pte_read(walk.entry)))
+            huge = share_huge(copy, &walk);
         next = copy->needs_split ? addr : addr + MMK_HUGE_SIZE;
     } else {
         next = mmk_walk_next_path(&walk, table_end);

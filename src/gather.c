@@ -115,12 +115,14 @@ static bool drop_last(struct mmk_page *page)
 }
 
 /* The pages of a larger one: a block again, unless some of them are somebody's still. */
-static MMK_NOINLINE void put_huge(struct mmk_page *page)
+static MMK_NOINLINE void put_huge(struct mmk_page *page, bool dirty)
 {
     bool whole = true, last;
     unsigned i, j;
 
     for (i = 0; i < MMK_HUGE_PAGES; i++) {
+        if (dirty)
+            mmk_page_mkdirty(page + i);
         last = drop_last(page + i);
         if (last && !whole)
             mmk_frame_free(page + i);
@@ -138,7 +140,7 @@ static void put_noted(uintptr_t noted)
     struct mmk_page *page = (struct mmk_page *)(noted & ~(MMK_GATHER_DIRTY | MMK_GATHER_HUGE));
 
     if (mmk_unlikely(noted & MMK_GATHER_HUGE)) {
-        put_huge(page);
+        put_huge(page, (noted & MMK_GATHER_DIRTY) != 0);
         return;
     }
     if (noted & MMK_GATHER_DIRTY)

@@ -136,9 +136,9 @@ MMK_ALWAYS_INLINE void mmk_gather_page(struct mmk_gather *gather, struct mmk_pag
 }
 
 /* The same of all the references that a larger page's entry had. => page: the first */
-MMK_ALWAYS_INLINE void mmk_gather_huge(struct mmk_gather *gather, struct mmk_page *page)
+MMK_ALWAYS_INLINE void mmk_gather_huge(struct mmk_gather *gather, struct mmk_page *page, bool dirty)
 {
-    uintptr_t value = (uintptr_t)page | MMK_GATHER_HUGE;
+    uintptr_t value = (uintptr_t)page | MMK_GATHER_HUGE | (dirty ? MMK_GATHER_DIRTY : 0);
 
     if (mmk_likely(gather->count < MMK_GATHER_INLINE))
         gather->page[gather->count++] = value;

@@ -6,9 +6,10 @@
  * descriptor: counted, owned and pinned one by one. The entry stands for as many leaf entries that
  * are alike. So to split it is to write them out: a table takes its place, and no page notices.
  *
- * HG1 The frames of a larger page's entry are MMK_HUGE_PAGES private pages in a row, from an
- *     aligned one on, mapped at as many addresses in a row, of one VMA. Writable: all of them are
- *     exclusive (P9). Or they are nobody's, and all zeros: huge_zero.h.
+ * HG1 The frames of a larger page's entry are MMK_HUGE_PAGES pages in a row, from an aligned one
+ * on, mapped at as many addresses in a row, of one VMA. They are private, and exclusive if it is
+ *     writable (P9); or they are those of the VMA's object, by their indices. Or they are nobody's,
+ *     and all zeros: huge_zero.h.
  * HG2 Such an entry appears only while no operation of its address space is between its first look
  *     and its flush (mm.flush_pending, or the mmap lock held for writing), or where one is already:
  *     so what an operation has split stays split, and one that has all the tables it needs keeps
@@ -17,6 +18,9 @@
  *     no TLB has the same page by entries of two sizes. Whoever locks sees neither the marker, but
  *     for CO1 (collapse.c), nor the moment after; who has not locked takes it for what it is, and
  *     locks. Accessed and dirty go to every piece.
+ *
+ * An object's goes wholly where a part has to go, and nobody may fail: truncation, a hole, reclaim
+ * without a table at hand. Whoever touches what is left finds it in the object.
  *
  * Rejected: spare tables in the hands of everybody who may meet such an entry, and starting over
  * without (P14's other answer): each walk over a range would have an error path in its middle, for

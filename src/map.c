@@ -409,6 +409,8 @@ int64_t mmk_mmap_file(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, unsi
         error = mmk_object_create(NULL, map.length, NULL, &own);
         if (error)
             return error;
+        if (mmk_config.huge_shared)
+            mmk_object_offer_huge(own);
         map.object = own;
         map.commits = map.vm_flags & MMK_VM_NORESERVE ? 0 : map.length;
     }

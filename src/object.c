@@ -80,6 +80,7 @@ void mmk_object_init(struct mmk_object *object, const struct mmk_object_ops *ops
     object->ops = ops;
     object->private_data = private_data;
     object->committed = 0;
+    object->offers_huge = false;
 }
 
 int mmk_object_create(const struct mmk_object_ops *ops, uint64_t size, void *private_data,
@@ -102,6 +103,11 @@ int mmk_object_create(const struct mmk_object_ops *ops, uint64_t size, void *pri
 void mmk_object_get(struct mmk_object *object)
 {
     mmk_a32_fetch_add(&object->refs, 1, MMK_RELAXED);
+}
+
+void mmk_object_offer_huge(struct mmk_object *object)
+{
+    object->offers_huge = true;
 }
 
 void *mmk_object_private(const struct mmk_object *object)
@@ -220,9 +226,21 @@ void mmk_object_resident(struct mmk_object *object, uint64_t first, uint64_t cou
     mmk_rcu_read_unlock();
 }
 
+/* A new frame becomes a page at `index`, locked, with two references: the index's, the caller's. */
+static void become_object(struct mmk_page *page, struct mmk_object *object,
+                          uint64_t index) MMK_NO_TSA
+{
+    mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
+    mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
+    mmk_aptr_store(&page->user.object, object, MMK_RELAXED);
+    page->user.index = index;
+    mmk_page_get(page);
+    mmk_page_become_locked(page, MMK_PAGE_OBJECT);
+}
+
 /*
- * A frame that is to be the page at `index`, locked, with two references: for the index and for
- * the caller. Shared memory's is filled already. It is charged to mm's group; mm NULL: to nobody.
+ * A frame that is to be the page at `index`, as become_object(). Shared memory's is filled already.
+ * It is charged to mm's group; mm NULL: to nobody.
  */
 static struct mmk_page *new_page(struct mmk_mm *mm, struct mmk_object *object,
                                  uint64_t index) MMK_NO_TSA
@@ -235,12 +253,7 @@ static struct mmk_page *new_page(struct mmk_mm *mm, struct mmk_object *object,
         mmk_page_put(page);
         return NULL;
     }
-    mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
-    mmk_a32_store(&page->user.pins, 0, MMK_RELAXED);
-    mmk_aptr_store(&page->user.object, object, MMK_RELAXED);
-    page->user.index = index;
-    mmk_page_get(page);
-    mmk_page_become_locked(page, MMK_PAGE_OBJECT);
+    become_object(page, object, index);
     return page;
 }
 
@@ -458,6 +471,154 @@ int mmk_object_get_page(struct mmk_object *object, uint64_t index,
 {
     return mmk_object_get_page_killable(NULL, object, index, page);
 }
+
+/* --- a larger page's ------------------------------------------------------------------------- */
+
+void mmk_object_unlock_block(struct mmk_page *block) MMK_NO_TSA
+{
+    unsigned i = MMK_HUGE_PAGES;
+
+    while (i-- > 0)
+        mmk_page_unlock(block + i);
+}
+
+/* Are the pages there, side by side? They are tried, one by one. => as mmk_object_get_block() */
+static struct mmk_page *find_block(struct mmk_object *object, uint64_t first) MMK_NO_TSA
+{
+    struct mmk_page *block;
+    unsigned i = 0;
+
+    mmk_rcu_read_lock();
+    block = mmk_page_index_find_rcu(&object->pages, first);
+    if (block && !mmk_entry_is_slot(block) && (mmk_page_to_pfn(block) & (MMK_HUGE_PAGES - 1)) == 0)
+        while (i < MMK_HUGE_PAGES &&
+               mmk_page_index_find_rcu(&object->pages, first + i) == block + i &&
+               mmk_object_try_page_rcu(object, first + i, block + i))
+            i++;
+    mmk_rcu_read_unlock();
+    if (i == MMK_HUGE_PAGES)
+        return block;
+    while (i-- > 0) {
+        mmk_page_unlock(block + i);
+        mmk_page_put(block + i);
+    }
+    return NULL;
+}
+
+/* Nothing is there, neither page nor slot, and the object is large enough for all of it. */
+static bool has_room(struct mmk_object *object, uint64_t first)
+{
+    uint64_t i = first, last = first + MMK_HUGE_PAGES - 1;
+    bool empty;
+
+    if (last >= pages_of(mmk_object_size(object)) && !MMK_MISTAKE(HUGE_PAST_END))
+        return false;
+    mmk_rcu_read_lock();
+    empty = mmk_page_index_next_rcu(&object->pages, &i, last) == NULL;
+    mmk_rcu_read_unlock();
+    return empty;
+}
+
+/* => frames as new_page() makes them, of a block; NULL: none is free, or the group has no room */
+static struct mmk_page *new_block(struct mmk_mm *mm, struct mmk_object *object,
+                                  uint64_t first) MMK_NO_TSA
+{
+    unsigned flags = MMK_ALLOC_NOWAIT | (object->ops ? 0u : (unsigned)MMK_ALLOC_ZERO), i;
+    struct mmk_page *block = mmk_page_alloc(MMK_HUGE_ORDER, flags);
+    bool charged = true;
+
+    if (!block)
+        return NULL;
+    mmk_frame_split(block, MMK_HUGE_ORDER);
+    for (i = 0; i < MMK_HUGE_PAGES; i++) {
+        become_object(block + i, object, first + i);
+        charged = charged && mmk_charge(mm->group, block + i, MMK_CHARGE_OBJECT, MMK_ALLOC_NOWAIT);
+    }
+    for (i = MMK_HUGE_PAGES; !charged && i-- > 0;)
+        forget_page(block + i);
+    return charged ? block : NULL;
+}
+
+/* => false: there is no memory for the index, or somebody's page or slot is there */
+static bool insert_new(struct mmk_object *object, struct mmk_page *page)
+{
+    struct mmk_page_index_reserve reserve;
+    const struct mmk_page *there;
+
+    if (mmk_page_index_reserve(&reserve))
+        return false;
+    mmk_spin_lock(&object->index_lock, MMK_LOCK_INDEX);
+    there =
+        mmk_page_index_insert_locked(mmk_object_pages(object), page->user.index, page, &reserve);
+    mmk_spin_unlock(&object->index_lock, MMK_LOCK_INDEX);
+    mmk_page_index_unreserve(&reserve);
+    return !there;
+}
+
+/* All of them, or none: then they are gone. */
+static bool insert_block(struct mmk_object *object, struct mmk_page *block) MMK_NO_TSA
+{
+    unsigned i = 0, done;
+
+    while (i < MMK_HUGE_PAGES && insert_new(object, block + i))
+        i++;
+    done = i;
+    if (done == MMK_HUGE_PAGES)
+        return true;
+    for (i = MMK_HUGE_PAGES; i-- > 0;) {
+        if (i < done)
+            remove_page(object, block + i);
+        else
+            forget_page(block + i);
+    }
+    return false;
+}
+
+/* => false: one could not be read; those before it stay, and are nobody's but the object's */
+static bool fill_block(struct mmk_object *object, struct mmk_page *block) MMK_NO_TSA
+{
+    unsigned i = 0, done;
+
+    while (i < MMK_HUGE_PAGES && fill_page(object, block + i) == 0)
+        i++;
+    done = i;
+    if (done == MMK_HUGE_PAGES)
+        return true;
+    for (i = MMK_HUGE_PAGES; i-- > 0;) {
+        if (i < done) {
+            mmk_page_unlock(block + i);
+            mmk_page_put(block + i);
+        } else {
+            remove_page(object, block + i);
+        }
+    }
+    return false;
+}
+
+/* => as mmk_object_get_block(), of what is not there yet; invalidate lock held */
+static struct mmk_page *create_block_locked(struct mmk_mm *mm, struct mmk_object *object,
+                                            uint64_t first) MMK_REQUIRES_SHARED(object->invalidate)
+{
+    struct mmk_page *block = has_room(object, first) ? new_block(mm, object, first) : NULL;
+
+    if (!block || !insert_block(object, block) || !fill_block(object, block))
+        return NULL;
+    return block;
+}
+
+struct mmk_page *mmk_object_get_block(struct mmk_mm *mm, struct mmk_object *object, uint64_t first)
+{
+    struct mmk_page *block = find_block(object, first);
+
+    if (block)
+        return block;
+    mmk_rw_read_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    block = create_block_locked(mm, object, first);
+    mmk_rw_read_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    return block;
+}
+
+/* --- and the way out ------------------------------------------------------------------------- */
 
 /* The first page, with a reference, or slot, from *i on; as mmk_object_next_page() */
 static struct mmk_page *next_entry(struct mmk_object *object, uint64_t *i, uint64_t last)

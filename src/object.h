@@ -27,6 +27,7 @@ struct mmk_object {
     const struct mmk_object_ops *ops; /* c: NULL for shared memory */
     void *private_data;               /* c */
     uint64_t committed;               /* c: bytes, of what the library counts; account.h */
+    bool offers_huge;                 /* c, once it is mapped: see mmk_object_offer_huge() */
     struct mmk_rcu_head rcu;          /* waiting for a grace period after the last put */
 };
 
@@ -62,6 +63,12 @@ MMK_ALWAYS_INLINE bool mmk_object_has_frames(const struct mmk_object *object)
     return object->ops && object->ops->frame;
 }
 uint64_t mmk_object_count(void); /* objects that exist */
+
+/* It may be mapped by larger pages. */
+MMK_ALWAYS_INLINE bool mmk_object_offers_huge(const struct mmk_object *object)
+{
+    return object->offers_huge && !mmk_object_has_frames(object);
+}
 
 /*
  * The page at `index`, filled, locked, with a reference for the caller. Under the page lock it is
@@ -100,6 +107,18 @@ MMK_ALWAYS_INLINE struct mmk_page *mmk_object_next_page_rcu(const struct mmk_obj
  */
 struct mmk_page *mmk_object_try_page_rcu(struct mmk_object *object, uint64_t index,
                                          struct mmk_page *page) MMK_REQUIRES_SHARED(mmk_rcu);
+
+/*
+ * The MMK_HUGE_PAGES pages from `first` on, whose frames lie side by side, aligned: each as of
+ * mmk_object_get_page(). Where nothing is cached yet of what lies there, and the object's size
+ * covers all of it, they are made, if there is such a block; mm's group pays.
+ * => the first, which stands for all; NULL: it is not to be had so, or somebody is at work on one
+ * => first is a multiple of MMK_HUGE_PAGES; may sleep, for read_page, and waits for no page's lock
+ */
+struct mmk_page *mmk_object_get_block(struct mmk_mm *mm, struct mmk_object *object, uint64_t first);
+
+/* Unlocks all of them; the references stay the caller's. */
+void mmk_object_unlock_block(struct mmk_page *block);
 
 /*
  * Sets vec[i] to 1 for each page first + i, of `count`, that is cached and filled; leaves the rest.

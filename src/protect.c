@@ -36,13 +36,15 @@ static mmk_pte_t protected_entry(const struct protect *protect, mmk_pte_t pte)
     return pte;
 }
 
-/* One that is writable is exclusive in all its parts (HG1). */
+/* A private one that is writable is exclusive in all its parts (HG1). */
 static mmk_pte_t protected_huge(const struct protect *protect, mmk_pte_t pte)
 {
     const struct mmk_page *page = mmk_pte_page(pte);
     unsigned i;
 
     pte = protected_entry(protect, pte);
+    if (!page || mmk_page_type(page) != MMK_PAGE_ANON)
+        return pte;
     for (i = 1; mmk_pte_write(pte) && i < MMK_HUGE_PAGES; i++)
         if (!mmk_page_test(page + i, MMK_PF_EXCLUSIVE))
             pte = mmk_pte_wrprotect(pte);

@@ -16,15 +16,26 @@
 #include "huge.h"
 #include "table.h"
 
-/* A larger page: HG2, whoever visits a part of it has split it before. => walk locked */
+/* => walk locked, at a larger page's entry */
+static bool is_objects(const struct mmk_walk *walk) MMK_REQUIRES(walk->table->table.lock)
+{
+    const struct mmk_page *page = mmk_pte_page(mmk_pte_read(walk->entry));
+
+    return page && mmk_page_type(page) == MMK_PAGE_OBJECT;
+}
+
+/*
+ * A larger page: HG2, whoever visits a part of it has split it before, but those who come from its
+ * object. => walk locked
+ */
 static mmk_vaddr_t visit_huge(struct mmk_walk *walk, mmk_vaddr_t end, mmk_leaf_visitor visit,
                               void *arg) MMK_REQUIRES(walk->table->table.lock)
 {
-    mmk_vaddr_t huge_end = walk->addr + MMK_HUGE_SIZE;
+    mmk_vaddr_t base = mmk_huge_base(walk->addr), huge_end = base + MMK_HUGE_SIZE;
 
-    mmk_assert(walk->addr == mmk_huge_base(walk->addr) && huge_end <= end,
+    mmk_assert((walk->addr == base && huge_end <= end) || is_objects(walk),
                "HG2 a larger page of which a part is to change is split");
-    return visit(walk, huge_end, arg);
+    return visit(walk, mmk_min(huge_end, end), arg);
 }
 
 /* One table; answers where to go on. => inside an RCU read section */

@@ -13,6 +13,7 @@
 #include "rmap.h"
 
 #include "clean.h"
+#include "huge.h"
 #include "vma.h"
 #include "zap.h"
 
@@ -34,6 +35,17 @@ static void clean(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end)
     mmk_clean_range(gather, start, end);
 }
 
+/* Secondary MMUs are told of all that may change: of a larger page, all of it. */
+static void begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
+                  enum mmk_notify_reason why)
+{
+    if (mmk_huge_possible()) {
+        start = mmk_huge_base(start);
+        end = mmk_min(mmk_huge_base(end + MMK_HUGE_SIZE - 1), MMK_USER_END);
+    }
+    mmk_gather_begin_range(gather, mm, start, end, why);
+}
+
 /* vma's part of pages [first, last]. */
 static void visit_part(const struct mmk_vma *vma, uint64_t first, uint64_t last, visitor visit,
                        enum mmk_notify_reason why)
@@ -45,7 +57,7 @@ static void visit_part(const struct mmk_vma *vma, uint64_t first, uint64_t last,
     last = mmk_min(last, vma->interval.last);
     start = mmk_vma_origin(vma) + (first << MMK_PAGE_SHIFT);
     end = mmk_vma_origin(vma) + ((last + 1) << MMK_PAGE_SHIFT);
-    mmk_gather_begin_range(&gather, vma->mm, start, end, why);
+    begin(&gather, vma->mm, start, end, why);
     visit(&gather, start, end);
     mmk_gather_finish(&gather);
 }

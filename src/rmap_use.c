@@ -194,6 +194,10 @@ static bool begin_gather(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr
 {
     mmk_vaddr_t end = addr + MMK_PAGE_SIZE;
 
+    if (mmk_huge_possible()) { /* all of a larger page may have to go */
+        addr = mmk_huge_base(addr);
+        end = mmk_min(addr + MMK_HUGE_SIZE, MMK_USER_END);
+    }
     if (wait)
         mmk_gather_begin_range(gather, mm, addr, end, MMK_NOTIFY_DISCARD);
     else if (mmk_gather_try_begin(gather, mm, addr, end, MMK_NOTIFY_DISCARD))
@@ -227,6 +231,27 @@ static bool begin(const struct unmap *unmap, struct mmk_gather *gather, struct m
                         : begin_gather(gather, mm, addr, unmap->wait);
 }
 
+/*
+ * There was no table to split a larger page with. An object's goes as a whole, as it may at any
+ * time: whoever touches the others finds them again. => false: it is not that, or stays
+ */
+static bool take_whole(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
+                       struct unmap *unmap, struct mmk_gather *gather)
+{
+    struct mmk_walk walk;
+    bool taken;
+
+    if (mmk_page_type(page) == MMK_PAGE_ANON || !mmk_rmap_lock_any(page, mm, addr, &walk))
+        return false;
+    taken = walk.level > 0 && !is_locked(&walk, unmap) && mmk_gather_room(gather);
+    if (taken)
+        mmk_zap_huge(gather, &walk);
+    unmap->taken |= taken;
+    mmk_table_unlock_free(&walk, gather);
+    mmk_rcu_read_unlock();
+    return taken;
+}
+
 static bool unmap_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
 {
     struct unmap *unmap = (struct unmap *)arg;
@@ -246,6 +271,8 @@ static bool unmap_entry(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t ad
         unmap->stayed = !take(page, &walk, unmap, gather);
         mmk_table_unlock_free(&walk, gather);
         mmk_rcu_read_unlock();
+    } else {
+        (void)take_whole(page, mm, addr, unmap, gather);
     }
     if (!unmap->later)
         mmk_gather_finish(gather);

@@ -148,35 +148,54 @@ struct zap {
     enum mmk_zap which;
 };
 
-/* The private pages of a larger one, whose entry is none by now. => the gather has room */
-static void zap_huge_pages(struct mmk_gather *gather, struct mmk_page *page, struct tally *tally)
+/* The pages of a larger one, whose entry was `old`, and is none by now. => the gather has room */
+static void zap_huge_pages(struct mmk_gather *gather, mmk_pte_t old, struct tally *tally)
 {
+    struct mmk_page *page = mmk_pte_page(old);
+    enum mmk_counter kind = mmk_page_rss_kind(page);
+    bool dirty = kind != MMK_COUNT_RSS_ANON && mmk_pte_dirty(old);
     unsigned i;
 
-    for (i = 0; i < MMK_HUGE_PAGES; i++)
-        mmk_page_remove_private(page + i, gather->mm);
-    mmk_gather_huge(gather, page);
-    tally->rss[MMK_COUNT_RSS_ANON] = -(int64_t)MMK_HUGE_PAGES;
+    for (i = 0; i < MMK_HUGE_PAGES; i++) {
+        if (dirty)
+            mmk_page_mkdirty(page + i); /* G3 */
+        mmk_page_remove_rmap(page + i, gather->mm);
+    }
+    mmk_gather_huge(gather, page, dirty && !MMK_MISTAKE(HUGE_DIRTY_ONCE));
+    tally->rss[kind] = -(int64_t)MMK_HUGE_PAGES;
 }
 
-/* A larger page's entry. => as zap_leaf() */
-static MMK_NOINLINE mmk_vaddr_t zap_huge(struct mmk_gather *gather, struct mmk_walk *walk,
-                                         enum mmk_zap which) MMK_REQUIRES(walk->table->table.lock)
+void mmk_zap_huge(struct mmk_gather *gather, struct mmk_walk *walk)
 {
+    mmk_vaddr_t base = mmk_huge_base(walk->addr);
     struct tally tally = {.taken = 1};
-    mmk_pte_t pte;
+    mmk_pte_t pte = mmk_pte_take(walk->entry);
 
-    if (which == MMK_ZAP_OBJECT)
-        return walk->addr + MMK_HUGE_SIZE;
-    if (!mmk_gather_room(gather))
-        return walk->addr;
-    pte = mmk_pte_take(walk->entry);
     if (!mmk_pte_huge_zero(pte))
-        zap_huge_pages(gather, mmk_pte_page(pte), &tally);
-    mmk_gather_range(gather, walk->addr, walk->addr + MMK_HUGE_SIZE);
+        zap_huge_pages(gather, pte, &tally);
+    mmk_gather_range(gather, base, base + MMK_HUGE_SIZE);
     mmk_mm_count(gather->mm, mmk_huge_kind(pte), -1);
     tally_up(gather, walk->table, &tally);
-    return walk->addr + MMK_HUGE_SIZE;
+}
+
+/*
+ * A larger page's entry: wholly, also if only a part of it is to go, which is an object's
+ * (range.h). => as zap_leaf()
+ */
+static MMK_NOINLINE mmk_vaddr_t zap_huge(struct mmk_gather *gather, struct mmk_walk *walk,
+                                         mmk_vaddr_t end, enum mmk_zap which)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    const struct mmk_page *page = mmk_pte_page(mmk_pte_read(walk->entry));
+
+    if (which == MMK_ZAP_OBJECT && (!page || mmk_page_type(page) == MMK_PAGE_ANON))
+        return end;
+    if (MMK_MISTAKE(HUGE_PART_KEPT) && end - walk->addr < MMK_HUGE_SIZE)
+        return end;
+    if (!mmk_gather_room(gather))
+        return walk->addr;
+    mmk_zap_huge(gather, walk);
+    return end;
 }
 
 static mmk_vaddr_t zap_table(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
@@ -185,7 +204,7 @@ static mmk_vaddr_t zap_table(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
     const struct zap *zap = (const struct zap *)arg;
 
     if (mmk_unlikely(walk->level > 0))
-        return zap_huge(zap->gather, walk, zap->which);
+        return zap_huge(zap->gather, walk, end, zap->which);
     return zap_leaf(zap->gather, walk, end, zap->which);
 }
 

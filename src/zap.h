@@ -19,7 +19,8 @@ enum mmk_zap {
 /*
  * Makes the entries in [start, end) none that `which` says, and frees the tables that this empties;
  * pages and tables go to the gather.
- * => larger pages at the ends are split (mmk_huge_split_ends())
+ * => larger pages at the ends are split (mmk_huge_split_ends()); an object's may be left as it is,
+ *    and goes wholly
  * => addresses page multiples, up to MMK_USER_END; does not sleep; table locks are taken; the mmap
  *    lock, or whatever keeps the range's meaning, is the caller's business
  */
@@ -33,6 +34,13 @@ void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end
  */
 mmk_vaddr_t mmk_zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end,
                          enum mmk_zap which) MMK_REQUIRES(walk->table->table.lock);
+
+/*
+ * Takes the entry of a larger page that walk has come to, all of it; the table stays.
+ * => walk locked; the gather has room
+ */
+void mmk_zap_huge(struct mmk_gather *gather, struct mmk_walk *walk)
+    MMK_REQUIRES(walk->table->table.lock);
 
 /* The counter that a mapped page belongs to. */
 enum mmk_counter mmk_page_rss_kind(const struct mmk_page *page);

@@ -63,6 +63,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_huge_page;
     case 27:
         return scenarios_huge_zero;
+    case 28:
+        return scenarios_huge_object;
     default:
         return NULL;
     }

@@ -162,10 +162,17 @@ struct mmk_config {
     /*
      * When the first write to private anonymous memory, where nothing is mapped yet, maps as much
      * as one entry above the leaf tables covers (2 MiB), from a block of frames, if one is to be
-     * had, and the mapping is as large. Range: the enum. Default: MMK_HUGE_NEVER. Linux:
+     * had, and the mapping is as large; likewise the first touch of an object that offers larger
+     * pages (mmk_object_offer_huge()). Range: the enum. Default: MMK_HUGE_NEVER. Linux:
      * /sys/kernel/mm/transparent_hugepage/enabled.
      */
     enum mmk_huge_policy huge;
+
+    /*
+     * 1: so does the shared anonymous memory that mmk_mmap() makes. Range: 0, 1. Default: 0. Linux:
+     * shmem_enabled beside it, never or within_size.
+     */
+    unsigned huge_shared;
 };
 
 /*
@@ -182,7 +189,7 @@ struct mmk_config {
     {                                                                                              \
         MMK_TABLES_MMKIT, MMK_CONFIG_MMAP_MIN_ADDR, MMK_CONFIG_STACK_LIMIT, MMK_CONFIG_GUARD_GAP,  \
             16, 0, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0, 0, 0, 0, MMK_CONFIG_FAULT_AROUND, \
-            MMK_HUGE_NEVER                                                                         \
+            MMK_HUGE_NEVER, 0                                                                      \
     }
 
 /*

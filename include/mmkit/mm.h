@@ -63,7 +63,7 @@ struct mmk_mm;
 #define MMK_MADV_REMOVE          9  /* shared mappings of an object: a hole in the object */
 #define MMK_MADV_DONTFORK        10 /* children do not get the mapping */
 #define MMK_MADV_DOFORK          11
-#define MMK_MADV_HUGEPAGE        14 /* private memory: larger pages, or none (mmk_config.huge) */
+#define MMK_MADV_HUGEPAGE        14 /* larger pages, or none (mmk_config.huge) */
 #define MMK_MADV_NOHUGEPAGE      15
 #define MMK_MADV_DONTDUMP        16 /* of core dumps: as these */
 #define MMK_MADV_DODUMP          17

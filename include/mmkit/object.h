@@ -89,6 +89,16 @@ MMK_MUST_CHECK int mmk_object_create(const struct mmk_object_ops *ops, uint64_t 
 void mmk_object_get(struct mmk_object *object);
 void mmk_object_put(struct mmk_object *object);
 
+/*
+ * The object may be mapped by larger pages, as files of a tmpfs
+ * that is mounted with huge=within_size. Where mmk_config.huge and the mapping's advice say so, a
+ * first touch brings in, and reads, all pages of one at once: if the object has none of them yet,
+ * its size covers them all, a block of frames is free, and offset and address lie alike in one. It
+ * maps them by one entry. Not of objects with `frame`.
+ * => the caller has the only reference, nothing is mapped of it yet; any context
+ */
+void mmk_object_offer_huge(struct mmk_object *object);
+
 /* What mmk_object_create() was told; the size now. => the caller has a reference; any context */
 void *mmk_object_private(const struct mmk_object *object);
 uint64_t mmk_object_size(const struct mmk_object *object); /* bytes; may change at once */

@@ -40,7 +40,7 @@ struct mmk_mm_stats {
     uint64_t mapped_around;  /* objects' pages mapped by a fault on another: fault_around */
     uint64_t huge;           /* entries that map a larger page, each all of its pages */
     uint64_t huge_zero;      /* the same of zeros, which is all memory's: no page is resident */
-    uint64_t huge_faults;    /* of fault_anon and fault_cow: mapped one */
+    uint64_t huge_faults;    /* of fault_anon, fault_cow and fault_file: mapped one */
     uint64_t huge_fallbacks; /* would have, but for want of a block, or others at work */
     uint64_t huge_collapses; /* made of small pages */
     uint64_t huge_splits;    /* such entries that a table has replaced */

@@ -23,7 +23,7 @@
 
 #include "format.h"
 
-#define MACHINE_MOST_HELD 64
+#define MACHINE_MOST_HELD 640 /* all pages of a larger one are locked at once */
 
 /* The locks that a thread holds, in the order taken: lock_check.c. */
 struct machine_locks {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_huge_race.c - larger pages come, are split, and become one again, while a program uses
- * them, gives them back, and forks.
+ * them, gives them back, and forks; and those of a file, while it is cut, written back, and its
+ * pages go.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -165,9 +166,156 @@ static void test_race(void **state)
     assert_true(stats.huge_splits > 0);
 }
 
+/* ---- a file: of each page the first word ------------------------------------------------------
+ */
+
+static struct mmk_a64 kept[4 * MMK_HUGE_PAGES];
+static struct mmk_object *file;
+
+static int read_word(struct mmk_object *object, uint64_t index, void *page)
+{
+    (void)object;
+    memset(page, 0, PAGE);
+    *(uint64_t *)page = mmk_a64_load(&kept[index], MMK_RELAXED);
+    return 0;
+}
+
+static int write_word(struct mmk_object *object, uint64_t index, const void *page)
+{
+    (void)object;
+    mmk_a64_store(&kept[index], mmk_a64_load(page, MMK_RELAXED), MMK_RELAXED);
+    return 0;
+}
+
+static int punch_words(struct mmk_object *object, uint64_t offset, uint64_t length)
+{
+    uint64_t i;
+
+    (void)object;
+    for (i = offset / PAGE; i < (offset + length) / PAGE; i++)
+        mmk_a64_store(&kept[i], 0, MMK_RELAXED);
+    return 0;
+}
+
+static const struct mmk_object_ops word_ops = {
+    .read_page = read_word, .write_page = write_word, .punch_hole = punch_words};
+
+/* A whole block goes from the file, and may come back as one. */
+static void remove_block(uint64_t first, uint64_t words[WORDS])
+{
+    unsigned i;
+
+    check(mmk_madvise(mm, AT(first), H * PAGE, MMK_MADV_REMOVE) == 0);
+    for (i = 0; i < WORDS; i++)
+        if (pages[i] >= first && pages[i] < first + H)
+            words[i] = 0;
+}
+
+/* What was stored is there, whatever becomes of its page; now and then nothing is mapped. */
+static void use_file(void)
+{
+    uint64_t words[WORDS] = {0}, found, round;
+    unsigned i;
+
+    machine_switch_mm(mm);
+    for (round = 1; round <= ROUNDS / 4; round++) {
+        i = (unsigned)(round * 7 % WORDS);
+        check(machine_load(AT(pages[i]), &found, sizeof(found)) == MMK_FAULT_DONE);
+        check(found == words[i]);
+        words[i] = round;
+        check(machine_store(AT(pages[i]), &round, sizeof(round)) == MMK_FAULT_DONE);
+        if (round % 64 == 0)
+            remove_block(round % 128 == 0 ? H : 0, words);
+        else if (round % 32 == 0)
+            check(mmk_madvise(mm, AT(0), 2 * H * PAGE, MMK_MADV_DONTNEED) == 0);
+        else if (round % 32 == 16)
+            check(mmk_madvise(mm, AT(H), H * PAGE, MMK_MADV_PAGEOUT) == 0);
+    }
+    machine_switch_mm(NULL);
+    mmk_a32_store(&ended, 1, MMK_RELEASE);
+}
+
+/* No page of it that the program uses is cut off, but what lies beside. */
+static void reshape_file(unsigned round)
+{
+    const uint64_t size = mmk_object_size(file);
+    int error = 0;
+
+    if (round % 4 == 0)
+        error = mmk_object_punch_hole(file, 3 * PAGE, PAGE);
+    else if (round % 4 == 1)
+        error = mmk_object_sync(file, 0, (round % (2 * H)) * PAGE);
+    else if (round % 4 == 2)
+        error = mmk_object_resize(file, size == 2 * H * PAGE ? (4 * H - 1) * PAGE : 2 * H * PAGE);
+    else
+        error = mmk_mprotect(mm, AT(3), PAGE, round % 8 == 3 ? RO : RW);
+    check(error == 0);
+}
+
+static void move_file_page(uint64_t number)
+{
+    struct mmk_page *page, *to;
+
+    if (mmk_object_get_page(file, number, &page))
+        return;
+    to = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
+    check(to != NULL);
+    (void)!mmk_page_migrate(page, to);
+    mmk_page_unlock(page);
+    mmk_page_put(page);
+    mmk_page_put(to);
+}
+
+/* CPU 1 works on the file, CPU 2 has another mapping of it, and has pages go. */
+static void race_file(unsigned cpu, void *other)
+{
+    uint64_t word;
+    unsigned round;
+
+    if (cpu == 0)
+        use_file();
+    for (round = 0; cpu > 0 && !mmk_a32_load(&ended, MMK_ACQUIRE); round++) {
+        if (cpu == 1)
+            reshape_file(round);
+        else if (round % 64 == 0)
+            move_file_page(round / 64 % (2 * H));
+        else
+            check(mmk_mm_read(other, AT(pages[round % WORDS]), &word, 8, 0) == 8);
+        if (cpu == 2 && round % 16 == 0)
+            check(mmk_madvise(other, AT(0), 2 * H * PAGE, MMK_MADV_DONTNEED) == 0);
+    }
+}
+
+static void test_race_file(void **state)
+{
+    struct mmk_mm *other = new_mm();
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 4 * H; i++)
+        mmk_a64_store(&kept[i], 0, MMK_RELAXED);
+    assert_int_equal(mmk_object_create(&word_ops, 2 * H * PAGE, NULL, &file), 0);
+    mmk_object_offer_huge(file);
+    map_object_at(0, 2 * H, RW, MMK_MAP_SHARED, file, 0);
+    assert_true(mmk_mmap(other, AT(0), 2 * H * PAGE, RW, MMK_MAP_PRIVATE | MMK_MAP_FIXED, file,
+                         0) == (int64_t)AT(0));
+    store_byte(AT(3), 1);
+    store_byte(AT(H + 3), 1);
+    assert_int_equal(mm_stats(mm).huge_faults, 2);
+    mmk_a32_store(&ended, 0, MMK_RELAXED);
+    race_cpus(race_file, other);
+    mmk_check(mm);
+    mmk_check_object(file);
+    mmk_check_frames();
+    put_mm(other);
+    assert_int_equal(mmk_munmap(mm, AT(0), 2 * H * PAGE), 0);
+    mmk_object_put(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_race_file, setup, limited_teardown),
         cmocka_unit_test_setup_teardown(test_race, setup, limited_teardown),
     };
 
