@@ -59,11 +59,15 @@ static int punch_hole(struct mmk_object *object, uint64_t offset, uint64_t lengt
 static const struct mmk_object_ops file_ops = {
     .read_page = read_page, .write_page = write_page, .punch_hole = punch_hole};
 
-static bool make_object(struct replay_file *file, uint64_t size)
+static bool make_object(const struct replay *replay, struct replay_file *file, uint64_t size)
 {
-    if (file->object == NULL)
-        return mmk_object_create(&file_ops, size, file, &file->object) == 0;
-    return mmk_object_resize(file->object, size) == 0;
+    if (file->object != NULL)
+        return mmk_object_resize(file->object, size) == 0;
+    if (mmk_object_create(&file_ops, size, file, &file->object) != 0)
+        return false;
+    if (replay_has_huge(replay))
+        mmk_object_offer_huge(file->object);
+    return true;
 }
 
 /* => false: no memory */
@@ -71,7 +75,7 @@ static bool make_longer(struct replay *replay, struct replay_file *file, uint64_
 {
     if (end <= file->size)
         return true;
-    if (!replay_is_planning(replay) && !make_object(file, end))
+    if (!replay_is_planning(replay) && !make_object(replay, file, end))
         return false;
     file->size = end;
     return true;

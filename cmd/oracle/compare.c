@@ -241,7 +241,7 @@ static bool compare_page(const struct observation *on_linux, const struct observ
     unsigned left = on_linux->page[page], right = here->page[page], i;
     bool in_core = (left & PAGE_IN_CORE) != 0;
 
-    if (mmkit_side_has_huge() && (left & PAGE_KNOWN) && object_at(here, page) == 0 && !in_core)
+    if (mmkit_side_has_huge() && (left & PAGE_KNOWN) && !in_core)
         in_core = (right & PAGE_IN_CORE) != 0;
     if (past->is_child && (left & PAGE_ZERO) && (right & PAGE_IN_CORE) == 0)
         in_core = false;

@@ -188,6 +188,8 @@ static uint64_t some_file(struct generator *generator, unsigned restricted)
 
 static uint64_t file_offset(struct generator *generator)
 {
+    if (generator->huge_files && one_in(generator, 3))
+        return below(generator, 3) * 2 * MIB;
     if (one_in(generator, 60))
         return next(generator) << (below(generator, 2) * 12);
     if (one_in(generator, 30))
@@ -247,6 +249,10 @@ static void fill_mmap(struct generator *generator, uint64_t *args)
     if ((args[3] & MMK_MAP_ANONYMOUS) == 0 || one_in(generator, 20)) {
         args[4] = some_file(generator, 2);
         args[5] = file_offset(generator);
+    }
+    if (generator->huge_files && one_in(generator, args[4] == FILE_NONE ? 6 : 2)) {
+        args[0] &= ~(2 * MIB - 1);
+        args[1] = (1 + below(generator, 2)) * 2 * MIB;
     }
     if (args[4] == FILE_STORED || args[4] == FILE_DISK)
         args[3] &= ~(uint64_t)MMK_MAP_SYNC; /* which a disk's file system refuses, last of all */
@@ -340,6 +346,9 @@ static uint64_t file_page(struct generator *generator)
 {
     static const uint8_t favoured[] = {0, 1, 3, 6};
     uint64_t which = below(generator, 240);
+
+    if (generator->huge_files && one_in(generator, 2))
+        return (1 + below(generator, 2)) * 2 * MIB / PAGE + which % 24;
 
     return which < 120 ? which % 24 : favoured[which % EACH(favoured)];
 }

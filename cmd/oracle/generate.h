@@ -12,11 +12,12 @@ struct generator {
     uint32_t allowed;   /* calls, by bit */
     unsigned processes; /* how many there may be */
     bool alive[PROCESSES];
-    bool reclaims;  /* this sequence has MADV_PAGEOUT, else MADV_FREE: see generate.c */
-    bool locks_all; /* it may lock as much as it wants, and is small */
-    bool seals;     /* it seals much, for nothing can be taken back */
-    bool huge;      /* ranges that larger pages fit in are likely */
-    bool is_strict; /* it has PR_SET_MDWE, which cannot be taken back */
+    bool reclaims;   /* this sequence has MADV_PAGEOUT, else MADV_FREE: see generate.c */
+    bool locks_all;  /* it may lock as much as it wants, and is small */
+    bool seals;      /* it seals much, for nothing can be taken back */
+    bool huge;       /* ranges that larger pages fit in are likely */
+    bool huge_files; /* and so are files, and their mappings */
+    bool is_strict;  /* it has PR_SET_MDWE, which cannot be taken back */
 };
 
 /*

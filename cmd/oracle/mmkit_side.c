@@ -75,6 +75,7 @@ bool mmkit_side_create(const struct linux_constants *constants)
 
     lowest = constants->mmap_min_addr;
     config.mmkit.huge = huge;
+    config.mmkit.huge_shared = mmkit_side_has_huge();
     may_advise = constants->may_advise;
     may_lock = constants->may_lock;
     memlock_max = constants->memlock_max;
@@ -158,6 +159,18 @@ static bool fill_first(void)
     return true;
 }
 
+/* One of them, mapped by the kernel. */
+static bool create_file(unsigned i)
+{
+    if (mmk_object_create(store_of(i) ? &store_ops : NULL, files[i].size, store_of(i),
+                          &objects[i]) != 0)
+        return false;
+    if (mmkit_side_has_huge())
+        mmk_object_offer_huge(objects[i]);
+    return mmk_mmap(kernel, KERNEL_FILE(i), 64 * MIB, MMK_PROT_READ | MMK_PROT_WRITE,
+                    MMK_MAP_SHARED | MMK_MAP_FIXED, objects[i], 0) >= 0;
+}
+
 static bool create_files(void)
 {
     unsigned i;
@@ -169,10 +182,7 @@ static bool create_files(void)
             objects[i] = objects[files[i].same_as];
             continue;
         }
-        if (mmk_object_create(store_of(i) ? &store_ops : NULL, files[i].size, store_of(i),
-                              &objects[i]) != 0 ||
-            mmk_mmap(kernel, KERNEL_FILE(i), 64 * MIB, MMK_PROT_READ | MMK_PROT_WRITE,
-                     MMK_MAP_SHARED | MMK_MAP_FIXED, objects[i], 0) < 0)
+        if (!create_file(i))
             return false;
     }
     return fill_first();

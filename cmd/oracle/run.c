@@ -34,7 +34,7 @@ static void generate_all(const struct arguments *arguments, uint64_t number, str
 
     generate_begin(&generator, generate_seed(arguments->seed, number), arguments->calls,
                    arguments->processes);
-    generator.huge = mmkit_side_has_huge();
+    generator.huge = generator.huge_files = mmkit_side_has_huge();
     for (i = 0; i < ops->count; i++)
         generate(&generator, &ops->list[i]);
 }

@@ -90,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     generator.left = size;
     generator.is_strict = size & 1;
     generator.huge = size & 4;
+    generator.huge_files = (size & 12) == 12;
     create();
     if (!mmkit_side_start(2))
         abort();
