@@ -31,8 +31,10 @@ void flat_own(struct flat *flat, unsigned space, unsigned page, uint32_t word)
     if (!p->own) {
         p->frame = ++flat->frames;
         p->freed = false;
+        p->pins = 0;
     }
     p->own = true;
+    p->common = false;
     p->word = word;
 }
 
@@ -63,6 +65,175 @@ static void store(struct flat *flat, unsigned space, unsigned page, uint32_t wor
     p->freed = false;
 }
 
+/* ---- larger pages -------------------------------------------------------------------------- */
+
+/* The first page of the table that a page is in. */
+static struct flat_page *table_of(struct flat *flat, unsigned space, unsigned page)
+{
+    return at(flat, space, page - page % FLAT_TABLE);
+}
+
+void flat_split(struct flat *flat, unsigned space, unsigned page)
+{
+    struct flat_page *p = table_of(flat, space, page);
+    unsigned i;
+
+    for (i = 0; i < FLAT_TABLE; i++)
+        p[i].larger = false;
+}
+
+void flat_split_ends(struct flat *flat, unsigned space, unsigned page, unsigned count)
+{
+    if (page % FLAT_TABLE)
+        flat_split(flat, space, page);
+    if ((page + count) % FLAT_TABLE)
+        flat_split(flat, space, page + count);
+}
+
+/* Of the pages of a table. */
+static bool is_one_mapping(const struct flat_page *p)
+{
+    unsigned i;
+
+    for (i = 1; i < FLAT_TABLE; i++)
+        if (!flat_same_mapping(&p[i - 1], &p[i]))
+            return false;
+    return true;
+}
+
+static bool is_larger(const struct flat_page *p)
+{
+    unsigned i;
+
+    for (i = 0; i < FLAT_TABLE; i++)
+        if (!p[i].larger || !p[i].present || p[i].own != p[0].own || p[i].guard)
+            return false;
+    return is_one_mapping(p);
+}
+
+void flat_settle(struct flat *flat)
+{
+    unsigned space, page;
+
+    for (space = 0; flat->larger && space < FLAT_SPACES; space++)
+        for (page = 0; page < FLAT_PAGES; page += FLAT_TABLE)
+            if (!is_larger(at(flat, space, page)))
+                flat_split(flat, space, page);
+}
+
+bool flat_fits_larger(const struct flat *flat, unsigned space, unsigned page)
+{
+    const struct flat_page *p = &flat->space[space].page[page - page % FLAT_TABLE];
+
+    return flat->larger && is_one_mapping(p) && !p->object && !p->shared;
+}
+
+void flat_make_larger(struct flat *flat, unsigned space, unsigned page)
+{
+    unsigned first = page - page % FLAT_TABLE, i;
+
+    for (i = first; i < first + FLAT_TABLE; i++) {
+        flat_own(flat, space, i, flat_contents(flat, space, i));
+        at(flat, space, i)->present = at(flat, space, i)->larger = true;
+    }
+}
+
+static bool is_empty(const struct flat_page *p)
+{
+    unsigned i;
+
+    for (i = 0; i < FLAT_TABLE; i++)
+        if (p[i].present)
+            return false;
+    return true;
+}
+
+/* Does anybody else still have what there was before a fork? */
+static bool is_shared(const struct flat *flat, unsigned space)
+{
+    unsigned other, page;
+
+    for (other = 0; other < FLAT_SPACES; other++)
+        for (page = 0; page < FLAT_PAGES && other != space; page++)
+            if (flat->space[other].exists && flat->space[other].page[page].common)
+                return true;
+    return false;
+}
+
+/* A larger page that was shared, and is stored to, is the program's own again, or is split. */
+static void own_larger(struct flat *flat, unsigned space, unsigned page)
+{
+    if (is_shared(flat, space) || flat_either(flat, 2) == 0)
+        flat_split(flat, space, page);
+    else
+        flat_make_larger(flat, space, page);
+}
+
+/* May one come where nothing is? Whoever is busy in the address space keeps it from that. */
+static bool comes_larger(struct flat *flat, unsigned space, unsigned page)
+{
+    return flat_fits_larger(flat, space, page) && is_empty(table_of(flat, space, page)) &&
+           flat_either(flat, 2) == 0;
+}
+
+/* A read: all zeros. */
+static void fill_zeros(struct flat *flat, unsigned space, unsigned page)
+{
+    struct flat_page *p = table_of(flat, space, page);
+    unsigned i;
+
+    if (!comes_larger(flat, space, page))
+        return;
+    for (i = 0; i < FLAT_TABLE; i++)
+        p[i].present = p[i].larger = true;
+}
+
+/* A write; to one of zeros, it is another, or the zero page small. */
+static void fill_private(struct flat *flat, unsigned space, unsigned page)
+{
+    struct flat_page *p = at(flat, space, page);
+
+    if (p->larger && p->common)
+        own_larger(flat, space, page);
+    else if (p->larger && !p->own && !flat_fits_larger(flat, space, page))
+        flat_split(flat, space, page);
+    else if ((p->larger && !p->own) || comes_larger(flat, space, page))
+        flat_make_larger(flat, space, page);
+    p->present = true;
+    flat_own(flat, space, page, flat_contents(flat, space, page));
+}
+
+/* ---- pages around -------------------------------------------------------------------------- */
+
+/* Could page `i` be mapped by a fault on `page` of the same table? */
+static bool is_around(const struct flat *flat, const struct flat_page *pages, unsigned page,
+                      unsigned i)
+{
+    unsigned from = i < page ? i : page, to = i < page ? page : i;
+    const struct flat_page *p = &pages[i];
+
+    for (; from < to; from++)
+        if (!flat_same_mapping(&pages[from], &pages[from + 1]))
+            return false;
+    return !p->present && !p->own && p->index < flat->object.size &&
+           flat->object.page[p->index].cached;
+}
+
+/* Any of them may be left out: somebody has it locked. */
+static void map_around(struct flat *flat, unsigned space, unsigned page)
+{
+    struct flat_page *pages = flat->space[space].page;
+    unsigned first = page - page % FLAT_TABLE, i, n = 0, found[FLAT_TABLE], left_out;
+
+    for (i = first; i < first + FLAT_TABLE; i++)
+        if (i != page && is_around(flat, pages, page, i))
+            found[n++] = i;
+    left_out = n > 0 ? flat_either(flat, 1u << n) : 0;
+    for (i = 0; i < n; i++)
+        if (!(left_out >> i & 1))
+            pages[found[i]].present = true;
+}
+
 /* The mapping allows it. */
 static enum mmk_fault_result fill(struct flat *flat, unsigned space, unsigned page, bool write)
 {
@@ -75,9 +246,13 @@ static enum mmk_fault_result fill(struct flat *flat, unsigned space, unsigned pa
             return MMK_FAULT_BUS;
         flat_bring_in(flat, p->index);
     }
-    p->present = true;
+    if (flat->around && p->object && !p->present && !write)
+        map_around(flat, space, page);
     if (write && !p->shared)
-        flat_own(flat, space, page, flat_contents(flat, space, page));
+        fill_private(flat, space, page);
+    else if (!write)
+        fill_zeros(flat, space, page);
+    p->present = true;
     return MMK_FAULT_DONE;
 }
 
@@ -155,7 +330,8 @@ void flat_drop(struct flat *flat, unsigned space, unsigned page)
 {
     struct flat_page *p = at(flat, space, page);
 
-    p->own = false;
+    p->own = p->common = false;
+    p->pins = 0;
     p->present = p->guard;
 }
 
@@ -163,7 +339,7 @@ bool flat_would_not_be_missed(const struct flat *flat, unsigned space, unsigned 
 {
     const struct flat_page *p = &flat->space[space].page[page];
 
-    if (p->guard || p->locked)
+    if (p->guard || p->locked || p->larger)
         return false;
     if (p->own)
         return p->freed;
@@ -187,21 +363,54 @@ static void inherit(struct flat *flat, unsigned child, unsigned page)
     struct flat_page *p = at(flat, child, page);
 
     p->locked = p->lazily = false;
+    p->pins = 0;
     if (p->no_fork) {
         flat_unmap(flat, child, page);
         return;
     }
     if (p->wipe)
-        p->own = p->guard = false;
+        p->own = p->guard = p->common = false;
     p->present = p->own || p->guard;
     if (p->own)
         p->frame = ++flat->frames;
+}
+
+/* What the child does not get stays as it is. */
+bool flat_split_pinned(struct flat *flat, unsigned space)
+{
+    bool split = false;
+    unsigned page;
+
+    for (page = 0; page < FLAT_PAGES; page++) {
+        const struct flat_page *p = at(flat, space, page);
+
+        if (!p->larger || !p->pins || p->no_fork || p->wipe)
+            continue;
+        flat_split(flat, space, page);
+        split = true;
+    }
+    return split;
+}
+
+/* One with a page that is pinned is split, for that one to be copied. */
+static void share_larger(struct flat *flat, unsigned parent)
+{
+    unsigned page;
+
+    (void)flat_split_pinned(flat, parent);
+    for (page = 0; flat->larger && page < FLAT_PAGES; page++) {
+        struct flat_page *p = at(flat, parent, page);
+
+        if (!p->no_fork && !p->wipe)
+            p->common = p->own && !p->pins;
+    }
 }
 
 void flat_fork(struct flat *flat, unsigned parent, unsigned child)
 {
     unsigned page;
 
+    share_larger(flat, parent);
     flat->space[child] = flat->space[parent];
     flat->space[child].exists = true;
     for (page = 0; page < FLAT_PAGES; page++)
@@ -234,7 +443,8 @@ unsigned flat_tables(const struct flat *flat, unsigned space, unsigned per)
     unsigned page, tables = 0, last = UINT32_MAX;
 
     for (page = 0; page < FLAT_PAGES; page++)
-        if (flat->space[space].page[page].present && page / per != last) {
+        if (flat->space[space].page[page].present && page / per != last &&
+            !(per == FLAT_TABLE && flat->space[space].page[page].larger)) {
             last = page / per;
             tables++;
         }

@@ -16,6 +16,7 @@
 #define FLAT_SPACES 5
 #define FLAT_OBJECT 8 /* pages of the object at most */
 #define FLAT_STACK  8 /* of a stack: the limit in the format tiny */
+#define FLAT_TABLE  4 /* pages of a leaf table, and of a larger page */
 
 /* A page of an address space. */
 struct flat_page {
@@ -28,6 +29,9 @@ struct flat_page {
     bool guard;   /* it is a guard */
     bool own;     /* private contents: `word`; else the object's, or zeros */
     bool freed;   /* own, and marked by MADV_FREE since it was stored to */
+    bool larger;  /* a larger page's, which takes no leaf table; so are those beside it */
+    bool common;  /* own, but there since before a fork, and not stored to after it */
+    uint8_t pins; /* own, and pinned so often */
     uint8_t prot; /* MMK_PROT_* */
     uint8_t index;
     uint16_t frame; /* where the contents are: for who pins them */
@@ -54,6 +58,8 @@ struct flat {
     struct flat_space space[FLAT_SPACES];
     struct flat_object object;
     uint16_t frames; /* numbers given out */
+    bool larger;     /* larger pages come where they fit */
+    bool around;     /* what reads the object's memory maps all of it that is in the same table */
 
     /* What the model leaves open: flat_either() answers `choice`, and says how many there are. */
     unsigned choice, choices;
@@ -82,6 +88,23 @@ enum mmk_fault_result flat_fault(struct flat *flat, unsigned space, unsigned pag
 uint32_t flat_contents(const struct flat *flat, unsigned space, unsigned page);
 void flat_own(struct flat *flat, unsigned space, unsigned page, uint32_t word);
 
+/*
+ * The larger page that a page is in becomes small ones. ends: those that lie in a range with a part
+ * only. settle, after each step: those whose pages are no longer alike.
+ */
+void flat_split(struct flat *flat, unsigned space, unsigned page);
+void flat_split_ends(struct flat *flat, unsigned space, unsigned page, unsigned count);
+void flat_settle(struct flat *flat);
+
+/* Those of which a page is pinned. => true: there was one */
+bool flat_split_pinned(struct flat *flat, unsigned space);
+
+/* Could the table that a page is in give way to a larger page, by its mapping? */
+bool flat_fits_larger(const struct flat *flat, unsigned space, unsigned page);
+
+/* All pages of that table become the program's own, and are a larger page. */
+void flat_make_larger(struct flat *flat, unsigned space, unsigned page);
+
 /* Contents go, the mapping stays; a guard stays, too. */
 void flat_drop(struct flat *flat, unsigned space, unsigned page);
 
@@ -102,7 +125,10 @@ void flat_fork(struct flat *flat, unsigned parent, unsigned child);
 /* A page of the object goes from memory, and from all mappings; `copies`: private ones as well. */
 void flat_discard(struct flat *flat, unsigned index, bool copies);
 
-/* How many of `per` pages each have something mapped in them: page tables, at the least. */
+/*
+ * How many of `per` pages each have something mapped in them: page tables, at the least. Of
+ * FLAT_TABLE: without larger pages.
+ */
 unsigned flat_tables(const struct flat *flat, unsigned space, unsigned per);
 
 /* Pages mapped, and those of them that are locked. */

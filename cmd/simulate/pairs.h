@@ -39,27 +39,31 @@
 enum { SPACE_MAIN, SPACE_CHILD, SPACE_FORKED };
 
 enum op_traits {
-    OP_ONE_PAGE = 1,    /* takes no range */
-    OP_ASIDE = 2,       /* and the pages aside */
-    OP_OBJECT = 4,      /* needs an object */
-    OP_SHARED = 8,      /* needs a shared mapping */
-    OP_CHILD = 16,      /* needs the child, and works there */
-    OP_HIGH = 32,       /* uses PAIR_HIGH */
-    OP_PRIVATE = 64,    /* needs a private mapping */
-    OP_HEAP = 128,      /* works at the mapping's end, and on the heap behind it */
-    OP_WRITER = 256,    /* starts with the mmap lock held for writing: waits for who reads */
-    OP_ACCESS = 512,    /* does not wait for a lock itself: a kill is no reason to give up */
-    OP_PARENT = 1024,   /* needs the child, and that nobody works there */
-    OP_CLOSED = 2048,   /* needs memory that may not be accessed */
-    OP_RARE = 4096,     /* on memory of two kinds only */
-    OP_LEAVES = 8192,   /* afterwards all CPUs leave the address space for good */
-    OP_LARGE = 16384,   /* too many steps for two of them on two tables */
-    OP_WHOLE = 32768,   /* works on all pages: an object's are there at first */
-    OP_BRINGS = 65536,  /* brings pages in; */
-    OP_CUTS = 131072,   /* takes them away: many steps, where they are not there at first */
-    OP_ONCE = 262144,   /* leaves something in pair_run: one by a CPU, not in the child */
-    OP_PAIRED = 524288, /* in longer sequences it is not modelled: scenarios_calls.c */
-    OP_LOOKS = 1048576, /* reads entries, or a TLB, without the mmap lock */
+    OP_ONE_PAGE = 1,      /* takes no range */
+    OP_ASIDE = 2,         /* and the pages aside */
+    OP_OBJECT = 4,        /* needs an object */
+    OP_SHARED = 8,        /* needs a shared mapping */
+    OP_CHILD = 16,        /* needs the child, and works there */
+    OP_HIGH = 32,         /* uses PAIR_HIGH */
+    OP_PRIVATE = 64,      /* needs a private mapping */
+    OP_HEAP = 128,        /* works at the mapping's end, and on the heap behind it */
+    OP_WRITER = 256,      /* starts with the mmap lock held for writing: waits for who reads */
+    OP_ACCESS = 512,      /* does not wait for a lock itself: a kill is no reason to give up */
+    OP_PARENT = 1024,     /* needs the child, and that nobody works there */
+    OP_CLOSED = 2048,     /* needs memory that may not be accessed */
+    OP_RARE = 4096,       /* on memory of some kinds only */
+    OP_LEAVES = 8192,     /* afterwards all CPUs leave the address space for good */
+    OP_LARGE = 16384,     /* too many steps for two of them on two tables */
+    OP_WHOLE = 32768,     /* works on all pages: an object's are there at first */
+    OP_BRINGS = 65536,    /* brings pages in; */
+    OP_CUTS = 131072,     /* takes them away: many steps, where they are not there at first */
+    OP_ONCE = 262144,     /* leaves something in pair_run: one by a CPU, not in the child */
+    OP_PAIRED = 524288,   /* in longer sequences it is not modelled: scenarios_calls.c */
+    OP_LOOKS = 1048576,   /* reads entries, or a TLB, without the mmap lock */
+    OP_NOWHERE = 2097152, /* on no pages in particular */
+    OP_LARGER = 4194304,  /* needs larger pages */
+    OP_FILLS = 8388608,   /* stores, perhaps where nothing is: a larger page comes */
+    OP_READS = 16777216,  /* reads: pages around come, or a larger page of zeros */
 };
 
 /* One operation of a scenario, as it runs and as it is modelled. */
@@ -96,7 +100,14 @@ struct ground {
     bool wide;   /* on two tables, too */
     bool all;    /* rare operations as well */
     bool keeps;  /* faults drop nothing from TLBs; for accesses and what goes beside them */
+    bool larger; /* larger pages come where they fit; and the mapping has all of a table's pages */
+    bool filled; /* but there are small ones, and the first is missing */
+    bool around; /* the object is in memory, and what reads it maps pages around, too */
+    unsigned wants; /* traits: one of the two operations has one of these; 0: any may be */
 };
+
+/* Pages 0 to 3 are a leaf table's, and the larger page, where there is one. */
+#define PAIR_WHOLE 4
 
 /* A second set of translations, of one page: pairs_life.c. */
 struct mirror {
@@ -123,7 +134,7 @@ extern struct pair_run pair_run;
 
 /* Lists that end with one without a name. */
 extern const struct op pair_ops_access[], pair_ops_map[], pair_ops_move[], pair_ops_page[],
-    pair_ops_lock[], pair_ops_object[], pair_ops_life[];
+    pair_ops_lock[], pair_ops_object[], pair_ops_life[], pair_ops_larger[];
 
 /* All of them, from 0. => NULL: there are no more */
 const struct op *pair_op(size_t number);
@@ -153,6 +164,9 @@ bool pair_all_leave(void);
  */
 void pair_check(uint64_t program, const struct act *begin);
 
+/* Is its mapping larger, so that operations can be on all pages of a table? */
+bool ground_has_whole(const struct ground *ground);
+
 /* The act's address, bytes and mm. */
 mmk_vaddr_t act_addr(const struct act *act);
 uint64_t act_length(const struct act *act);
@@ -160,6 +174,9 @@ struct mmk_mm *act_mm(const struct act *act);
 
 /* For models: page `i` of the range. */
 struct flat_page *act_page(struct flat *flat, const struct act *act, unsigned i);
+
+/* The range is about to change: larger pages that have a part in it alone are small ones now. */
+void act_split_ends(struct flat *flat, const struct act *act);
 
 /*
  * For those that look at a mapping under the lock, and then do something to its object without it.

@@ -133,8 +133,8 @@ static bool model_poke(struct flat *flat, struct act *act)
 }
 
 const struct op pair_ops_access[] = {
-    {"load", OP_ACCESS | OP_ONE_PAGE | OP_LOOKS, run_load, model_load},
-    {"store", OP_ACCESS | OP_ONE_PAGE | OP_LOOKS, run_store, model_store},
+    {"load", OP_ACCESS | OP_ONE_PAGE | OP_LOOKS | OP_READS, run_load, model_load},
+    {"store", OP_ACCESS | OP_ONE_PAGE | OP_LOOKS | OP_FILLS, run_store, model_store},
     {"look", OP_ACCESS | OP_ONE_PAGE | OP_LOOKS, run_look, model_look},
     {"exchange", OP_ACCESS | OP_ONE_PAGE | OP_RARE | OP_LOOKS, run_exchange, model_exchange},
     {"poke", OP_ACCESS | OP_ONE_PAGE | OP_RARE | OP_LOOKS, run_poke, model_poke},

@@ -9,9 +9,9 @@
 
 struct pair_run pair_run;
 
-static const struct op *const lists[] = {pair_ops_access, pair_ops_map,  pair_ops_move,
-                                         pair_ops_page,   pair_ops_lock, pair_ops_object,
-                                         pair_ops_life};
+static const struct op *const lists[] = {pair_ops_access, pair_ops_map,   pair_ops_move,
+                                         pair_ops_page,   pair_ops_lock,  pair_ops_object,
+                                         pair_ops_life,   pair_ops_larger};
 
 const struct op *pair_op(size_t number)
 {
@@ -50,11 +50,45 @@ const struct ground pair_grounds[] = {
      .warm = true,
      .all = true,
      .keeps = true},
+    {.name = "larger-new", .larger = true, .all = true, .wants = OP_FILLS | OP_READS},
+    {.name = "larger-zeros", .larger = true, .loaded = true, .warm = true},
+    {.name = "larger", .larger = true, .stored = true, .warm = true, .all = true},
+    {.name = "larger-fork", .larger = true, .stored = true, .forked = true, .warm = true},
+    {.name = "filled",
+     .larger = true,
+     .filled = true,
+     .stored = true,
+     .warm = true,
+     .all = true,
+     .wants = OP_LARGER},
+    {.name = "filled-fork",
+     .larger = true,
+     .filled = true,
+     .stored = true,
+     .forked = true,
+     .warm = true,
+     .wants = OP_LARGER},
+    {.name = "around",
+     .object = true,
+     .shared = true,
+     .around = true,
+     .all = true,
+     .wants = OP_READS},
+    {.name = "around-copy", .object = true, .around = true, .wants = OP_READS},
     {.name = NULL},
 };
 
+bool ground_has_whole(const struct ground *ground)
+{
+    return ground->larger || ground->around;
+}
+
 bool ground_fits(unsigned traits, const struct ground *ground)
 {
+    if ((traits & OP_LARGER) && !ground->larger)
+        return false;
+    if (ground->wants && !(traits & ground->wants))
+        return false;
     if ((traits & OP_OBJECT) && !ground->object)
         return false;
     if ((traits & OP_SHARED) && !ground->shared)
@@ -89,6 +123,11 @@ struct mmk_mm *act_mm(const struct act *act)
 struct flat_page *act_page(struct flat *flat, const struct act *act, unsigned i)
 {
     return &flat->space[act->space].page[act->page + i];
+}
+
+void act_split_ends(struct flat *flat, const struct act *act)
+{
+    flat_split_ends(flat, act->space, act->page, act->count);
 }
 
 const struct flat_page *act_looked_at(struct flat *flat, struct act *act)
@@ -152,7 +191,9 @@ static unsigned used_pages(const struct ground *ground, const struct act *act, u
         if ((act[i].op->traits & OP_WHOLE) && ground->object)
             pages |= (1u << PAIR_END) - (1u << PAIR_FIRST);
     }
-    return pages;
+    if (ground->larger)
+        pages |= (1u << PAIR_WHOLE) - 1;
+    return ground->filled ? pages & ~1u : pages;
 }
 
 static void touch(unsigned page, bool write)
@@ -177,7 +218,11 @@ static void touch_pages(unsigned pages, const struct ground *ground)
 {
     unsigned page;
 
-    for (page = PAIR_FIRST; page < PAIR_END; page++)
+    if (ground->filled) {
+        touch(1, true);
+        expect(mmk_madvise(world.mm, page_at(0), PAGE, MMK_MADV_DONTNEED) == 0);
+    }
+    for (page = 0; page < PAIR_END; page++)
         if (pages & 1u << page && (ground->loaded || ground->stored))
             touch(page, ground->stored);
 }
@@ -185,6 +230,8 @@ static void touch_pages(unsigned pages, const struct ground *ground)
 /* The first page of the mapping. */
 static unsigned first_page(const struct ground *ground)
 {
+    if (ground_has_whole(ground))
+        return 0;
     return ground->grows ? PAIR_FIRST + 2 : PAIR_FIRST;
 }
 
@@ -204,6 +251,8 @@ static void map_ground(const struct ground *ground)
                     ground->object ? first * PAGE : 0);
     expect(addr == (int64_t)page_at(first));
     expect(mmk_set_brk(world.mm, page_at(PAIR_HEAP)) == 0);
+    if (ground->around)
+        expect(mmk_madvise(world.mm, page_at(0), PAIR_END * PAGE, MMK_MADV_WILLNEED) == 0);
 }
 
 /* The child has a look at the pages. */
@@ -327,16 +376,21 @@ void ground_start_flat(struct flat *flat, const struct ground *ground, const str
     flat->space[SPACE_MAIN].exists = true;
     flat->space[SPACE_MAIN].heap_end = PAIR_HEAP;
     flat->object.size = ground->object ? PAIR_END : 0;
+    flat->larger = ground->larger && !ground->filled;
+    flat->around = ground->around;
     for (page = 0; page < FLAT_OBJECT; page++)
         flat->object.page[page].kept = WORD_KEPT(page);
+    for (page = 0; page < PAIR_END && ground->around; page++)
+        flat_bring_in(flat, page);
     flat_map_ground(flat, ground);
-    for (page = PAIR_FIRST; page < PAIR_END; page++) {
+    for (page = 0; page < PAIR_END; page++) {
         word = WORD_TOUCHED(page);
         if (used & 1u << page && (ground->loaded || ground->stored))
             (void)flat_access(flat, SPACE_MAIN, page, ground->stored, &word);
         if (used & 1u << page && ground->synced)
             flat->object.page[page].kept = WORD_SYNCED(page);
     }
+    flat->larger = ground->larger;
     if (ground->forked)
         flat_fork(flat, SPACE_MAIN, SPACE_CHILD);
     for (page = PAIR_FIRST; page < PAIR_END && ground->kin; page++)
@@ -344,4 +398,5 @@ void ground_start_flat(struct flat *flat, const struct ground *ground, const str
             (void)flat_access(flat, SPACE_CHILD, page, false, &word);
     for (page = PAIR_FIRST; page < PAIR_END && ground->closed; page++)
         flat->space[SPACE_MAIN].page[page].prot = MMK_PROT_NONE;
+    flat->choices = 0;
 }

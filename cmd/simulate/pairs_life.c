@@ -15,8 +15,11 @@ static void run_fork(struct act *act)
     act->code = mmk_fork(act_mm(act), &pair_run.mm[SPACE_FORKED + act->cpu]);
 }
 
+/* A larger page is split for a page of it that is pinned, and may not be when it is copied. */
 static bool model_fork(struct flat *flat, struct act *act)
 {
+    if (act->step++ == 0 && flat_split_pinned(flat, act->space))
+        return false;
     flat_fork(flat, act->space, SPACE_FORKED + act->cpu);
     return true;
 }
@@ -67,17 +70,20 @@ static void run_kill(struct act *act)
 static bool model_kill(struct flat *flat, struct act *act)
 {
     struct flat_page *p;
+    unsigned page;
 
-    if (act->step++ == 0) {
+    if (act->step == 0) {
         flat->space[act->space].killed = true;
+        act->step++;
         return false;
     }
-    for (; act->step - 1 < FLAT_PAGES; act->step++) {
-        p = &flat->space[act->space].page[act->step - 1];
+    for (page = act->step - 1; page < FLAT_PAGES; page++) {
+        p = &flat->space[act->space].page[page];
         if (!p->present)
             continue;
         p->guard = false;
-        flat_drop(flat, act->space, act->step - 1);
+        flat_drop(flat, act->space, page);
+        act->step = page + 2;
         return false;
     }
     return true;
@@ -149,8 +155,10 @@ void act_write_pinned(struct flat *flat, const struct act *act)
         for (page = 0; page < FLAT_PAGES; page++) {
             struct flat_page *p = &flat->space[space].page[page];
 
-            if (p->own && p->frame == act->frame)
+            if (p->own && p->frame == act->frame) {
                 p->word = WORD_PINNED(act->cpu);
+                p->pins--;
+            }
         }
 }
 
@@ -163,7 +171,7 @@ static void run_hold(struct act *act)
 static bool model_hold(struct flat *flat, struct act *act)
 {
     enum mmk_fault_result result = flat_fault(flat, act->space, act->page, true);
-    const struct flat_page *p = act_page(flat, act, 0);
+    struct flat_page *p = act_page(flat, act, 0);
 
     act->code = result == MMK_FAULT_KILLED ? MMK_EINTR : MMK_EFAULT;
     if (result != MMK_FAULT_DONE)
@@ -171,6 +179,7 @@ static bool model_hold(struct flat *flat, struct act *act)
     if (act->step++ == 0)
         return false;
     act->frame = p->own ? p->frame : flat->object.page[p->index].frame;
+    p->pins += p->own;
     act->code = 1;
     return true;
 }
@@ -276,15 +285,15 @@ static bool model_stats(struct flat *flat, struct act *act)
 }
 
 const struct op pair_ops_life[] = {
-    {"fork", OP_WRITER | OP_ONCE, run_fork, model_fork},
-    {"exit", OP_PARENT | OP_ACCESS, run_exit, model_exit},
-    {"leave", OP_ACCESS | OP_RARE | OP_LEAVES, run_leave, model_leave},
-    {"kill", OP_ACCESS | OP_PRIVATE | OP_RARE | OP_PAIRED, run_kill, model_kill},
+    {"fork", OP_WRITER | OP_ONCE | OP_NOWHERE, run_fork, model_fork},
+    {"exit", OP_PARENT | OP_ACCESS | OP_NOWHERE, run_exit, model_exit},
+    {"leave", OP_ACCESS | OP_RARE | OP_LEAVES | OP_NOWHERE, run_leave, model_leave},
+    {"kill", OP_ACCESS | OP_PRIVATE | OP_RARE | OP_PAIRED | OP_NOWHERE, run_kill, model_kill},
     {"switch", OP_ONE_PAGE | OP_ACCESS | OP_RARE | OP_LOOKS, run_switch, model_load},
     {"lazy", OP_ONE_PAGE | OP_ACCESS | OP_RARE | OP_LOOKS, run_lazy, model_load},
     {"hold", OP_ONE_PAGE | OP_RARE | OP_ONCE, run_hold, model_hold},
     {"pin", OP_ONE_PAGE | OP_ONCE, run_pin, model_pin},
     {"mirror", OP_ONE_PAGE | OP_RARE | OP_ONCE | OP_LOOKS, run_mirror, model_load},
-    {"stats", OP_ACCESS | OP_RARE, run_stats, model_stats},
+    {"stats", OP_ACCESS | OP_RARE | OP_NOWHERE, run_stats, model_stats},
     {NULL, 0, NULL, NULL},
 };

@@ -10,6 +10,7 @@ static int64_t set(struct flat *flat, const struct act *act, bool locked, bool l
 {
     unsigned i;
 
+    act_split_ends(flat, act);
     for (i = 0; i < act->count; i++) {
         struct flat_page *p = act_page(flat, act, i);
 
@@ -133,8 +134,8 @@ const struct op pair_ops_lock[] = {
     {"lock", OP_LARGE | OP_BRINGS | OP_WRITER, run_lock, model_lock},
     {"lock-lazily", OP_WRITER | OP_RARE, run_lock_lazily, model_lock_lazily},
     {"unlock", OP_WRITER | OP_RARE, run_unlock, model_unlock},
-    {"lock-all", OP_LARGE | OP_WHOLE | OP_WRITER | OP_RARE | OP_PAIRED, run_lock_all,
+    {"lock-all", OP_LARGE | OP_WHOLE | OP_WRITER | OP_RARE | OP_PAIRED | OP_NOWHERE, run_lock_all,
      model_lock_all},
-    {"unlock-all", OP_WRITER | OP_RARE, run_unlock_all, model_unlock_all},
+    {"unlock-all", OP_WRITER | OP_RARE | OP_NOWHERE, run_unlock_all, model_unlock_all},
     {NULL, 0, NULL, NULL},
 };

@@ -28,6 +28,7 @@ static bool model_map(struct flat *flat, struct act *act)
 {
     unsigned i;
 
+    act_split_ends(flat, act);
     act->code = MMK_EPERM;
     if (is_sealed(flat, act))
         return true;
@@ -90,6 +91,7 @@ static bool model_unmap(struct flat *flat, struct act *act)
 {
     unsigned i;
 
+    act_split_ends(flat, act);
     act->code = MMK_EPERM;
     if (is_sealed(flat, act))
         return true;
@@ -172,6 +174,7 @@ static bool model_seal(struct flat *flat, struct act *act)
     for (i = 0; i < act->count; i++)
         if (!act_page(flat, act, i)->mapped)
             return true;
+    act_split_ends(flat, act);
     for (i = 0; i < act->count; i++)
         act_page(flat, act, i)->sealed = true;
     act->code = 0;

@@ -120,7 +120,7 @@ static void see_space(struct seen *seen, unsigned space)
 
 static void see_flat_space(struct seen *seen, const struct flat *flat, unsigned space)
 {
-    note(seen, ABOUT_TABLES, space, 0, flat_tables(flat, space, 4));
+    note(seen, ABOUT_TABLES, space, 0, flat_tables(flat, space, FLAT_TABLE));
     note(seen, ABOUT_TABLES, space, 1, flat_tables(flat, space, 16));
     note(seen, ABOUT_BYTES, space, 0, flat_mapped(flat, space));
     note(seen, ABOUT_BYTES, space, 1, flat_locked(flat, space));
@@ -299,6 +299,7 @@ static void explore_step(const struct flat *flat, const struct act *act, unsigne
         then.choice = choice;
         then.choices = 1;
         next[i].over = next[i].op->model(&then, &next[i]);
+        flat_settle(&then);
         choices = then.choices;
         then.choice = then.choices = 0;
         explore(&then, next);

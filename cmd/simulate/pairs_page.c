@@ -51,6 +51,7 @@ static bool model_dontneed(struct flat *flat, struct act *act)
         return stop(act, MMK_EPERM);
     if (p->locked)
         return stop(act, MMK_EINVAL);
+    act_split_ends(flat, act);
     flat_drop(flat, act->space, page);
     return last;
 }
@@ -73,6 +74,7 @@ static bool model_free(struct flat *flat, struct act *act)
         return stop(act, MMK_EPERM);
     if (p->object || p->locked)
         return stop(act, MMK_EINVAL);
+    act_split_ends(flat, act);
     p->freed = p->own;
     return last;
 }
@@ -112,6 +114,8 @@ static bool model_unguard(struct flat *flat, struct act *act)
     bool last;
     struct flat_page *p = next_advised(flat, act, &page, &last);
 
+    if (p)
+        act_split_ends(flat, act);
     if (p && p->guard) {
         p->guard = false;
         flat_drop(flat, act->space, page);
@@ -183,10 +187,12 @@ static bool model_populate_write(struct flat *flat, struct act *act)
 
 static void run_mincore(struct act *act)
 {
-    uint8_t vec[2] = {0, 0};
+    uint8_t vec[PAIR_WHOLE] = {0};
+    unsigned i;
 
     act->code = mmk_mincore(act_mm(act), act_addr(act), act_length(act), vec);
-    act->word = vec[0] | (uint64_t)vec[1] << 8;
+    for (i = 0; i < PAIR_WHOLE; i++)
+        act->word |= (uint64_t)vec[i] << 8 * i;
 }
 
 static bool model_mincore(struct flat *flat, struct act *act)
@@ -261,6 +267,7 @@ static bool model_dontfork(struct flat *flat, struct act *act)
     int64_t hole = 0;
     unsigned i;
 
+    act_split_ends(flat, act);
     act->code = MMK_EPERM;
     for (i = 0; i < act->count; i++) {
         struct flat_page *p = act_page(flat, act, i);
@@ -285,6 +292,7 @@ static bool model_wipe(struct flat *flat, struct act *act)
     int64_t hole = 0;
     unsigned i;
 
+    act_split_ends(flat, act);
     act->code = MMK_EINVAL;
     for (i = 0; i < act->count; i++) {
         struct flat_page *p = act_page(flat, act, i);
@@ -307,10 +315,10 @@ const struct op pair_ops_page[] = {
     {"guard", 0, run_guard, model_guard},
     {"unguard", OP_RARE, run_unguard, model_unguard},
     {"willneed", OP_RARE | OP_OBJECT, run_willneed, model_willneed},
-    {"populate", OP_RARE, run_populate, model_populate},
-    {"populate-write", 0, run_populate_write, model_populate_write},
+    {"populate", OP_RARE | OP_READS, run_populate, model_populate},
+    {"populate-write", OP_FILLS, run_populate_write, model_populate_write},
     {"mincore", OP_RARE, run_mincore, model_mincore},
-    {"give-back", OP_ACCESS, run_give_back, model_give_back},
+    {"give-back", OP_ACCESS | OP_NOWHERE, run_give_back, model_give_back},
     {"dontfork", OP_RARE | OP_WRITER, run_dontfork, model_dontfork},
     {"wipe", OP_RARE | OP_WRITER, run_wipe, model_wipe},
     {NULL, 0, NULL, NULL},
