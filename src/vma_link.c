@@ -73,7 +73,7 @@ void mmk_vma_unlink(struct mmk_vma *vma)
     mmk_rw_write_unlock(&kin->lock, MMK_LOCK_KIN);
 }
 
-void mmk_vma_reshift_locked(struct mmk_kin *kin, struct mmk_vma *vma, uint64_t shift)
+MMK_NOINLINE void mmk_vma_reshift_locked(struct mmk_kin *kin, struct mmk_vma *vma, uint64_t shift)
 {
     struct mmk_interval_tree *moved = mmk_kin_moved(kin);
 
@@ -108,5 +108,6 @@ void mmk_vma_relink(struct mmk_vma *vma)
         mmk_interval_insert(mmk_object_vmas(object), &vma->interval);
         mmk_rw_write_unlock(&object->interval_lock, MMK_LOCK_INTERVAL);
     }
-    mmk_vma_reshift(vma, mmk_vma_shift(vma));
+    if (mmk_vma_shift(vma) != 0)
+        mmk_vma_reshift(vma, mmk_vma_shift(vma));
 }
