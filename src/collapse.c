@@ -295,15 +295,15 @@ static int collapse_one(struct collapse *collapse, uint32_t least, bool *made)
     mmk_anon_prepare(collapse->mm, collapse->vma);
     collapse->block = NULL;
     if (!seen.in_place) {
-        collapse->block = mmk_fault_new_huge(collapse->mm, collapse->vma, collapse->base,
-                                             collapse->flags | MMK_ALLOC_ZERO);
+        collapse->block = mmk_fault_new_block(collapse->mm, collapse->vma, collapse->base,
+                                              MMK_HUGE_ORDER, collapse->flags | MMK_ALLOC_ZERO);
         if (!collapse->block)
             return MMK_ENOMEM;
     }
     error = replace(collapse);
     *made = !error;
     if (error && collapse->block)
-        mmk_fault_drop_huge(collapse->block);
+        mmk_fault_drop_block(collapse->block, MMK_HUGE_ORDER);
     return error;
 }
 

@@ -34,7 +34,7 @@ struct mmk_a64 mmk_cpus_online;
 static bool started; /* between mmk_init() and mmk_shutdown() */
 
 /* 0, or a power of two; so many pages have their entries in one table, wherever they begin. */
-static bool valid_around(uint64_t bytes)
+static bool valid_window(uint64_t bytes)
 {
     return (bytes & (bytes - 1)) == 0 && bytes <= mmk_pt_table_span(0) &&
            (bytes == 0 || bytes >= MMK_PAGE_SIZE);
@@ -54,8 +54,9 @@ static bool valid(const struct mmk_config *config)
            (unsigned)config->overcommit <= MMK_OVERCOMMIT_NEVER &&
            config->overcommit_ratio <= MMK_OVERCOMMIT_RATIO_MAX &&
            config->overcommit_kbytes <= UINT64_MAX >> 10 && config->refuse_write_exec <= 1 &&
-           config->watermark_low <= config->watermark_high && valid_around(config->fault_around) &&
-           (unsigned)config->huge <= MMK_HUGE_ALWAYS && config->huge_shared <= 1;
+           config->watermark_low <= config->watermark_high && valid_window(config->fault_around) &&
+           (unsigned)config->huge <= MMK_HUGE_ALWAYS && config->huge_shared <= 1 &&
+           valid_window(config->anon_block);
 }
 
 int mmk_init(const struct mmk_config *config)

@@ -6,6 +6,7 @@
  *   fault_anon.c    nothing there, private anonymous memory
  *   fault_file.c    nothing there, an object's memory
  *   fault_around.c  and what is in memory around it
+ *   fault_block.c   nothing there, private anonymous memory: pages beside it, too
  *   fault_frame.c   nothing there, memory that is not mmkit's
  *   fault_huge.c    larger pages: nothing there, and entries that are
  *   fault_swap.c    private memory that is out
@@ -64,13 +65,16 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 
 /*
- * A block for a larger page at `base` of vma, each of its pages like one of
- * mmk_fault_new_anon_at(); flags: enum mmk_alloc. drop: no entry came to map it.
+ * A block of 2^order pages, for `base` of vma, each of them like one of mmk_fault_new_anon_at();
+ * flags: enum mmk_alloc. drop: no entry came to map it.
  * => NULL: no block of that size is free, or the group may not have it; may sleep unless NOWAIT
  */
-struct mmk_page *mmk_fault_new_huge(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t base,
-                                    unsigned flags);
-void mmk_fault_drop_huge(struct mmk_page *block);
+struct mmk_page *mmk_fault_new_block(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t base,
+                                     unsigned order, unsigned flags);
+void mmk_fault_drop_block(struct mmk_page *block, unsigned order);
+
+/* By the policy, and the mapping's advice: may vmf have more than the page that it is about? */
+bool mmk_fault_large_wanted(const struct mmk_vmf *vmf);
 
 /*
  * Larger pages (huge.h). wanted: where vmf's address has no table, it may have one of those.
@@ -96,6 +100,30 @@ bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
 bool mmk_fault_anon_again_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *leaf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
+
+/*
+ * A first write that maps a block of pages (fault_block.c). rcu: as the two above, leaf NULL or as
+ * the second's. The other: where there was no table.
+ * => false: nothing has changed, one page it is. The other: *result as mmk_fault_anon()
+ */
+bool mmk_fault_block_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *leaf)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
+bool mmk_fault_block(struct mmk_vmf *vmf, enum mmk_fault_result *result)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+
+MMK_ALWAYS_INLINE bool mmk_fault_block_possible(void)
+{
+    return mmk_unlikely(mmk_config.huge != MMK_HUGE_NEVER) && mmk_config.anon_block > MMK_PAGE_SIZE;
+}
+
+/*
+ * mmk_fault_set() where a walk has just been: at a leaf entry, or where tables lack that
+ * mmk_limbo_take() has found, from `leaf` up.
+ * => false: it is no longer none, or no longer there, tables lack, the address space was killed
+ * => inside the RCU read section of the walk
+ */
+bool mmk_fault_set_rcu(struct mmk_walk *walk, mmk_pte_t pte, struct mmk_page *leaf)
+    MMK_REQUIRES_SHARED(mmk_rcu);
 
 /*
  * Makes a page that nobody else uses the address space's for good, so that it may be written to.

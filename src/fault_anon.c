@@ -25,12 +25,6 @@ MMK_ALWAYS_INLINE void count_new(struct mmk_vmf *vmf)
     mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_ANON);
 }
 
-/*
- * mmk_fault_set() where a walk has just been: at a leaf entry, or where tables lack that are there
- * to come back. => false: it is no longer none, or no longer there, tables lack, the address space
- * was killed
- * => inside the RCU read section of the walk
- */
 MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte, struct mmk_page *leaf)
     MMK_REQUIRES_SHARED(mmk_rcu)
 {
@@ -50,6 +44,11 @@ MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte, struct mmk_
     return fits;
 }
 
+bool mmk_fault_set_rcu(struct mmk_walk *walk, mmk_pte_t pte, struct mmk_page *leaf)
+{
+    return set_rcu(walk, pte, leaf);
+}
+
 MMK_ALWAYS_INLINE bool fault_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *leaf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu)
 {
@@ -58,6 +57,8 @@ MMK_ALWAYS_INLINE bool fault_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, str
 
     if (vmf->access == MMK_ACCESS_WRITE) {
         mmk_anon_prepare(vmf->mm, vmf->vma);
+        if (mmk_fault_block_possible() && mmk_fault_block_rcu(vmf, walk, leaf))
+            return true;
         page = mmk_fault_new_anon_at(vmf, MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
         if (!page)
             return false;
@@ -109,6 +110,8 @@ enum mmk_fault_result mmk_fault_anon(struct mmk_vmf *vmf)
         return result;
     if (vmf->access != MMK_ACCESS_WRITE)
         return read_zero(vmf);
+    if (mmk_fault_block_possible() && mmk_fault_block(vmf, &result))
+        return result;
     mmk_anon_prepare(vmf->mm, vmf->vma);
     page = mmk_fault_new_anon_at(vmf, MMK_ALLOC_ZERO);
     if (!page)

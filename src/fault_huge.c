@@ -41,24 +41,28 @@ static bool is_offered(const struct mmk_vmf *vmf, mmk_vaddr_t base)
            (mmk_vma_index(vma, base) & (MMK_HUGE_PAGES - 1)) == 0;
 }
 
+bool mmk_fault_large_wanted(const struct mmk_vmf *vmf)
+{
+    if (mmk_fault_forced(vmf, vmf->access == MMK_ACCESS_WRITE) || (vmf->flags & MMK_VM_NOHUGEPAGE))
+        return false;
+    return mmk_config.huge == MMK_HUGE_ALWAYS || (vmf->flags & MMK_VM_HUGEPAGE) != 0;
+}
+
 bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf)
 {
     mmk_vaddr_t base = mmk_huge_base(vmf->addr);
 
-    if (mmk_fault_forced(vmf, vmf->access == MMK_ACCESS_WRITE) || (vmf->flags & MMK_VM_NOHUGEPAGE))
-        return false;
-    if (mmk_config.huge == MMK_HUGE_MADVISE && !(vmf->flags & MMK_VM_HUGEPAGE))
-        return false;
-    if (mmk_vma_start(vmf->vma) > base || mmk_vma_end(vmf->vma) < base + MMK_HUGE_SIZE)
+    if (!mmk_fault_large_wanted(vmf) || mmk_vma_start(vmf->vma) > base ||
+        mmk_vma_end(vmf->vma) < base + MMK_HUGE_SIZE)
         return false;
     return !vmf->vma->object || is_offered(vmf, base);
 }
 
-void mmk_fault_drop_huge(struct mmk_page *block)
+void mmk_fault_drop_block(struct mmk_page *block, unsigned order)
 {
     unsigned i;
 
-    for (i = 0; i < MMK_HUGE_PAGES; i++)
+    for (i = 0; i < 1u << order; i++)
         mmk_fault_drop_anon(block + i);
 }
 
@@ -66,13 +70,13 @@ void mmk_fault_drop_huge(struct mmk_page *block)
  * Each page of a block becomes what mmk_fault_new_anon() makes. => false: beyond the limit, for the
  * sake of which nothing is taken from others, nor is anybody ended
  */
-static bool become_anon(struct mmk_mm *mm, struct mmk_page *block)
+static bool become_anon(struct mmk_mm *mm, struct mmk_page *block, unsigned order)
 {
     bool charged = true;
     unsigned i;
 
-    mmk_frame_split(block, MMK_HUGE_ORDER);
-    for (i = 0; i < MMK_HUGE_PAGES; i++) {
+    mmk_frame_split(block, order);
+    for (i = 0; i < 1u << order; i++) {
         struct mmk_page *page = block + i;
 
         mmk_a32_store(&page->user.mapcount, 0, MMK_RELAXED);
@@ -84,19 +88,19 @@ static bool become_anon(struct mmk_mm *mm, struct mmk_page *block)
     return charged;
 }
 
-struct mmk_page *mmk_fault_new_huge(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t base,
-                                    unsigned flags)
+struct mmk_page *mmk_fault_new_block(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t base,
+                                     unsigned order, unsigned flags)
 {
-    struct mmk_page *block = mmk_page_alloc(MMK_HUGE_ORDER, flags);
+    struct mmk_page *block = mmk_page_alloc(order, flags);
     unsigned i;
 
     if (!block)
         return NULL;
-    if (!become_anon(mm, block)) {
-        mmk_fault_drop_huge(block);
+    if (!become_anon(mm, block, order)) {
+        mmk_fault_drop_block(block, order);
         return NULL;
     }
-    for (i = 0; i < MMK_HUGE_PAGES; i++)
+    for (i = 0; i < 1u << order; i++)
         mmk_page_add_rmap(block + i, vma, base + i * MMK_PAGE_SIZE, true);
     return block;
 }
@@ -152,15 +156,15 @@ static enum set_outcome write_new(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->
     struct mmk_page *block;
 
     mmk_anon_prepare(vmf->mm, vmf->vma);
-    block = mmk_fault_new_huge(vmf->mm, vmf->vma, mmk_huge_base(vmf->addr),
-                               MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
+    block = mmk_fault_new_block(vmf->mm, vmf->vma, mmk_huge_base(vmf->addr), MMK_HUGE_ORDER,
+                                MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
     if (!block)
         return BUSY;
     outcome = set(vmf, mmk_pte_mkhuge(mmk_fault_leaf(vmf, block, true)));
     if (outcome == SET)
         count_new(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_ANON);
     else
-        mmk_fault_drop_huge(block);
+        mmk_fault_drop_block(block, MMK_HUGE_ORDER);
     return outcome;
 }
 
@@ -373,7 +377,8 @@ static enum mmk_fault_result write_zero(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED
 
     mmk_anon_prepare(vmf->mm, vmf->vma);
     if (mmk_fault_huge_wanted(vmf))
-        block = mmk_fault_new_huge(vmf->mm, vmf->vma, base, MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
+        block = mmk_fault_new_block(vmf->mm, vmf->vma, base, MMK_HUGE_ORDER,
+                                    MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
     if (!block && mmk_chain_prepare(&vmf->chain, vmf->mm, MMK_HUGE_LEVEL))
         return MMK_FAULT_OOM;
     mmk_notify_begin(&notify, vmf->mm, base, base + MMK_HUGE_SIZE, MMK_NOTIFY_COPY);
@@ -381,7 +386,7 @@ static enum mmk_fault_result write_zero(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED
     mmk_notify_flushed(&notify, vmf->mm);
     mmk_notify_end(&notify);
     if (block && result != MMK_FAULT_DONE)
-        mmk_fault_drop_huge(block);
+        mmk_fault_drop_block(block, MMK_HUGE_ORDER);
     return result;
 }
 

@@ -228,7 +228,7 @@ static bool start_machine(const struct replay *replay)
     config.mmkit.fault_around = replay->options->around;
     config.mmkit.huge = replay->options->huge;
     config.mmkit.huge_shared = replay_has_huge(replay);
-    config.mmkit.huge_shared = replay->options->huge != MMK_HUGE_NEVER;
+    config.mmkit.anon_block = replay->options->block;
     config.mmkit.overcommit = MMK_OVERCOMMIT_ALWAYS; /* Linux, with its memory, has allowed it */
     errno = 0; /* which mmkit does not know, but the machine's calls of the host do */
     if (machine_create(&config) != 0) {

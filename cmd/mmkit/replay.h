@@ -17,6 +17,7 @@ struct replay_options {
     uint64_t memory; /* bytes of the machine */
     uint64_t swap;   /* bytes of swap space; 0: none */
     uint64_t around; /* bytes: mmk_config.fault_around */
+    uint64_t block;  /* bytes: mmk_config.anon_block */
     enum mmk_huge_policy huge;
     const char *memory_text; /* as the user gave it, for messages; NULL: estimated */
     const char *swap_text;   /* likewise; NULL: none */

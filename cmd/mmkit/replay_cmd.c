@@ -23,6 +23,7 @@ enum {
     KEY_MEMORY,
     KEY_SWAP,
     KEY_AROUND,
+    KEY_BLOCK,
     KEY_HUGE,
     KEY_CHECK,
     KEY_WRONG_AT,
@@ -64,6 +65,10 @@ static const struct argp_option option_list[] = {
      "Larger pages of private memory: never (the default), madvise, where the program has asked "
      "for "
      "them, or always; small ones become some in the background",
+     0},
+    {"block", KEY_BLOCK, "SIZE", 0,
+     "Where --huge would have a larger page, and cannot: how much a first write maps at once, as "
+     "--around (default: 4K)",
      0},
     {"check", KEY_CHECK, "N", OPTION_ARG_OPTIONAL,
      "After every event check what it touched; every N events (default 1000) and at the end, "
@@ -109,16 +114,17 @@ static void parse_memory(struct argp_state *state, struct arguments *arguments, 
     arguments->options.memory_text = text;
 }
 
-static void parse_around(struct argp_state *state, struct arguments *arguments, const char *text)
+/* What one table covers at most. */
+static uint64_t parse_window(struct argp_state *state, const char *option, const char *text)
 {
     uint64_t most = (uint64_t)MMK_PAGE_SIZE << machine_format.index_bits, bytes;
 
     if (!option_size(text, &bytes) || bytes < MMK_PAGE_SIZE || bytes > most ||
         (bytes & (bytes - 1)) != 0)
         argp_failure(state, STATUS_BAD_INPUT, 0,
-                     "--around %s: expected a power of two from 4K to %" PRIu64 "K, such as 64K",
-                     text, most / 1024);
-    arguments->options.around = bytes;
+                     "--%s %s: expected a power of two from 4K to %" PRIu64 "K, such as 64K",
+                     option, text, most / 1024);
+    return bytes;
 }
 
 static void parse_huge(struct argp_state *state, struct arguments *arguments, const char *name)
@@ -183,7 +189,10 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         arguments->options.swap_text = text;
         return 0;
     case KEY_AROUND:
-        parse_around(state, arguments, text);
+        arguments->options.around = parse_window(state, "around", text);
+        return 0;
+    case KEY_BLOCK:
+        arguments->options.block = parse_window(state, "block", text);
         return 0;
     case KEY_HUGE:
         parse_huge(state, arguments, text);

@@ -17,6 +17,9 @@
 /* More than the window: what Linux refuses of it is not for want of memory. */
 #define MEMORY (GIB + 512 * MIB)
 
+/* What a first write maps at once where there is no room for a larger page: likewise. */
+#define BLOCK (64 << 10)
+
 /* Tables that are looked at, to have larger pages take their places: with --huge. */
 #define COLLAPSED_MOST 64
 
@@ -76,6 +79,7 @@ bool mmkit_side_create(const struct linux_constants *constants)
     lowest = constants->mmap_min_addr;
     config.mmkit.huge = huge;
     config.mmkit.huge_shared = mmkit_side_has_huge();
+    config.mmkit.anon_block = BLOCK;
     may_advise = constants->may_advise;
     may_lock = constants->may_lock;
     memlock_max = constants->memlock_max;

@@ -33,6 +33,7 @@ struct scenario {
     uint64_t waiting_limit;    /* mmk_config's */
     uint64_t fault_around;     /* mmk_config's; 0: a fault maps one page */
     enum mmk_huge_policy huge; /* mmk_config's */
+    uint64_t anon_block;       /* mmk_config's; 0: a first write maps one page */
     uint64_t most_steps;       /* more is a livelock; 0: 100,000 */
     bool weak_programs;        /* with weak memory, programs' own data are weak, too */
     bool independent; /* CPUs share nothing but what the machine sees: library, fibers_touch() */
@@ -48,7 +49,7 @@ extern const struct scenario scenarios_rules[], scenarios_files[], scenarios_rma
 extern const struct scenario scenarios_reclaim[], scenarios_group[], scenarios_migrate[];
 extern const struct scenario scenarios_compact[], scenarios_shrink[];
 extern const struct scenario scenarios_tables[], scenarios_pins[], scenarios_waiting[];
-extern const struct scenario scenarios_around[];
+extern const struct scenario scenarios_around[], scenarios_block[];
 extern const struct scenario scenarios_huge[], scenarios_huge_page[], scenarios_huge_zero[],
     scenarios_huge_object[];
 extern const struct scenario scenarios_large[], scenarios_swap_large[];

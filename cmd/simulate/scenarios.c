@@ -65,6 +65,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_huge_zero;
     case 28:
         return scenarios_huge_object;
+    case 29:
+        return scenarios_block;
     default:
         return NULL;
     }

@@ -66,6 +66,7 @@ bool world_start(const struct scenario *scenario, uint64_t seed)
     config.mmkit.waiting_limit = scenario->waiting_limit;
     config.mmkit.fault_around = scenario->fault_around;
     config.mmkit.huge = scenario->huge;
+    config.mmkit.anon_block = scenario->anon_block;
     world.scenario = scenario;
     world.random = seed * 0xd1342543de82ef95u;
     if (machine_create(&config) != 0)

@@ -173,6 +173,15 @@ struct mmk_config {
      * shmem_enabled beside it, never or within_size.
      */
     unsigned huge_shared;
+
+    /*
+     * Where `huge` would have more than a page, and there is a table already, or the mapping is too
+     * small: how much a first write maps at once, from a block of frames, or as large a part of it
+     * as fits in the mapping, is not mapped yet, and is to be had. Bytes. Range: a power of two,
+     * from a page, which is that one alone, to what one leaf table covers; 0 as a page. Default: 0.
+     * Linux: the sizes in /sys/kernel/mm/transparent_hugepage, of which it takes the largest, too.
+     */
+    uint64_t anon_block;
 };
 
 /*
@@ -189,7 +198,7 @@ struct mmk_config {
     {                                                                                              \
         MMK_TABLES_MMKIT, MMK_CONFIG_MMAP_MIN_ADDR, MMK_CONFIG_STACK_LIMIT, MMK_CONFIG_GUARD_GAP,  \
             16, 0, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0, 0, 0, 0, MMK_CONFIG_FAULT_AROUND, \
-            MMK_HUGE_NEVER, 0                                                                      \
+            MMK_HUGE_NEVER, 0, 0                                                                   \
     }
 
 /*

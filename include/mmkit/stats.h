@@ -37,7 +37,7 @@ struct mmk_mm_stats {
     uint64_t fault_major;    /* of these: waited for it to be read */
     uint64_t fault_spurious; /* nothing to do */
     uint64_t fault_failed;   /* answered OOM, SEGV or BUS */
-    uint64_t mapped_around;  /* objects' pages mapped by a fault on another: fault_around */
+    uint64_t mapped_around;  /* pages mapped by a fault on another: fault_around, anon_block */
     uint64_t huge;           /* entries that map a larger page, each all of its pages */
     uint64_t huge_zero;      /* the same of zeros, which is all memory's: no page is resident */
     uint64_t huge_faults;    /* of fault_anon, fault_cow and fault_file: mapped one */

@@ -144,6 +144,7 @@ check bad_policy 'expected mmkit, linux-6.18 or never' replay --policy sometimes
 check bad_size 'expected a size' replay --memory 10X "$here/fork.txt"
 check bad_around 'expected a power of two from 4K' replay --around 12K "$here/fork.txt"
 check no_around 'expected a power of two from 4K' replay --around 0 "$here/fork.txt"
+check bad_block 'expected a power of two from 4K' replay --block 12K "$here/fork.txt"
 check large_around 'expected a power of two from 4K' replay --around 1G "$here/fork.txt"
 check bad_huge 'expected never, madvise or always' replay --huge often "$here/fork.txt"
 check no_size 'expected a size' replay --memory '' "$here/fork.txt"

@@ -29,6 +29,7 @@ enum option {
     WATERMARK_LOW,
     WAITING_LIMIT,
     FAULT_AROUND,
+    ANON_BLOCK,
     HUGE_PAGES,
     OPTIONS
 };
@@ -76,6 +77,9 @@ static void set_option(struct mmk_config *config, enum option option, uint64_t v
     case FAULT_AROUND:
         config->fault_around = value;
         break;
+    case ANON_BLOCK:
+        config->anon_block = value;
+        break;
     case HUGE_PAGES:
         config->huge = (enum mmk_huge_policy)value;
         break;
@@ -108,6 +112,7 @@ static const struct value good[] = {
     {WAITING_LIMIT, 0},       {WAITING_LIMIT, UINT64_MAX},
     {FAULT_AROUND, 0},        {FAULT_AROUND, PAGE},
     {FAULT_AROUND, 2 * PAGE}, {FAULT_AROUND, PAGE *MMK_PT_ENTRIES},
+    {ANON_BLOCK, 0},          {ANON_BLOCK, PAGE *MMK_PT_ENTRIES},
     {HUGE_PAGES, 0},          {HUGE_PAGES, MMK_HUGE_ALWAYS},
 };
 
@@ -144,6 +149,8 @@ static const struct value bad[] = {
     {FAULT_AROUND, 1},
     {FAULT_AROUND, PAGE / 2},
     {FAULT_AROUND, 3 * PAGE},
+    {ANON_BLOCK, 3 * PAGE},
+    {ANON_BLOCK, 2 * PAGE *MMK_PT_ENTRIES},
     {FAULT_AROUND, 2 * PAGE *MMK_PT_ENTRIES},
     {FAULT_AROUND, (uint64_t)1 << 63},
 };
