@@ -14,7 +14,7 @@ import pathlib
 import subprocess
 import sys
 
-TEXT_MAX = 256 << 10
+TEXT_MAX = 288 << 10
 
 
 prefix = sys.argv[2] if len(sys.argv) > 2 else ""
