@@ -48,7 +48,7 @@
 
 #include "charge.h"
 #include "frame.h"
-#include "huge_zero.h"
+#include "huge_unused.h"
 #include "object_swap.h"
 #include "percpu_count.h"
 #include "planted.h"
@@ -269,6 +269,20 @@ static void look_at(struct round *round, struct mmk_page *page) MMK_NO_TSA
     }
 }
 
+/* What a larger page has for nothing goes first, used or not, and takes no swap space. */
+static void look_at_huge(struct round *round, struct mmk_page *page) MMK_NO_TSA
+{
+    if (!mmk_page_get_unless_zero(page))
+        return;
+    /* RC1: as look_at(). */
+    if (mmk_huge_may_begin(page, mmk_a32_load(&page->flags, MMK_RELAXED)) &&
+        mmk_page_trylock(page)) {
+        round->freed += mmk_huge_give_back(page);
+        mmk_page_unlock(page);
+    }
+    mmk_swap_put_page(page);
+}
+
 /* ---- rounds ---------------------------------------------------------------------------------- */
 
 /* Counts what is passed; having come round, knows. */
@@ -314,6 +328,8 @@ static void go_on(struct round *round)
 
         pages += is_page(round, flags);
         old += is_page(round, flags) && is_kept(flags);
+        if (mmk_unlikely(mmk_huge_may_begin(page[i], flags)))
+            look_at_huge(round, page[i]);
         if (is_for(round, flags))
             look_at(round, page[i]);
     }

@@ -4,6 +4,27 @@
 
 #include <string.h>
 
+/* The rest of them. */
+static const struct scenario *list_of_larger(unsigned number)
+{
+    switch (number) {
+    case 25:
+        return scenarios_huge;
+    case 26:
+        return scenarios_huge_page;
+    case 27:
+        return scenarios_huge_zero;
+    case 28:
+        return scenarios_huge_object;
+    case 29:
+        return scenarios_block;
+    case 30:
+        return scenarios_huge_unused;
+    default:
+        return NULL;
+    }
+}
+
 const struct scenario *scenario_list(unsigned number)
 {
     switch (number) {
@@ -57,18 +78,8 @@ const struct scenario *scenario_list(unsigned number)
         return scenarios_waiting;
     case 24:
         return scenarios_around;
-    case 25:
-        return scenarios_huge;
-    case 26:
-        return scenarios_huge_page;
-    case 27:
-        return scenarios_huge_zero;
-    case 28:
-        return scenarios_huge_object;
-    case 29:
-        return scenarios_block;
     default:
-        return NULL;
+        return list_of_larger(number);
     }
 }
 

@@ -44,6 +44,7 @@ struct mmk_mm_stats {
     uint64_t huge_fallbacks; /* would have, but for want of a block, or others at work */
     uint64_t huge_collapses; /* made of small pages */
     uint64_t huge_splits;    /* such entries that a table has replaced */
+    uint64_t huge_unused;    /* pages of them that reclaim gave back, as they were zeros still */
 };
 
 /* Sums up, under the mmap lock. => may sleep; no locks held */

@@ -25,7 +25,7 @@
  * #define MMK_PORT_RCU_EXPEDITE <mmkit/port/rcu.h>     nothing
  * #define MMK_PORT_SPINLOCK  <mmkit/port/lock.h>       test and set
  * #define MMK_PORT_RWLOCK    <mmkit/port/lock.h>       sleeps in mmk_host_wait()
- * #define MMK_PORT_PAGE_OPS  <mmkit/port/directmap.h>  memset, memcpy
+ * #define MMK_PORT_PAGE_OPS  <mmkit/port/directmap.h>  memset, memcpy, a loop of loads
  * #define MMK_PORT_LOCK_NOTE <mmkit/port/annotate.h>   nothing
  * #define MMK_PORT_HELD_NOTE <mmkit/port/annotate.h>   nothing
  * #define MMK_PORT_FRAME_NOTE <mmkit/port/annotate.h>  nothing

@@ -13,6 +13,7 @@
 #include <mmkit/huge.h>
 #include <mmkit/user.h>
 
+#include "huge_unused.h"
 #include "migrate.h"
 #include "race.h"
 #include "rmap_use.h"
@@ -101,22 +102,34 @@ static struct mmk_page *page_at(mmk_vaddr_t addr)
     return page;
 }
 
-static void from_the_page(uint64_t number)
+static void migrate(struct mmk_page *page)
 {
-    struct mmk_page *page = page_at(AT(number)), *to;
+    struct mmk_page *to = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
     int error;
+
+    check(to != NULL);
+    error = mmk_page_migrate(page, to);
+    check(error == 0 || error == MMK_EBUSY);
+    mmk_page_put(to);
+}
+
+/* What reclaim and compaction do; what holds nothing is given back from the first page. */
+static void from_the_page(unsigned round)
+{
+    unsigned what = round % 3;
+    uint64_t number = what == 2 ? round % 2 * H : round % (2 * H);
+    struct mmk_page *page = page_at(AT(number));
 
     if (!page)
         return;
     mmk_page_lock(page);
-    if (mmk_page_type(page) == MMK_PAGE_ANON && number % 2) {
-        (void)mmk_page_referenced(page);
-    } else if (mmk_page_type(page) == MMK_PAGE_ANON) {
-        to = mmk_page_alloc(0, MMK_ALLOC_NORMAL);
-        check(to != NULL);
-        error = mmk_page_migrate(page, to);
-        check(error == 0 || error == MMK_EBUSY);
-        mmk_page_put(to);
+    if (mmk_page_type(page) == MMK_PAGE_ANON) {
+        if (what == 0)
+            (void)mmk_page_referenced(page);
+        else if (what == 1)
+            migrate(page);
+        else
+            (void)mmk_huge_give_back(page);
     }
     mmk_page_unlock(page);
     mmk_page_put(page);
@@ -131,7 +144,7 @@ static void reshape(unsigned round)
     else if (round % 4 == 1)
         error = mmk_madvise(mm, AT(3), PAGE, MMK_MADV_COLD);
     else if (round % 4 == 2)
-        from_the_page(round % (2 * H));
+        from_the_page(round / 4);
     else
         error = mmk_madvise(mm, AT(0), H * PAGE, MMK_MADV_COLLAPSE);
     check(error == 0 || error == MMK_EINVAL || error == MMK_EAGAIN || error == MMK_ENOMEM);

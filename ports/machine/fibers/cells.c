@@ -157,6 +157,18 @@ void fibers_copy_page(void *to, const void *from)
     memcpy(to, from, MMK_PAGE_SIZE);
 }
 
+bool fibers_page_is_zero(const void *page)
+{
+    const uint64_t *word = page, *end = word + MMK_PAGE_SIZE / sizeof(*word);
+
+    if (fibers_weak)
+        read_page(page);
+    for (; word < end; word++)
+        if (__atomic_load_n(word, __ATOMIC_RELAXED) != 0)
+            return false;
+    return true;
+}
+
 void fibers_note_program(const void *ram)
 {
     struct page *page = page_of((uintptr_t)ram);

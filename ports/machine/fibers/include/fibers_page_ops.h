@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fibers_page_ops.h - clearing and copying a page: one step of the CPU, which weak memory takes as
- * the plain writes that they are (fibers/cells.c). A copy may run beside stores of programs to what
- * it reads.
+ * fibers_page_ops.h - clearing and copying a page, and looking at all of it: one step of the CPU,
+ * which weak memory takes as the plain writes that they are (fibers/cells.c). A copy, or a look,
+ * may run beside stores of programs to what it reads.
  */
 #include "machine_copy_page.h"
 
@@ -11,6 +11,7 @@
 void fibers_touch_page(const void *page);
 void fibers_clear_page(void *page);
 void fibers_copy_page(void *to, const void *from);
+bool fibers_page_is_zero(const void *page);
 
 MMK_ALWAYS_INLINE void mmk_clear_page(void *page)
 {
@@ -27,4 +28,12 @@ MMK_ALWAYS_INLINE void mmk_copy_page(void *to, const void *from)
         fibers_copy_page(to, from);
     else
         machine_copy_page(to, from);
+}
+
+#define MMK_PORT_PAGE_IS_ZERO
+
+MMK_ALWAYS_INLINE bool mmk_page_is_zero(const void *page)
+{
+    fibers_touch_page(page);
+    return fibers_page_is_zero(page);
 }
