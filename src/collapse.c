@@ -188,6 +188,13 @@ static void take_page(const struct collapse *collapse, struct mmk_page *page, un
     mmk_swap_put_page(page);
 }
 
+/* => pte is not none; the page that it maps, or NULL */
+static struct mmk_page *take_entry(struct mmk_a64 *entry, mmk_pte_t *pte)
+{
+    *pte = mmk_pte_take(entry);
+    return mmk_pte_page(*pte);
+}
+
 /* The table becomes all zeros, as it has to go. */
 static void take_entries(const struct collapse *collapse, struct sum *sum)
 {
@@ -199,15 +206,16 @@ static void take_entries(const struct collapse *collapse, struct sum *sum)
     mmk_frame_note(collapse->table, 0, MMK_FRAME_TABLE);   /* ours alone, until it is empty */
     for (i = 0; i < MMK_HUGE_PAGES; i++) {
         mmk_pte_t pte = mmk_pte_read(&entries[i]);
-        struct mmk_page *page;
+        struct mmk_page *page = NULL;
 
-        if (mmk_pte_none(pte))
+        if (!mmk_pte_none(pte)) {
+            page = take_entry(&entries[i], &pte);
+            taken++;
+        }
+        if (!page) {
+            mmk_clear_page(mmk_page_virt(collapse->block + i));
             continue;
-        pte = mmk_pte_take(&entries[i]);
-        taken++;
-        page = mmk_pte_page(pte);
-        if (!page)
-            continue;
+        }
         if (i == 0)
             sum->first = page;
         sum->pages++;
@@ -296,7 +304,7 @@ static int collapse_one(struct collapse *collapse, uint32_t least, bool *made)
     collapse->block = NULL;
     if (!seen.in_place) {
         collapse->block = mmk_fault_new_block(collapse->mm, collapse->vma, collapse->base,
-                                              MMK_HUGE_ORDER, collapse->flags | MMK_ALLOC_ZERO);
+                                              MMK_HUGE_ORDER, collapse->flags);
         if (!collapse->block)
             return MMK_ENOMEM;
     }
@@ -335,6 +343,8 @@ int mmk_collapse_range(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t start
         last = collapse_one(&collapse, 1, &made);
         if (last)
             error = last;
+        if (last == MMK_ENOMEM)
+            break; /* nor will there be for the next (madvise_collapse of Linux) */
     }
     return error;
 }

@@ -230,6 +230,20 @@ static void test_no_memory(void **state)
     assert_true(n > 1);
 }
 
+/* There is no memory for the first: as on Linux the second is not tried. */
+static void test_no_memory_twice(void **state)
+{
+    (void)state;
+    map_small(2 * H);
+    mmk_drain();
+    machine_fail_nth(0, false);
+    assert_int_equal(collapse(0, 2 * H), MMK_ENOMEM);
+    assert_true(machine_fail_stop());
+    expect_huge(0, 2);
+    assert_int_equal(collapse(0, 2 * H), 0);
+    expect_huge(2, 0);
+}
+
 static struct mmk_mm *no_victim(struct mmk_group *group, void *data)
 {
     (void)group;
@@ -297,13 +311,21 @@ static void test_worker_always(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ASKED(test_full),      ASKED(test_one_page),
-        ASKED(test_in_place),  ASKED(test_shared),
-        ASKED(test_read_only), ASKED(test_swapped),
-        ASKED(test_answers),   TEST(test_never),
-        ASKED(test_pinned),    ASKED(test_pinned_in_place),
-        ASKED(test_no_memory), ASKED(test_group),
-        ASKED(test_worker),    WITH(test_worker_always, always),
+        ASKED(test_full),
+        ASKED(test_one_page),
+        ASKED(test_in_place),
+        ASKED(test_shared),
+        ASKED(test_read_only),
+        ASKED(test_swapped),
+        ASKED(test_answers),
+        TEST(test_never),
+        ASKED(test_pinned),
+        ASKED(test_pinned_in_place),
+        ASKED(test_no_memory),
+        ASKED(test_no_memory_twice),
+        ASKED(test_group),
+        ASKED(test_worker),
+        WITH(test_worker_always, always),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
