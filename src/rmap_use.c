@@ -28,10 +28,19 @@ struct use {
     uint32_t young;
 };
 
-/* A larger page has been used as long as its first page is not asked: it is by one bit for all. */
-static bool is_for_all(const struct mmk_walk *walk)
+/*
+ * A larger page has been used as long as its first page is not asked: it is by one bit for all.
+ * Nobody asks of a pinned page: then it is the first of the others.
+ */
+static bool is_for_all(const struct mmk_walk *walk, const struct mmk_page *page)
 {
-    return walk->level == 0 || walk->addr == mmk_huge_base(walk->addr);
+    const struct mmk_page *first = page - mmk_pt_index(walk->addr, 0);
+
+    if (walk->level == 0)
+        return true;
+    while (first < page && mmk_page_pinned(first))
+        first++;
+    return first == page;
 }
 
 static bool make_old(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
@@ -45,7 +54,7 @@ static bool make_old(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr,
     pte = mmk_pte_read(walk.entry);
     do
         old = mmk_pte_mkold(pte);
-    while (old.v != pte.v && is_for_all(&walk) && !mmk_pte_change(walk.entry, &pte, old));
+    while (old.v != pte.v && is_for_all(&walk, page) && !mmk_pte_change(walk.entry, &pte, old));
     mmk_walk_unlock(&walk);
     mmk_rcu_read_unlock();
     use->young += old.v != pte.v ? 1u : 0u;

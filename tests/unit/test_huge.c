@@ -453,6 +453,21 @@ static void test_referenced(void **state)
     expect_huge(1, 0);
 }
 
+/* Unless that one is pinned, and so never asked. */
+static void test_referenced_pinned(void **state)
+{
+    struct mmk_page *page;
+
+    (void)state;
+    map_huge(1);
+    assert_int_equal(mmk_pin_pages(mm, at(0), 1, MMK_PIN_WRITE, &page), 1);
+    assert_int_equal(mmk_page_referenced(page + 2), 1);
+    assert_int_equal(mmk_page_referenced(page + 1), 1);
+    assert_int_equal(mmk_page_referenced(page + 1), 0);
+    assert_int_equal(mmk_page_referenced(page + 2), 0);
+    mmk_unpin_pages(&page, 1, false);
+}
+
 static void test_user(void **state)
 {
     uint8_t bytes[3] = {21, 22, 23}, vec[4];
@@ -658,6 +673,7 @@ int main(void)
         ALWAYS(test_migrate),
         ALWAYS(test_pageout),
         ALWAYS(test_referenced),
+        ALWAYS(test_referenced_pinned),
         ALWAYS(test_user),
         ALWAYS(test_populate),
         ALWAYS(test_group),
