@@ -42,12 +42,15 @@ static bool may_go(const struct mmk_page *page)
     return !mmk_page_pinned(page) || MMK_MISTAKE(UNUSED_PINNED);
 }
 
-/* May the part that begins with walk's address go, as far as mappings say? => walk locked */
+/*
+ * May the part that begins with walk's address go, as far as mappings say? What is gone reads as
+ * zeros of private anonymous memory alone, and another mapping may be there by now. => walk locked
+ */
 static bool is_allowed(const struct mmk_walk *walk) MMK_REQUIRES_SHARED(mmk_rcu)
 {
     const struct mmk_vma *vma = mmk_vma_tree_find_rcu(&walk->mm->vmas, walk->addr);
 
-    return vma && mmk_vma_start(vma) <= walk->addr &&
+    return vma && !vma->object && mmk_vma_start(vma) <= walk->addr &&
            mmk_vma_end(vma) - walk->addr >= PART * MMK_PAGE_SIZE &&
            !(mmk_vma_flags(vma) & MMK_VM_LOCKED);
 }
