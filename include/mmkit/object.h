@@ -90,11 +90,11 @@ void mmk_object_get(struct mmk_object *object);
 void mmk_object_put(struct mmk_object *object);
 
 /*
- * The object may be mapped by larger pages, as files of a tmpfs
- * that is mounted with huge=within_size. Where mmk_config.huge and the mapping's advice say so, a
- * first touch brings in, and reads, all pages of one at once: if the object has none of them yet,
- * its size covers them all, a block of frames is free, and offset and address lie alike in one. It
- * maps them by one entry. Not of objects with `frame`.
+ * The object may be mapped by larger pages, as files of a tmpfs that is mounted with
+ * huge=within_size. Where mmk_config.huge and the mapping's advice say so, a first touch brings in,
+ * and reads, all pages of one at once: if the object has none of them yet, its size covers them
+ * all, a block of frames is free, and offset and address lie alike in one. It maps them by one
+ * entry. Not of objects with `frame`.
  * => the caller has the only reference, nothing is mapped of it yet; any context
  */
 void mmk_object_offer_huge(struct mmk_object *object);
