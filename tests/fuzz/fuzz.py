@@ -6,7 +6,7 @@ Beside each other, each on a CPU. The inputs that were kept for fuzz-NAME are in
 script, a line for each, in hexadecimal. With --update these become the fewest that cover what is
 covered then.
 
-With $SEED set, what is tried follows from that: it ends after as many runs as take some 40 seconds
+With $SEED set, what is tried follows from that: it ends after as many runs as take some 25 seconds
 (SECONDS at most). What fuzz-schedule does is the same then each time; the machine that fuzz-ops runs
 on has threads. Otherwise all goes by the time.
 
@@ -22,7 +22,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 LONGEST = {"ops": 400, "schedule": 120} # bytes of an input
-RUNS = {"ops": 30_000, "schedule": 35_000} # with $SEED
+RUNS = {"ops": 20_000, "schedule": 23_000} # with $SEED
 ENVIRONMENT = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}
 ALWAYS = ["-timeout=20", "-len_control=0", "-print_final_stats=1"]
 

@@ -4,7 +4,7 @@
 # Usage: compare.sh MMKIT short|long
 #
 # Sequences that nobody has run before. What they are follows from $SEED, or the time: printed, as a
-# divergence is with all that repeats it. Long: 60 seconds or so, and everything checked in a part.
+# divergence is with all that repeats it. Long: 40 seconds or so, and everything checked in a part.
 mmkit=$1
 seed=${SEED:-$(date +%s)}
 echo "SEED=$seed"
@@ -19,9 +19,9 @@ case $2 in
         "$mmkit" oracle --shrink --seed "$seed" --ops 8000 --processes 3 --huge always
         ;;
     *)
-        "$mmkit" oracle --shrink --seed "$seed" --ops 100000 --processes 1
-        "$mmkit" oracle --shrink --seed "$seed" --ops 150000 --processes 6
-        "$mmkit" oracle --shrink --seed "$seed" --ops 30000 --processes 3 --check --thorough
-        "$mmkit" oracle --shrink --seed "$seed" --ops 60000 --processes 4 --huge always --check
+        "$mmkit" oracle --shrink --seed "$seed" --ops 60000 --processes 1
+        "$mmkit" oracle --shrink --seed "$seed" --ops 90000 --processes 6
+        "$mmkit" oracle --shrink --seed "$seed" --ops 20000 --processes 3 --check --thorough
+        "$mmkit" oracle --shrink --seed "$seed" --ops 40000 --processes 4 --huge always --check
         ;;
 esac

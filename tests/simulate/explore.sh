@@ -69,8 +69,8 @@ short)
     ;;
 long)
     for strategy in random pct:3; do
-        explore --runs 5 --strategy $strategy --scenario 'pair.*'
-        explore --runs 300 --strategy $strategy --scenario '[!p]*'
+        explore --runs 3 --strategy $strategy --scenario 'pair.*'
+        explore --runs 200 --strategy $strategy --scenario '[!p]*'
     done
     # Few have more, and two of them millions.
     explore --strategy exhaustive:2 --runs 200000 --scenario 'pair.*' $(part 200)
