@@ -38,7 +38,7 @@ RECORDINGS = ["ls", "gcc", "mremap"]
 SHORT = ["gcc", "--memory", "6M", "--swap", "16M"] # of memory: as tests/cli/replay_memory.sh
 EXPANSION = 1 # kind of a region that stands for a macro's expansion
 PLANTED = re.compile(r"if \(MMK_MISTAKE\(\w+\) && ")
-ORACLE = ["oracle", "--ops", "20000", "--seed", "1"]
+ORACLE = ["oracle", "--ops", "12000", "--seed", "1"]
 NO_SUCH_LINUX = 2 # what the oracle exits with
 
 

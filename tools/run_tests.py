@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """run_tests.py BUILD[:SUITE[,SUITE...]]... - builds, runs the suites, says how many tests passed.
 
-What the suites need is built; of a folder without suites, and of `build`, everything. A folder that
-is not set up is first, by the Makefile. While the tests of one folder run, the next are built, with
+What the suites need is built; of a folder without suites everything. A folder that is not set up is
+first, by the Makefile. While the tests of one folder run, the next are built, with
 what they leave of the processors: not all tests can use all of them.
 
 A cmocka executable counts by its cases, any other test as one; a test that dies counts as one
@@ -68,7 +68,7 @@ def make(build, suites):
             print(f"{done.stdout}{build}: cannot be set up")
             return False
     run(*NICE, "ninja", "-C", build, "build.ninja") # whose targets are looked at; fails again below
-    targets = needed(build, suites) if suites and build != "build" else ["all"]
+    targets = needed(build, suites) if suites else ["all"]
     plan = run("ninja", "-C", build, "-n", *targets)
     if not targets or plan.returncode == 0 and "no work to do" in plan.stdout:
         return True

@@ -18,7 +18,7 @@
 #include "race.h"
 #include "rmap_use.h"
 
-enum { ROUNDS = 20000, WORDS = 6 };
+enum { ROUNDS = 10000, WORDS = 6 };
 
 #define H        ((uint64_t)MMK_HUGE_PAGES)
 #define AT(page) (BASE + (page)*PAGE)
