@@ -538,4 +538,5 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     stats->huge_collapses = mmk_mm_counter(mm, MMK_COUNT_HUGE_COLLAPSE);
     stats->huge_splits = mmk_mm_counter(mm, MMK_COUNT_HUGE_SPLIT);
     stats->huge_unused = mmk_mm_counter(mm, MMK_COUNT_HUGE_UNUSED);
+    stats->table_bytes_saved = (stats->huge + stats->huge_zero) * MMK_PAGE_SIZE;
 }

@@ -56,6 +56,7 @@ struct replay_result {
     } tables;
     struct {
         uint64_t fallbacks, splits, collapses;
+        uint64_t saved_peak_bytes; /* of tables that small pages would take in their place */
     } huge;
     struct {
         uint64_t flushes, pages, full, ipis;

@@ -29,15 +29,20 @@ static int count_empty(const struct mmk_table_view *view, void *arg)
 
 void replay_huge_work(struct replay *replay)
 {
+    struct mmk_mm_stats stats;
+    uint64_t empty = 0, saved = 0;
     struct space *space;
-    uint64_t empty = 0;
 
     for (space = replay->spaces; space != NULL; space = space->next) {
         (void)mmk_collapse(space->mm, TABLES_EACH);
         (void)mmk_for_each_table(space->mm, count_empty, &empty);
         replay_space_observe(space);
         replay_space_account(replay, space);
+        mmk_mm_stats(space->mm, &stats);
+        saved += stats.table_bytes_saved;
     }
+    if (saved > replay->result->huge.saved_peak_bytes)
+        replay->result->huge.saved_peak_bytes = saved;
     if ((int64_t)(empty * MMK_PAGE_SIZE) > replay->result->tables.excess_max_bytes)
         replay->result->tables.excess_max_bytes = (int64_t)(empty * MMK_PAGE_SIZE);
 }

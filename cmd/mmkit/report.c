@@ -59,6 +59,10 @@ struct row {
     {                                                                                              \
         label, ROW_COUNT, offsetof(struct report, field), HUGE                                     \
     }
+#define ROW_HUGE_BYTES(label, field)                                                               \
+    {                                                                                              \
+        label, ROW_BYTES, offsetof(struct report, field), HUGE                                     \
+    }
 
 static const struct row rows[] = {
     ROW("events applied", ROW_COUNT, result.events),
@@ -79,6 +83,7 @@ static const struct row rows[] = {
     ROW_HUGE("larger pages: not to be had", result.huge.fallbacks),
     ROW_HUGE("              split", result.huge.splits),
     ROW_HUGE("              made of small ones", result.huge.collapses),
+    ROW_HUGE_BYTES("              tables saved, peak", result.huge.saved_peak_bytes),
     ROW("pages mapped around", ROW_COUNT, result.faults.around),
     ROW("mapped, peak", ROW_BYTES, result.virt_peak_bytes),
     ROW("pages of programs, peak", ROW_BYTES, result.rss_peak_bytes),
@@ -197,6 +202,7 @@ static void write_faults(struct json *json, const struct replay_result *result)
     json_unsigned(json, "fallbacks", result->huge.fallbacks);
     json_unsigned(json, "splits", result->huge.splits);
     json_unsigned(json, "collapses", result->huge.collapses);
+    json_unsigned(json, "saved_peak_bytes", result->huge.saved_peak_bytes);
     json_close(json, '}');
 }
 

@@ -28,23 +28,24 @@ struct mmk_mm_stats {
     uint64_t rss_shmem;                /* entries: pages of shared memory */
     uint64_t swapped;                  /* entries: private pages in swap (VmSwap of Linux) */
     uint64_t tables[MMK_STATS_LEVELS]; /* linked tables by level, root included */
-    uint64_t fault_anon;     /* first write to private anonymous memory, nothing mapped there */
-    uint64_t fault_zero;     /* read answered by the zero page */
-    uint64_t fault_file;     /* an object's page mapped, to read or to write shared */
-    uint64_t fault_cow;      /* write that copied */
-    uint64_t fault_reuse;    /* write to an own page that had become read-only: no copy */
-    uint64_t fault_swap;     /* a page that was in swap mapped again */
-    uint64_t fault_major;    /* of these: waited for it to be read */
-    uint64_t fault_spurious; /* nothing to do */
-    uint64_t fault_failed;   /* answered OOM, SEGV or BUS */
-    uint64_t mapped_around;  /* pages mapped by a fault on another: fault_around, anon_block */
-    uint64_t huge;           /* entries that map a larger page, each all of its pages */
-    uint64_t huge_zero;      /* the same of zeros, which is all memory's: no page is resident */
-    uint64_t huge_faults;    /* of fault_anon, fault_cow and fault_file: mapped one */
-    uint64_t huge_fallbacks; /* would have, but for want of a block, or others at work */
-    uint64_t huge_collapses; /* made of small pages */
-    uint64_t huge_splits;    /* such entries that a table has replaced */
-    uint64_t huge_unused;    /* pages of them that reclaim gave back, as they were zeros still */
+    uint64_t fault_anon;        /* first write to private anonymous memory, nothing mapped there */
+    uint64_t fault_zero;        /* read answered by the zero page */
+    uint64_t fault_file;        /* an object's page mapped, to read or to write shared */
+    uint64_t fault_cow;         /* write that copied */
+    uint64_t fault_reuse;       /* write to an own page that had become read-only: no copy */
+    uint64_t fault_swap;        /* a page that was in swap mapped again */
+    uint64_t fault_major;       /* of these: waited for it to be read */
+    uint64_t fault_spurious;    /* nothing to do */
+    uint64_t fault_failed;      /* answered OOM, SEGV or BUS */
+    uint64_t mapped_around;     /* pages mapped by a fault on another: fault_around, anon_block */
+    uint64_t huge;              /* entries that map a larger page, each all of its pages */
+    uint64_t huge_zero;         /* the same of zeros, which is all memory's: no page is resident */
+    uint64_t huge_faults;       /* of fault_anon, fault_cow and fault_file: mapped one */
+    uint64_t huge_fallbacks;    /* would have, but for want of a block, or others at work */
+    uint64_t huge_collapses;    /* made of small pages */
+    uint64_t huge_splits;       /* such entries that a table has replaced */
+    uint64_t huge_unused;       /* pages of them that reclaim gave back, as they were zeros still */
+    uint64_t table_bytes_saved; /* tables that small pages would take where larger ones are */
 };
 
 /* Sums up, under the mmap lock. => may sleep; no locks held */
