@@ -44,3 +44,11 @@ bool option_size(const char *text, uint64_t *bytes)
     *bytes <<= shift;
     return true;
 }
+
+bool option_word(const char *text, const char *const *words, unsigned *number)
+{
+    for (*number = 0; words[*number] != NULL; ++*number)
+        if (strcmp(text, words[*number]) == 0)
+            return true;
+    return false;
+}

@@ -129,16 +129,12 @@ static uint64_t parse_window(struct argp_state *state, const char *option, const
 
 static void parse_huge(struct argp_state *state, struct arguments *arguments, const char *name)
 {
-    static const char *const names[] = {"never", "madvise", "always"};
     unsigned policy;
 
-    for (policy = 0; policy < sizeof(names) / sizeof(names[0]); policy++) {
-        if (strcmp(name, names[policy]) == 0) {
-            arguments->options.huge = (enum mmk_huge_policy)policy;
-            return;
-        }
-    }
-    argp_failure(state, STATUS_BAD_INPUT, 0, "--huge %s: expected never, madvise or always", name);
+    if (!option_word(name, (const char *const[]){"never", "madvise", "always", NULL}, &policy))
+        argp_failure(state, STATUS_BAD_INPUT, 0, "--huge %s: expected never, madvise or always",
+                     name);
+    arguments->options.huge = (enum mmk_huge_policy)policy;
 }
 
 static uint64_t parse_count(struct argp_state *state, const char *option, const char *text)

@@ -4,6 +4,7 @@
 
 #include "generate.h"
 #include "mmkit_side.h"
+#include "options.h"
 #include "shared_options.h"
 
 #include <errno.h>
@@ -166,13 +167,11 @@ static bool parse_of_search(int key, const char *text, struct arguments *argumen
 
 static enum mmk_huge_policy parse_huge(const char *text)
 {
-    static const char *const names[] = {"never", "madvise", "always"};
-    unsigned i;
+    unsigned policy;
 
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcmp(text, names[i]) == 0)
-            return (enum mmk_huge_policy)i;
-    bad_usage("--huge: '%s' is not never, madvise or always", text);
+    if (!option_word(text, (const char *const[]){"never", "madvise", "always", NULL}, &policy))
+        bad_usage("--huge %s: expected never, madvise or always", text);
+    return (enum mmk_huge_policy)policy;
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)

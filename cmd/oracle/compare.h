@@ -23,7 +23,7 @@ bool compare_outcomes(const struct op *op, const struct outcome *on_linux,
 
 /*
  * The state of one process.
- * => as above. Mappings that can be merged are, in both
+ * => as above
  */
 bool compare_observations(struct observation *on_linux, struct observation *here,
                           const struct past *past, char *text);

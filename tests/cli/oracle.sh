@@ -33,6 +33,7 @@ bad '--only: nothing is left' --only fork,crowd
 bad '--only: nothing is left' --only exit
 bad "'more': expected options only" more
 bad '--print: expected --replay or --script' --print
+bad '--huge often: expected never, madvise or always' --huge often
 bad "--replay: no operation: '0 munmap 0x200000000000'" --replay '0 brk 0x0;0 munmap 0x200000000000'
 bad "--replay: no operation: ' 9 brk 0x0'" --replay '0 brk 0x0; 9 brk 0x0'
 bad '--replay: no operation: .0 mmap' --replay '0 mmap 0x0 0x1000 rwy private - 0x0'

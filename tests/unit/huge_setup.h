@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* huge_setup.h - for tests of larger pages: policies, and counts. Include it after fixture.h. */
+/* huge_setup.h - for tests of larger pages: policies, groups, and counts. Include it after
+ * fixture.h.
+ */
 #ifndef HUGE_SETUP_H
 #define HUGE_SETUP_H
+
+#include <mmkit/group.h>
 
 #define H ((uint64_t)MMK_HUGE_PAGES)
 
@@ -32,6 +36,19 @@ static inline int setup_madvise(void **state)
 static inline mmk_vaddr_t at(uint64_t page)
 {
     return BASE + page * PAGE;
+}
+
+/* mm is another from now on, that a group pays for. => the group, without a limit */
+static inline struct mmk_group *enter_group(void)
+{
+    struct mmk_group *group;
+
+    machine_switch_mm(NULL);
+    mmk_mm_put(mm);
+    assert_int_equal(mmk_group_create(MMK_GROUP_UNLIMITED, NULL, NULL, &group), 0);
+    assert_int_equal(mmk_group_mm_create(group, &mm), 0);
+    machine_switch_mm(mm);
+    return group;
 }
 
 /* So many larger pages, and leaf tables. */

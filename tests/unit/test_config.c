@@ -31,6 +31,7 @@ enum option {
     FAULT_AROUND,
     ANON_BLOCK,
     HUGE_PAGES,
+    HUGE_SHARED,
     OPTIONS
 };
 
@@ -83,6 +84,9 @@ static void set_option(struct mmk_config *config, enum option option, uint64_t v
     case HUGE_PAGES:
         config->huge = (enum mmk_huge_policy)value;
         break;
+    case HUGE_SHARED:
+        config->huge_shared = (unsigned)value;
+        break;
     case REFUSE_WRITE_EXEC:
     case OPTIONS:
     default:
@@ -114,6 +118,7 @@ static const struct value good[] = {
     {FAULT_AROUND, 2 * PAGE}, {FAULT_AROUND, PAGE *MMK_PT_ENTRIES},
     {ANON_BLOCK, 0},          {ANON_BLOCK, PAGE *MMK_PT_ENTRIES},
     {HUGE_PAGES, 0},          {HUGE_PAGES, MMK_HUGE_ALWAYS},
+    {HUGE_SHARED, 0},         {HUGE_SHARED, 1},
 };
 
 #define PAGES_UP(bytes) (((bytes) + PAGE - 1) & MMK_PAGE_MASK)
@@ -122,6 +127,8 @@ static const struct value bad[] = {
     {TABLE_POLICY, MMK_TABLES_NEVER + 1},
     {TABLE_POLICY, UINT32_MAX},
     {HUGE_PAGES, MMK_HUGE_ALWAYS + 1},
+    {HUGE_SHARED, 2},
+    {HUGE_SHARED, UINT32_MAX},
     {MMAP_MIN_ADDR, 100},
     {MMAP_MIN_ADDR, MMK_PAGE_SIZE + 1},
     {MMAP_MIN_ADDR, PAGES_UP(MMK_MAP_WINDOW / 2)},

@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <mmkit/group.h>
 #include <mmkit/pin.h>
 #include <mmkit/reclaim.h>
 #include <mmkit/user.h>
@@ -500,19 +499,6 @@ static void test_populate(void **state)
     expect_huge(2, 0);
     assert_int_equal(mmk_munlock(mm, at(1), PAGE), 0);
     expect_huge(1, 1);
-}
-
-/* From here on mm is another, whose group pays. */
-static struct mmk_group *enter_group(void)
-{
-    struct mmk_group *group;
-
-    machine_switch_mm(NULL);
-    mmk_mm_put(mm);
-    assert_int_equal(mmk_group_create(MMK_GROUP_UNLIMITED, NULL, NULL, &group), 0);
-    assert_int_equal(mmk_group_mm_create(group, &mm), 0);
-    machine_switch_mm(mm);
-    return group;
 }
 
 /* At its limit, and larger pages are all there is to take: the table for that is paid for beyond.
