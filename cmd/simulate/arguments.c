@@ -21,6 +21,7 @@ enum {
     KEY_CORPUS,
     KEY_PLANT,
     KEY_MUTATE_ORDERS,
+    KEY_SHARING,
     KEY_LIST,
     KEY_FORMAT,
     KEY_PART,
@@ -57,6 +58,10 @@ static const struct argp_option option_list[] = {
     {"plant", KEY_PLANT, "NAME", 0, "Plant this mistake; the names are those of --corpus", 0},
     {"mutate-orders", KEY_MUTATE_ORDERS, NULL, 0,
      "Weaken the memory orders of the library, each in turn, until a schedule fails", 0},
+    {"sharing", KEY_SHARING, NULL, 0,
+     "Do each pair of operations that commute (--scenario: those whose names fit), and tell which "
+     "cache lines one of the two has written and the other used",
+     0},
     {"replay", KEY_REPLAY, "STEP:CPU,...", 0,
      "One run: the plain one, but at these steps other CPUs go on; `plain' for no such steps. As "
      "printed when a run fails, with its seed",
@@ -127,6 +132,9 @@ static bool parse_flag(int key, struct arguments *arguments)
         return true;
     case KEY_MUTATE_ORDERS:
         arguments->mutate_orders = true;
+        return true;
+    case KEY_SHARING:
+        arguments->sharing = true;
         return true;
     case KEY_LIST:
         arguments->list = true;
@@ -212,8 +220,10 @@ static const struct argp parser = {
 /* What would be passed over in silence is a mistake, too. */
 static void check_together(const struct arguments *arguments)
 {
-    if (arguments->list + arguments->corpus + arguments->mutate_orders + arguments->replay > 1)
-        bad_usage("expected one of --list, --corpus, --mutate-orders and --replay");
+    if (arguments->list + arguments->corpus + arguments->mutate_orders + arguments->sharing +
+            arguments->replay >
+        1)
+        bad_usage("expected one of --list, --corpus, --mutate-orders, --sharing and --replay");
     if ((arguments->corpus || arguments->mutate_orders) && arguments->plant)
         bad_usage("--plant: expected no --corpus and no --mutate-orders");
     if (arguments->corpus && (strcmp(arguments->scenario, "all") != 0 || arguments->format))

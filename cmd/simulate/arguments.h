@@ -22,7 +22,7 @@ struct arguments {
     unsigned part, parts; /* every so manieth scenario, from `part` */
     const char *json;
     const struct mistake *plant; /* NULL: none */
-    bool list, hash, corpus, mutate_orders;
+    bool list, hash, corpus, mutate_orders, sharing;
     bool replay; /* these deviations, of one run */
     struct deviations deviations;
     int worker; /* a file descriptor; -1: this is not one */

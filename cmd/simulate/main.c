@@ -7,6 +7,7 @@
 #include "orders.h"
 #include "report.h"
 #include "results.h"
+#include "sharing.h"
 
 #include <errno.h>
 #include <error.h>
@@ -317,6 +318,16 @@ static int mutate_orders(const struct arguments *arguments, FILE *json)
     return orders.killed + orders.justified < orders.mutants ? STATUS_FAULT : 0;
 }
 
+static int tell_sharing(const struct arguments *arguments, FILE *json)
+{
+    double start = clock_seconds();
+    struct sharing sharing = sharing_run(out, arguments);
+
+    if (json)
+        report_sharing(json, &sharing, clock_seconds() - start);
+    return 0;
+}
+
 static int run(const struct arguments *arguments, struct plan *plan)
 {
     FILE *json;
@@ -327,6 +338,8 @@ static int run(const struct arguments *arguments, struct plan *plan)
     out = json == stdout ? stderr : stdout;
     if (arguments->mutate_orders)
         status = mutate_orders(arguments, json);
+    else if (arguments->sharing)
+        status = tell_sharing(arguments, json);
     else if (arguments->corpus)
         status = search_corpus(plan, json);
     else
@@ -351,7 +364,7 @@ int main(int argc, char **argv)
         report_list(stdout);
         return 0;
     }
-    if (arguments.mutate_orders)
+    if (arguments.mutate_orders || arguments.sharing)
         jobs_become_weak("tiny", argv);
     else
         make_plan(&plan, &arguments);

@@ -22,6 +22,7 @@
 #define PAIR_FIRST 2 /* the mapping that all work on has these pages */
 #define PAIR_END   6
 #define PAIR_ASIDE 8  /* pages further up: where things are moved to */
+#define PAIR_AGAIN 16 /* pages further up: the second mapping, where there is one */
 #define PAIR_HEAP  6  /* where the heap starts */
 #define PAIR_HIGH  38 /* the page that mmap chooses by itself */
 #define PAIR_CPUS  3
@@ -35,8 +36,11 @@
 #define WORD_STORED(cpu)   (0x300u + (cpu))
 #define WORD_PINNED(cpu)   (0x400u + (cpu))
 
-/* Spaces of the model: the one that all start in, the child that is there, those that come. */
-enum { SPACE_MAIN, SPACE_CHILD, SPACE_FORKED };
+/*
+ * Spaces of the model: the one that all start in, the child that is there, those that come; and of
+ * two CPUs' pairs one that has nothing to do with the first.
+ */
+enum { SPACE_MAIN, SPACE_CHILD, SPACE_FORKED, SPACE_OTHER = FLAT_SPACES - 1 };
 
 enum op_traits {
     OP_ONE_PAGE = 1,      /* takes no range */
@@ -104,6 +108,12 @@ struct ground {
     bool filled; /* but there are small ones, and the first is missing */
     bool around; /* the object is in memory, and what reads it maps pages around, too */
     unsigned wants; /* traits: one of the two operations has one of these; 0: any may be */
+
+    /* sharing_pairs.c alone */
+    bool beside; /* the mapping has all of its tables, by pages that nobody uses */
+    bool cached; /* the object is in memory */
+    bool again;  /* there is a second mapping like the first, PAIR_AGAIN pages further up */
+    bool other;  /* and a second address space, in which the last CPU works */
 };
 
 /* Pages 0 to 3 are a leaf table's, and the larger page, where there is one. */
@@ -163,6 +173,12 @@ bool pair_all_leave(void);
  * by; 0: they are not looked at. begin: its acts, before.
  */
 void pair_check(uint64_t program, const struct act *begin);
+
+/* Two acts, one after the other: does it make no difference to the model which comes first? */
+bool pair_commutes(const struct act *begin);
+
+/* As pair_check(), of two acts of which `first` was over before the other began. */
+void pair_check_order(const struct act *begin, unsigned first);
 
 /* Is its mapping larger, so that operations can be on all pages of a table? */
 bool ground_has_whole(const struct ground *ground);

@@ -193,7 +193,21 @@ static unsigned used_pages(const struct ground *ground, const struct act *act, u
     }
     if (ground->larger)
         pages |= (1u << PAIR_WHOLE) - 1;
+    if (ground->beside)
+        pages = 1u << 1 | 1u << (PAIR_END - 1) | 1u << (PAIR_AGAIN + 1);
     return ground->filled ? pages & ~1u : pages;
+}
+
+/* Where it ends: of both mappings. */
+static unsigned end_page(const struct ground *ground)
+{
+    return ground->again ? PAIR_AGAIN + PAIR_END : PAIR_END;
+}
+
+/* Pages that are used were, when the operations begin. */
+static bool is_touched(const struct ground *ground)
+{
+    return ground->loaded || ground->stored || ground->beside;
 }
 
 static void touch(unsigned page, bool write)
@@ -222,36 +236,49 @@ static void touch_pages(unsigned pages, const struct ground *ground)
         touch(1, true);
         expect(mmk_madvise(world.mm, page_at(0), PAGE, MMK_MADV_DONTNEED) == 0);
     }
-    for (page = 0; page < PAIR_END; page++)
-        if (pages & 1u << page && (ground->loaded || ground->stored))
+    for (page = 0; page < end_page(ground); page++)
+        if (pages & 1u << page && is_touched(ground))
             touch(page, ground->stored);
 }
 
 /* The first page of the mapping. */
 static unsigned first_page(const struct ground *ground)
 {
-    if (ground_has_whole(ground))
+    if (ground_has_whole(ground) || ground->beside)
         return 0;
     return ground->grows ? PAIR_FIRST + 2 : PAIR_FIRST;
 }
 
-static void map_ground(const struct ground *ground)
+static void map_part(struct mmk_mm *mm, const struct ground *ground, unsigned up)
 {
-    unsigned flags = ground->shared ? MMK_MAP_SHARED : MMK_MAP_PRIVATE, i, first;
+    unsigned flags = ground->shared ? MMK_MAP_SHARED : MMK_MAP_PRIVATE, first = first_page(ground);
     int64_t addr;
 
-    first = first_page(ground);
     flags |= MMK_MAP_FIXED | (ground->object ? 0 : MMK_MAP_ANONYMOUS);
     flags |= ground->grows ? MMK_MAP_GROWSDOWN : 0;
+    addr = mmk_mmap(mm, page_at(up + first), (PAIR_END - first) * PAGE, RW, flags, pair_run.object,
+                    ground->object ? first * PAGE : 0);
+    expect(addr == (int64_t)page_at(up + first));
+}
+
+static void map_space(struct mmk_mm *mm, const struct ground *ground)
+{
+    map_part(mm, ground, 0);
+    if (ground->again)
+        map_part(mm, ground, PAIR_AGAIN);
+    expect(mmk_set_brk(mm, page_at(PAIR_HEAP)) == 0);
+}
+
+static void map_ground(const struct ground *ground)
+{
+    unsigned i;
+
     for (i = 0; i < FLAT_OBJECT; i++)
         pair_run.kept[i] = WORD_KEPT(i);
     if (ground->object)
         expect(mmk_object_create(&file_ops, PAIR_END * PAGE, NULL, &pair_run.object) == 0);
-    addr = mmk_mmap(world.mm, page_at(first), (PAIR_END - first) * PAGE, RW, flags, pair_run.object,
-                    ground->object ? first * PAGE : 0);
-    expect(addr == (int64_t)page_at(first));
-    expect(mmk_set_brk(world.mm, page_at(PAIR_HEAP)) == 0);
-    if (ground->around)
+    map_space(world.mm, ground);
+    if (ground->around || ground->cached)
         expect(mmk_madvise(world.mm, page_at(0), PAIR_END * PAGE, MMK_MADV_WILLNEED) == 0);
 }
 
@@ -295,14 +322,25 @@ bool pair_all_leave(void)
     return false;
 }
 
-static bool works_in_child(unsigned cpu)
+/* The address space that a CPU works in. */
+static unsigned space_of(unsigned cpu)
 {
     unsigned i;
 
     for (i = 0; i < pair_run.acts; i++)
-        if (pair_run.act[i].cpu == cpu && pair_run.act[i].space == SPACE_CHILD)
-            return true;
-    return false;
+        if (pair_run.act[i].cpu == cpu && pair_run.act[i].space != SPACE_MAIN)
+            return pair_run.act[i].space;
+    return SPACE_MAIN;
+}
+
+/* The last CPU has one of its own, which is as the first is. */
+static void start_other(const struct ground *ground, unsigned pages)
+{
+    fibers_be_cpu(cpus() - 1);
+    expect(mmk_mm_create(&pair_run.mm[SPACE_OTHER]) == 0);
+    map_space(pair_run.mm[SPACE_OTHER], ground);
+    machine_switch_mm(pair_run.mm[SPACE_OTHER]);
+    touch_pages(pages, ground);
 }
 
 void ground_start(const struct ground *ground, const struct act *act, unsigned acts)
@@ -317,15 +355,17 @@ void ground_start(const struct ground *ground, const struct act *act, unsigned a
     map_ground(ground);
     if (ground->synced)
         store_and_sync(pages);
-    for (cpu = ground->warm ? cpus() : 1; cpu-- > 0;) {
+    for (cpu = ground->warm && !ground->other ? cpus() : 1; cpu-- > 0;) {
         fibers_be_cpu(cpu);
         touch_pages(pages, ground);
     }
     finish_ground(ground, pages);
+    if (ground->other)
+        start_other(ground, pages);
     for (cpu = 0; cpu < cpus(); cpu++) {
         fibers_be_cpu(cpu);
-        if (works_in_child(cpu))
-            machine_switch_mm(pair_run.mm[SPACE_CHILD]);
+        if (space_of(cpu) != SPACE_MAIN)
+            machine_switch_mm(pair_run.mm[space_of(cpu)]);
     }
     fibers_be_cpu(0);
 }
@@ -351,19 +391,46 @@ void ground_stop(void)
 /* ---- in the model ------------------------------------------------------------------------------
  */
 
-static void flat_map_ground(struct flat *flat, const struct ground *ground)
+static void flat_map_part(struct flat *flat, unsigned space, const struct ground *ground,
+                          unsigned up)
 {
     unsigned page;
 
     for (page = first_page(ground); page < PAIR_END; page++) {
-        struct flat_page *p = &flat->space[SPACE_MAIN].page[page];
+        struct flat_page *p = &flat->space[space].page[up + page];
 
-        flat_map(flat, SPACE_MAIN, page, RW);
+        flat_map(flat, space, up + page, RW);
         p->object = ground->object;
         p->shared = ground->shared;
         p->grows = ground->grows;
         p->index = ground->object ? (uint8_t)page : 0;
     }
+}
+
+static void flat_touch_ground(struct flat *flat, unsigned space, const struct ground *ground,
+                              unsigned used)
+{
+    unsigned page;
+    uint32_t word;
+
+    for (page = 0; page < end_page(ground); page++) {
+        word = WORD_TOUCHED(page);
+        if (used & 1u << page && is_touched(ground))
+            (void)flat_access(flat, space, page, ground->stored, &word);
+        if (used & 1u << page && ground->synced)
+            flat->object.page[page].kept = WORD_SYNCED(page);
+    }
+}
+
+static void flat_start_space(struct flat *flat, unsigned space, const struct ground *ground,
+                             unsigned used)
+{
+    flat->space[space].exists = true;
+    flat->space[space].heap_end = PAIR_HEAP;
+    flat_map_part(flat, space, ground, 0);
+    if (ground->again)
+        flat_map_part(flat, space, ground, PAIR_AGAIN);
+    flat_touch_ground(flat, space, ground, used);
 }
 
 void ground_start_flat(struct flat *flat, const struct ground *ground, const struct act *act,
@@ -373,23 +440,14 @@ void ground_start_flat(struct flat *flat, const struct ground *ground, const str
     uint32_t word;
 
     memset(flat, 0, sizeof(*flat));
-    flat->space[SPACE_MAIN].exists = true;
-    flat->space[SPACE_MAIN].heap_end = PAIR_HEAP;
     flat->object.size = ground->object ? PAIR_END : 0;
     flat->larger = ground->larger && !ground->filled;
     flat->around = ground->around;
     for (page = 0; page < FLAT_OBJECT; page++)
         flat->object.page[page].kept = WORD_KEPT(page);
-    for (page = 0; page < PAIR_END && ground->around; page++)
+    for (page = 0; page < PAIR_END && (ground->around || ground->cached); page++)
         flat_bring_in(flat, page);
-    flat_map_ground(flat, ground);
-    for (page = 0; page < PAIR_END; page++) {
-        word = WORD_TOUCHED(page);
-        if (used & 1u << page && (ground->loaded || ground->stored))
-            (void)flat_access(flat, SPACE_MAIN, page, ground->stored, &word);
-        if (used & 1u << page && ground->synced)
-            flat->object.page[page].kept = WORD_SYNCED(page);
-    }
+    flat_start_space(flat, SPACE_MAIN, ground, used);
     flat->larger = ground->larger;
     if (ground->forked)
         flat_fork(flat, SPACE_MAIN, SPACE_CHILD);
@@ -398,5 +456,7 @@ void ground_start_flat(struct flat *flat, const struct ground *ground, const str
             (void)flat_access(flat, SPACE_CHILD, page, false, &word);
     for (page = PAIR_FIRST; page < PAIR_END && ground->closed; page++)
         flat->space[SPACE_MAIN].page[page].prot = MMK_PROT_NONE;
+    if (ground->other)
+        flat_start_space(flat, SPACE_OTHER, ground, used);
     flat->choices = 0;
 }

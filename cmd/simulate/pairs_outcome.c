@@ -26,10 +26,14 @@ struct seen {
 
 enum { ABOUT_CODE, ABOUT_WORD, ABOUT_TABLES, ABOUT_BYTES, ABOUT_ACCESS, ABOUT_FILE };
 
+/* Which orders are tried. */
+enum order { ANY_ORDER, FIRST_FIRST, LAST_FIRST };
+
 static struct {
     uint64_t program; /* whose outcomes are known */
     struct seen *outcomes;
     size_t count, size;
+    enum order order;
     struct {
         uint64_t hash[4 * MOST_STATES]; /* by hash, then the next that is free; 0: free */
         unsigned count;
@@ -306,13 +310,16 @@ static void explore_step(const struct flat *flat, const struct act *act, unsigne
     } while (++choice < choices);
 }
 
-/* What its CPU is to do before is over. */
+/* What its CPU is to do before is over; and what the order says. */
 static bool has_its_turn(const struct act *act, unsigned number)
 {
     unsigned i;
 
     for (i = 0; i < number; i++)
-        if (act[i].cpu == act[number].cpu && !act[i].over)
+        if ((act[i].cpu == act[number].cpu || model.order == FIRST_FIRST) && !act[i].over)
+            return false;
+    for (i = number + 1; i < pair_run.acts && model.order == LAST_FIRST; i++)
+        if (!act[i].over)
             return false;
     return !act[number].over;
 }
@@ -336,19 +343,27 @@ static void explore(const struct flat *flat, const struct act *act)
         add_outcome(flat, act);
 }
 
-static void know_outcomes(uint64_t program, const struct act *begin)
+static void find_outcomes(const struct act *begin, enum order order)
 {
     struct act act[PAIR_ACTS] = {0};
     struct flat flat;
 
-    if (model.program == program)
-        return;
-    model.program = program;
+    model.program = 0;
     model.count = 0;
+    model.order = order;
     memset(&model.states, 0, sizeof(model.states));
     memcpy(act, begin, pair_run.acts * sizeof(*act));
     ground_start_flat(&flat, pair_run.ground, act, pair_run.acts);
     explore(&flat, act);
+    model.order = ANY_ORDER;
+}
+
+static void know_outcomes(uint64_t program, const struct act *begin)
+{
+    if (model.program == program)
+        return;
+    find_outcomes(begin, ANY_ORDER);
+    model.program = program;
 }
 
 /* ---- what did ----------------------------------------------------------------------------------
@@ -395,5 +410,36 @@ void pair_check(uint64_t program, const struct act *begin)
         return;
     know_outcomes(program, begin);
     if (model.states.count < MOST_STATES && !is_known(&seen))
+        complain(&seen);
+}
+
+/* ---- one after the other ----------------------------------------------------------------------
+ */
+
+bool pair_commutes(const struct act *begin)
+{
+    struct seen *first;
+    size_t count, i;
+    bool same;
+
+    find_outcomes(begin, FIRST_FIRST);
+    count = model.count;
+    first = grown(NULL, count * sizeof(*first));
+    memcpy(first, model.outcomes, count * sizeof(*first));
+    find_outcomes(begin, LAST_FIRST);
+    same = count == model.count;
+    for (i = 0; i < count && same; i++)
+        same = is_known(&first[i]);
+    free(first);
+    return same;
+}
+
+void pair_check_order(const struct act *begin, unsigned first)
+{
+    static struct seen seen;
+
+    see(&seen, NULL, pair_run.act);
+    find_outcomes(begin, first == 0 ? FIRST_FIRST : LAST_FIRST);
+    if (!is_known(&seen))
         complain(&seen);
 }
