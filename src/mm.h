@@ -9,6 +9,7 @@
 
 #include "list.h"
 #include "percpu_count.h"
+#include "planted.h"
 #include "pt_shape.h"
 #include "vma_tree.h"
 #include "waiting.h"
@@ -182,7 +183,8 @@ MMK_ALWAYS_INLINE void mmk_mm_count_fault(struct mmk_mm *mm, enum mmk_counter rs
                                           enum mmk_counter fault)
 {
     unsigned long state = mmk_percpu_enter();
-    struct mmk_a64 *count = mm->cpu[mmk_cpu_id()].count;
+    unsigned cpu = MMK_MISTAKE(COUNTS_TOGETHER) ? 0 : mmk_cpu_id();
+    struct mmk_a64 *count = mm->cpu[cpu].count;
 
     mmk_percpu_add(&count[rss], 1);
     mmk_percpu_add(&count[fault], 1);

@@ -195,6 +195,8 @@ const struct mistake corpus[] = {
      "P5.unmapped"},
     {MMK_MISTAKE_RSS_LATE, "rss-late",
      "whose page it was is asked when it is mapped no more: perhaps nobody's", "P4.visited"},
+    {MMK_MISTAKE_COUNTS_TOGETHER, "counts-together",
+     "faults of all CPUs are counted in one place, as if it were their own", "P1.dead"},
     {MMK_MISTAKE_CLEAN_AFTER_WRITE, "clean-after-write",
      "a page is marked clean after it was written: what made it dirty meanwhile is lost",
      "P13.written"},
