@@ -321,10 +321,12 @@ static int mutate_orders(const struct arguments *arguments, FILE *json)
 static int tell_sharing(const struct arguments *arguments, FILE *json)
 {
     double start = clock_seconds();
-    struct sharing sharing = sharing_run(out, arguments);
+    struct sharing sharing = sharing_run(arguments);
 
+    sharing_tell(out, &sharing);
     if (json)
-        report_sharing(json, &sharing, clock_seconds() - start);
+        sharing_write(json, &sharing, clock_seconds() - start);
+    free(sharing.results);
     return 0;
 }
 

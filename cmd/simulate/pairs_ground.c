@@ -238,7 +238,7 @@ static void touch_pages(unsigned pages, const struct ground *ground)
     }
     for (page = 0; page < end_page(ground); page++)
         if (pages & 1u << page && is_touched(ground))
-            touch(page, ground->stored);
+            touch(page, ground->stored || ground->beside);
 }
 
 /* The first page of the mapping. */
@@ -416,7 +416,7 @@ static void flat_touch_ground(struct flat *flat, unsigned space, const struct gr
     for (page = 0; page < end_page(ground); page++) {
         word = WORD_TOUCHED(page);
         if (used & 1u << page && is_touched(ground))
-            (void)flat_access(flat, space, page, ground->stored, &word);
+            (void)flat_access(flat, space, page, ground->stored || ground->beside, &word);
         if (used & 1u << page && ground->synced)
             flat->object.page[page].kept = WORD_SYNCED(page);
     }

@@ -300,18 +300,3 @@ void report_orders(FILE *stream, const struct orders *orders, double seconds)
     json_close(&json, '}');
     json_end(&json);
 }
-
-void report_sharing(FILE *stream, const struct sharing *sharing, double seconds)
-{
-    struct json json;
-
-    json_begin(&json, stream);
-    json_object(&json, NULL);
-    json_real(&json, "seconds", seconds);
-    json_object(&json, "sharing");
-    json_unsigned(&json, "commuting_pairs", sharing->pairs);
-    json_unsigned(&json, "serialised_pairs", sharing->serialised);
-    json_close(&json, '}');
-    json_close(&json, '}');
-    json_end(&json);
-}

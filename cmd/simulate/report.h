@@ -5,7 +5,6 @@
 
 #include "jobs.h"
 #include "orders.h"
-#include "sharing.h"
 
 #include <stdio.h>
 
@@ -32,8 +31,5 @@ void report_json(FILE *stream, const struct plan *plan, double seconds);
 
 /* --mutate-orders */
 void report_orders(FILE *stream, const struct orders *orders, double seconds);
-
-/* --sharing */
-void report_sharing(FILE *stream, const struct sharing *sharing, double seconds);
 
 #endif

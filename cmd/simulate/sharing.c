@@ -4,12 +4,14 @@
  *
  * SH1 What the two do together does not matter: nobody waits for the other. They run one after the
  *     other, so that a line is theirs for what they have to do, and not for how they came to meet.
- * SH2 Caches of a CPU's own (frames, tables, objects) are warm: before, each CPU has taken and
- *     given back pages, tables, mappings and an address space, in one that is nobody else's.
+ * SH2 What a CPU keeps for itself is warm: sharing_warm.c.
  */
 #include "sharing.h"
 
 #include "corpus.h"
+#include "grown.h"
+#include "lines.h"
+#include "sharing_warm.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -105,7 +107,12 @@ static void check(void)
 }
 
 static const struct scenario scenario = {
-    .name = "sharing", .cpus = 2, .exact_faults = true, .setup = setup, .check = check};
+    .name = "sharing",
+    .cpus = 2,
+    .exact_faults = true,
+    .waiting_limit = (uint64_t)64 << 20, /* as on a machine with much more memory */
+    .setup = setup,
+    .check = check};
 
 static void act(unsigned cpu)
 {
@@ -113,46 +120,106 @@ static void act(unsigned cpu)
     pair_run.act[cpu].op->run(&pair_run.act[cpu]);
 }
 
-static void run_order(void)
+static void lack_memory(void)
 {
-    if (!fibers_prepare(false) || !world_start(&scenario, 1)) {
-        fputs("mmkit simulate: no memory for a machine\n", stderr);
-        exit(STATUS_BAD_USAGE);
+    fputs("mmkit simulate: no memory for a machine\n", stderr);
+    exit(STATUS_BAD_USAGE);
+}
+
+static void run_order(struct sharing_found *found)
+{
+    unsigned cpu;
+
+    if (!fibers_prepare(false) || !world_start(&scenario, 1))
+        lack_memory();
+    for (cpu = 0; cpu < 2; cpu++) {
+        fibers_be_cpu(cpu);
+        sharing_warm(pair_run.mm[now.begin[cpu].space]);
     }
+    if (!lines_begin())
+        lack_memory();
     act(first);
     act(1 - first);
+    sharing_look(found);
     fibers_be_cpu(0);
+    sharing_cool();
     world_stop(&scenario);
+}
+
+/* ---- what came of it --------------------------------------------------------------------------
+ */
+
+static bool in_one_table(const struct sharing_pair *pair)
+{
+    const struct sharing_place *place = find_place(pair);
+
+    return !place->other && !place->child &&
+           place->page[0] / FLAT_TABLE == place->page[1] / FLAT_TABLE;
+}
+
+static enum sharing_verdict judge(const struct sharing_result *result)
+{
+    enum sharing_verdict verdict = SHARING_NOTHING, worst = SHARING_NOTHING;
+    size_t i;
+
+    for (i = 0; i < result->found.count; i++) {
+        const struct sharing_line *line = &result->found.line[i];
+
+        verdict = SHARING_SOMETHING;
+        if (line->table && in_one_table(result->pair))
+            verdict = SHARING_TABLE;
+        else if (line->interrupt)
+            verdict = SHARING_FLUSH;
+        worst = verdict > worst ? verdict : worst;
+    }
+    return worst;
 }
 
 static void run_pair(const struct sharing_pair *pair, struct sharing *sum)
 {
+    struct sharing_result *result;
+    char name[SHARING_PAIR_NAME];
+
+    sum->results = grown(sum->results, (sum->pairs + 1) * sizeof(*sum->results));
+    result = &sum->results[sum->pairs++];
+    *result = (struct sharing_result){.pair = pair};
     choose(pair);
-    sum->pairs++;
-    if (pair->class == SHARING_SERIALISED)
-        sum->serialised++;
     for (first = 0; first < 2; first++)
-        run_order();
+        run_order(&result->found);
     if (!pair_commutes(now.begin)) {
-        fprintf(stderr, "mmkit simulate: %s.%s.%s.%s does not commute\n", pair->op[0], pair->op[1],
-                pair->ground, pair->place);
+        fprintf(stderr, "mmkit simulate: %s does not commute\n", sharing_pair_name(pair, name));
         exit(STATUS_FAULT);
     }
+    result->verdict = judge(result);
+    if (pair->class == SHARING_SERIALISED)
+        sum->serialised++;
+    else
+        sum->verdicts[result->verdict]++;
+}
+
+size_t sharing_free(const struct sharing *sharing)
+{
+    return sharing->verdicts[SHARING_NOTHING] + sharing->verdicts[SHARING_TABLE];
 }
 
 /* ---- all of them ------------------------------------------------------------------------------
  */
 
-static bool is_asked_for(const struct sharing_pair *pair, const char *pattern)
+const char *sharing_pair_name(const struct sharing_pair *pair, char *name)
 {
-    char name[128];
-
-    snprintf(name, sizeof(name), "%s.%s.%s.%s", pair->op[0], pair->op[1], pair->ground,
+    snprintf(name, SHARING_PAIR_NAME, "%s.%s.%s.%s", pair->op[0], pair->op[1], pair->ground,
              pair->place);
-    return strcmp(pattern, "all") == 0 || fnmatch(pattern, name, 0) == 0;
+    return name;
 }
 
-struct sharing sharing_run(FILE *out, const struct arguments *arguments)
+static bool is_asked_for(const struct sharing_pair *pair, const char *pattern)
+{
+    char name[SHARING_PAIR_NAME];
+
+    return strcmp(pattern, "all") == 0 || fnmatch(pattern, sharing_pair_name(pair, name), 0) == 0;
+}
+
+struct sharing sharing_run(const struct arguments *arguments)
 {
     static const struct sharing_pair *const lists[] = {sharing_pairs_anon, sharing_pairs_object};
     const struct sharing_pair *pair;
@@ -166,6 +233,5 @@ struct sharing sharing_run(FILE *out, const struct arguments *arguments)
                 run_pair(pair, &sum);
     if (sum.pairs == 0)
         bad_usage("--scenario %s: no such pair", arguments->scenario);
-    fprintf(out, "%u pairs commute, %u of them serialised\n", sum.pairs, sum.serialised);
     return sum;
 }

@@ -12,6 +12,7 @@
 
 #include "arguments.h"
 #include "pairs.h"
+#include "sharing_found.h"
 
 #include <stdio.h>
 
@@ -44,16 +45,44 @@ extern const struct sharing_pair sharing_pairs_anon[], sharing_pairs_object[];
 extern const struct ground sharing_grounds[];
 extern const struct sharing_place sharing_places[];
 
-struct sharing {
-    unsigned pairs; /* of the list, and asked for */
-    unsigned free;  /* of class FREE: */
-    unsigned serialised;
+/* What a pair of class FREE shares. */
+enum sharing_verdict {
+    SHARING_NOTHING,
+    SHARING_TABLE,    /* lines of the one leaf table that both pages are in, and no others */
+    SHARING_FLUSH,    /* lines that are used in interrupts, as one flushes the other's TLB */
+    SHARING_SOMETHING /* others */
 };
+
+enum { SHARING_VERDICTS = SHARING_SOMETHING + 1 };
+
+struct sharing_result {
+    const struct sharing_pair *pair;
+    enum sharing_verdict verdict;
+    struct sharing_found found;
+};
+
+struct sharing {
+    struct sharing_result *results; /* of the pairs that were asked for */
+    size_t pairs, serialised;
+    size_t verdicts[SHARING_VERDICTS]; /* of those that are not serialised */
+};
+
+/* => how many share no line, but for that table's */
+size_t sharing_free(const struct sharing *sharing);
 
 /*
  * Those whose names ("A.B.GROUND.PLACE") fit --scenario. What does not commute after all, or comes
- * to another result than in the model, ends the process. => in a program that has run nothing
+ * to another result than in the model, ends the process. => in the program that sees plain
+ * accesses, which has run nothing
  */
-struct sharing sharing_run(FILE *out, const struct arguments *arguments);
+struct sharing sharing_run(const struct arguments *arguments);
+
+/* => name, of SHARING_PAIR_NAME bytes */
+enum { SHARING_PAIR_NAME = 96 };
+const char *sharing_pair_name(const struct sharing_pair *pair, char *name);
+
+/* sharing_report.c: for people, and for machines. */
+void sharing_tell(FILE *stream, const struct sharing *sharing);
+void sharing_write(FILE *stream, const struct sharing *sharing, double seconds);
 
 #endif

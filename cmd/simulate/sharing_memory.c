@@ -5,7 +5,7 @@
  * Kinds of memory, by what is there when the two begin:
  *
  *   new      private memory that nobody has touched; its tables are not there, either
- *   beside   the same, but its tables are there: somebody has read a page beside
+ *   beside   the same, but its tables are there: a page beside has been stored to
  *   anon     pages that both CPUs have stored to
  *   zeros    pages that were read only
  *   fork     as `anon`, and shared with a child since

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * plain.c - the library's plain accesses, when memory is weak: cells.c looks whether anything
- * orders them.
+ * plain.c - the library's plain accesses: when memory is weak cells.c looks whether anything orders
+ * them; and lines.c, on request, whose lines they are.
  *
  * The compiler notes them for us: the library is compiled with -fsanitize=thread, and linked with
  * this file in ThreadSanitizer's place, as Linux does it for KCSAN. Calls of memset and its like
  * are given other names when it is compiled.
  */
+#include "lines.h"
 #include "weak.h"
 
 #include <string.h>
@@ -44,12 +45,16 @@ MMK_ALWAYS_INLINE void note_read(const void *at, size_t size, const void *where)
 {
     if (fibers_weak)
         cell_plain_read((uintptr_t)at, size, where);
+    if (mmk_unlikely(lines_noted))
+        lines_note((uintptr_t)at, size, FIBERS_READ, where);
 }
 
 MMK_ALWAYS_INLINE void note_write(const void *at, size_t size, const void *where)
 {
     if (fibers_weak)
         cell_plain_write((uintptr_t)at, size, where);
+    if (mmk_unlikely(lines_noted))
+        lines_note((uintptr_t)at, size, FIBERS_WRITE, where);
 }
 
 DEFINE_NOTES(read, note_read)

@@ -67,7 +67,8 @@ void mmk_host_call_rcu(struct mmk_rcu_head *head, void (*function)(struct mmk_rc
 {
     struct callback *callback = (struct callback *)head;
 
-    fibers_point((uintptr_t)&first, FIBERS_WRITE);
+    sim_point((uintptr_t)&first,
+              FIBERS_WRITE); /* the machine's: a kernel's CPUs have a queue each */
     sim_touch(TOUCH_CALLBACKS, true);
     __tsan_release(head);
     weak_give(&calls);

@@ -18,6 +18,7 @@
  */
 #include "sched.h"
 #include "frames.h"
+#include "lines.h"
 #include "speculate.h"
 #include "tsan.h"
 #include "weak.h"
@@ -293,6 +294,8 @@ void sim_point(uintptr_t word, enum fibers_access access)
 
 void fibers_point(uintptr_t word, enum fibers_access access)
 {
+    if (mmk_unlikely(lines_noted))
+        lines_note(word, 1, access, __builtin_return_address(0));
     if (sim.running && !sim.alone)
         point(word, access);
     frames_check(word, access == FIBERS_WRITE);
