@@ -203,6 +203,15 @@ static void check_huge_zero(struct census *census, const struct mmk_vma *vma, mm
     census->huge_zero++;
 }
 
+/* Nobody's memory, as small ones. */
+static void check_huge_frames(struct census *census, const struct mmk_vma *vma, mmk_pte_t pte)
+{
+    mmk_assert(mmk_vma_has_frames(vma), "HG1 a special larger page is zeros, or others' frames");
+    check_special_leaf(vma, pte);
+    check_permissions(vma, pte);
+    census->huge++;
+}
+
 /* HG1 */
 static void check_huge(struct census *census, mmk_pte_t pte, mmk_vaddr_t base)
 {
@@ -215,6 +224,10 @@ static void check_huge(struct census *census, mmk_pte_t pte, mmk_vaddr_t base)
     if (mmk_pte_huge_zero(pte)) {
         mmk_assert(!vma->object, "HZ1 zeros are anonymous memory's");
         check_huge_zero(census, vma, pte);
+        return;
+    }
+    if (mmk_pte_special(pte)) {
+        check_huge_frames(census, vma, pte);
         return;
     }
     for (i = 0; i < MMK_HUGE_PAGES; i++) {

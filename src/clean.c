@@ -49,7 +49,7 @@ static void clean_huge(struct mmk_gather *gather, const struct mmk_walk *walk)
     struct mmk_page *page = mmk_pte_page(pte);
     unsigned i, pages = MMK_MISTAKE(HUGE_CLEAN_FIRST) ? 1 : MMK_HUGE_PAGES;
 
-    if (!mmk_pte_write(pte) && !mmk_pte_dirty(pte))
+    if (!page || (!mmk_pte_write(pte) && !mmk_pte_dirty(pte)))
         return;
     while (!mmk_pte_change(walk->entry, &pte, mmk_pte_mkclean(mmk_pte_wrprotect(pte))))
         continue;

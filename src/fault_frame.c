@@ -5,10 +5,48 @@
  * The entry is special: no descriptor is looked at, nothing is counted. There is no page lock that
  * could hold a truncation off (P4), so the object's invalidate lock does, from the look at the size
  * until the entry is set: a truncation that comes later finds the entry.
+ *
+ * Where the embedder has as many frames in a row as a larger page has, and they lie as the
+ * addresses do, one entry maps them all (huge.h). Where a part of them goes, all do: whoever
+ * touches what is left asks for its frame again.
  */
 #include "fault.h"
 
+#include "huge.h"
 #include "object.h"
+#include "planted.h"
+
+static uint64_t pages_of(const struct mmk_object *object)
+{
+    return mmk_page_up(mmk_object_size(object)) >> MMK_PAGE_SHIFT;
+}
+
+/* Are the frames behind the pages that a larger one at `index` has in a row, from *pfn on? */
+static bool find_run(struct mmk_object *object, uint64_t index, mmk_pfn_t *pfn)
+{
+    if (index + MMK_HUGE_PAGES > pages_of(object) && !MMK_MISTAKE(RUN_PAST_END))
+        return false;
+    return object->ops->frame_run(object, index, pfn) >= (int64_t)MMK_HUGE_PAGES &&
+           (*pfn & (MMK_HUGE_PAGES - 1)) == 0 && *pfn < MMK_PHYS_END >> MMK_PAGE_SHIFT;
+}
+
+/* => invalidate lock held for reading; false: it is not to be, nothing has changed */
+static bool map_run(struct mmk_vmf *vmf, struct mmk_object *object, enum mmk_fault_result *result)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(object->invalidate) MMK_NO_TSA
+{
+    mmk_pfn_t pfn;
+    bool mapped;
+
+    if (vmf->lacks < MMK_HUGE_LEVEL || !mmk_fault_huge_wanted(vmf) ||
+        !find_run(object, mmk_vma_index(vmf->vma, mmk_huge_base(vmf->addr)), &pfn))
+        return false;
+    if (MMK_MISTAKE(RUN_UNLOCKED))
+        mmk_rw_read_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    mapped = mmk_fault_huge_frames(vmf, pfn, result);
+    if (MMK_MISTAKE(RUN_UNLOCKED))
+        mmk_rw_read_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
+    return mapped;
+}
 
 /* => invalidate lock held for reading */
 static enum mmk_fault_result map_frame(struct mmk_vmf *vmf, struct mmk_object *object,
@@ -20,8 +58,10 @@ static enum mmk_fault_result map_frame(struct mmk_vmf *vmf, struct mmk_object *o
     mmk_pfn_t pfn;
     int error;
 
-    if (index >= mmk_page_up(mmk_object_size(object)) >> MMK_PAGE_SHIFT)
+    if (index >= pages_of(object))
         return MMK_FAULT_BUS;
+    if (mmk_huge_possible() && map_run(vmf, object, &result))
+        return result;
     error = object->ops->frame(object, index, &pfn);
     if (error == MMK_ENOMEM)
         return MMK_FAULT_OOM;

@@ -8,7 +8,8 @@
  * An object's pages are all locked when their entry is set, each known to be the object's and to
  * lie below its size (P4). Those that are there already are tried, as those around
  * (fault_around.c), and are only good if they lie side by side: others have brought them in so. A
- * private mapping reads by such an entry; what it writes is small.
+ * private mapping reads by such an entry; what it writes is small. Frames that are not mmkit's are
+ * fault_frame.c's: here they get their entry.
  *
  * Never waits for memory: a program that gets small pages instead has lost nothing but time. So it
  * is where others are at work in the address space (HG2).
@@ -45,7 +46,8 @@ bool mmk_fault_large_wanted(const struct mmk_vmf *vmf)
 {
     if (mmk_fault_forced(vmf, vmf->access == MMK_ACCESS_WRITE) || (vmf->flags & MMK_VM_NOHUGEPAGE))
         return false;
-    return mmk_config.huge == MMK_HUGE_ALWAYS || (vmf->flags & MMK_VM_HUGEPAGE) != 0;
+    return mmk_config.huge == MMK_HUGE_ALWAYS || (vmf->flags & MMK_VM_HUGEPAGE) != 0 ||
+           mmk_vma_has_frames(vmf->vma); /* they cost nothing, and cannot be advised so */
 }
 
 bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf)
@@ -142,12 +144,18 @@ static enum set_outcome set(struct mmk_vmf *vmf, mmk_pte_t pte)
     }
 }
 
-static void count_new(struct mmk_mm *mm, enum mmk_counter rss, enum mmk_counter fault)
+static void count_new(struct mmk_mm *mm, enum mmk_counter fault)
 {
-    mmk_mm_count(mm, rss, MMK_HUGE_PAGES);
     mmk_mm_count(mm, fault, 1);
     mmk_mm_count(mm, MMK_COUNT_HUGE, 1);
     mmk_mm_count(mm, MMK_COUNT_HUGE_FAULT, 1);
+}
+
+/* With pages that are resident from now on. */
+static void count_pages(struct mmk_mm *mm, enum mmk_counter rss, enum mmk_counter fault)
+{
+    mmk_mm_count(mm, rss, MMK_HUGE_PAGES);
+    count_new(mm, fault);
 }
 
 static enum set_outcome write_new(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
@@ -162,7 +170,7 @@ static enum set_outcome write_new(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->
         return BUSY;
     outcome = set(vmf, mmk_pte_mkhuge(mmk_fault_leaf(vmf, block, true)));
     if (outcome == SET)
-        count_new(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_ANON);
+        count_pages(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_ANON);
     else
         mmk_fault_drop_block(block, MMK_HUGE_ORDER);
     return outcome;
@@ -223,7 +231,7 @@ static enum set_outcome map_block(struct mmk_vmf *vmf, struct mmk_page *block)
         mmk_object_unlock_block(block);
     outcome = set(vmf, mmk_pte_mkhuge(mmk_fault_leaf(vmf, block, write)));
     if (outcome == SET)
-        count_new(vmf->mm, mmk_page_rss_kind(block), MMK_COUNT_FAULT_FILE);
+        count_pages(vmf->mm, mmk_page_rss_kind(block), MMK_COUNT_FAULT_FILE);
     for (i = 0; i < MMK_HUGE_PAGES && outcome != SET; i++)
         mmk_page_remove_rmap(block + i, vmf->mm);
     if (!MMK_MISTAKE(HUGE_PAGES_UNLOCKED))
@@ -244,6 +252,17 @@ bool mmk_fault_huge_object(struct mmk_vmf *vmf, enum mmk_fault_result *result)
                                  mmk_vma_index(vmf->vma, mmk_huge_base(vmf->addr)));
     if (block)
         outcome = map_block(vmf, block);
+    return settle(vmf, outcome, result);
+}
+
+bool mmk_fault_huge_frames(struct mmk_vmf *vmf, mmk_pfn_t pfn, enum mmk_fault_result *result)
+{
+    bool write = (vmf->flags & MMK_VM_WRITE) != 0;
+    mmk_pte_t pte = mmk_pte_mkdirty(mmk_pte_mkspecial(mmk_fault_leaf_frame(vmf, pfn, write)));
+    enum set_outcome outcome = set(vmf, mmk_pte_mkhuge(pte));
+
+    if (outcome == SET)
+        count_new(vmf->mm, MMK_COUNT_FAULT_FILE);
     return settle(vmf, outcome, result);
 }
 
@@ -286,7 +305,7 @@ static bool is_shared(const struct mmk_vmf *vmf, const struct mmk_walk *walk)
     (void)walk;
     if (!(vmf->flags & MMK_VM_SHARED))
         return false;
-    for (i = 0; i < MMK_HUGE_PAGES; i++)
+    for (i = 0; page && i < MMK_HUGE_PAGES; i++)
         mmk_page_mkdirty(page + i);
     return true;
 }
@@ -363,7 +382,7 @@ static enum mmk_fault_result replace_zero(struct mmk_vmf *vmf, const struct mmk_
         return MMK_FAULT_RETRY;
     }
     mmk_mm_count(vmf->mm, MMK_COUNT_HUGE_ZERO, -1);
-    count_new(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_COW);
+    count_pages(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_COW);
     return MMK_FAULT_DONE;
 }
 

@@ -175,8 +175,7 @@ static bool huge_pinned(const struct mmk_page *page)
 /*
  * A larger page is shared as its pages would be, one by one; with one that is pinned it is split,
  * and copied as small ones.
- * => the child's entry; none: it is to be split, or, of zeros, left to the child's own faults; walk
- *    locked
+ * => the child's entry; none: it is to be split; walk locked, at private pages
  */
 static MMK_NOINLINE mmk_pte_t share_huge(struct copy *copy, const struct mmk_walk *walk)
     MMK_REQUIRES(walk->table->table.lock)
@@ -185,8 +184,6 @@ static MMK_NOINLINE mmk_pte_t share_huge(struct copy *copy, const struct mmk_wal
     struct mmk_page *page = mmk_pte_page(pte);
     unsigned i;
 
-    if (mmk_pte_huge_zero(pte))
-        return none;
     copy->needs_split = huge_pinned(page) && !MMK_MISTAKE(FORK_SHARES_PINNED);
     if (copy->needs_split)
         return none;
@@ -204,6 +201,7 @@ static MMK_NOINLINE mmk_pte_t share_huge(struct copy *copy, const struct mmk_wal
     return mmk_pte_wrprotect(pte);
 }
 
+/* Zeros, and what is an object's, are left to the child's own faults. */
 static bool is_private(mmk_pte_t pte)
 {
     const struct mmk_page *page = mmk_pte_page(pte);

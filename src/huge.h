@@ -9,7 +9,8 @@
  * HG1 The frames of a larger page's entry are MMK_HUGE_PAGES pages in a row, from an aligned one
  * on, mapped at as many addresses in a row, of one VMA. They are private, and exclusive if it is
  *     writable (P9); or they are those of the VMA's object, by their indices. Or they are nobody's,
- *     and all zeros: huge_zero.h.
+ *     and all zeros: huge_zero.h. Or they are not mmkit's, but named by the object (fault_frame.c):
+ *     no descriptor of theirs is looked at, and the entry is special, and dirty from the first.
  * HG2 Such an entry appears only while no operation of its address space is between its first look
  *     and its flush (mm.flush_pending, or the mmap lock held for writing), or where one is already:
  *     so what an operation has split stays split, and one that has all the tables it needs keeps

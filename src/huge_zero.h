@@ -3,8 +3,9 @@
  * huge_zero.h - the block of zeros that answers reads of untouched memory, a larger page at once.
  *
  * HZ1 Its frames are as the zero page's (P18): no rmap, no references, no RSS, charged to nobody.
- *     Entries that map it are special, above the leaves, and never writable. Split, one becomes
- *     entries of the zero page itself.
+ *     Entries that map it are special, above the leaves, and never writable, nor dirty: so they are
+ *     told from those of frames that are not mmkit's (HG1). Split, one becomes entries of the zero
+ *     page itself.
  * HZ2 An address space has a share of the block from before its first such entry to after its last,
  *     when all of its memory has gone. There is at most one block; without shares it is freed when
  *     memory is short.
@@ -16,12 +17,13 @@
 #define MMK_SRC_HUGE_ZERO_H
 
 #include "mm.h"
+#include "planted.h"
 #include "pte_shape.h"
 
 /* Of a larger page's entry: it is one of zeros, with frames that are nobody's. */
 MMK_ALWAYS_INLINE bool mmk_pte_huge_zero(mmk_pte_t pte)
 {
-    return mmk_pte_special(pte);
+    return mmk_pte_special(pte) && (!mmk_pte_dirty(pte) || MMK_MISTAKE(FRAMES_AS_ZEROS));
 }
 
 /*

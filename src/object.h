@@ -67,7 +67,7 @@ uint64_t mmk_object_count(void); /* objects that exist */
 /* It may be mapped by larger pages. */
 MMK_ALWAYS_INLINE bool mmk_object_offers_huge(const struct mmk_object *object)
 {
-    return object->offers_huge && !mmk_object_has_frames(object);
+    return mmk_object_has_frames(object) ? object->ops->frame_run != NULL : object->offers_huge;
 }
 
 /*

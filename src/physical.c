@@ -8,10 +8,12 @@
  *
  * Its mappings must work in a kernel without a page-fault handler, so all entries are made before
  * the VMA is there. Nobody else meets them until then: faults and advice find a hole, and whoever
- * maps or unmaps wants the mmap lock.
+ * maps or unmaps wants the mmap lock. So where larger pages are possible, and address and frame lie
+ * alike in one, it is one entry (huge.h), as a child's fault makes it again.
  */
 #include "physical.h"
 
+#include "huge.h"
 #include "object.h"
 #include "table.h"
 #include "zap.h"
@@ -25,9 +27,17 @@ static int same_frame(struct mmk_object *object, uint64_t index, mmk_pfn_t *pfn)
     return 0;
 }
 
+/* All of physical memory lies side by side. */
+static int64_t same_frames(struct mmk_object *object, uint64_t index, mmk_pfn_t *pfn)
+{
+    (void)object;
+    *pfn = index;
+    return (int64_t)((MMK_PHYS_END >> MMK_PAGE_SHIFT) - index);
+}
+
 void mmk_physical_module_init(void)
 {
-    static const struct mmk_object_ops ops = {.frame = same_frame};
+    static const struct mmk_object_ops ops = {.frame = same_frame, .frame_run = same_frames};
 
     mmk_object_init(&physical, &ops, MMK_PHYS_END, NULL);
 }
@@ -46,31 +56,57 @@ struct fill {
     struct mmk_chain chain;
 };
 
+/* What the next page's entry is to be. */
+static mmk_pte_t leaf(const struct fill *fill)
+{
+    bool write = (fill->flags & MMK_VM_WRITE) != 0, exec = (fill->flags & MMK_VM_EXEC) != 0;
+
+    return mmk_pte_mkspecial(mmk_pte_leaf(fill->pfn, write, exec));
+}
+
 /* Entries from `entry` on, none until now, up to `end`. => how many; table locked, or private */
 static uint32_t fill_entries(struct fill *fill, struct mmk_a64 *entry, mmk_vaddr_t end)
 {
     uint32_t count = (uint32_t)((end - fill->addr) >> MMK_PAGE_SHIFT);
-    bool write = (fill->flags & MMK_VM_WRITE) != 0, exec = (fill->flags & MMK_VM_EXEC) != 0;
 
     for (; fill->addr < end; fill->addr += MMK_PAGE_SIZE, fill->pfn++, entry++)
-        mmk_pte_set(entry, mmk_pte_mkspecial(mmk_pte_leaf(fill->pfn, write, exec)));
+        mmk_pte_set(entry, leaf(fill));
     return count;
+}
+
+/* May the next be a larger page, where there is no table? */
+static bool wants_larger(const struct fill *fill)
+{
+    return mmk_huge_possible() && fill->addr == mmk_huge_base(fill->addr) &&
+           fill->end - fill->addr >= MMK_HUGE_SIZE && (fill->pfn & (MMK_HUGE_PAGES - 1)) == 0;
+}
+
+/* HG2: the mmap lock is held for writing. => walk locked, chain ready */
+static void fill_larger(struct fill *fill, struct mmk_walk *walk)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    mmk_walk_set_huge(walk, &fill->chain, mmk_pte_mkhuge(mmk_pte_mkdirty(leaf(fill))));
+    mmk_mm_count(fill->mm, MMK_COUNT_HUGE, 1);
+    fill->addr += MMK_HUGE_SIZE;
+    fill->pfn += MMK_HUGE_PAGES;
 }
 
 /* One leaf table: the one that is there, or one that is linked when it is full. => chain ready */
 static void fill_table(struct fill *fill)
 {
     mmk_vaddr_t end = mmk_min(fill->end, mmk_pt_base(fill->addr, 0) + mmk_pt_table_span(0));
-    struct mmk_page *leaf = fill->chain.table[0];
+    struct mmk_page *table = fill->chain.table[0];
     struct mmk_walk walk;
 
     mmk_rcu_read_lock();
     mmk_walk_lock(fill->mm, fill->addr, &walk);
     if (walk.level == 0) {
         mmk_pte_get_many(walk.table, fill_entries(fill, walk.entry, end));
+    } else if (wants_larger(fill)) {
+        fill_larger(fill, &walk);
     } else {
         mmk_pte_get_private(
-            leaf, fill_entries(fill, &mmk_table_entries(leaf)[mmk_pt_index(walk.addr, 0)], end));
+            table, fill_entries(fill, &mmk_table_entries(table)[mmk_pt_index(walk.addr, 0)], end));
         mmk_walk_link(&walk, &fill->chain);
     }
     mmk_walk_unlock(&walk);

@@ -233,6 +233,13 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkwrite(mmk_pte_t pte)
     return pte;
 }
 
+/* As if somebody had stored to it, writable or not. => present */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkdirty(mmk_pte_t pte)
+{
+    pte.v |= MMK_PTE_DIRTY;
+    return pte;
+}
+
 /* Clean: as if nobody had stored to it since. */
 MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkclean(mmk_pte_t pte)
 {

@@ -19,9 +19,10 @@
 /* => walk locked, at a larger page's entry */
 static bool is_objects(const struct mmk_walk *walk) MMK_REQUIRES(walk->table->table.lock)
 {
-    const struct mmk_page *page = mmk_pte_page(mmk_pte_read(walk->entry));
+    mmk_pte_t pte = mmk_pte_read(walk->entry);
+    const struct mmk_page *page = mmk_pte_page(pte);
 
-    return page && mmk_page_type(page) == MMK_PAGE_OBJECT;
+    return page ? mmk_page_type(page) == MMK_PAGE_OBJECT : !mmk_pte_huge_zero(pte);
 }
 
 /*

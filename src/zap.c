@@ -171,7 +171,7 @@ void mmk_zap_huge(struct mmk_gather *gather, struct mmk_walk *walk)
     struct tally tally = {.taken = 1};
     mmk_pte_t pte = mmk_pte_take(walk->entry);
 
-    if (!mmk_pte_huge_zero(pte))
+    if (mmk_pte_page(pte))
         zap_huge_pages(gather, pte, &tally);
     mmk_gather_range(gather, base, base + MMK_HUGE_SIZE);
     mmk_mm_count(gather->mm, mmk_huge_kind(pte), -1);
@@ -188,7 +188,7 @@ static MMK_NOINLINE mmk_vaddr_t zap_huge(struct mmk_gather *gather, struct mmk_w
 {
     const struct mmk_page *page = mmk_pte_page(mmk_pte_read(walk->entry));
 
-    if (which == MMK_ZAP_OBJECT && (!page || mmk_page_type(page) == MMK_PAGE_ANON))
+    if (which == MMK_ZAP_OBJECT && page && mmk_page_type(page) == MMK_PAGE_ANON)
         return end;
     if (MMK_MISTAKE(HUGE_PART_KEPT) && end - walk->addr < MMK_HUGE_SIZE)
         return end;

@@ -20,6 +20,8 @@ static const struct scenario *list_of_larger(unsigned number)
         return scenarios_block;
     case 30:
         return scenarios_huge_unused;
+    case 31:
+        return scenarios_huge_frames;
     default:
         return NULL;
     }

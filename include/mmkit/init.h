@@ -163,7 +163,9 @@ struct mmk_config {
      * When the first write to private anonymous memory, where nothing is mapped yet, maps as much
      * as one entry above the leaf tables covers (2 MiB), from a block of frames, if one is to be
      * had, and the mapping is as large; likewise the first touch of an object that offers larger
-     * pages (mmk_object_offer_huge()). Range: the enum. Default: MMK_HUGE_NEVER. Linux:
+     * pages (mmk_object_offer_huge()). Frames that are not mmkit's, where many lie in a row (the
+     * object's frame_run, mmk_map_frames()), are mapped so with MMK_HUGE_MADVISE as with ALWAYS.
+     * Range: the enum. Default: MMK_HUGE_NEVER. Linux:
      * /sys/kernel/mm/transparent_hugepage/enabled.
      */
     enum mmk_huge_policy huge;

@@ -231,8 +231,9 @@ MMK_MUST_CHECK int64_t mmk_mmap_file(struct mmk_mm *mm, mmk_vaddr_t addr, uint64
 /*
  * Maps physical memory from `phys` on, as remap_pfn_range() of Linux does: the kernel's own frames,
  * a device's memory. mmkit does not count it, keeps no reference to it and never frees it. All
- * entries are made now, and stay: with nothing but such mappings no access ever faults, but for
- * those of a child of fork. They are shared; mremap, mprotect and munmap treat them as any shared
+ * entries are made now, by larger pages where that is possible (mmk_config.huge) and address and
+ * `phys` are alike, and stay: with nothing but such mappings no access ever faults, but for those
+ * of a child of fork. They are shared; mremap, mprotect and munmap treat them as any shared
  * mapping, but two never become one. flags: 0, or MMK_MAP_FIXED, which does not replace anything.
  * => the address
  * => MMK_EINVAL: length 0, a misaligned phys or fixed address, beyond what an entry can hold, no

@@ -70,6 +70,19 @@ struct mmk_object_ops {
      * => may sleep; the object's invalidate lock is held
      */
     int (*punch_hole)(struct mmk_object *object, uint64_t offset, uint64_t length);
+
+    /*
+     * Beside `frame`: the frame behind page `index`, and how many pages from there on have the
+     * frames that follow it, so that one entry may map many, as Linux's vmf_insert_pfn_pmd(). That
+     * is so wherever mmk_config.huge is not MMK_HUGE_NEVER, but for mappings that are advised
+     * MMK_MADV_NOHUGEPAGE; no advice is needed. It is asked about the first page of what such an
+     * entry would cover, whichever is touched, if the object's size covers it all, and offset and
+     * address lie alike in one. NULL: about each page by itself
+     * => with *pfn set: how many, 1 or more; more than there are pages left is good, too. Or a
+     *    negative error, which is not told: `frame` is asked about the page alone
+     * => as frame
+     */
+    int64_t (*frame_run)(struct mmk_object *object, uint64_t index, mmk_pfn_t *pfn);
 };
 
 /*
@@ -94,7 +107,7 @@ void mmk_object_put(struct mmk_object *object);
  * huge=within_size. Where mmk_config.huge and the mapping's advice say so, a first touch brings in,
  * and reads, all pages of one at once: if the object has none of them yet, its size covers them
  * all, a block of frames is free, and offset and address lie alike in one. It maps them by one
- * entry. Not of objects with `frame`.
+ * entry. Objects with `frame` have frame_run for it.
  * => the caller has the only reference, nothing is mapped of it yet; any context
  */
 void mmk_object_offer_huge(struct mmk_object *object);

@@ -71,7 +71,7 @@ static void expect_said(mmk_pte_t pte, const struct said *want)
  * Every change that there is, by number. `want` is what the entry said before, and becomes what it
  * has to say after.
  */
-enum { CHANGES = 7 + 8 };
+enum { CHANGES = 8 + 8 };
 
 static mmk_pte_t change_use(mmk_pte_t pte, bool write, struct said *want)
 {
@@ -130,8 +130,13 @@ static mmk_pte_t change(mmk_pte_t pte, unsigned which, struct said *want)
         changed = mmk_pte_mkclean(pte);
         want->used_write = mmk_pte_used(changed, true);
         return changed;
+    case 7:
+        want->dirty = true;
+        changed = mmk_pte_mkdirty(pte);
+        want->used_write = mmk_pte_used(changed, true);
+        return changed;
     default:
-        return change_protection(pte, which - 7, want);
+        return change_protection(pte, which - 8, want);
     }
 }
 

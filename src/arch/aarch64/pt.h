@@ -126,6 +126,13 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkwrite(mmk_pte_t pte)
     return pte;
 }
 
+/* As if somebody had stored to it, writable or not. => present */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkdirty(mmk_pte_t pte)
+{
+    pte.v |= MMK_ARM_DIRTY;
+    return mmk_pte_write(pte) ? mmk_pte_mkwrite(pte) : pte;
+}
+
 /* Clean: as if nobody had stored to it since. */
 MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkclean(mmk_pte_t pte)
 {
