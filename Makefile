@@ -76,7 +76,7 @@ bench: deps-test build-bench/build.ninja
 	$(call make,build-bench)
 	@bench/speed.py build-bench/mmkit
 	@bench/instructions.py build-bench $(if $(UPDATE),--update)
-	@for name in tables dontneed fork map touch; do \
+	@for name in tables dontneed faults fork map touch; do \
 	    echo; build-bench/mmkit bench $$name || exit; done
 
 format: deps-test

@@ -3,6 +3,7 @@
 #include "bench_cmd.h"
 
 #include "bench_calls.h"
+#include "bench_faults.h"
 #include "bench_reclaim.h"
 #include "bench_tables.h"
 #include "subcommand.h"
@@ -14,6 +15,7 @@
 
 static const struct subcommand benches[] = {
     {"dontneed", "what it costs to give memory back, and to touch it again", bench_dontneed},
+    {"faults", "how threads fault that run at once", bench_faults},
     {"fork", "what fork costs, a child's end, and the first write after it", bench_fork},
     {"map", "what it costs to map, unmap, protect and move", bench_map},
     {"reclaim", "what a page costs that goes and comes back, and which ones go", bench_reclaim},

@@ -55,6 +55,15 @@ double figure_median(double values[], unsigned n)
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
+double figure_bounds(double values[], unsigned n, double *low, double *high)
+{
+    double median = figure_median(values, n);
+
+    *low = values[bound(n)];
+    *high = values[n - 1 - bound(n)];
+    return median;
+}
+
 void figure_sum_up(struct figure *figure, const double theirs[], const double ours[], unsigned n)
 {
     double sorted[FIGURE_ROUNDS_MAX];
@@ -73,9 +82,7 @@ void figure_sum_up(struct figure *figure, const double theirs[], const double ou
     figure->linux_side = figure_median(sorted, n);
     for (i = 0; i < n; i++)
         sorted[i] = ours[i] / theirs[i];
-    figure->ratio = figure_median(sorted, n);
-    figure->low = sorted[bound(n)];
-    figure->high = sorted[n - 1 - bound(n)];
+    figure->ratio = figure_bounds(sorted, n, &figure->low, &figure->high);
 }
 
 void figure_print(FILE *stream, const struct figure *figure)

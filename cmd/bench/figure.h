@@ -28,6 +28,9 @@ double figure_now(void);
 /* Sorts. */
 double figure_median(double values[], unsigned n);
 
+/* Sorts. => the median, with its 95 % bounds */
+double figure_bounds(double values[], unsigned n, double *low, double *high);
+
 /*
  * Of n rounds; a time of Linux's that is not above 0 was not measured, and then none was. Names
  * stay. => n is from 1 to FIGURE_ROUNDS_MAX

@@ -19,6 +19,8 @@
 #define SIDE_TABLE ((uint64_t)512 * SIDE_PAGE)  /* what a leaf table covers */
 #define SIDE_UPPER ((uint64_t)512 * SIDE_TABLE) /* what the table above covers */
 
+enum { SIDE_APART_MAX = 12 };
+
 struct side_config {
     uint64_t region;              /* bytes of addresses */
     uint64_t object;              /* size of the object; 0: there is none */
@@ -69,6 +71,13 @@ struct side {
     void (*thread_end)(void);
     void (*wait_begin)(void);
     void (*wait_end)(void);
+
+    /*
+     * work(0) to work(n - 1), at once, each in an address space of its own with nothing in the
+     * region: on Linux, processes.
+     * => all have answered true; n at most SIDE_APART_MAX
+     */
+    bool (*apart)(unsigned n, bool (*work)(unsigned number));
 
     /* A child, which waits. => ns of CPU time that the call took; below 0: there is none */
     double (*fork)(void);

@@ -246,6 +246,25 @@ static void nothing(void)
 {
 }
 
+static bool apart(unsigned n, bool (*work)(unsigned number))
+{
+    struct child children[SIDE_APART_MAX];
+    bool fine = true;
+    int status;
+    unsigned i;
+
+    for (i = 0; i < n; i++) {
+        children[i] = (struct child){.pid = 0};
+        if (child_fork(&children[i]) == 0)
+            _exit(!work(i));
+    }
+    for (i = 0; i < n; i++) {
+        fine = waitpid(children[i].pid, &status, 0) == children[i].pid && status == 0 && fine;
+        close(children[i].messages);
+    }
+    return fine;
+}
+
 /* --- children -------------------------------------------------------------------------------- */
 
 /* Its files are its parent's, so it opens its own. Ends when the parent says so, or has gone. */
@@ -332,6 +351,7 @@ const struct side side_linux = {
     .thread_end = nothing,
     .wait_begin = nothing,
     .wait_end = nothing,
+    .apart = apart,
     .fork = fork_space,
     .child_tables = child_tables,
     .end_child = end_child,

@@ -6,6 +6,7 @@
 #include "side.h"
 
 #include "figure.h"
+#include "usage.h"
 
 #include <machine.h>
 #include <machine_swap.h>
@@ -15,6 +16,8 @@
 #include <mmkit/stats.h>
 #include <mmkit/swap.h>
 
+#include <error.h>
+#include <pthread.h>
 #include <stdio.h>
 
 /* Where there are fewer addresses: a quarter of them lies below. */
@@ -27,6 +30,14 @@ static struct {
     struct machine_swap *swap;
     struct mmk_swap_area *area;
 } own;
+
+static _Thread_local struct mmk_mm *own_space; /* apart()'s threads have one */
+
+/* The calling thread's. */
+static struct mmk_mm *space(void)
+{
+    return own_space ? own_space : own.mm;
+}
 
 static bool complain(const char *what)
 {
@@ -108,28 +119,28 @@ static void close_space(void)
 
 static int64_t map(uint64_t addr, uint64_t length, unsigned prot, unsigned flags)
 {
-    return mmk_mmap(own.mm, addr, length, prot, flags,
+    return mmk_mmap(space(), addr, length, prot, flags,
                     flags & MMK_MAP_ANONYMOUS ? NULL : own.object, 0);
 }
 
 static int unmap(uint64_t addr, uint64_t length)
 {
-    return mmk_munmap(own.mm, addr, length);
+    return mmk_munmap(space(), addr, length);
 }
 
 static int protect(uint64_t addr, uint64_t length, unsigned prot)
 {
-    return mmk_mprotect(own.mm, addr, length, prot);
+    return mmk_mprotect(space(), addr, length, prot);
 }
 
 static int advise(uint64_t addr, uint64_t length, int advice)
 {
-    return mmk_madvise(own.mm, addr, length, advice);
+    return mmk_madvise(space(), addr, length, advice);
 }
 
 static int64_t remap(uint64_t addr, uint64_t length, unsigned flags, uint64_t to)
 {
-    return mmk_mremap(own.mm, addr, length, length, flags, to);
+    return mmk_mremap(space(), addr, length, length, flags, to);
 }
 
 static int resize(uint64_t size)
@@ -181,6 +192,48 @@ static void wait_end(void)
 {
     machine_idle_end();
     machine_switch_mm(own.mm);
+}
+
+struct apart {
+    pthread_t thread;
+    unsigned number;
+    bool (*work)(unsigned number);
+    bool fine;
+};
+
+static void *apart_main(void *argument)
+{
+    struct apart *apart = argument;
+
+    machine_cpu_attach(apart->number + 1);
+    if (mmk_mm_create(&own_space) != 0)
+        error(STATUS_BAD_USAGE, 0, "no memory for an address space");
+    machine_switch_mm(own_space);
+    apart->fine = apart->work(apart->number);
+    machine_switch_mm(NULL);
+    mmk_mm_put(own_space);
+    machine_cpu_detach();
+    return NULL;
+}
+
+static bool run_apart(unsigned n, bool (*work)(unsigned number))
+{
+    struct apart apart[SIDE_APART_MAX];
+    bool fine = true;
+    unsigned i;
+
+    wait_begin();
+    for (i = 0; i < n; i++) {
+        apart[i] = (struct apart){.number = i, .work = work};
+        if (pthread_create(&apart[i].thread, NULL, apart_main, &apart[i]) != 0)
+            error(STATUS_BAD_USAGE, 0, "no threads");
+    }
+    for (i = 0; i < n; i++) {
+        pthread_join(apart[i].thread, NULL);
+        fine = fine && apart[i].fine;
+    }
+    wait_end();
+    return fine;
 }
 
 static double fork_space(void)
@@ -274,6 +327,7 @@ const struct side side_mmkit = {
     .thread_end = thread_end,
     .wait_begin = wait_begin,
     .wait_end = wait_end,
+    .apart = run_apart,
     .fork = fork_space,
     .child_tables = child_tables,
     .end_child = end_child,

@@ -86,7 +86,7 @@ for arguments in "fork x" "map --rounds 0" "touch --rounds 102" "dontneed --roun
     [ ! -s "$work/out" ] || fail "bench $arguments: prints $(cat "$work/out")"
 done
 run --help || fail "--help: exit status $?"
-for name in fork dontneed map reclaim tables touch; do
+for name in dontneed faults fork map reclaim tables touch; do
     grep -q "^  $name  *[a-z]" "$work/out" || fail "--help: no $name"
 done
 
