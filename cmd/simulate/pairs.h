@@ -110,10 +110,11 @@ struct ground {
     unsigned wants; /* traits: one of the two operations has one of these; 0: any may be */
 
     /* sharing_pairs.c alone */
-    bool beside; /* the mapping has all of its tables, by pages that nobody uses */
-    bool cached; /* the object is in memory */
-    bool again;  /* there is a second mapping like the first, PAIR_AGAIN pages further up */
-    bool other;  /* and a second address space, in which the last CPU works */
+    bool beside;  /* the mapping has all of its tables, by pages that nobody uses */
+    bool cached;  /* the object is in memory */
+    bool swapped; /* what has been stored is in swap, and its cache; but the last page is back */
+    bool again;   /* there is a second mapping like the first, PAIR_AGAIN pages further up */
+    bool other;   /* and a second address space, in which the last CPU works */
 };
 
 /* Pages 0 to 3 are a leaf table's, and the larger page, where there is one. */
@@ -137,6 +138,8 @@ struct pair_run {
     struct mmk_object *object;
     uint32_t kept[FLAT_OBJECT];         /* the object's file */
     struct mmk_page *pinned[PAIR_ACTS]; /* by the act of that number */
+    struct machine_swap *device;        /* where the ground wants swap space */
+    struct mmk_swap_area *area;
     struct mirror mirror[PAIR_CPUS];
 };
 

@@ -5,6 +5,8 @@
  */
 #include "pairs.h"
 
+#include <machine_swap.h>
+#include <mmkit/stats.h>
 #include <string.h>
 
 struct pair_run pair_run;
@@ -195,6 +197,8 @@ static unsigned used_pages(const struct ground *ground, const struct act *act, u
         pages |= (1u << PAIR_WHOLE) - 1;
     if (ground->beside)
         pages = 1u << 1 | 1u << (PAIR_END - 1) | 1u << (PAIR_AGAIN + 1);
+    if (ground->swapped)
+        pages = ((1u << PAIR_END) - (1u << PAIR_FIRST)) * (1u | 1u << PAIR_AGAIN);
     return ground->filled ? pages & ~1u : pages;
 }
 
@@ -295,9 +299,26 @@ static void touch_as_child(unsigned pages)
     machine_switch_mm(world.mm);
 }
 
+/* Pages are written, and stay in the cache: the row is read when one of them is wanted. */
+static void swap_out(struct mmk_mm *mm, const struct ground *ground)
+{
+    const unsigned count = PAIR_END - PAIR_FIRST;
+    struct mmk_mm_stats stats;
+    unsigned up;
+
+    for (up = 0; up <= (ground->again ? PAIR_AGAIN : 0); up += PAIR_AGAIN) {
+        expect(mmk_madvise(mm, page_at(up + PAIR_FIRST), count * PAGE, MMK_MADV_PAGEOUT) == 0);
+        touch(up + PAIR_END - 1, true);
+    }
+    mmk_mm_stats(mm, &stats);
+    expect(stats.swapped == (ground->again ? 2 : 1) * (count - 1));
+}
+
 /* What comes after the pages are there. */
 static void finish_ground(const struct ground *ground, unsigned pages)
 {
+    if (ground->swapped)
+        swap_out(world.mm, ground);
     if (ground->forked)
         expect(mmk_fork(world.mm, &pair_run.mm[SPACE_CHILD]) == 0);
     if (ground->kin)
@@ -341,6 +362,24 @@ static void start_other(const struct ground *ground, unsigned pages)
     map_space(pair_run.mm[SPACE_OTHER], ground);
     machine_switch_mm(pair_run.mm[SPACE_OTHER]);
     touch_pages(pages, ground);
+    if (ground->swapped)
+        swap_out(pair_run.mm[SPACE_OTHER], ground);
+    fibers_be_cpu(0);
+}
+
+enum { SLOTS = 64 };
+
+static void start_swap(void)
+{
+    pair_run.device = machine_swap_memory(SLOTS);
+    expect(pair_run.device);
+    expect(mmk_swapon(&machine_swap_ops, pair_run.device, SLOTS, 0, &pair_run.area) == 0);
+}
+
+static void stop_swap(void)
+{
+    expect(mmk_swapoff(pair_run.area) == 0);
+    machine_swap_close(pair_run.device);
 }
 
 void ground_start(const struct ground *ground, const struct act *act, unsigned acts)
@@ -352,6 +391,8 @@ void ground_start(const struct ground *ground, const struct act *act, unsigned a
     pair_run.mm[SPACE_MAIN] = world.mm;
     pair_run.acts = acts;
     memcpy(pair_run.act, act, acts * sizeof(*act));
+    if (ground->swapped)
+        start_swap();
     map_ground(ground);
     if (ground->synced)
         store_and_sync(pages);
@@ -386,6 +427,8 @@ void ground_stop(void)
             mmk_mm_put(pair_run.mm[space]);
     if (pair_run.object)
         mmk_object_put(pair_run.object);
+    if (pair_run.device)
+        stop_swap();
 }
 
 /* ---- in the model ------------------------------------------------------------------------------

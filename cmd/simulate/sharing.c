@@ -221,13 +221,14 @@ static bool is_asked_for(const struct sharing_pair *pair, const char *pattern)
 
 struct sharing sharing_run(const struct arguments *arguments)
 {
-    static const struct sharing_pair *const lists[] = {sharing_pairs_anon, sharing_pairs_object};
+    static const struct sharing_pair *const lists[] = {sharing_pairs_anon, sharing_pairs_swap,
+                                                       sharing_pairs_object};
     const struct sharing_pair *pair;
     struct sharing sum = {0};
     unsigned list;
 
     mmk_planted = arguments->plant ? arguments->plant->planted : MMK_MISTAKE_NONE;
-    for (list = 0; list < 2; list++)
+    for (list = 0; list < sizeof(lists) / sizeof(lists[0]); list++)
         for (pair = lists[list]; pair->place; pair++)
             if (is_asked_for(pair, arguments->scenario))
                 run_pair(pair, &sum);

@@ -41,7 +41,7 @@ struct sharing_place {
 };
 
 /* Each ends with one without a name. */
-extern const struct sharing_pair sharing_pairs_anon[], sharing_pairs_object[];
+extern const struct sharing_pair sharing_pairs_anon[], sharing_pairs_swap[], sharing_pairs_object[];
 extern const struct ground sharing_grounds[];
 extern const struct sharing_place sharing_places[];
 

@@ -9,6 +9,7 @@
  *   anon     pages that both CPUs have stored to
  *   zeros    pages that were read only
  *   fork     as `anon`, and shared with a child since
+ *   swap     as `anon`, but written to swap, in whose cache it still is
  *   private  a file's pages, in memory; the mapping is private, and has its tables
  *   cached   the same, and the mapping is shared
  *   cold     the same, but the pages have to be read from the file
@@ -22,6 +23,7 @@ const struct ground sharing_grounds[] = {
     {.name = "anon", .stored = true, .warm = true, .all = true},
     {.name = "zeros", .loaded = true, .warm = true, .all = true},
     {.name = "fork", .stored = true, .forked = true, .warm = true, .all = true},
+    {.name = "swap", .stored = true, .swapped = true, .all = true},
     {.name = "private", .object = true, .cached = true, .beside = true, .all = true},
     {.name = "cached", .object = true, .shared = true, .cached = true, .beside = true, .all = true},
     {.name = "cold", .object = true, .shared = true, .beside = true, .all = true},
