@@ -70,7 +70,8 @@ enum { MMK_TABLE_WORDS = MMK_TABLE_BITS(MMK_PT_LEVELS - 1, MMK_PT_LEVELS) > 64 ?
 
 extern const uint64_t mmk_tables_below[2][6]; /* one of each level below this one, by word */
 
-struct mmk_mm {
+/* No two have a line in common: what a process does is no matter to another. */
+struct MMK_CACHE_ALIGNED mmk_mm {
     struct mmk_rwlock mmap_lock;
     struct mmk_vma_tree vmas;       /* M; RCU to read */
     struct mmk_page *root;          /* c: descriptor of the highest table */

@@ -38,6 +38,27 @@ grep "\.\($private\)\.processes: " "$work/out" |
         >"$work/meet"
 [ ! -s "$work/meet" ] || fail "two processes share lines: $(cat "$work/meet")"
 
+# The address spaces of a parent and its child do not lie in one line.
+sharing 0 --scenario '[dlmpsu]*.[dlmpsu]*.fork.child*'
+[ "$(value commuting_pairs)" -gt 30 ] || fail "$(value commuting_pairs) pairs of parent and child"
+if grep -q '"line": "mm: [a-z_. ]*, beside mm: ' "$work/json"; then
+    fail "address spaces share lines: $(grep '"line": "mm: .*, beside mm: ' "$work/json")"
+fi
+
+# Faults on pages of their own, whose tables and mappings are there, share the mmap lock, and nothing
+# else but the table that both are in: on private memory, and a file's pages that are in memory.
+sharing 0 --scenario '*.[bpc][era][sic][ivh]*.*' # beside, private, cached
+fault='(load|store|exchange|populate-write)'
+awk -v fault="$fault[.]$fault[.](beside|private|cached)[.](table|tables|mappings): " '
+    /^[^ ]/ { of_faults = $0 ~ "^" fault; pair = $1 }
+    of_faults && /^    [^ ]/ && !/^    mm: mmap_lock$/ &&
+        !(pair ~ /[.]table:$/ && /^    leaf table: /) { print pair, $0 }
+    of_faults { seen[pair] = 1 }
+    END { for (pair in seen) count++; print count > "/dev/stderr" }' \
+    "$work/out" >"$work/more" 2>"$work/count"
+[ ! -s "$work/more" ] || fail "faults share more than the mmap lock: $(cat "$work/more")"
+[ "$(cat "$work/count")" -ge 40 ] || fail "only $(cat "$work/count") pairs of faults share the lock"
+
 # A counter that all faults write is seen, and said to be one.
 sharing 0 --scenario 'store.store.beside.*'
 [ "$(value commuting_pairs)" -eq 4 ] || fail "not 4 pairs of stores"
