@@ -14,6 +14,7 @@
  * FORMAT_KEEPS_ABSENCE  1: hardware may remember that an entry was invalid
  * FORMAT_NEEDS_BREAK    1: format_kind() and the address of a valid leaf may not change without a
  *                       flush in between
+ * FORMAT_GROUP          so many entries may be cached as one, where they say so; not defined: 1
  * FORMAT_LOAD           what a load needs: MACHINE_LOAD; 0 where all that is mapped is readable
  * FORMAT_ALL_RIGHTS     the rights with which a walk starts, in a representation of its own,
  *                       outside of MACHINE_TLB_ADDRESS
@@ -30,13 +31,12 @@
  * format_leaf_rights(rights, seen, hardware)  MACHINE_LOAD, STORE, EXEC. `hardware`: it sets
  *                                     accessed and dirty bits by itself
  * format_leaf_used(seen, access)      with the bits that an access sets
- * and where FORMAT_NEEDS_BREAK:
+ * and where FORMAT_GROUP or FORMAT_NEEDS_BREAK:
  *
  * format_kind(seen, level)            what needs a break to change, in MACHINE_TLB_KIND, of which
- *                                     the level in MACHINE_TLB_LEVEL
- * format_group(seen, level)           entries that may be cached as one: 1, or 16
- * format_group_wrong(seen, entry, i, level)  the rule that entry i of a group breaks, or NULL;
- *                                     `seen` is the group's first, the entry need not be valid
+ *                                     the level in MACHINE_TLB_LEVEL, and whether it is a group's
+ * in MACHINE_TLB_GROUP format_group_wrong(seen, entry, i, level)  the rule that entry i of a group
+ * breaks, or NULL; `seen` is the group's first, or would be
  */
 #ifndef MACHINE_FORMAT_H
 #define MACHINE_FORMAT_H
@@ -50,6 +50,7 @@
 #define MACHINE_LOAD        ((uint64_t)4)
 #define MACHINE_CLEAN       ((uint64_t)8) /* may be stored to once a walk has set the dirty bit */
 #define MACHINE_TLB_KIND    ((uint64_t)0xfff << 52)
+#define MACHINE_TLB_GROUP   ((uint64_t)1 << 61)
 #define MACHINE_TLB_LEVEL   ((uint64_t)7 << MACHINE_TLB_LEVEL_AT)
 
 #define MACHINE_TLB_LEVEL_AT 58
@@ -64,18 +65,13 @@
 #include "format_x86_64.h"
 #endif
 
-#if !FORMAT_NEEDS_BREAK
+#ifndef FORMAT_GROUP
+#define FORMAT_GROUP 1
+
 MMK_ALWAYS_INLINE uint64_t format_kind(uint64_t seen, unsigned level)
 {
     (void)seen;
     return (uint64_t)level << MACHINE_TLB_LEVEL_AT;
-}
-
-MMK_ALWAYS_INLINE unsigned format_group(uint64_t seen, unsigned level)
-{
-    (void)seen;
-    (void)level;
-    return 1;
 }
 
 MMK_ALWAYS_INLINE const char *format_group_wrong(uint64_t seen, uint64_t entry, unsigned i,

@@ -25,6 +25,7 @@
 #define FORMAT_FAULT_DROPS   0
 #define FORMAT_KEEPS_ABSENCE 0
 #define FORMAT_NEEDS_BREAK   1
+#define FORMAT_GROUP         16
 #define FORMAT_LOAD          MACHINE_LOAD
 #define FORMAT_ALL_RIGHTS    (MACHINE_LOAD | MACHINE_STORE | MACHINE_EXEC)
 
@@ -45,8 +46,6 @@
 #define ARM_TABLE_NO_EXEC  ((uint64_t)1 << 60)
 #define ARM_TABLE_NO_USER  ((uint64_t)1 << 61)
 #define ARM_TABLE_NO_WRITE ((uint64_t)1 << 62)
-
-#define ARM_GROUP 16
 
 MMK_ALWAYS_INLINE bool format_reaches(mmk_vaddr_t addr)
 {
@@ -122,16 +121,11 @@ MMK_ALWAYS_INLINE uint64_t format_leaf_used(uint64_t seen, enum mmk_access acces
 
 MMK_ALWAYS_INLINE uint64_t format_kind(uint64_t seen, unsigned level)
 {
-    uint64_t kind = (seen & ARM_ATTRIBUTES) >> 2 | (seen & ARM_SHARE) >> 5 |
-                    (seen & ARM_NOT_GLOBAL) >> 6 | (seen & ARM_CONTIGUOUS) >> 43;
+    uint64_t kind =
+        (seen & ARM_ATTRIBUTES) >> 2 | (seen & ARM_SHARE) >> 5 | (seen & ARM_NOT_GLOBAL) >> 6;
 
-    return kind << 52 | (uint64_t)level << MACHINE_TLB_LEVEL_AT;
-}
-
-MMK_ALWAYS_INLINE unsigned format_group(uint64_t seen, unsigned level)
-{
-    (void)level;
-    return seen & ARM_CONTIGUOUS ? ARM_GROUP : 1;
+    return kind << 52 | (uint64_t)level << MACHINE_TLB_LEVEL_AT |
+           (seen & ARM_CONTIGUOUS ? MACHINE_TLB_GROUP : 0);
 }
 
 /* All alike but for AF and the dirty state, and their addresses in a row. */
@@ -141,7 +135,7 @@ MMK_ALWAYS_INLINE const char *format_group_wrong(uint64_t seen, uint64_t entry, 
     const uint64_t size = MMK_PAGE_SIZE << (FORMAT_INDEX_BITS * level);
     const uint64_t may_differ = ARM_ACCESSED | (seen & ARM_DBM ? ARM_READ_ONLY : 0);
 
-    if ((seen & ARM_ADDRESS) % (ARM_GROUP * size))
+    if ((seen & ARM_ADDRESS) % (FORMAT_GROUP * size))
         return "a contiguous group whose memory is not aligned to it";
     if ((entry & ~may_differ) != ((seen & ~may_differ) + i * size))
         return "a contiguous group with entries that differ";

@@ -25,8 +25,8 @@
  *    is cached, be it made invalid in between or not. Misses compare: their own address, and one
  *    cached page more.
  * H7 The same memory is not cached by entries of two sizes: which of the two hardware uses, nobody
- *    says, nor that it uses only one of them (HG3). Where large pages are cached, what fills the
- * TLB compares: the threads' machine one other entry each time, the deterministic one all.
+ *    says, nor that it uses only one of them (HG3, PG2). Where large pages or groups are cached,
+ *    what fills the TLB compares with the pages around.
  *
  * ASIDs: a CPU remembers MMK_ASIDS address spaces across switches. Each has a generation
  * number, part of the tag of its entries: giving it a new one drops them all at once. Flushing a
@@ -352,20 +352,27 @@ MMK_ALWAYS_INLINE unsigned level_of(uint64_t word)
     return (unsigned)((word & MACHINE_TLB_LEVEL) >> MACHINE_TLB_LEVEL_AT);
 }
 
+/* Of what one entry of the TLB covers, in bytes, as a shift. */
+MMK_ALWAYS_INLINE unsigned size_of(uint64_t word)
+{
+    return shift_of(level_of(word)) +
+           (word & MACHINE_TLB_GROUP ? (unsigned)__builtin_ctz(FORMAT_GROUP) : 0);
+}
+
 /* H7: what comes to be cached for addr against what is for it, and for those around it. */
 static MMK_NOINLINE void check_sizes(struct machine_mmu *mmu, mmk_vaddr_t addr, uint64_t word)
 {
     uint64_t gen = mmu->asid->tlb_gen;
-    unsigned level = level_of(word), i;
+    unsigned size = size_of(word), i;
 
     for (i = 0; i < COMPARED && word != 0; i++) {
         mmk_vaddr_t other = addr ^ (uint64_t)i << MMK_PAGE_SHIFT;
         const struct machine_tlb_entry *held = mmu_place(mmu, other, gen);
-        unsigned as = level_of(held->frame);
+        unsigned as = size_of(held->frame);
 
-        if (held->tag == mmu_tag(other, MMK_PAGE_SHIFT, gen) && held->frame != 0 && as != level &&
-            (addr ^ other) >> shift_of(as > level ? as : level) == 0)
-            stop("memory is cached by entries of two sizes", addr, level, word);
+        if (held->tag == mmu_tag(other, MMK_PAGE_SHIFT, gen) && held->frame != 0 && as != size &&
+            (addr ^ other) >> (as > size ? as : size) == 0)
+            stop("memory is cached by entries of two sizes", addr, level_of(word), word);
     }
 }
 
@@ -374,7 +381,7 @@ MMK_ALWAYS_INLINE void fill(struct machine_mmu *mmu, mmk_vaddr_t addr, uint64_t 
     uint64_t gen = mmu->asid->tlb_gen;
     struct machine_tlb_entry *cached = mmu_place(mmu, addr, gen);
 
-    if (mmk_unlikely(mmu->asid->large || level_of(word) > 0))
+    if (mmk_unlikely(mmu->asid->large || size_of(word) > MMK_PAGE_SHIFT))
         check_sizes(mmu, addr, word);
     cached->tag = mmu_tag(addr, MMK_PAGE_SHIFT, gen);
     cached->frame = word;
@@ -383,29 +390,32 @@ MMK_ALWAYS_INLINE void fill(struct machine_mmu *mmu, mmk_vaddr_t addr, uint64_t 
 
 /*
  * The leaf belongs to a group that hardware may cache as one. It does, where they are small pages:
- * with the accessed and dirty state of any of them, which it may take for that of all.
+ * with the accessed and dirty state of any of them, which it may take for that of all; those
+ * included that are none just now, as the group comes or goes.
  */
 static MMK_NOINLINE void fill_group(struct machine_mmu *mmu, const struct walk *walk,
-                                    struct mmk_a64 *entry, unsigned count)
+                                    struct mmk_a64 *entry, uint64_t seen)
 {
-    const uint64_t bytes = count * sizeof(*entry), size = (uint64_t)1 << shift_of(walk->level);
-    struct mmk_a64 *first = (struct mmk_a64 *)((uintptr_t)entry & ~(uintptr_t)(bytes - 1));
-    uint64_t seen = mmk_a64_load(first, MMK_RELAXED), value, rights = 0;
-    mmk_vaddr_t addr = walk->addr & ~(size * count - 1);
+    const uint64_t size = (uint64_t)1 << shift_of(walk->level);
+    const unsigned own = (unsigned)((uintptr_t)entry / sizeof(*entry) % FORMAT_GROUP);
+    const uint64_t head = seen - own * size; /* what the group's first says, or would */
+    mmk_vaddr_t addr = walk->addr & ~(size * FORMAT_GROUP - 1);
+    uint64_t value, rights = 0;
     const char *wrong;
     unsigned i;
 
-    for (i = 0; i < count; i++) {
-        value = mmk_a64_load(&first[i], MMK_RELAXED);
-        wrong = format_group_wrong(seen, value, i, walk->level);
+    for (i = 0; i < FORMAT_GROUP; i++) {
+        value = i == own ? seen : mmk_a64_load(entry - own + i, MMK_RELAXED);
+        wrong = value == 0 ? NULL : format_group_wrong(head, value, i, walk->level);
         if (wrong)
             stop(wrong, addr + i * size, walk->level, value);
-        rights |= rights_now(value, format_leaf_rights(walk->rights, value, true));
+        if (value != 0)
+            rights |= rights_now(value, format_leaf_rights(walk->rights, value, true));
     }
     mmu->asid->large = true;
-    for (i = 0; walk->level == 0 && i < count; i++)
+    for (i = 0; walk->level == 0 && i < FORMAT_GROUP; i++)
         fill(mmu, addr + i * size,
-             (format_address(seen) + i * size) | format_kind(seen, 0) | rights);
+             (format_address(head) + i * size) | format_kind(seen, 0) | rights);
 }
 
 /* The walk has found the entry that maps the page: fills the TLB. */
@@ -415,7 +425,7 @@ MMK_ALWAYS_INLINE enum outcome walk_leaf(struct machine_mmu *mmu, const struct w
     bool hardware = !(machine_mmu_flags & MACHINE_SOFTWARE_BITS);
     uint64_t rights = format_leaf_rights(walk->rights, seen, hardware);
     uint64_t used = format_leaf_used(seen, walk->access);
-    unsigned group;
+    bool grouped = FORMAT_GROUP > 1 && (format_kind(seen, walk->level) & MACHINE_TLB_GROUP);
 
     if (!(rights & right_for(walk->access))) {
         if (!FORMAT_FAULT_DROPS && format_leaf_used(seen, MMK_ACCESS_READ) == seen)
@@ -424,12 +434,12 @@ MMK_ALWAYS_INLINE enum outcome walk_leaf(struct machine_mmu *mmu, const struct w
     }
     if (!mark(entry, seen, used))
         return WALK_AGAIN;
-    fill(mmu, walk->addr, tlb_word(used, walk->level, walk->addr, rights));
+    if (!grouped || walk->level > 0)
+        fill(mmu, walk->addr, tlb_word(used, walk->level, walk->addr, rights));
     if (walk->level > 0)
         mmu->asid->large = true;
-    group = format_group(seen, walk->level);
-    if (group > 1)
-        fill_group(mmu, walk, entry, group);
+    if (grouped)
+        fill_group(mmu, walk, entry, used);
     return WALK_DONE;
 }
 
