@@ -120,15 +120,6 @@ MMK_ALWAYS_INLINE bool mmk_fault_block_possible(void)
 }
 
 /*
- * mmk_fault_set() where a walk has just been: at a leaf entry, or where tables lack that
- * mmk_limbo_take() has found, from `leaf` up.
- * => false: it is no longer none, or no longer there, tables lack, the address space was killed
- * => inside the RCU read section of the walk
- */
-bool mmk_fault_set_rcu(struct mmk_walk *walk, mmk_pte_t pte, struct mmk_page *leaf)
-    MMK_REQUIRES_SHARED(mmk_rcu);
-
-/*
  * Makes a page that nobody else uses the address space's for good, so that it may be written to.
  * => false: it is not, or somebody is at work on it
  * => the table locked that maps it at addr

@@ -25,6 +25,8 @@ MMK_ALWAYS_INLINE void count_new(struct mmk_vmf *vmf)
     mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_ANON);
 }
 
+/* As mmk_fault_set() where a walk has just been; leaf: as of mmk_fault_anon_again_rcu(), or NULL.
+ */
 MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte, struct mmk_page *leaf)
     MMK_REQUIRES_SHARED(mmk_rcu)
 {
@@ -42,11 +44,6 @@ MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte, struct mmk_
     }
     mmk_table_unlock(walk->table);
     return fits;
-}
-
-bool mmk_fault_set_rcu(struct mmk_walk *walk, mmk_pte_t pte, struct mmk_page *leaf)
-{
-    return set_rcu(walk, pte, leaf);
 }
 
 MMK_ALWAYS_INLINE bool fault_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *leaf)

@@ -4,14 +4,13 @@
  *
  * Where a larger page is wanted but not to be had, as the mapping is smaller, or a table is there
  * already, a block of pages of mmk_config.anon_block bytes, or as large a part of that as fits,
- * takes one fault in place of one a page, and one lock of the table for all but the first. Its
- * frames lie side by side, aligned as their addresses are: so hardware that makes one entry of its
- * TLB of neighbours that are alike can (Linux: large folios of anonymous memory, "mTHP").
+ * takes one fault in place of one a page, and one lock of the table. Its frames lie side by side,
+ * aligned as their addresses are: so hardware that makes one entry of its TLB of neighbours that
+ * are alike can (Linux: large folios of anonymous memory, "mTHP").
  *
- * BF1 The page that was written to is mapped as if it were alone: what makes that fail, or be done
- *     again, is as ever. The others come after it, all or none: none if any of their entries is not
- *     none by then, if the address space was killed, or if an entry that is none may still be
- *     cached (P2, P7): those are freed.
+ * BF1 All of it is mapped under one lock, or the page that was written to alone, as if it were
+ *     alone: the others are not if any of their entries is not none by then, or if what was there
+ *     may still be cached (P2, P7): those are freed.
  * BF2 It waits for nothing: a program that gets one page instead has lost nothing but time.
  *
  * The pages are single ones from then on, each with its descriptor: nobody else knows of blocks.
@@ -28,6 +27,7 @@ struct block {
     struct mmk_page *first;
     mmk_vaddr_t base;
     unsigned order;
+    bool whole; /* all of it was mapped */
 };
 
 static uint64_t size_of(unsigned order)
@@ -64,8 +64,10 @@ static bool in_mapping(const struct mmk_vmf *vmf, const struct block *block)
            mmk_vma_end(vmf->vma) >= block->base + size_of(block->order);
 }
 
-/* The largest that fits around vmf's address. leaf: the table, NULL: none is there. => false: one
- * page */
+/*
+ * The largest that fits around vmf's address. leaf: the table; NULL: none is there.
+ * => false: one page
+ */
 static bool choose(const struct mmk_vmf *vmf, const struct mmk_page *leaf, struct block *block)
 {
     if (!mmk_fault_large_wanted(vmf))
@@ -87,35 +89,86 @@ static bool get(const struct mmk_vmf *vmf, const struct mmk_page *leaf, struct b
     return block->first != NULL;
 }
 
-static mmk_pte_t leaf_of(const struct mmk_vmf *vmf, const struct block *block)
+/* Of the block's i-th page. */
+static mmk_pte_t leaf_of(const struct mmk_vmf *vmf, const struct block *block, uint64_t i)
 {
-    uint64_t own = (vmf->addr - block->base) >> MMK_PAGE_SHIFT;
-
-    return mmk_fault_leaf(vmf, block->first + own, true);
+    return mmk_fault_leaf(vmf, block->first + i, true);
 }
 
-/* BF1: the others. => true: they are mapped; inside an RCU read section */
-static bool set_others(const struct mmk_vmf *vmf, const struct block *block)
-    MMK_REQUIRES_SHARED(mmk_rcu)
+/*
+ * BF1: the others, if they may be, in walk's table, or in a leaf table that is about to be linked
+ * below. => the entry of the page that was written to, which is the caller's to set
+ * => walk locked, at an entry that is none
+ */
+static mmk_pte_t set_others(const struct mmk_vmf *vmf, struct block *block,
+                            const struct mmk_walk *walk, struct mmk_page *leaf)
+    MMK_REQUIRES(walk->table->table.lock)
 {
-    unsigned i, n = 1u << block->order;
-    struct mmk_a64 *entries;
-    struct mmk_walk walk;
-    bool set;
+    struct mmk_a64 *entries = mmk_table_entries(leaf) + mmk_pt_index(block->base, 0);
+    uint64_t own = (vmf->addr - block->base) >> MMK_PAGE_SHIFT, n = (uint64_t)1 << block->order, i;
 
-    mmk_walk_lock(vmf->mm, vmf->addr, &walk);
-    set = walk.level == 0 && mmk_table_live(walk.table) > 0 && !mmk_walk_must_break(&walk, 0) &&
-          (!mmk_mm_killed(vmf->mm) || MMK_MISTAKE(BLOCK_KILL_UNCHECKED)) &&
-          (others_none(walk.table, block, vmf->addr) || MMK_MISTAKE(BLOCK_OVER_ENTRY));
-    if (set) {
-        entries = mmk_table_entries(walk.table) + mmk_pt_index(block->base, 0);
+    block->whole = !mmk_walk_must_break(walk, 0) &&
+                   (others_none(leaf, block, vmf->addr) || MMK_MISTAKE(BLOCK_OVER_ENTRY));
+    if (block->whole) {
         for (i = 0; i < n; i++)
-            if (block->base + i * MMK_PAGE_SIZE != vmf->addr)
-                mmk_pte_set(&entries[i], mmk_fault_leaf(vmf, block->first + i, true));
-        mmk_pte_get_many(walk.table, n - 1);
+            if (i != own)
+                mmk_pte_set(&entries[i], leaf_of(vmf, block, i));
+        mmk_pte_get_private(leaf, (uint32_t)n - 1); /* its lock is held, or nobody knows it */
     }
-    mmk_walk_unlock(&walk);
-    return set;
+    return leaf_of(vmf, block, own);
+}
+
+/* => walk locked, at a leaf entry that is none */
+static void set_here(const struct mmk_vmf *vmf, struct block *block, struct mmk_walk *walk)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    mmk_pte_t pte = set_others(vmf, block, walk, walk->table);
+
+    if (!block->whole) {
+        mmk_walk_set_leaf(walk, pte);
+        return;
+    }
+    mmk_pte_get(walk->table);
+    mmk_pte_set(walk->entry, pte); /* nothing is to be flushed first: that has been asked */
+}
+
+static bool is_killed(const struct mmk_vmf *vmf)
+{
+    return mmk_mm_killed(vmf->mm) && !MMK_MISTAKE(BLOCK_KILL_UNCHECKED);
+}
+
+/* => as mmk_fault_block_rcu() */
+static bool set_rcu(const struct mmk_vmf *vmf, struct block *block, struct mmk_walk *walk,
+                    struct mmk_page *leaf) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    bool fits;
+
+    mmk_table_lock(walk->table);
+    fits = mmk_table_linked_at(walk->table, walk->parent) &&
+           mmk_pte_none(mmk_pte_read(walk->entry)) && !is_killed(vmf);
+    if (fits && leaf)
+        mmk_walk_set_again(walk, leaf, set_others(vmf, block, walk, leaf));
+    else if (fits)
+        set_here(vmf, block, walk);
+    mmk_table_unlock(walk->table);
+    return fits;
+}
+
+/* With the tables that it lacks. => as mmk_fault_block() */
+static enum mmk_fault_result set_locked(struct mmk_vmf *vmf, struct block *block,
+                                        struct mmk_walk *walk) MMK_REQUIRES(walk->table->table.lock)
+{
+    if (!mmk_pte_none(mmk_pte_read(walk->entry)) || mmk_inject(MMK_INJECT_FAULT_AGAIN))
+        return MMK_FAULT_RETRY;
+    if (is_killed(vmf))
+        return MMK_FAULT_KILLED;
+    if (!mmk_chain_reaches(&vmf->chain, walk->level))
+        return MMK_FAULT_RETRY; /* tables went meanwhile */
+    if (walk->level == 0)
+        set_here(vmf, block, walk);
+    else
+        mmk_walk_set(walk, &vmf->chain, set_others(vmf, block, walk, vmf->chain.table[0]));
+    return MMK_FAULT_DONE;
 }
 
 static void drop_others(const struct mmk_vmf *vmf, const struct block *block)
@@ -127,12 +180,11 @@ static void drop_others(const struct mmk_vmf *vmf, const struct block *block)
             mmk_fault_drop_anon(block->first + i);
 }
 
-/* The page that was written to is mapped. => inside an RCU read section */
+/* The page that was written to is mapped. */
 static void finish(const struct mmk_vmf *vmf, const struct block *block)
-    MMK_REQUIRES_SHARED(mmk_rcu)
 {
     mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_ANON);
-    if (set_others(vmf, block))
+    if (block->whole)
         mmk_mm_count_around(vmf->mm, MMK_COUNT_RSS_ANON, (int64_t)(1u << block->order) - 1);
     else
         drop_others(vmf, block);
@@ -144,12 +196,28 @@ bool mmk_fault_block_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_
 
     if (!get(vmf, leaf ? NULL : walk->table, &block))
         return false;
-    if (!mmk_fault_set_rcu(walk, leaf_of(vmf, &block), leaf)) {
+    if (!set_rcu(vmf, &block, walk, leaf)) {
         mmk_fault_drop_block(block.first, block.order);
         return false;
     }
     finish(vmf, &block);
     return true;
+}
+
+/* => as mmk_fault_anon() */
+static enum mmk_fault_result set(struct mmk_vmf *vmf, struct block *block)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+{
+    enum mmk_fault_result result;
+    struct mmk_walk walk;
+
+    if (mmk_chain_prepare(&vmf->chain, vmf->mm, vmf->lacks))
+        return MMK_FAULT_OOM;
+    mmk_rcu_read_lock();
+    mmk_walk_lock(vmf->mm, vmf->addr, &walk);
+    result = set_locked(vmf, block, &walk);
+    mmk_fault_unlock(&walk);
+    return result;
 }
 
 bool mmk_fault_block(struct mmk_vmf *vmf, enum mmk_fault_result *result)
@@ -161,13 +229,10 @@ bool mmk_fault_block(struct mmk_vmf *vmf, enum mmk_fault_result *result)
     mmk_anon_prepare(vmf->mm, vmf->vma);
     if (!get(vmf, NULL, &block))
         return false;
-    *result = mmk_fault_set(vmf, leaf_of(vmf, &block));
-    if (*result != MMK_FAULT_DONE) {
+    *result = set(vmf, &block);
+    if (*result == MMK_FAULT_DONE)
+        finish(vmf, &block);
+    else
         mmk_fault_drop_block(block.first, block.order);
-        return true;
-    }
-    mmk_rcu_read_lock();
-    finish(vmf, &block);
-    mmk_rcu_read_unlock();
     return true;
 }

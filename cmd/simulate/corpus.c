@@ -240,7 +240,7 @@ const struct mistake corpus[] = {
     {MMK_MISTAKE_AROUND_UNBROKEN, "around-unbroken",
      "a page is mapped around where a copy was that others still have cached", "around.dropped"},
     {MMK_MISTAKE_BLOCK_OVER_ENTRY, "block-over-entry",
-     "a block is mapped where an entry has come meanwhile", "block.both"},
+     "a block is mapped where an entry has come meanwhile", "block.read"},
     {MMK_MISTAKE_BLOCK_KILL_UNCHECKED, "block-kill-unchecked",
      "the first page of a block is mapped in time, the others where the reaper has been",
      "block.killed"},

@@ -234,6 +234,32 @@ static void test_limit(void **state)
     mmk_group_put(group);
 }
 
+/* Fewer come, or none: then it is through when memory is back. */
+static void test_no_memory(void **state)
+{
+    enum mmk_fault_result result;
+    bool failed = true;
+    uint64_t n;
+
+    (void)state;
+    for (n = 0; failed; n++) {
+        map_at(0, B, RW, ANON);
+        mmk_drain();
+        machine_fail_nth(n / 2, n % 2 == 0);
+        result = mmk_fault(mm, at(1), MMK_ACCESS_WRITE);
+        failed = machine_fail_stop();
+        assert_true(result == MMK_FAULT_DONE || (failed && result == MMK_FAULT_OOM));
+        mmk_check(mm);
+        assert_true(mm_stats(mm).rss_anon == (result == MMK_FAULT_DONE ? B : 0) ||
+                    (failed && mm_stats(mm).rss_anon == 1));
+        store_byte(at(1), 5);
+        expect_byte(at(1), 5);
+        mmk_check(mm);
+        assert_int_equal(mmk_munmap(mm, at(0), B * PAGE), 0);
+    }
+    assert_true(n > 4);
+}
+
 /* ---- and afterwards -------------------------------------------------------------------------- */
 
 /* They are pages as any others. */
@@ -277,7 +303,8 @@ int main(void)
         ALWAYS(test_mapping_begins), ALWAYS(test_partly_there), ALWAYS(test_again),
         WITH(test_never, never),     WITH(test_never, page),    WITH(test_advised, madvise),
         ALWAYS(test_advised_not),    ALWAYS(test_read),         ALWAYS(test_shared),
-        ALWAYS(test_limit),          ALWAYS(test_pieces),       ALWAYS(test_many),
+        ALWAYS(test_limit),          ALWAYS(test_no_memory),    ALWAYS(test_pieces),
+        ALWAYS(test_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
