@@ -15,6 +15,7 @@
 #include "huge.h"
 #include "object.h"
 #include "populate.h"
+#include "pte_group.h"
 #include "range.h"
 #include "reshape.h"
 #include "seal.h"
@@ -70,13 +71,19 @@ static int dontneed(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t star
 }
 
 /* Clean and lazily free, unless others use the page too. => table locked */
-static void free_entry(struct mmk_gather *gather, struct mmk_a64 *entry, mmk_vaddr_t addr)
+static void free_entry(struct mmk_gather *gather, const struct mmk_walk *walk,
+                       struct mmk_a64 *entry, mmk_vaddr_t addr)
+    MMK_REQUIRES(walk->table->table.lock)
 {
     mmk_pte_t pte = mmk_pte_read(entry);
     struct mmk_page *page = mmk_pte_page(pte);
 
     if (!page || mmk_page_refs(page) != 1)
         return;
+    if (mmk_pte_grouped(pte)) {
+        mmk_pte_ungroup(walk, entry);
+        pte = mmk_pte_read(entry);
+    }
     mmk_page_clear(page, MMK_PF_DIRTY);
     mmk_page_set(page, MMK_PF_LAZYFREE);
     while (!mmk_pte_change(entry, &pte, mmk_pte_mkold_clean(pte)))
@@ -137,7 +144,7 @@ static mmk_vaddr_t free_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
         if (mmk_unlikely(mmk_pte_swap(mmk_pte_read(entry))))
             free_swapped(walk, entry);
         else
-            free_entry((struct mmk_gather *)arg, entry, addr);
+            free_entry((struct mmk_gather *)arg, walk, entry, addr);
     }
     return end;
 }
@@ -272,6 +279,8 @@ static mmk_vaddr_t cool_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
     (void)arg;
     if (mmk_unlikely(walk->level > 0))
         cool_huge(entry);
+    else
+        mmk_pte_ungroup_ends(walk, end);
     for (addr = walk->addr; walk->level == 0 && addr < end; addr += MMK_PAGE_SIZE)
         cool_entry(entry++);
     return end;

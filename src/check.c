@@ -15,6 +15,7 @@
 #include "huge.h"
 #include "mm.h"
 #include "object.h"
+#include "pte_group.h"
 #include "rmap_walk.h"
 #include "slab.h"
 #include "swap_cache.h"
@@ -185,7 +186,6 @@ static void check_leaf(struct census *census, mmk_pte_t pte, mmk_vaddr_t addr)
         return;
     }
     mmk_assert(mmk_pte_present(pte), "an entry that is not none maps a frame, or is a marker");
-    mmk_assert(!mmk_pte_grouped(pte), "nothing makes groups of entries");
     check_permissions(vma, pte);
     if (mmk_pte_special(pte))
         check_special_leaf(vma, pte);
@@ -261,6 +261,24 @@ static bool is_used(const struct mmk_page *table)
            mmk_config.table_policy != MMK_TABLES_MMKIT;
 }
 
+/* PG1. => entry: of a leaf table */
+static void check_group(struct mmk_a64 *entry, mmk_pte_t pte)
+{
+    struct mmk_a64 *first = mmk_pte_group_first(entry);
+    mmk_pte_t head = mmk_pte_mkold(mmk_pte_read(first));
+    uint64_t i = (uint64_t)(entry - first);
+
+    mmk_assert(mmk_pte_grouped(head), "PG1 a group is all there");
+    mmk_assert(mmk_pte_pfn(head) % MMK_PT_GROUP == 0, "PG1 a group's frames are aligned");
+    mmk_assert(mmk_pte_mkold(pte).v == mmk_pte_to_frame(head, mmk_pte_pfn(head) + i).v,
+               "PG1 a group's entries are alike, its frames in a row");
+    mmk_assert(mmk_pte_accessible(pte) && mmk_pte_write(pte) && mmk_pte_dirty(pte),
+               "PG1 a group may be written to, and is dirty");
+    mmk_assert(mmk_page_type(mmk_pte_page(pte)) == MMK_PAGE_ANON, "PG1 a group is private memory");
+    for (i = 0; i < MMK_PT_GROUP; i++)
+        mmk_assert(mmk_pte_grouped(mmk_pte_read(&first[i])), "PG1 a group is all there");
+}
+
 /* Recursion is as deep as the tables: five at most. */
 static void check_table(struct census *census, struct mmk_page *table, const struct mmk_a64 *parent,
                         unsigned level, mmk_vaddr_t base)
@@ -279,6 +297,10 @@ static void check_table(struct census *census, struct mmk_page *table, const str
         if (mmk_pte_none(pte))
             continue;
         live++;
+        if (mmk_pte_grouped(pte)) {
+            mmk_assert(level == 0, "PG1 groups are of leaf entries");
+            check_group(&entries[i], pte);
+        }
         if (level == 0)
             check_leaf(census, pte, addr);
         else if (level == MMK_HUGE_LEVEL && mmk_pte_huge(pte))

@@ -191,7 +191,7 @@ static void take_page(const struct collapse *collapse, struct mmk_page *page, un
 /* => pte is not none; the page that it maps, or NULL */
 static struct mmk_page *take_entry(struct mmk_a64 *entry, mmk_pte_t *pte)
 {
-    *pte = mmk_pte_take(entry);
+    *pte = mmk_pte_take_grouped(entry); /* flushed, and all go */
     return mmk_pte_page(*pte);
 }
 

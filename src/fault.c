@@ -33,6 +33,7 @@
 #include "limbo.h"
 #include "map.h"
 #include "planted.h"
+#include "pte_group.h"
 #include "waiting.h"
 #include "zap.h"
 
@@ -207,12 +208,15 @@ static bool mark_used(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_loc
     bool write = vmf->access == MMK_ACCESS_WRITE;
     struct mmk_walk walk;
 
-    if (mmk_pte_used(vmf->pte, write))
+    if (mmk_pte_used(vmf->pte, write) && !mmk_pte_grouped(vmf->pte))
         return true;
     if (!mmk_fault_lock(vmf, &walk))
         return false;
-    while (!mmk_pte_change(walk.entry, &vmf->pte, mmk_pte_mkused(vmf->pte, write)))
-        continue;
+    if (mmk_pte_grouped(vmf->pte)) /* hardware may have looked at another entry of it (PG1) */
+        mmk_pte_group_use(walk.entry);
+    else
+        while (!mmk_pte_change(walk.entry, &vmf->pte, mmk_pte_mkused(vmf->pte, write)))
+            continue;
     mmk_fault_unlock(&walk);
     return true;
 }
@@ -317,8 +321,8 @@ static enum mmk_fault_result handle_looked(struct mmk_vmf *vmf)
 
 /*
  * A fault on an entry that was none has failed. It may have looked in the middle of a
- * copy-on-write, whose entry is none for a moment (P7): then the page is there, and nothing has
- * failed (P12).
+ * copy-on-write, whose entry is none for a moment (P7), as are those of a group that is split
+ * (PG2): then the page is there, and nothing has failed (P12).
  */
 static bool was_between(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {

@@ -10,10 +10,12 @@
  *
  * BF1 All of it is mapped under one lock, or the page that was written to alone, as if it were
  *     alone: the others are not if any of their entries is not none by then, or if what was there
- *     may still be cached (P2, P7): those are freed.
+ *     may still be cached (P2, P7, PG3): those are freed.
  * BF2 It waits for nothing: a program that gets one page instead has lost nothing but time.
  *
  * The pages are single ones from then on, each with its descriptor: nobody else knows of blocks.
+ * But the format may have a bit by which such neighbours are a group, one translation to hardware,
+ * until one of them is to change: then the entries are marked with it (pte_group.h).
  *
  * Rejected: old entries for those that nobody has written to, as fault_around.c has. Most are
  * written to soon, and setting the bit costs hardware more, or a fault, than it tells reclaim.
@@ -22,6 +24,7 @@
 
 #include "anon.h"
 #include "planted.h"
+#include "pte_group.h"
 
 struct block {
     struct mmk_page *first;
@@ -89,10 +92,14 @@ static bool get(const struct mmk_vmf *vmf, const struct mmk_page *leaf, struct b
     return block->first != NULL;
 }
 
-/* Of the block's i-th page. */
+/* Of the block's i-th page, as one of a group if there is room for that. */
 static mmk_pte_t leaf_of(const struct mmk_vmf *vmf, const struct block *block, uint64_t i)
 {
-    return mmk_fault_leaf(vmf, block->first + i, true);
+    mmk_pte_t pte = mmk_fault_leaf(vmf, block->first + i, true);
+
+    if (!block->whole || (uint64_t)1 << block->order < MMK_PT_GROUP)
+        return pte;
+    return mmk_pte_mkgroup(pte);
 }
 
 /*
@@ -107,7 +114,7 @@ static mmk_pte_t set_others(const struct mmk_vmf *vmf, struct block *block,
     struct mmk_a64 *entries = mmk_table_entries(leaf) + mmk_pt_index(block->base, 0);
     uint64_t own = (vmf->addr - block->base) >> MMK_PAGE_SHIFT, n = (uint64_t)1 << block->order, i;
 
-    block->whole = !mmk_walk_must_break(walk, 0) &&
+    block->whole = (!mmk_walk_must_break(walk, 0) || MMK_MISTAKE(BLOCK_UNBROKEN)) &&
                    (others_none(leaf, block, vmf->addr) || MMK_MISTAKE(BLOCK_OVER_ENTRY));
     if (block->whole) {
         for (i = 0; i < n; i++)

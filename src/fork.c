@@ -25,6 +25,7 @@
 #include "huge.h"
 #include "object.h"
 #include "planted.h"
+#include "pte_group.h"
 #include "swap_area.h"
 #include "table.h"
 #include "zap.h"
@@ -150,9 +151,11 @@ static mmk_vaddr_t copy_leaf(struct copy *copy, const struct mmk_walk *walk, mmk
     struct tally tally = {0, 0, 0, UINT64_MAX, 0};
     mmk_vaddr_t addr;
 
-    for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, from++, to++)
+    for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, from++, to++) {
+        mmk_pte_ungroup(walk, from); /* it becomes read-only */
         if (!copy_entry(copy, from, to, addr, &tally))
             break;
+    }
     copy->pages = tally.pages;
     copy->swapped = tally.swapped;
     mmk_pte_get_private(leaf, tally.pages + tally.swapped + tally.guards);

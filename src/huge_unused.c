@@ -104,11 +104,12 @@ static void take(struct part *part, const struct mmk_walk *walk, const struct mm
 
     part->taken = 0;
     for (i = 0; i < PART; i++) {
-        const struct mmk_page *page = mmk_pte_page(mmk_pte_read(walk->entry + i));
+        mmk_pte_t pte = mmk_pte_read(walk->entry + i);
+        const struct mmk_page *page = mmk_pte_page(pte);
 
         part->old[i].v = 0;
-        if (page != first + i || !may_go(page) || !is_zero(page))
-            continue;
+        if (page != first + i || !may_go(page) || !is_zero(page) || mmk_pte_grouped(pte))
+            continue; /* one of a group is new, by the same frames */
         part->old[i] = mmk_pte_take(walk->entry + i);
         part->taken++;
     }

@@ -37,6 +37,7 @@
 #include "notifier.h"
 #include "object.h"
 #include "planted.h"
+#include "pte_group.h"
 #include "rmap_use.h"
 #include "rmap_walk.h"
 #include "swap_cache.h"
@@ -174,6 +175,7 @@ static bool exchange(struct mmk_page *page, struct mmk_walk *walk, struct migrat
         return false;
     if (MMK_MISTAKE(MIGRATE_COPIES_FIRST))
         copy(migration, page);
+    mmk_pte_ungroup(walk, walk->entry);
     pte = mmk_pte_take(walk->entry);
     flush(walk);
     copy(migration, page);

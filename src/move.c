@@ -50,6 +50,7 @@
 
 #include "huge.h"
 #include "planted.h"
+#include "pte_group.h"
 
 /* --- what both passes do --------------------------------------------------------------------- */
 
@@ -219,10 +220,15 @@ static void lock_step(const struct mmk_move *move, uint64_t done, unsigned level
     }
 }
 
-/* The entry, accessed and dirty as hardware has last set it, goes to a place that is none. */
-static uint32_t move_entries(struct mmk_a64 *from, struct mmk_a64 *to, uint64_t pages,
-                             mmk_vaddr_t addr, struct mmk_gather *gather)
+/*
+ * The entry, accessed and dirty as hardware has last set it, goes to a place that is none. => from
+ * walk's on
+ */
+static uint32_t move_entries(const struct mmk_walk *walk, struct mmk_a64 *to, uint64_t pages,
+                             struct mmk_gather *gather) MMK_REQUIRES(walk->table->table.lock)
 {
+    struct mmk_a64 *from = walk->entry;
+    mmk_vaddr_t addr = walk->addr;
     uint32_t moved = 0;
 
     for (; pages > 0; pages--, from++, to++, addr += MMK_PAGE_SIZE) {
@@ -230,6 +236,7 @@ static uint32_t move_entries(struct mmk_a64 *from, struct mmk_a64 *to, uint64_t 
 
         if (mmk_pte_none(pte))
             continue;
+        mmk_pte_ungroup(walk, from);
         pte = mmk_pte_take(from);
         mmk_pte_set(to, pte);
         if (mmk_pte_accessible(pte) && !MMK_MISTAKE(MOVE_UNFLUSHED))
@@ -254,8 +261,7 @@ static void move_pages(const struct mmk_move *move, uint64_t done, struct mmk_wa
         return;
     }
     entries = mmk_table_entries(leaf);
-    moved = move_entries(from->entry, &entries[mmk_pt_index(to->addr, 0)], step_pages(move, done),
-                         from->addr, gather);
+    moved = move_entries(from, &entries[mmk_pt_index(to->addr, 0)], step_pages(move, done), gather);
     mmk_pte_put_many(from->table, moved);
     if (to->level == 0) {
         mmk_pte_get_many(to->table, moved);

@@ -11,6 +11,7 @@
 #include "account.h"
 #include "huge.h"
 #include "populate.h"
+#include "pte_group.h"
 #include "range.h"
 #include "reshape.h"
 #include "zap.h"
@@ -75,8 +76,10 @@ static mmk_vaddr_t protect_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *ar
         return end;
     }
     for (addr = walk->addr; addr < end; addr += MMK_PAGE_SIZE, entry++) {
-        mmk_pte_t old = mmk_pte_read(entry), new;
+        mmk_pte_t old, new;
 
+        mmk_pte_ungroup(walk, entry);
+        old = mmk_pte_read(entry);
         if (!mmk_pte_present(old))
             continue;
         do

@@ -36,7 +36,15 @@ MMK_MUST_CHECK MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_take(struct mmk_a64 *entry)
 {
     mmk_pte_t pte = {mmk_a64_xchg(entry, 0, MMK_RELAXED)};
 
-    mmk_assert(!mmk_pte_grouped(pte), "no entry of a group changes alone");
+    mmk_assert(!mmk_pte_grouped(pte), "PG2 no entry of a group changes alone");
+    return pte;
+}
+
+/* The same of one of a group of which all are taken, or none may be used (pte_group.h). */
+MMK_MUST_CHECK MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_take_grouped(struct mmk_a64 *entry)
+{
+    mmk_pte_t pte = {mmk_a64_xchg(entry, 0, MMK_RELAXED)};
+
     return pte;
 }
 
@@ -55,7 +63,8 @@ MMK_MUST_CHECK MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_exchange(struct mmk_a64 *entr
 MMK_MUST_CHECK MMK_ALWAYS_INLINE bool mmk_pte_change(struct mmk_a64 *entry, mmk_pte_t *old,
                                                      mmk_pte_t pte)
 {
-    mmk_assert(!mmk_pte_grouped(*old), "no entry of a group changes alone");
+    mmk_assert(!mmk_pte_grouped(*old) || mmk_pte_mkold(*old).v == mmk_pte_mkold(pte).v,
+               "PG2 no entry of a group changes alone");
     if (MMK_MISTAKE(CHANGE_BY_STORE)) {
         mmk_pte_set(entry, pte);
         return true;

@@ -33,6 +33,9 @@
  *                                     are not defines none of the three, and has accessors of its
  *                                     own: aarch64
  *
+ *   MMK_PT_GROUP                      so many neighbours may be one translation; with it come
+ *                                     mmk_pte_grouped(), _mkgroup(), _mksingle(). Not defined: none
+ *
  * How an entry is made, mmk_pte_leaf() and mmk_pte_link(), differs in all of them, as does which
  * entry above the leaves links a table, mmk_pte_links(), what makes it one of a larger page,
  * mmk_pte_mkhuge(), and who sets accessed and dirty, mmk_pte_used().
@@ -296,6 +299,16 @@ MMK_ALWAYS_INLINE bool mmk_pte_grouped(mmk_pte_t pte)
 {
     (void)pte;
     return false;
+}
+
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkgroup(mmk_pte_t pte)
+{
+    return pte;
+}
+
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mksingle(mmk_pte_t pte)
+{
+    return pte;
 }
 #endif
 

@@ -16,6 +16,7 @@
 
 #include "huge.h"
 #include "planted.h"
+#include "pte_group.h"
 #include "rmap_walk.h"
 #include "swap_area.h"
 #include "table.h"
@@ -29,35 +30,44 @@ struct use {
 };
 
 /*
- * A larger page has been used as long as its first page is not asked: it is by one bit for all.
- * Nobody asks of a pinned page: then it is the first of the others.
+ * A larger page, or a group, has been used as long as its first page is not asked: it is by one bit
+ * for all. Nobody asks of a pinned page: then it is the first of the others. => pages: so many
  */
-static bool is_for_all(const struct mmk_walk *walk, const struct mmk_page *page)
+static bool is_for_all(const struct mmk_walk *walk, const struct mmk_page *page, unsigned pages)
 {
-    const struct mmk_page *first = page - mmk_pt_index(walk->addr, 0);
+    const struct mmk_page *first = page - mmk_pt_index(walk->addr, 0) % pages;
 
-    if (walk->level == 0)
-        return true;
     while (first < page && mmk_page_pinned(first))
         first++;
     return first == page;
+}
+
+/* => whether it was young; walk locked */
+static bool make_entry_old(const struct mmk_walk *walk, const struct mmk_page *page)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    mmk_pte_t pte = mmk_pte_read(walk->entry), old;
+    bool all;
+
+    if (mmk_pte_grouped(pte))
+        return mmk_pte_group_young(walk->entry, is_for_all(walk, page, MMK_PT_GROUP));
+    all = walk->level == 0 || is_for_all(walk, page, MMK_HUGE_PAGES);
+    do
+        old = mmk_pte_mkold(pte);
+    while (old.v != pte.v && all && !mmk_pte_change(walk->entry, &pte, old));
+    return old.v != pte.v;
 }
 
 static bool make_old(struct mmk_page *page, struct mmk_mm *mm, mmk_vaddr_t addr, void *arg)
 {
     struct use *use = (struct use *)arg;
     struct mmk_walk walk;
-    mmk_pte_t pte, old;
 
     if (!mmk_rmap_lock_any(page, mm, addr, &walk))
         return false;
-    pte = mmk_pte_read(walk.entry);
-    do
-        old = mmk_pte_mkold(pte);
-    while (old.v != pte.v && is_for_all(&walk, page) && !mmk_pte_change(walk.entry, &pte, old));
+    use->young += make_entry_old(&walk, page) ? 1u : 0u;
     mmk_walk_unlock(&walk);
     mmk_rcu_read_unlock();
-    use->young += old.v != pte.v ? 1u : 0u;
     return --use->left == 0;
 }
 
@@ -129,6 +139,10 @@ static bool swap_private(struct mmk_page *page, struct mmk_walk *walk, uint64_t 
 
     if (mmk_page_pinned(page) && !MMK_MISTAKE(SWAPS_PINNED))
         return false;
+    if (mmk_pte_grouped(*pte)) {
+        mmk_pte_ungroup(walk, walk->entry);
+        *pte = mmk_pte_read(walk->entry);
+    }
     mmk_slot_get(slot);
     while (!mmk_pte_change(walk->entry, pte, mmk_pte_mkswap(slot, exclusive)))
         continue;

@@ -31,6 +31,7 @@
 #include "huge.h"
 #include "object.h"
 #include "planted.h"
+#include "pte_group.h"
 
 /* Does walk's entry, which says pte, map the page, by itself or as a piece of a larger one? */
 static bool maps(const struct mmk_walk *walk, mmk_pte_t pte, const struct mmk_page *page)
@@ -45,11 +46,17 @@ static bool is_there(const struct mmk_page *page, const struct mmk_walk *walk)
     return maps(walk, mmk_pte_read(walk->entry), page);
 }
 
-/* Without the lock: what is being split, or just was, may be any page's (HG3). */
+/*
+ * Without the lock: what is being split, or just was, may be any page's (HG3), and so may an entry
+ * that is none, as one of a group is while that is split (PG2).
+ */
 static bool may_be_there(const struct mmk_page *page, const struct mmk_walk *walk)
 {
     mmk_pte_t pte = mmk_pte_read(walk->entry);
 
+    if (mmk_pte_group_possible() && walk->level == 0 && mmk_pte_none(pte) &&
+        !MMK_MISTAKE(UNGROUPED_OVERLOOKED))
+        return mmk_page_type(page) == MMK_PAGE_ANON;
     if (walk->level == 0 || mmk_pte_none(pte) || mmk_pte_huge(pte) || MMK_MISTAKE(SPLIT_OVERLOOKED))
         return maps(walk, pte, page);
     return true;

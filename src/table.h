@@ -10,6 +10,7 @@
 #include "huge.h"
 #include "mm.h"
 #include "pte_entry.h"
+#include "pte_group.h"
 #include "table_memory.h"
 #include "tlb.h"
 #include "walk.h"
@@ -139,14 +140,16 @@ MMK_MUST_CHECK bool mmk_walk_extend(struct mmk_walk *walk);
  * operation has not flushed yet, and shows in flush_pending (P2). Where the format wants a break
  * before another frame or table comes there, this is it. Other formats need one, too, where nobody
  * asked for the entry to go: or another CPU would go on reading the old page when this one has
- * stored to the new, and has said so (P7). mmk_walk_must_break(): whether one is due.
+ * stored to the new, and has said so (P7); and where there may be groups (PG3).
+ * mmk_walk_must_break(): whether one is due.
  * => walk locked
  */
 MMK_ALWAYS_INLINE bool mmk_walk_must_break(const struct mmk_walk *walk, uint32_t own_shares)
     MMK_REQUIRES(walk->table->table.lock)
 {
-    return MMK_PT_BREAK_FIRST ? mmk_mm_flush_pending(walk->mm) > own_shares
-                              : mmk_mm_flush_unasked(walk->mm);
+    return MMK_PT_BREAK_FIRST || mmk_pte_group_possible()
+               ? mmk_mm_flush_pending(walk->mm) > own_shares
+               : mmk_mm_flush_unasked(walk->mm);
 }
 
 MMK_ALWAYS_INLINE void mmk_walk_break_first(const struct mmk_walk *walk, uint32_t own_shares)

@@ -11,6 +11,7 @@
 #include "object.h"
 #include "page_rmap.h"
 #include "planted.h"
+#include "pte_group.h"
 #include "range.h"
 #include "swap_cache.h"
 
@@ -57,11 +58,14 @@ static MMK_NOINLINE void zap_swap(mmk_pte_t old, struct tally *tally)
     mmk_swap_put(mmk_pte_slot(old));
 }
 
-/* Takes one entry that is not none. => table locked; the gather has room */
+/*
+ * Takes one entry that is not none; of a group all in turn (PG2).
+ * => table locked; the gather has room
+ */
 MMK_ALWAYS_INLINE void zap_entry(struct mmk_gather *gather, struct mmk_a64 *entry,
                                  struct tally *tally)
 {
-    mmk_pte_t old = mmk_pte_take(entry);
+    mmk_pte_t old = mmk_pte_take_grouped(entry);
     struct mmk_page *page = mmk_pte_page(old);
 
     tally->taken++;
@@ -118,13 +122,18 @@ MMK_ALWAYS_INLINE mmk_vaddr_t zap_leaf(struct mmk_gather *gather, struct mmk_wal
     struct mmk_a64 *entry = walk->entry;
     mmk_vaddr_t addr = walk->addr, first = UINT64_MAX, last = 0;
 
+    if (!MMK_MISTAKE(ZAP_PART_GROUPED))
+        mmk_pte_ungroup_ends(walk, end);
     for (; addr < end; addr += MMK_PAGE_SIZE, entry++) {
         mmk_pte_t pte = mmk_pte_read(entry);
 
         if (mmk_pte_none(pte) || stays(pte, which))
             continue;
-        if (!mmk_gather_room(gather))
+        if (!mmk_gather_room(gather)) {
+            if (!MMK_MISTAKE(ZAP_EARLY_GROUPED))
+                mmk_pte_ungroup(walk, entry); /* the rest of one stays for now */
             break;
+        }
         zap_entry(gather, entry, &tally);
         if (first > addr)
             first = addr;

@@ -181,6 +181,8 @@ struct mmk_config {
      * small: how much a first write maps at once, from a block of frames, or as large a part of it
      * as fits in the mapping, is not mapped yet, and is to be had. Bytes. Range: a power of two,
      * from a page, which is that one alone, to what one leaf table covers; 0 as a page. Default: 0.
+     * Where the table format has a bit for neighbours that share a translation (aarch64: 64 KiB), a
+     * block that is as large has it.
      * Linux: the sizes in /sys/kernel/mm/transparent_hugepage, of which it takes the largest, too.
      */
     uint64_t anon_block;

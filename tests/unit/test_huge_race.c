@@ -36,7 +36,7 @@ static int setup(void **state)
     (void)state;
     alarm(100);
     config.huge = MMK_HUGE_ALWAYS;
-    config.anon_block = 4 * PAGE;
+    config.anon_block = (MMK_PT_GROUP > 4 ? MMK_PT_GROUP : 4) * PAGE;
     return fixture_setup_with(&config);
 }
 

@@ -316,15 +316,17 @@ static void test_link(void **state)
     }
 }
 
-#ifdef MMK_ARM_CONTIGUOUS
+#if MMK_PT_GROUP > 1
 static void test_group(void **state)
 {
-    mmk_pte_t pte = mmk_pte_leaf(0x40, true, false);
+    mmk_pte_t single = mmk_pte_leaf(0x40, true, false), pte = single;
 
     (void)state;
-    pte.v |= MMK_ARM_CONTIGUOUS;
+    pte = mmk_pte_mkgroup(pte);
+    assert_int_equal(pte.v, single.v | (uint64_t)1 << 52);
     assert_true(mmk_pte_grouped(pte) && mmk_pte_normal(pte));
     assert_int_equal(mmk_pte_pfn(pte), 0x40);
+    assert_int_equal(mmk_pte_mksingle(pte).v, single.v);
 }
 #endif
 
@@ -364,7 +366,7 @@ int main(void)
         cmocka_unit_test(test_not_present),
         cmocka_unit_test(test_swap),
         cmocka_unit_test(test_link),
-#ifdef MMK_ARM_CONTIGUOUS
+#if MMK_PT_GROUP > 1
         cmocka_unit_test(test_group),
 #endif
         cmocka_unit_test(test_shape),

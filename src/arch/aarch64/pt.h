@@ -203,14 +203,27 @@ MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_link(mmk_pfn_t pfn)
 
 /*
  * The contiguous bit: sixteen neighbours, of frames in a row and alike in everything else, that
- * hardware may cache as one. An entry of a group may not change alone: all of its entries
- * are made invalid, flushed, and set without the bit first. Nothing sets it yet.
+ * hardware may cache as one. An entry of a group may not change alone, but for AF: all of its
+ * entries are made invalid, flushed, and set without the bit first (pte_group.h).
  */
 #define MMK_PT_GROUP 16
 
 MMK_ALWAYS_INLINE bool mmk_pte_grouped(mmk_pte_t pte)
 {
     return (pte.v & MMK_ARM_CONTIGUOUS) != 0;
+}
+
+/* One of a group; and back, by itself. => a present leaf */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mkgroup(mmk_pte_t pte)
+{
+    pte.v |= MMK_ARM_CONTIGUOUS;
+    return pte;
+}
+
+MMK_ALWAYS_INLINE mmk_pte_t mmk_pte_mksingle(mmk_pte_t pte)
+{
+    pte.v &= ~MMK_ARM_CONTIGUOUS;
+    return pte;
 }
 
 /* The same, of a larger page (a block) above the leaves; and back. => present */
