@@ -117,7 +117,7 @@ static char *reach(struct mmk_access_op *op, const struct mmk_walk *walk)
 
     if (!mmk_pte_present(pte) || (walk->level != 0 && !mmk_walk_huge(walk, pte)))
         return NULL;
-    page = mmk_pfn_to_page(mmk_pte_pfn(walk->level == 0 ? pte : mmk_huge_piece(pte, op->addr)));
+    page = mmk_pfn_to_page(mmk_pte_pfn(walk->level == 0 ? pte : mmk_huge_piece(walk, pte)));
     op->refused = !page; /* the direct map may not have it */
     if (!page || !allows(op, pte, page))
         return NULL;

@@ -30,7 +30,7 @@ struct census {
     struct mmk_mm *mm;
     uint64_t rss[4]; /* by MMK_COUNT_RSS_*, and SWAP */
     uint64_t tables[MMK_PT_LEVELS];
-    uint64_t huge, huge_zero;
+    uint64_t huge, huge_zero, huge_upper;
 };
 
 /* Nothing runs that could take a mapping out: neither RCU nor the mmap lock is needed. */
@@ -213,14 +213,19 @@ static void check_huge_frames(struct census *census, const struct mmk_vma *vma, 
 }
 
 /* HG1 */
-static void check_huge(struct census *census, mmk_pte_t pte, mmk_vaddr_t base)
+static void check_huge(struct census *census, mmk_pte_t pte, unsigned level, mmk_vaddr_t base)
 {
     const struct mmk_vma *vma = vma_at(census->mm, base);
     unsigned i;
 
-    mmk_assert(vma && mmk_vma_end(vma) - base >= MMK_HUGE_SIZE,
+    mmk_assert(vma && mmk_vma_end(vma) - base >= mmk_pt_entry_span(level),
                "HG1 a larger page lies in one VMA");
-    mmk_assert((mmk_pte_pfn(pte) & (MMK_HUGE_PAGES - 1)) == 0, "HG1 a larger page is aligned");
+    mmk_assert((mmk_pte_pfn(pte) & (mmk_pt_entry_pages(level) - 1)) == 0,
+               "HG1 a larger page is aligned");
+    mmk_assert(level == MMK_HUGE_LEVEL || (level <= MMK_HUGE_TOP && mmk_vma_has_frames(vma)),
+               "HG1 a larger page of a higher level is of others' frames");
+    if (level > MMK_HUGE_LEVEL)
+        census->huge_upper++;
     if (mmk_pte_huge_zero(pte)) {
         mmk_assert(!vma->object, "HZ1 zeros are anonymous memory's");
         check_huge_zero(census, vma, pte);
@@ -303,8 +308,8 @@ static void check_table(struct census *census, struct mmk_page *table, const str
         }
         if (level == 0)
             check_leaf(census, pte, addr);
-        else if (level == MMK_HUGE_LEVEL && mmk_pte_huge(pte))
-            check_huge(census, pte, addr);
+        else if (mmk_pte_huge(pte))
+            check_huge(census, pte, level, addr);
         else
             check_table(census, mmk_pte_table(pte), &entries[i], level - 1, addr);
     }
@@ -397,7 +402,8 @@ void mmk_check(struct mmk_mm *mm)
         mmk_assert(census.rss[kind] == mmk_mm_counter(mm, (enum mmk_counter)kind),
                    "C1 RSS, and what is in swap, equal the entries");
     mmk_assert(census.huge == mmk_mm_counter(mm, MMK_COUNT_HUGE) &&
-                   census.huge_zero == mmk_mm_counter(mm, MMK_COUNT_HUGE_ZERO),
+                   census.huge_zero == mmk_mm_counter(mm, MMK_COUNT_HUGE_ZERO) &&
+                   census.huge_upper == mmk_mm_counter(mm, MMK_COUNT_HUGE_UPPER),
                "C1 larger pages equal their entries");
     for (level = 0; level < MMK_PT_LEVELS; level++)
         mmk_assert(census.tables[level] == mmk_mm_tables(mm, level),

@@ -237,7 +237,7 @@ static MMK_NOINLINE bool look_huge(struct mmk_vmf *vmf, const struct mmk_walk *w
     vmf->pte = mmk_pte_read(walk->entry);
     vmf->huge = !mmk_pte_none(vmf->pte);
     vmf->lacks = walk->level;
-    return vmf->huge || mmk_fault_huge_wanted(vmf);
+    return vmf->huge || mmk_fault_huge_wanted(vmf, MMK_HUGE_LEVEL);
 }
 
 /* There is no table for the entry, unless one waits to come back. => as look(), inside its section

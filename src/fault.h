@@ -77,18 +77,18 @@ void mmk_fault_drop_block(struct mmk_page *block, unsigned order);
 bool mmk_fault_large_wanted(const struct mmk_vmf *vmf);
 
 /*
- * Larger pages (huge.h). wanted: where vmf's address has no table, it may have one of those.
- * anon: maps one there, all zeros; object: the object's; frames: those that are not mmkit's, from
- * the aligned `pfn` on, where one is wanted. entry: the entry is one.
+ * Larger pages (huge.h). wanted: where vmf's address has no table, it may have one of those, by an
+ * entry of `level`. anon: maps one there, all zeros; object: the object's; frames: those that are
+ * not mmkit's, from the aligned `pfn` on, where one of `level` is wanted. entry: the entry is one.
  * => the first three: *result as of the others. false: it is not to be; nothing has changed
  */
-bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf);
+bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf, unsigned level);
 bool mmk_fault_huge_anon(struct mmk_vmf *vmf, enum mmk_fault_result *result)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 bool mmk_fault_huge_object(struct mmk_vmf *vmf, enum mmk_fault_result *result)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
-bool mmk_fault_huge_frames(struct mmk_vmf *vmf, mmk_pfn_t pfn, enum mmk_fault_result *result)
-    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
+bool mmk_fault_huge_frames(struct mmk_vmf *vmf, mmk_pfn_t pfn, unsigned level,
+                           enum mmk_fault_result *result) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 enum mmk_fault_result mmk_fault_huge_entry(struct mmk_vmf *vmf)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock);
 

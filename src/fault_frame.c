@@ -7,8 +7,8 @@
  * until the entry is set: a truncation that comes later finds the entry.
  *
  * Where the embedder has as many frames in a row as a larger page has, and they lie as the
- * addresses do, one entry maps them all (huge.h). Where a part of them goes, all do: whoever
- * touches what is left asks for its frame again.
+ * addresses do, one entry maps them all (huge.h), of as high a level as fits. Where a part of them
+ * goes, all do: whoever touches what is left asks for its frame again.
  */
 #include "fault.h"
 
@@ -21,13 +21,29 @@ static uint64_t pages_of(const struct mmk_object *object)
     return mmk_page_up(mmk_object_size(object)) >> MMK_PAGE_SHIFT;
 }
 
-/* Are the frames behind the pages that a larger one at `index` has in a row, from *pfn on? */
-static bool find_run(struct mmk_object *object, uint64_t index, mmk_pfn_t *pfn)
+/* Are the frames in a row, from *pfn on, behind the pages from `index` on that an entry maps? */
+static bool find_run(struct mmk_object *object, uint64_t index, unsigned level, mmk_pfn_t *pfn)
 {
-    if (index + MMK_HUGE_PAGES > pages_of(object) && !MMK_MISTAKE(RUN_PAST_END))
+    const uint64_t pages = mmk_pt_entry_pages(level);
+
+    if (index + pages > pages_of(object) && !MMK_MISTAKE(RUN_PAST_END))
         return false;
-    return object->ops->frame_run(object, index, pfn) >= (int64_t)MMK_HUGE_PAGES &&
-           (*pfn & (MMK_HUGE_PAGES - 1)) == 0 && *pfn < MMK_PHYS_END >> MMK_PAGE_SHIFT;
+    return object->ops->frame_run(object, index, pfn) >= (int64_t)pages &&
+           (*pfn & (pages - 1)) == 0 && *pfn < MMK_PHYS_END >> MMK_PAGE_SHIFT;
+}
+
+/* The largest that fits where the tables lack. => its level; 0: a page it is */
+static unsigned choose(struct mmk_vmf *vmf, struct mmk_object *object, mmk_pfn_t *pfn)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(object->invalidate)
+{
+    unsigned level = vmf->lacks < MMK_HUGE_TOP ? vmf->lacks : MMK_HUGE_TOP;
+
+    for (; level > 0; level--)
+        if (mmk_fault_huge_wanted(vmf, level) &&
+            find_run(object, mmk_vma_index(vmf->vma, mmk_pt_entry_base(vmf->addr, level)), level,
+                     pfn))
+            break;
+    return level;
 }
 
 /* => invalidate lock held for reading; false: it is not to be, nothing has changed */
@@ -35,14 +51,14 @@ static bool map_run(struct mmk_vmf *vmf, struct mmk_object *object, enum mmk_fau
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(object->invalidate) MMK_NO_TSA
 {
     mmk_pfn_t pfn;
+    unsigned level = choose(vmf, object, &pfn);
     bool mapped;
 
-    if (vmf->lacks < MMK_HUGE_LEVEL || !mmk_fault_huge_wanted(vmf) ||
-        !find_run(object, mmk_vma_index(vmf->vma, mmk_huge_base(vmf->addr)), &pfn))
+    if (level == 0)
         return false;
     if (MMK_MISTAKE(RUN_UNLOCKED))
         mmk_rw_read_unlock(&object->invalidate, MMK_LOCK_INVALIDATE);
-    mapped = mmk_fault_huge_frames(vmf, pfn, result);
+    mapped = mmk_fault_huge_frames(vmf, pfn, level, result);
     if (MMK_MISTAKE(RUN_UNLOCKED))
         mmk_rw_read_lock(&object->invalidate, MMK_LOCK_INVALIDATE);
     return mapped;

@@ -32,14 +32,14 @@
 /* --- nothing there --------------------------------------------------------------------------- */
 
 /* Index and address have to be alike, and what is written has to be the object's. */
-static bool is_offered(const struct mmk_vmf *vmf, mmk_vaddr_t base)
+static bool is_offered(const struct mmk_vmf *vmf, mmk_vaddr_t base, unsigned level)
 {
     const struct mmk_vma *vma = vmf->vma;
 
     if (vmf->access == MMK_ACCESS_WRITE && !(vmf->flags & MMK_VM_SHARED))
         return false;
     return mmk_object_offers_huge(vma->object) &&
-           (mmk_vma_index(vma, base) & (MMK_HUGE_PAGES - 1)) == 0;
+           (mmk_vma_index(vma, base) & (mmk_pt_entry_pages(level) - 1)) == 0;
 }
 
 bool mmk_fault_large_wanted(const struct mmk_vmf *vmf)
@@ -50,14 +50,14 @@ bool mmk_fault_large_wanted(const struct mmk_vmf *vmf)
            mmk_vma_has_frames(vmf->vma); /* they cost nothing, and cannot be advised so */
 }
 
-bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf)
+bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf, unsigned level)
 {
-    mmk_vaddr_t base = mmk_huge_base(vmf->addr);
+    mmk_vaddr_t base = mmk_pt_entry_base(vmf->addr, level);
 
     if (!mmk_fault_large_wanted(vmf) || mmk_vma_start(vmf->vma) > base ||
-        mmk_vma_end(vmf->vma) < base + MMK_HUGE_SIZE)
+        mmk_vma_end(vmf->vma) < base + mmk_pt_entry_span(level))
         return false;
-    return !vmf->vma->object || is_offered(vmf, base);
+    return !vmf->vma->object || is_offered(vmf, base, level);
 }
 
 void mmk_fault_drop_block(struct mmk_page *block, unsigned order)
@@ -111,22 +111,23 @@ enum set_outcome { SET, FIRST, KILLED, BUSY, LACKS };
 
 /* => walk locked; BUSY: others are at work, or a table is missing, which is LACKS */
 static enum set_outcome set_locked(const struct mmk_vmf *vmf, struct mmk_walk *walk, mmk_pte_t pte,
-                                   struct mmk_chain *chain) MMK_REQUIRES(walk->table->table.lock)
+                                   unsigned level, struct mmk_chain *chain)
+    MMK_REQUIRES(walk->table->table.lock)
 {
-    if ((walk->level == 0 || !mmk_pte_none(mmk_pte_read(walk->entry))) &&
-        !(MMK_MISTAKE(HUGE_OVER_ENTRY) && walk->level == MMK_HUGE_LEVEL))
+    if ((walk->level < level || !mmk_pte_none(mmk_pte_read(walk->entry))) &&
+        !(MMK_MISTAKE(HUGE_OVER_ENTRY) && walk->level == level))
         return FIRST;
     if (mmk_mm_killed(vmf->mm) && !MMK_MISTAKE(HUGE_KILL_UNCHECKED))
         return KILLED;
     if (mmk_mm_flush_pending(vmf->mm) > 0 && !MMK_MISTAKE(HUGE_BETWEEN))
         return BUSY;
-    if (!mmk_chain_spans(chain, MMK_HUGE_LEVEL, walk->level))
+    if (!mmk_chain_spans(chain, level, walk->level))
         return LACKS;
-    mmk_walk_set_huge(walk, chain, pte);
+    mmk_walk_set_huge(walk, chain, pte, level);
     return SET;
 }
 
-static enum set_outcome set(struct mmk_vmf *vmf, mmk_pte_t pte)
+static enum set_outcome set_at(struct mmk_vmf *vmf, mmk_pte_t pte, unsigned level)
 {
     enum set_outcome outcome;
     struct mmk_walk walk;
@@ -134,14 +135,20 @@ static enum set_outcome set(struct mmk_vmf *vmf, mmk_pte_t pte)
     for (;;) {
         mmk_rcu_read_lock();
         mmk_walk_lock(vmf->mm, vmf->addr, &walk);
-        outcome =
-            mmk_inject(MMK_INJECT_FAULT_AGAIN) ? FIRST : set_locked(vmf, &walk, pte, &vmf->chain);
+        outcome = mmk_inject(MMK_INJECT_FAULT_AGAIN)
+                      ? FIRST
+                      : set_locked(vmf, &walk, pte, level, &vmf->chain);
         mmk_fault_unlock(&walk);
         if (outcome != LACKS)
             return outcome;
         if (mmk_chain_prepare(&vmf->chain, vmf->mm, walk.level))
             return BUSY;
     }
+}
+
+static enum set_outcome set(struct mmk_vmf *vmf, mmk_pte_t pte)
+{
+    return set_at(vmf, pte, MMK_HUGE_LEVEL);
 }
 
 static void count_new(struct mmk_mm *mm, enum mmk_counter fault)
@@ -208,7 +215,7 @@ bool mmk_fault_huge_anon(struct mmk_vmf *vmf, enum mmk_fault_result *result)
     enum set_outcome outcome;
 
     if ((vmf->lacks < MMK_HUGE_LEVEL && !(write && MMK_MISTAKE(HUGE_ASKED_AGAIN))) ||
-        !mmk_fault_huge_wanted(vmf))
+        !mmk_fault_huge_wanted(vmf, MMK_HUGE_LEVEL))
         return false;
     outcome = write ? write_new(vmf) : read_zero(vmf);
     return settle(vmf, outcome, result);
@@ -246,7 +253,7 @@ bool mmk_fault_huge_object(struct mmk_vmf *vmf, enum mmk_fault_result *result)
     enum set_outcome outcome = BUSY;
     struct mmk_page *block;
 
-    if (vmf->lacks < MMK_HUGE_LEVEL || !mmk_fault_huge_wanted(vmf))
+    if (vmf->lacks < MMK_HUGE_LEVEL || !mmk_fault_huge_wanted(vmf, MMK_HUGE_LEVEL))
         return false;
     block = mmk_object_get_block(vmf->mm, vmf->vma->object,
                                  mmk_vma_index(vmf->vma, mmk_huge_base(vmf->addr)));
@@ -255,14 +262,17 @@ bool mmk_fault_huge_object(struct mmk_vmf *vmf, enum mmk_fault_result *result)
     return settle(vmf, outcome, result);
 }
 
-bool mmk_fault_huge_frames(struct mmk_vmf *vmf, mmk_pfn_t pfn, enum mmk_fault_result *result)
+bool mmk_fault_huge_frames(struct mmk_vmf *vmf, mmk_pfn_t pfn, unsigned level,
+                           enum mmk_fault_result *result)
 {
     bool write = (vmf->flags & MMK_VM_WRITE) != 0;
     mmk_pte_t pte = mmk_pte_mkdirty(mmk_pte_mkspecial(mmk_fault_leaf_frame(vmf, pfn, write)));
-    enum set_outcome outcome = set(vmf, mmk_pte_mkhuge(pte));
+    enum set_outcome outcome = set_at(vmf, mmk_pte_mkhuge(pte), level);
 
     if (outcome == SET)
         count_new(vmf->mm, MMK_COUNT_FAULT_FILE);
+    if (outcome == SET && level > MMK_HUGE_LEVEL)
+        mmk_mm_count(vmf->mm, MMK_COUNT_HUGE_UPPER, 1);
     return settle(vmf, outcome, result);
 }
 
@@ -395,7 +405,7 @@ static enum mmk_fault_result write_zero(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED
     struct mmk_notify notify;
 
     mmk_anon_prepare(vmf->mm, vmf->vma);
-    if (mmk_fault_huge_wanted(vmf))
+    if (mmk_fault_huge_wanted(vmf, MMK_HUGE_LEVEL))
         block = mmk_fault_new_block(vmf->mm, vmf->vma, base, MMK_HUGE_ORDER,
                                     MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
     if (!block && mmk_chain_prepare(&vmf->chain, vmf->mm, MMK_HUGE_LEVEL))

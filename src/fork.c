@@ -221,7 +221,7 @@ static void give_huge(struct copy *copy, mmk_vaddr_t addr, mmk_pte_t pte)
     mmk_mm_count(copy->child, MMK_COUNT_HUGE, 1);
     mmk_rcu_read_lock();
     mmk_walk_lock(copy->child, addr, &walk);
-    mmk_walk_set_huge(&walk, &copy->chain, pte);
+    mmk_walk_set_huge(&walk, &copy->chain, pte, MMK_HUGE_LEVEL);
     mmk_walk_unlock(&walk);
     mmk_rcu_read_unlock();
 }
@@ -283,7 +283,7 @@ static mmk_vaddr_t copy_table(struct copy *copy, mmk_vaddr_t addr, mmk_vaddr_t e
     } else if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry))) {
         if (is_private(mmk_pte_read(walk.entry)))
             huge = share_huge(copy, &walk);
-        next = copy->needs_split ? addr : addr + MMK_HUGE_SIZE;
+        next = copy->needs_split ? addr : addr + mmk_pt_entry_span(walk.level);
     } else {
         next = mmk_walk_next_path(&walk, table_end);
     }
@@ -319,7 +319,7 @@ static int prepare(struct copy *copy, mmk_vaddr_t addr)
     if (mmk_mm_killed(copy->gather.mm))
         return MMK_EINTR;
     if (copy->needs_split) {
-        if (mmk_huge_split_at(copy->gather.mm, addr))
+        if (mmk_huge_split_at(copy->gather.mm, addr, 0))
             return MMK_ENOMEM;
         copy->needs_split = false;
     }

@@ -3,8 +3,9 @@
  * huge.c - larger pages are split.
  *
  * When a part of a larger page is to change: decode phases split it, before anything has changed,
- * with the one table that this takes; the rest of the operation then finds leaf entries. Who comes
- * from a page (rmap_walk.c), and may not wait, does without if there is no table at hand.
+ * with the one table that this takes, or one for each level that it is above the leaves; the rest
+ * of the operation then finds leaf entries. Who comes from a page (rmap_walk.c), and may not wait,
+ * does without if there is no table at hand.
  */
 #include "huge.h"
 
@@ -15,11 +16,11 @@
 
 mmk_pte_t mmk_huge_suspend(struct mmk_walk *walk)
 {
-    mmk_vaddr_t base = mmk_huge_base(walk->addr);
+    mmk_vaddr_t base = mmk_pt_entry_base(walk->addr, walk->level);
     mmk_pte_t old = mmk_pte_exchange(walk->entry, mmk_pte_mksplit());
 
     if (mmk_pte_accessible(old) && !MMK_MISTAKE(SPLIT_UNFLUSHED))
-        mmk_tlb_flush(walk->mm, base, base + MMK_HUGE_SIZE);
+        mmk_tlb_flush(walk->mm, base, base + mmk_pt_entry_span(walk->level));
     return old;
 }
 
@@ -27,28 +28,32 @@ mmk_pte_t mmk_huge_suspend(struct mmk_walk *walk)
 static void fill(struct mmk_page *table, mmk_pte_t old)
 {
     struct mmk_a64 *entries = mmk_table_entries(table);
-    mmk_pte_t zero;
+    mmk_pte_t piece = table->table.level == 0 ? mmk_pte_mksmall(old) : old;
+    uint64_t pages = mmk_pt_entry_pages(table->table.level);
+    mmk_pfn_t pfn = mmk_pte_pfn(old);
     unsigned i;
 
     if (mmk_pte_huge_zero(old)) { /* HZ1 */
-        zero = mmk_pte_to_frame(mmk_pte_mksmall(old), mmk_page_to_pfn(mmk_zero_page()));
-        for (i = 0; i < MMK_HUGE_PAGES; i++)
-            mmk_pte_set(&entries[i], zero);
-        return;
+        pfn = mmk_page_to_pfn(mmk_zero_page());
+        pages = 0;
     }
-    for (i = 0; i < MMK_HUGE_PAGES; i++)
-        mmk_pte_set(&entries[i], mmk_pte_piece(old, i));
+    for (i = 0; i < MMK_PT_ENTRIES; i++, pfn += pages)
+        mmk_pte_set(&entries[i], mmk_pte_to_frame(piece, pfn));
 }
 
 void mmk_huge_split(struct mmk_walk *walk, struct mmk_page *table)
 {
     mmk_pte_t old = mmk_huge_suspend(walk);
+    unsigned lower = walk->level - 1;
 
+    mmk_assert(table->table.level == lower, "HG3 a table takes a larger page's place");
     fill(table, old);
-    mmk_pte_get_private(table, MMK_HUGE_PAGES);
-    mmk_mm_count_tables(walk->mm, 0, 1, 1);
+    mmk_pte_get_private(table, MMK_PT_ENTRIES);
+    mmk_mm_count_tables(walk->mm, lower, 1, 1);
     mmk_mm_count_made(1);
-    mmk_mm_count(walk->mm, mmk_huge_kind(old), -1);
+    mmk_huge_count(walk->mm, old, walk->level, -1);
+    if (lower > 0)
+        mmk_huge_count(walk->mm, old, lower, MMK_PT_ENTRIES);
     mmk_mm_count(walk->mm, MMK_COUNT_HUGE_SPLIT, 1);
     mmk_frame_note_link(table, walk->entry);
     mmk_pte_update_pmd(table, NULL, walk->entry);
@@ -56,68 +61,79 @@ void mmk_huge_split(struct mmk_walk *walk, struct mmk_page *table)
 }
 
 /*
- * With `table` if it is needed.
- * => what is left of it; *missing: it is needed, and NULL; inside an RCU read section
+ * Splits once, what is larger than an entry of `level`, with `table` if that fits.
+ * => what is left of it; *above: 0, or a table of the next lower level than this is needed;
+ *    inside an RCU read section
  */
-static struct mmk_page *try_split(struct mmk_mm *mm, mmk_vaddr_t addr, struct mmk_page *table,
-                                  bool *missing) MMK_REQUIRES_SHARED(mmk_rcu)
+static struct mmk_page *try_split(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned level,
+                                  struct mmk_page *table, unsigned *above)
+    MMK_REQUIRES_SHARED(mmk_rcu)
 {
     struct mmk_walk walk;
 
     mmk_walk_lock(mm, addr, &walk);
-    *missing = false;
-    if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry))) {
-        *missing = !table;
-        if (table)
+    *above = 0;
+    if (walk.level > level && mmk_walk_huge(&walk, mmk_pte_read(walk.entry))) {
+        *above = walk.level;
+        if (table && table->table.level == walk.level - 1) {
             mmk_huge_split(&walk, table);
-        table = NULL;
+            table = NULL;
+            (*above)--;
+        }
+        if (*above == level || (MMK_MISTAKE(SPLIT_ONE_LEVEL) && !table))
+            *above = 0;
     }
     mmk_walk_unlock(&walk);
     return table;
 }
 
-int mmk_huge_split_at(struct mmk_mm *mm, mmk_vaddr_t addr)
+int mmk_huge_split_at(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned level)
 {
     struct mmk_page *table = NULL;
-    bool missing;
+    unsigned above;
 
     for (;;) {
         mmk_rcu_read_lock();
-        table = try_split(mm, addr, table, &missing);
+        table = try_split(mm, addr, level, table, &above);
         mmk_rcu_read_unlock();
-        if (!missing)
-            break;
-        table = mmk_table_alloc(mm, 0);
+        if (table)
+            mmk_table_free(table);
+        if (above == 0)
+            return 0;
+        table = mmk_table_alloc(mm, above - 1);
         if (!table)
             return MMK_ENOMEM;
     }
-    if (table)
-        mmk_table_free(table);
-    return 0;
 }
 
 int mmk_huge_split_nowait(struct mmk_mm *mm, mmk_vaddr_t addr)
 {
     struct mmk_page *table = mmk_table_alloc_nowait(mm, 0);
-    bool missing;
+    unsigned above;
 
     if (!table)
         return MMK_ENOMEM;
-    table = try_split(mm, addr, table, &missing);
+    table = try_split(mm, addr, 0, table, &above);
     if (table)
         mmk_table_free(table);
     return 0;
 }
 
+/* Splits what lies on both sides of addr. => as mmk_huge_split_at() */
+static int split_across(struct mmk_mm *mm, mmk_vaddr_t addr)
+{
+    unsigned level = MMK_HUGE_TOP;
+
+    while (level > 0 && addr != mmk_pt_entry_base(addr, level))
+        level--;
+    return level == MMK_HUGE_TOP || addr >= MMK_USER_END ? 0 : mmk_huge_split_at(mm, addr, level);
+}
+
 int mmk_huge_split_ends_slow(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end)
 {
-    int error = 0;
+    int error = split_across(mm, start);
 
-    if (start != mmk_huge_base(start) && start < MMK_USER_END)
-        error = mmk_huge_split_at(mm, start);
-    if (!error && end != mmk_huge_base(end) && end < MMK_USER_END)
-        error = mmk_huge_split_at(mm, end);
-    return error;
+    return error ? error : split_across(mm, end);
 }
 
 /* The next address from addr on that is mapped by a larger page; `end` or above: none is. */
@@ -152,6 +168,6 @@ int mmk_huge_split_all(struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end, bo
         return 0;
     end = mmk_min(end, MMK_USER_END);
     while (!error && (addr = find_huge(mm, addr, end, zeros)) < end)
-        error = mmk_huge_split_at(mm, addr);
+        error = mmk_huge_split_at(mm, addr, 0);
     return error;
 }

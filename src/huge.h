@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * huge.h - larger pages: an entry above the leaves that maps MMK_HUGE_PAGES frames at once.
+ * huge.h - larger pages: an entry above the leaves that maps MMK_HUGE_PAGES frames at once, or,
+ * where they are not mmkit's, that many times as many.
  *
  * A larger page is nothing but single pages that lie side by side, aligned, each with its own
  * descriptor: counted, owned and pinned one by one. The entry stands for as many leaf entries that
  * are alike. So to split it is to write them out: a table takes its place, and no page notices.
  *
  * HG1 The frames of a larger page's entry are MMK_HUGE_PAGES pages in a row, from an aligned one
- * on, mapped at as many addresses in a row, of one VMA. They are private, and exclusive if it is
- *     writable (P9); or they are those of the VMA's object, by their indices. Or they are nobody's,
- *     and all zeros: huge_zero.h. Or they are not mmkit's, but named by the object (fault_frame.c):
- *     no descriptor of theirs is looked at, and the entry is special, and dirty from the first.
+ *     on, mapped at as many addresses in a row, of one VMA. They are private, and exclusive if it
+ *     is writable (P9); or they are those of the VMA's object, by their indices. Or they are
+ *     nobody's, and all zeros: huge_zero.h. Or they are not mmkit's, but named by the object
+ *     (fault_frame.c): no descriptor of theirs is looked at, and the entry is special, and dirty
+ *     from the first. Those alone may be mapped by an entry of a higher level, up to MMK_HUGE_TOP,
+ *     which is split into a table of larger pages of the next lower one.
  * HG2 Such an entry appears only while no operation of its address space is between its first look
  *     and its flush (mm.flush_pending, or the mmap lock held for writing), or where one is already:
  *     so what an operation has split stays split, and one that has all the tables it needs keeps
@@ -49,19 +52,23 @@ MMK_ALWAYS_INLINE mmk_vaddr_t mmk_huge_base(mmk_vaddr_t addr)
 /* Has the walk ended at a larger page's entry? => its entry's value */
 MMK_ALWAYS_INLINE bool mmk_walk_huge(const struct mmk_walk *walk, mmk_pte_t pte)
 {
-    return mmk_unlikely(walk->level == MMK_HUGE_LEVEL) && mmk_pte_huge(pte);
+    return mmk_unlikely(walk->level != 0) && mmk_pte_huge(pte);
 }
 
-/* The leaf entry that it stands for at addr. */
-MMK_ALWAYS_INLINE mmk_pte_t mmk_huge_piece(mmk_pte_t pte, mmk_vaddr_t addr)
+/* The leaf entry that it stands for at walk's address. */
+MMK_ALWAYS_INLINE mmk_pte_t mmk_huge_piece(const struct mmk_walk *walk, mmk_pte_t pte)
 {
-    return mmk_pte_piece(pte, mmk_pt_index(addr, 0));
+    uint64_t inside = mmk_pt_entry_pages(walk->level) - 1;
+
+    return mmk_pte_piece(pte, walk->addr >> MMK_PAGE_SHIFT & inside);
 }
 
-/* The counter that its entry belongs to. */
-MMK_ALWAYS_INLINE enum mmk_counter mmk_huge_kind(mmk_pte_t pte)
+/* So many entries at `level` that say `pte` have come, or gone. */
+MMK_ALWAYS_INLINE void mmk_huge_count(struct mmk_mm *mm, mmk_pte_t pte, unsigned level, int64_t n)
 {
-    return mmk_pte_huge_zero(pte) ? MMK_COUNT_HUGE_ZERO : MMK_COUNT_HUGE;
+    mmk_mm_count(mm, mmk_pte_huge_zero(pte) ? MMK_COUNT_HUGE_ZERO : MMK_COUNT_HUGE, n);
+    if (level > MMK_HUGE_LEVEL)
+        mmk_mm_count(mm, MMK_COUNT_HUGE_UPPER, n);
 }
 
 /*
@@ -72,19 +79,20 @@ mmk_pte_t mmk_huge_suspend(struct mmk_walk *walk) MMK_REQUIRES(walk->table->tabl
 
 /*
  * Puts a table in the place of walk's larger page, each of its pages mapped as before.
- * => walk locked; table empty, private, of level 0; spins for other CPUs
+ * => walk locked; table empty, private, of the next lower level; spins for other CPUs
  */
 void mmk_huge_split(struct mmk_walk *walk, struct mmk_page *table)
     MMK_REQUIRES(walk->table->table.lock);
 
 /*
- * Splits the larger page that addr is in, if there is one.
- * => 0; MMK_ENOMEM: nothing has changed; may sleep
+ * Splits the larger page that addr is in, if there is one, until that is of no higher level than
+ * `level`; 0: until it is none.
+ * => 0; MMK_ENOMEM: it is still too large; may sleep
  * => HG2: the caller keeps others from coming
  */
-MMK_MUST_CHECK int mmk_huge_split_at(struct mmk_mm *mm, mmk_vaddr_t addr);
+MMK_MUST_CHECK int mmk_huge_split_at(struct mmk_mm *mm, mmk_vaddr_t addr, unsigned level);
 
-/* The same without sleep. => inside an RCU read section */
+/* The same without sleep, of a page of mmkit's. => inside an RCU read section */
 MMK_MUST_CHECK int mmk_huge_split_nowait(struct mmk_mm *mm, mmk_vaddr_t addr)
     MMK_REQUIRES_SHARED(mmk_rcu);
 

@@ -533,10 +533,12 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     stats->mapped_around = mmk_mm_counter(mm, MMK_COUNT_MAPPED_AROUND);
     stats->huge = mmk_mm_counter(mm, MMK_COUNT_HUGE);
     stats->huge_zero = mmk_mm_counter(mm, MMK_COUNT_HUGE_ZERO);
+    stats->huge_upper = mmk_mm_counter(mm, MMK_COUNT_HUGE_UPPER);
     stats->huge_faults = mmk_mm_counter(mm, MMK_COUNT_HUGE_FAULT);
     stats->huge_fallbacks = mmk_mm_counter(mm, MMK_COUNT_HUGE_FALLBACK);
     stats->huge_collapses = mmk_mm_counter(mm, MMK_COUNT_HUGE_COLLAPSE);
     stats->huge_splits = mmk_mm_counter(mm, MMK_COUNT_HUGE_SPLIT);
     stats->huge_unused = mmk_mm_counter(mm, MMK_COUNT_HUGE_UNUSED);
-    stats->table_bytes_saved = (stats->huge + stats->huge_zero) * MMK_PAGE_SIZE;
+    stats->table_bytes_saved =
+        (stats->huge + stats->huge_zero + stats->huge_upper * MMK_PT_ENTRIES) * MMK_PAGE_SIZE;
 }

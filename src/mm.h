@@ -35,6 +35,7 @@ enum mmk_counter {
     MMK_COUNT_MAPPED_AROUND, /* pages that a fault on another has mapped */
     MMK_COUNT_HUGE,          /* entries of larger pages, */
     MMK_COUNT_HUGE_ZERO,     /* and of that of zeros */
+    MMK_COUNT_HUGE_UPPER,    /* of the first: above MMK_HUGE_LEVEL */
     MMK_COUNT_HUGE_FAULT,
     MMK_COUNT_HUGE_FALLBACK,
     MMK_COUNT_HUGE_SPLIT,

@@ -168,7 +168,7 @@ int mmk_move_prepare(struct mmk_move *move, struct mmk_mm *mm, mmk_vaddr_t from,
     for (done = 0; done < length; done += step) {
         level = step_level(move, done);
         step = look(move, done, level, &found);
-        if ((step == 0 && mmk_huge_split_at(mm, from + done)) ||
+        if ((step == 0 && mmk_huge_split_at(mm, from + done, level)) ||
             (found && plan(move, to + done, level))) {
             mmk_move_discard(move);
             return MMK_ENOMEM;
@@ -278,7 +278,7 @@ static void move_huge(struct mmk_walk *from, struct mmk_walk *to, struct mmk_cha
     mmk_pte_t pte = mmk_pte_take(from->entry);
 
     mmk_pte_put_many(from->table, 1);
-    mmk_walk_set_huge(to, chain, pte);
+    mmk_walk_set_huge(to, chain, pte, from->level);
 }
 
 /* => both entries are of this level, and from's is not none */

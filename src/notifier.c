@@ -345,7 +345,7 @@ int mmk_translate(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_access access, m
     if (!used)
         return MMK_EFAULT;
     if (walk.level > 0)
-        pte = mmk_huge_piece(pte, addr);
+        pte = mmk_huge_piece(&walk, pte);
     *phys = (mmk_pte_pfn(pte) << MMK_PAGE_SHIFT) | (addr & ~MMK_PAGE_MASK);
     *prot = MMK_PROT_READ;
     if (access == MMK_ACCESS_WRITE)

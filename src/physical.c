@@ -74,36 +74,50 @@ static uint32_t fill_entries(struct fill *fill, struct mmk_a64 *entry, mmk_vaddr
     return count;
 }
 
-/* May the next be a larger page, where there is no table? */
-static bool wants_larger(const struct fill *fill)
+/* The level of the larger page that may be next, where `lacks` levels have no table; 0: none */
+static unsigned larger_level(const struct fill *fill, unsigned lacks)
 {
-    return mmk_huge_possible() && fill->addr == mmk_huge_base(fill->addr) &&
-           fill->end - fill->addr >= MMK_HUGE_SIZE && (fill->pfn & (MMK_HUGE_PAGES - 1)) == 0;
+    unsigned level = lacks < MMK_HUGE_TOP ? lacks : MMK_HUGE_TOP;
+
+    if (!mmk_huge_possible())
+        return 0;
+    while (level > 0 && (fill->addr != mmk_pt_entry_base(fill->addr, level) ||
+                         fill->end - fill->addr < mmk_pt_entry_span(level) ||
+                         (fill->pfn & (mmk_pt_entry_pages(level) - 1)) != 0))
+        level--;
+    return level;
 }
 
 /* HG2: the mmap lock is held for writing. => walk locked, chain ready */
-static void fill_larger(struct fill *fill, struct mmk_walk *walk)
+static void fill_larger(struct fill *fill, struct mmk_walk *walk, unsigned level)
     MMK_REQUIRES(walk->table->table.lock)
 {
-    mmk_walk_set_huge(walk, &fill->chain, mmk_pte_mkhuge(mmk_pte_mkdirty(leaf(fill))));
-    mmk_mm_count(fill->mm, MMK_COUNT_HUGE, 1);
-    fill->addr += MMK_HUGE_SIZE;
-    fill->pfn += MMK_HUGE_PAGES;
+    mmk_pte_t pte = mmk_pte_mkhuge(mmk_pte_mkdirty(leaf(fill)));
+
+    mmk_walk_set_huge(walk, &fill->chain, pte, level);
+    mmk_huge_count(fill->mm, pte, level, 1);
+    fill->addr += mmk_pt_entry_span(level);
+    fill->pfn += mmk_pt_entry_pages(level);
 }
 
-/* One leaf table: the one that is there, or one that is linked when it is full. => chain ready */
+/*
+ * One leaf table: the one that is there, or one that is linked when it is full. Or a larger page.
+ * => chain ready
+ */
 static void fill_table(struct fill *fill)
 {
     mmk_vaddr_t end = mmk_min(fill->end, mmk_pt_base(fill->addr, 0) + mmk_pt_table_span(0));
     struct mmk_page *table = fill->chain.table[0];
     struct mmk_walk walk;
+    unsigned level;
 
     mmk_rcu_read_lock();
     mmk_walk_lock(fill->mm, fill->addr, &walk);
-    if (walk.level == 0) {
+    level = larger_level(fill, walk.level);
+    if (level > 0) {
+        fill_larger(fill, &walk, level);
+    } else if (walk.level == 0) {
         mmk_pte_get_many(walk.table, fill_entries(fill, walk.entry, end));
-    } else if (wants_larger(fill)) {
-        fill_larger(fill, &walk);
     } else {
         mmk_pte_get_private(
             table, fill_entries(fill, &mmk_table_entries(table)[mmk_pt_index(walk.addr, 0)], end));

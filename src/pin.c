@@ -105,7 +105,7 @@ static enum need pin_one(struct pin *pin, const struct mmk_vma *vma)
     if (walk.level == 0)
         pte = mmk_pte_read(walk.entry);
     else if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry)))
-        pte = mmk_huge_piece(mmk_pte_read(walk.entry), pin->addr);
+        pte = mmk_huge_piece(&walk, mmk_pte_read(walk.entry));
     need = judge(pin, vma, pte);
     if (need == NEED_NOTHING) {
         *pin->pages = mmk_pte_page(pte);

@@ -61,7 +61,7 @@ static void protect_huge(const struct protect *protect, struct mmk_walk *walk)
         new = protected_huge(protect, old);
     while (new.v != old.v && !mmk_pte_change(walk->entry, &old, new));
     if (new.v != old.v && mmk_pte_accessible(old))
-        mmk_gather_range(protect->gather, walk->addr, walk->addr + MMK_HUGE_SIZE);
+        mmk_gather_range(protect->gather, walk->addr, walk->addr + mmk_pt_entry_span(walk->level));
 }
 
 static mmk_vaddr_t protect_leaf(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)

@@ -22,8 +22,13 @@ _Static_assert(((uint64_t)1 << MMK_MAP_RANDOM_BITS) <= (MMK_MAP_WINDOW >> MMK_PA
                "randomness leaves room beside the largest stack: limit.c");
 _Static_assert(MMK_MAP_WINDOW <= MMK_USER_END, "what mmk_mmap() chooses is the user's");
 
-/* The level above the leaves at which an entry may map a larger page: huge.h. */
+/*
+ * The levels above the leaves at which an entry may map a larger page: huge.h. mmkit's own frames
+ * it maps at the lowest alone; at most one above, and never at the root, those that are others'.
+ */
 #define MMK_HUGE_LEVEL 1u
+#define MMK_HUGE_TOP   (MMK_PT_LEVELS > 3 ? 2u : 1u)
+/* Of the lowest: */
 #define MMK_HUGE_ORDER MMK_PT_INDEX_BITS /* single pages in it, as a power of two */
 #define MMK_HUGE_PAGES MMK_PT_ENTRIES
 #define MMK_HUGE_SIZE  ((uint64_t)MMK_PAGE_SIZE << MMK_HUGE_ORDER) /* bytes */
@@ -43,6 +48,18 @@ MMK_ALWAYS_INLINE uint64_t mmk_pt_entry_span(unsigned level)
 MMK_ALWAYS_INLINE uint64_t mmk_pt_table_span(unsigned level)
 {
     return mmk_pt_entry_span(level + 1);
+}
+
+/* The same in pages, of one entry. */
+MMK_ALWAYS_INLINE uint64_t mmk_pt_entry_pages(unsigned level)
+{
+    return (uint64_t)1 << (level * MMK_PT_INDEX_BITS);
+}
+
+/* The first address that the entry at `level` on addr's path covers. */
+MMK_ALWAYS_INLINE mmk_vaddr_t mmk_pt_entry_base(mmk_vaddr_t addr, unsigned level)
+{
+    return addr & ~(mmk_pt_entry_span(level) - 1);
 }
 
 /* Which entry of its table at `level` addr uses. */

@@ -32,7 +32,8 @@ static bool is_objects(const struct mmk_walk *walk) MMK_REQUIRES(walk->table->ta
 static mmk_vaddr_t visit_huge(struct mmk_walk *walk, mmk_vaddr_t end, mmk_leaf_visitor visit,
                               void *arg) MMK_REQUIRES(walk->table->table.lock)
 {
-    mmk_vaddr_t base = mmk_huge_base(walk->addr), huge_end = base + MMK_HUGE_SIZE;
+    mmk_vaddr_t base = mmk_pt_entry_base(walk->addr, walk->level);
+    mmk_vaddr_t huge_end = base + mmk_pt_entry_span(walk->level);
 
     mmk_assert((walk->addr == base && huge_end <= end) || is_objects(walk),
                "HG2 a larger page of which a part is to change is split");

@@ -10,7 +10,7 @@
 
 /*
  * Handles the entries from walk->entry, for addresses from walk->addr up to `end`; may take entries
- * and lower `live`, notes what it did in its gather. At MMK_HUGE_LEVEL: the one entry of a larger
+ * and lower `live`, notes what it did in its gather. Above level 0: the one entry of a larger
  * page, which lies in the range wholly, or is an object's (rmap.c): what is done to a part of that
  * is done to all of it. Who has split all of them does not come by one.
  * => the address where it stopped: below `end` when its gather had no room left

@@ -14,6 +14,7 @@
 
 #include "clean.h"
 #include "huge.h"
+#include "planted.h"
 #include "vma.h"
 #include "zap.h"
 
@@ -36,14 +37,18 @@ static void clean(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end)
 }
 
 /* Secondary MMUs are told of all that may change: of a larger page, all of it. */
-static void begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
-                  enum mmk_notify_reason why)
+static void begin(struct mmk_gather *gather, const struct mmk_vma *vma, mmk_vaddr_t start,
+                  mmk_vaddr_t end, enum mmk_notify_reason why)
 {
+    bool frames = mmk_vma_has_frames(vma) && !MMK_MISTAKE(UPPER_UNTOLD);
+    unsigned level = frames ? MMK_HUGE_TOP : MMK_HUGE_LEVEL;
+
     if (mmk_huge_possible()) {
-        start = mmk_huge_base(start);
-        end = mmk_min(mmk_huge_base(end + MMK_HUGE_SIZE - 1), MMK_USER_END);
+        start = mmk_pt_entry_base(start, level);
+        end = mmk_pt_entry_base(end + mmk_pt_entry_span(level) - 1, level);
+        end = mmk_min(end, MMK_USER_END);
     }
-    mmk_gather_begin_range(gather, mm, start, end, why);
+    mmk_gather_begin_range(gather, vma->mm, start, end, why);
 }
 
 /* vma's part of pages [first, last]. */
@@ -57,7 +62,7 @@ static void visit_part(const struct mmk_vma *vma, uint64_t first, uint64_t last,
     last = mmk_min(last, vma->interval.last);
     start = mmk_vma_origin(vma) + (first << MMK_PAGE_SHIFT);
     end = mmk_vma_origin(vma) + ((last + 1) << MMK_PAGE_SHIFT);
-    begin(&gather, vma->mm, start, end, why);
+    begin(&gather, vma, start, end, why);
     visit(&gather, start, end);
     mmk_gather_finish(&gather);
 }

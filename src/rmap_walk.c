@@ -38,7 +38,7 @@ static bool maps(const struct mmk_walk *walk, mmk_pte_t pte, const struct mmk_pa
 {
     if (mmk_likely(walk->level == 0))
         return mmk_pte_page(pte) == page;
-    return mmk_walk_huge(walk, pte) && mmk_pte_page(mmk_huge_piece(pte, walk->addr)) == page;
+    return mmk_walk_huge(walk, pte) && mmk_pte_page(mmk_huge_piece(walk, pte)) == page;
 }
 
 static bool is_there(const struct mmk_page *page, const struct mmk_walk *walk)

@@ -218,7 +218,8 @@ void mmk_walk_exchange_huge(struct mmk_walk *from, struct mmk_walk *to) MMK_NO_T
     mmk_pte_t pte;
 
     mmk_table_lock(going);
-    mmk_assert(mmk_table_live(going) == 0, "MV2 a table of the new range has no entries");
+    mmk_assert(going->table.level > 0 || mmk_table_live(going) == 0,
+               "MV2 a table of the new range has no entries");
     pte = mmk_pte_take(from->entry);
     mmk_pte_drop(to->entry);
     break_exchange(from, to);
@@ -236,19 +237,20 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     mmk_walk_link(walk, chain);
 }
 
-void mmk_walk_set_huge(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
+void mmk_walk_set_huge(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte,
+                       unsigned level)
 {
     struct mmk_page *table;
 
-    if (walk->level == MMK_HUGE_LEVEL) {
+    if (walk->level == level) {
         mmk_walk_break_above(walk, chain->shares);
         mmk_pte_get(walk->table);
         mmk_pte_set(walk->entry, pte);
         return;
     }
-    table = chain_take(chain, MMK_HUGE_LEVEL);
+    table = chain_take(chain, level);
     mmk_pte_get_private(table, 1);
-    mmk_pte_set(&mmk_table_entries(table)[mmk_pt_index(walk->addr, MMK_HUGE_LEVEL)], pte);
+    mmk_pte_set(&mmk_table_entries(table)[mmk_pt_index(walk->addr, level)], pte);
     link_path(walk, chain, table, NULL);
 }
 

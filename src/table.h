@@ -119,12 +119,12 @@ void mmk_walk_set(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
     MMK_REQUIRES(walk->table->table.lock);
 
 /*
- * The same of a larger page's entry (huge.h): the chain has a table for each level between its and
- * walk's.
- * => walk locked, at MMK_HUGE_LEVEL or above
+ * The same of a larger page's entry (huge.h), which is one of `level`: the chain has a table for
+ * each level from there up to, but without, walk's.
+ * => walk locked, at `level` or above
  */
-void mmk_walk_set_huge(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte)
-    MMK_REQUIRES(walk->table->table.lock);
+void mmk_walk_set_huge(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t pte,
+                       unsigned level) MMK_REQUIRES(walk->table->table.lock);
 
 /*
  * Links, below walk's entry, which is none, those tables on the way to its address of which more
@@ -259,8 +259,7 @@ void mmk_walk_exchange(struct mmk_walk *from, struct mmk_walk *to)
     MMK_REQUIRES(from->table->table.lock, to->table->table.lock);
 
 /*
- * The same where from's entry is a larger page's (huge.h), and to's links a leaf table that has
- * visitors alone.
+ * The same where from's entry is a larger page's (huge.h).
  */
 void mmk_walk_exchange_huge(struct mmk_walk *from, struct mmk_walk *to)
     MMK_REQUIRES(from->table->table.lock, to->table->table.lock);

@@ -13,7 +13,7 @@
 /*
  * Where an address's entry is, or would be: the lowest table that is linked on its path, and that
  * table's entry for it. level 0: the leaf entry itself; above: an entry that linked no table: none,
- * or, at MMK_HUGE_LEVEL, one of a larger page or between the two (huge.h).
+ * or, up to MMK_HUGE_TOP, one of a larger page or between the two (huge.h).
  */
 struct mmk_walk {
     struct mmk_mm *mm;
@@ -54,10 +54,10 @@ MMK_ALWAYS_INLINE bool mmk_table_linked_at(const struct mmk_page *table,
     return mmk_aptr_load(&table->table.parent, MMK_RELAXED) == parent;
 }
 
-/* Does an entry above the leaves end the path? Larger pages are of one level alone. */
+/* Does an entry above the leaves end the path? */
 MMK_ALWAYS_INLINE bool mmk_walk_ends(mmk_pte_t pte, unsigned level)
 {
-    return level == MMK_HUGE_LEVEL ? !mmk_pte_links(pte) : mmk_pte_none(pte);
+    return level <= MMK_HUGE_TOP ? !mmk_pte_links(pte) : mmk_pte_none(pte);
 }
 
 /*

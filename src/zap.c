@@ -176,14 +176,14 @@ static void zap_huge_pages(struct mmk_gather *gather, mmk_pte_t old, struct tall
 
 void mmk_zap_huge(struct mmk_gather *gather, struct mmk_walk *walk)
 {
-    mmk_vaddr_t base = mmk_huge_base(walk->addr);
+    mmk_vaddr_t base = mmk_pt_entry_base(walk->addr, walk->level);
     struct tally tally = {.taken = 1};
     mmk_pte_t pte = mmk_pte_take(walk->entry);
 
     if (mmk_pte_page(pte))
         zap_huge_pages(gather, pte, &tally);
-    mmk_gather_range(gather, base, base + MMK_HUGE_SIZE);
-    mmk_mm_count(gather->mm, mmk_huge_kind(pte), -1);
+    mmk_gather_range(gather, base, base + mmk_pt_entry_span(walk->level));
+    mmk_huge_count(gather->mm, pte, walk->level, -1);
     tally_up(gather, walk->table, &tally);
 }
 

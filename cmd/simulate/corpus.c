@@ -166,6 +166,13 @@ const struct mistake corpus[] = {
      "huge-frames.truncated"},
     {MMK_MISTAKE_FRAMES_AS_ZEROS, "frames-as-zeros",
      "a device's larger page is split as if it were that of zeros", "huge-frames.unmapped"},
+    {MMK_MISTAKE_SPLIT_ONE_LEVEL, "split-one-level",
+     "a larger page of a higher level is split for a page's sake, which then is a larger one's "
+     "still",
+     "huge-upper.protected"},
+    {MMK_MISTAKE_UPPER_UNTOLD, "upper-untold",
+     "a larger page of a higher level goes, and who mirrors it is told of a part",
+     "huge-upper.mirrored"},
     {MMK_MISTAKE_UNUSED_NOT_AGAIN, "unused-not-again",
      "a page that was zeros goes, though it was stored to while its entry was still cached",
      "huge.unused-stored"},
@@ -383,7 +390,15 @@ const struct mistake corpus[] = {
 /* Break before make: others may have the old translation for as long as nobody has come back. */
 const char *corpus_family(const struct mistake *mistake)
 {
-    return mistake->planted == MMK_MISTAKE_AROUND_UNBROKEN ? "aarch64" : NULL;
+    switch (mistake->planted) {
+    case MMK_MISTAKE_AROUND_UNBROKEN:
+        return "aarch64"; /* breaks first */
+    case MMK_MISTAKE_SPLIT_ONE_LEVEL:
+    case MMK_MISTAKE_UPPER_UNTOLD:
+        return "x86_64"; /* has four levels */
+    default:
+        return NULL;
+    }
 }
 
 const struct mistake *corpus_find(const char *name)

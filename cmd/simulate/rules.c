@@ -187,7 +187,7 @@ struct mmk_page *find_page(struct mmk_mm *mm, unsigned at)
     if (walk.level == 0)
         page = mmk_pte_page(mmk_pte_read(walk.entry));
     else if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry)))
-        page = mmk_pte_page(mmk_huge_piece(mmk_pte_read(walk.entry), page_at(at)));
+        page = mmk_pte_page(mmk_huge_piece(&walk, mmk_pte_read(walk.entry)));
     if (page)
         mmk_page_get(page);
     mmk_walk_unlock(&walk);

@@ -51,7 +51,8 @@ extern const struct scenario scenarios_compact[], scenarios_shrink[];
 extern const struct scenario scenarios_tables[], scenarios_pins[], scenarios_waiting[];
 extern const struct scenario scenarios_around[], scenarios_block[];
 extern const struct scenario scenarios_huge[], scenarios_huge_page[], scenarios_huge_zero[],
-    scenarios_huge_object[], scenarios_huge_unused[], scenarios_huge_frames[];
+    scenarios_huge_object[], scenarios_huge_unused[], scenarios_huge_frames[],
+    scenarios_huge_upper[];
 extern const struct scenario scenarios_large[], scenarios_swap_large[];
 extern const struct scenario scenarios_selftest[];
 const struct scenario *scenarios_pairs(void);

@@ -22,6 +22,8 @@ static const struct scenario *list_of_larger(unsigned number)
         return scenarios_huge_unused;
     case 31:
         return scenarios_huge_frames;
+    case 32:
+        return scenarios_huge_upper;
     default:
         return NULL;
     }

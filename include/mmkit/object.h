@@ -73,11 +73,12 @@ struct mmk_object_ops {
 
     /*
      * Beside `frame`: the frame behind page `index`, and how many pages from there on have the
-     * frames that follow it, so that one entry may map many, as Linux's vmf_insert_pfn_pmd(). That
-     * is so wherever mmk_config.huge is not MMK_HUGE_NEVER, but for mappings that are advised
-     * MMK_MADV_NOHUGEPAGE; no advice is needed. It is asked about the first page of what such an
-     * entry would cover, whichever is touched, if the object's size covers it all, and offset and
-     * address lie alike in one. NULL: about each page by itself
+     * frames that follow it, so that one entry may map many, as Linux's vmf_insert_pfn_pmd() and
+     * _pud(): 2 MiB, or, where there are four levels of tables, 1 GiB. That is so wherever
+     * mmk_config.huge is not MMK_HUGE_NEVER, but for mappings that are advised MMK_MADV_NOHUGEPAGE;
+     * no advice is needed. It is asked about the first page of what such an entry would cover,
+     * whichever is touched, if the object's size covers it all, and offset and address lie alike in
+     * one. NULL: about each page by itself
      * => with *pfn set: how many, 1 or more; more than there are pages left is good, too. Or a
      *    negative error, which is not told: `frame` is asked about the page alone
      * => as frame

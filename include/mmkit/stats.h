@@ -40,6 +40,7 @@ struct mmk_mm_stats {
     uint64_t mapped_around;     /* pages mapped by a fault on another: fault_around, anon_block */
     uint64_t huge;              /* entries that map a larger page, of mmkit's frames or others */
     uint64_t huge_zero;         /* the same of zeros, which is all memory's: no page is resident */
+    uint64_t huge_upper;        /* of huge: those a level higher (1 GiB), of frames of others */
     uint64_t huge_faults;       /* of fault_anon, fault_cow and fault_file: mapped one */
     uint64_t huge_fallbacks;    /* would have, but for want of a block, or others at work */
     uint64_t huge_collapses;    /* made of small pages */

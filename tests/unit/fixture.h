@@ -324,7 +324,7 @@ static inline mmk_pte_t peek_entry(struct mmk_mm *in, mmk_vaddr_t addr)
     if (walk.level == 0)
         pte = mmk_pte_read(walk.entry);
     else if (mmk_walk_huge(&walk, mmk_pte_read(walk.entry)))
-        pte = mmk_huge_piece(mmk_pte_read(walk.entry), addr);
+        pte = mmk_huge_piece(&walk, mmk_pte_read(walk.entry));
     mmk_rcu_read_unlock();
     return pte;
 }

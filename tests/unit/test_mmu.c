@@ -297,6 +297,11 @@ static void test_larger(void **state)
     assert_int_equal(hand_store((ram & (span - 1)) + MMK_PAGE_SIZE, 5), MMK_FAULT_DONE);
     assert_int_equal(hand_used(hand_value(entry)), HAND_USED);
     assert_int_equal(*(uint64_t *)mmk_phys_to_virt(ram + MMK_PAGE_SIZE), 5);
+    hand_set(entry, 0);
+    assert_int_equal(hand_load(ram & (span - 1)), MMK_FAULT_DONE); /* cached */
+    mmk_tlb_local_page(&hand, span - MMK_PAGE_SIZE);               /* any address names it */
+    assert_int_equal(hand_load(ram & (span - 1)), FAULTED);
+    assert_int_equal(hand_load((ram & (span - 1)) + MMK_PAGE_SIZE), FAULTED);
 }
 
 static void test_outside_ram(void **state)
