@@ -113,13 +113,13 @@ static void look(const struct collapse *collapse, struct look *look)
     mmk_rcu_read_unlock();
 }
 
-/* What is out comes back first. => 0, or why it cannot */
+/* What is out comes back first, whether or not the program may read it. => 0, or why it cannot */
 static int bring_back(const struct collapse *collapse, struct look *seen)
     MMK_REQUIRES(collapse->mm->mmap_lock)
 {
     while (seen->swapped > 0 && !seen->stays) {
         enum mmk_fault_result result =
-            mmk_fault_locked(collapse->mm, collapse->vma, seen->swap_at, MMK_ACCESS_READ);
+            mmk_fault_force_locked(collapse->mm, collapse->vma, seen->swap_at, MMK_ACCESS_READ);
 
         if (result != MMK_FAULT_DONE)
             return result == MMK_FAULT_OOM ? MMK_ENOMEM : MMK_EAGAIN;

@@ -397,6 +397,12 @@ enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct mmk_vma *vma, m
     return handle(mm, vma, addr, access, false);
 }
 
+enum mmk_fault_result mmk_fault_force_locked(struct mmk_mm *mm, struct mmk_vma *vma,
+                                             mmk_vaddr_t addr, enum mmk_access access)
+{
+    return handle(mm, vma, addr, access, true);
+}
+
 /*
  * No VMA holds addr; `above` is the next. => as find_and_lock(), but called with the lock held,
  * which it lets go of first

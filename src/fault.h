@@ -43,6 +43,12 @@ MMK_MUST_CHECK enum mmk_fault_result mmk_fault_locked(struct mmk_mm *mm, struct 
                                                       mmk_vaddr_t addr, enum mmk_access access)
     MMK_REQUIRES_SHARED(mm->mmap_lock);
 
+/* The same as mmk_fault_force() is to mmk_fault(). */
+MMK_MUST_CHECK enum mmk_fault_result mmk_fault_force_locked(struct mmk_mm *mm, struct mmk_vma *vma,
+                                                            mmk_vaddr_t addr,
+                                                            enum mmk_access access)
+    MMK_REQUIRES_SHARED(mm->mmap_lock);
+
 /*
  * mmk_fault() for the kernel's own sake: debuggers, pins. It is allowed what the mapping is not,
  * and the entry gets the mapping's rights all the same: a write of this kind makes the page of a

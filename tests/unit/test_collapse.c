@@ -133,6 +133,24 @@ static void test_swapped(void **state)
     swap_off();
 }
 
+/* What is out comes back, though the program may not touch it now. */
+static void test_swapped_no_access(void **state)
+{
+    (void)state;
+    swap_on(4 * H);
+    map_small(H);
+    assert_int_equal(advise(at(0), H / 2, MMK_MADV_PAGEOUT), 0);
+    assert_int_equal(mmk_mprotect(mm, at(0), H * PAGE, MMK_PROT_NONE), 0);
+    assert_int_equal(mm_stats(mm).swapped, H / 2);
+    assert_int_equal(collapse(0, H), 0);
+    expect_huge(1, 0);
+    expect_load(at(0), MMK_FAULT_SEGV_ACCERR);
+    assert_int_equal(mmk_mprotect(mm, at(0), H * PAGE, RW), 0);
+    expect_filled(at(0), H, 1);
+    assert_int_equal(mmk_munmap(mm, at(0), H * PAGE), 0);
+    swap_off();
+}
+
 /* ---- what is not ----------------------------------------------------------------------------- */
 
 /* As Linux answers. */
@@ -317,6 +335,7 @@ int main(void)
         ASKED(test_shared),
         ASKED(test_read_only),
         ASKED(test_swapped),
+        ASKED(test_swapped_no_access),
         ASKED(test_answers),
         TEST(test_never),
         ASKED(test_pinned),
