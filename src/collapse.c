@@ -36,6 +36,7 @@
 struct look {
     uint32_t pages, swapped;
     bool stays;    /* something in it keeps it from becoming one */
+    bool pinned;   /* likewise, but that is for a time */
     bool in_place; /* its pages are a larger page's already */
     bool is_huge, is_missing;
     mmk_vaddr_t swap_at; /* of the first that is out */
@@ -86,14 +87,14 @@ static void look_at_table(struct look *look, const struct mmk_page *table, mmk_v
     const struct mmk_page *first = mmk_pte_page(mmk_pte_read(&entries[0]));
     unsigned i;
 
-    *look = (struct look){.stays = table->table.pins != 0 && !MMK_MISTAKE(COLLAPSE_PINNED_TABLE)};
+    *look = (struct look){.pinned = table->table.pins != 0 && !MMK_MISTAKE(COLLAPSE_PINNED_TABLE)};
     look->in_place = first && (mmk_page_to_pfn(first) & (MMK_HUGE_PAGES - 1)) == 0;
     for (i = 0; i < MMK_HUGE_PAGES; i++)
         look_at_entry(look, mmk_pte_read(&entries[i]), first, base + i * MMK_PAGE_SIZE);
-    for (i = 0; i < MMK_HUGE_PAGES && !look->in_place && !look->stays; i++) {
+    for (i = 0; i < MMK_HUGE_PAGES && !look->in_place && !look->pinned; i++) {
         const struct mmk_page *page = mmk_pte_page(mmk_pte_read(&entries[i]));
 
-        look->stays = page && mmk_page_pinned(page) && !MMK_MISTAKE(COLLAPSE_PINNED);
+        look->pinned = page && mmk_page_pinned(page) && !MMK_MISTAKE(COLLAPSE_PINNED);
     }
 }
 
@@ -117,7 +118,7 @@ static void look(const struct collapse *collapse, struct look *look)
 static int bring_back(const struct collapse *collapse, struct look *seen)
     MMK_REQUIRES(collapse->mm->mmap_lock)
 {
-    while (seen->swapped > 0 && !seen->stays) {
+    while (seen->swapped > 0 && !seen->stays && !seen->pinned) {
         enum mmk_fault_result result =
             mmk_fault_force_locked(collapse->mm, collapse->vma, seen->swap_at, MMK_ACCESS_READ);
 
@@ -158,7 +159,8 @@ static bool suspend(struct collapse *collapse) MMK_NO_TSA
         table = mmk_pte_table(mmk_pte_read(walk.entry));
         mmk_table_lock(table);
         look_at_table(&seen, table, collapse->base);
-        seen.stays |= seen.swapped > 0 || seen.pages == 0 || (!collapse->block && !seen.in_place);
+        seen.stays |= seen.pinned || seen.swapped > 0 || seen.pages == 0 ||
+                      (!collapse->block && !seen.in_place);
         if (!seen.stays)
             unlink_table(collapse, &walk, table);
         mmk_table_unlock(table);
@@ -298,15 +300,17 @@ static int collapse_one(struct collapse *collapse, uint32_t least, bool *made)
     error = collapse->flags & MMK_ALLOC_NOWAIT ? 0 : bring_back(collapse, &seen);
     if (error || seen.is_huge)
         return error;
-    if (seen.is_missing || seen.swapped > 0 || seen.stays || seen.pages < least)
+    if (seen.is_missing || seen.stays || seen.pages + seen.swapped < least)
         return MMK_EINVAL;
+    if (seen.pinned || seen.swapped > 0)
+        return MMK_EAGAIN;
     mmk_anon_prepare(collapse->mm, collapse->vma);
     collapse->block = NULL;
     if (!seen.in_place) {
-        collapse->block = mmk_fault_new_block(collapse->mm, collapse->vma, collapse->base,
-                                              MMK_HUGE_ORDER, collapse->flags);
-        if (!collapse->block)
-            return MMK_ENOMEM;
+        error = mmk_fault_get_block(collapse->mm, collapse->vma, collapse->base, MMK_HUGE_ORDER,
+                                    collapse->flags, &collapse->block);
+        if (error)
+            return error;
     }
     error = replace(collapse);
     *made = !error;
@@ -335,6 +339,8 @@ int mmk_collapse_range(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t start
 
     if (!mmk_huge_possible() || !takes_huge(vma) || first_base(mmk_vma_start(vma)) >= fits)
         return MMK_EINVAL;
+    if (first_base(start) > mmk_huge_base(end))
+        return MMK_EINVAL; /* inside one, with neither end: less than none of them, on Linux */
     mmk_mm_is_write_locked(collapse.mm);
     for (collapse.base = first_base(start); collapse.base < mmk_huge_base(end);
          collapse.base += MMK_HUGE_SIZE) {
@@ -343,7 +349,7 @@ int mmk_collapse_range(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t start
         last = collapse_one(&collapse, 1, &made);
         if (last)
             error = last;
-        if (last == MMK_ENOMEM)
+        if (last == MMK_ENOMEM || last == MMK_EBUSY)
             break; /* nor will there be for the next (madvise_collapse of Linux) */
     }
     return error;

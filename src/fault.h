@@ -74,7 +74,11 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
  * A block of 2^order pages, for `base` of vma, each of them like one of mmk_fault_new_anon_at();
  * flags: enum mmk_alloc. drop: no entry came to map it.
  * => NULL: no block of that size is free, or the group may not have it; may sleep unless NOWAIT
+ * => get_block(): 0 with *block set; MMK_ENOMEM, MMK_EBUSY: the two reasons
  */
+MMK_MUST_CHECK int mmk_fault_get_block(struct mmk_mm *mm, const struct mmk_vma *vma,
+                                       mmk_vaddr_t base, unsigned order, unsigned flags,
+                                       struct mmk_page **block);
 struct mmk_page *mmk_fault_new_block(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t base,
                                      unsigned order, unsigned flags);
 void mmk_fault_drop_block(struct mmk_page *block, unsigned order);

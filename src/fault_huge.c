@@ -90,21 +90,31 @@ static bool become_anon(struct mmk_mm *mm, struct mmk_page *block, unsigned orde
     return charged;
 }
 
+int mmk_fault_get_block(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t base,
+                        unsigned order, unsigned flags, struct mmk_page **block)
+{
+    struct mmk_page *made = mmk_page_alloc(order, flags);
+    unsigned i;
+
+    *block = NULL;
+    if (!made)
+        return MMK_ENOMEM;
+    if (!become_anon(mm, made, order)) {
+        mmk_fault_drop_block(made, order);
+        return MMK_EBUSY;
+    }
+    for (i = 0; i < 1u << order; i++)
+        mmk_page_add_rmap(made + i, vma, base + i * MMK_PAGE_SIZE, true);
+    *block = made;
+    return 0;
+}
+
 struct mmk_page *mmk_fault_new_block(struct mmk_mm *mm, const struct mmk_vma *vma, mmk_vaddr_t base,
                                      unsigned order, unsigned flags)
 {
-    struct mmk_page *block = mmk_page_alloc(order, flags);
-    unsigned i;
+    struct mmk_page *block;
 
-    if (!block)
-        return NULL;
-    if (!become_anon(mm, block, order)) {
-        mmk_fault_drop_block(block, order);
-        return NULL;
-    }
-    for (i = 0; i < 1u << order; i++)
-        mmk_page_add_rmap(block + i, vma, base + i * MMK_PAGE_SIZE, true);
-    return block;
+    return mmk_fault_get_block(mm, vma, base, order, flags, &block) ? NULL : block;
 }
 
 enum set_outcome { SET, FIRST, KILLED, BUSY, LACKS };

@@ -26,17 +26,21 @@ static void collapse(struct flat *flat, const struct act *act, unsigned page)
         p[i].common = common;
 }
 
-/* What keeps pages from becoming one; least: of them there must be so many. */
-static bool stays(const struct flat_page *p, unsigned least)
+/* What keeps pages from becoming one, 0: nothing; least: of them there must be so many. */
+static int why_not(const struct flat_page *p, unsigned least)
 {
     unsigned i, own = 0;
+    bool pinned = false;
 
     for (i = 0; i < FLAT_TABLE; i++) {
-        if (p[i].guard || p[i].pins)
-            return true;
+        if (p[i].guard)
+            return MMK_EINVAL;
+        pinned = pinned || p[i].pins;
         own += p[i].own;
     }
-    return own < least;
+    if (own < least)
+        return MMK_EINVAL;
+    return pinned ? MMK_EAGAIN : 0;
 }
 
 static void run_collapse(struct act *act)
@@ -52,11 +56,11 @@ static bool model_collapse(struct flat *flat, struct act *act)
     if (!p[0].mapped && !p[1].mapped && !p[2].mapped && !p[3].mapped)
         return true;
     act->code = MMK_EINVAL;
-    if (!flat_fits_larger(flat, act->space, act->page) || (!p->larger && stays(p, 1)))
+    if (!flat_fits_larger(flat, act->space, act->page))
         return true;
-    if (!p->larger)
+    act->code = p->larger ? 0 : why_not(p, 1);
+    if (!p->larger && act->code == 0)
         collapse(flat, act, act->page);
-    act->code = 0;
     return true;
 }
 
@@ -78,7 +82,7 @@ static bool model_collapse_next(struct flat *flat, struct act *act)
         if (!flat_fits_larger(flat, act->space, page))
             continue;
         p = &flat->space[act->space].page[page];
-        if (!p->larger && !stays(p, FLAT_TABLE / 2)) {
+        if (!p->larger && !why_not(p, FLAT_TABLE / 2)) {
             collapse(flat, act, page);
             act->code++;
         }

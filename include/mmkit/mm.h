@@ -293,10 +293,11 @@ MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t le
  *    or for a table to split a larger page with, before its mapping has changed;
  *    MMK_EAGAIN: no memory for NORMAL, RANDOM, SEQUENTIAL, or those of fork and dumps, which have
  *    changed nothing, or max_map_count; an error of mmk_object_punch_hole()
- * => COLLAPSE: MMK_EINVAL: nothing is there that could be, or a guard, a pin, a mapping that is too
- *    small, of an object, or not to have larger pages, or mmk_config.huge says never; MMK_ENOMEM:
- *    no block of frames, or beyond the group's limit: what lies before is done; MMK_EAGAIN: in use
- *    at the moment. Otherwise all other places have been done. MMK_EINTR: killed
+ * => COLLAPSE: MMK_EINVAL: nothing is there that could be, or a guard, a mapping that is too small,
+ *    of an object, or not to have larger pages, a range that has neither end of one, or
+ *    mmk_config.huge says never; MMK_ENOMEM: no block of frames, MMK_EBUSY: beyond the group's
+ *    limit: what lies before is done; MMK_EAGAIN: in use at the moment, a pin. Otherwise all other
+ *    places have been done. MMK_EINTR: killed
  * => MADV_POPULATE_*: what lies before the page that fails is done. MMK_EINVAL: a mapping that does
  *    not allow it; MMK_EFAULT: a bus error, or a guard; MMK_ENOMEM: also no memory
  */
