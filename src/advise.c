@@ -356,8 +356,6 @@ static int accepts(const struct rule *rule, const struct mmk_vma *vma)
         return MMK_EPERM;
     if ((rule->set & MMK_VM_WIPEONFORK) && vma->object)
         return MMK_EINVAL;
-    if ((rule->set & MMK_VM_HUGEPAGE) && mmk_vma_has_frames(vma))
-        return MMK_EINVAL;
     return (rule->clear & (MMK_VM_DONTFORK | MMK_VM_DONTDUMP)) && mmk_vma_has_frames(vma)
                ? MMK_EINVAL
                : 0;

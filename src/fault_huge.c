@@ -47,7 +47,7 @@ bool mmk_fault_large_wanted(const struct mmk_vmf *vmf)
     if (mmk_fault_forced(vmf, vmf->access == MMK_ACCESS_WRITE) || (vmf->flags & MMK_VM_NOHUGEPAGE))
         return false;
     return mmk_config.huge == MMK_HUGE_ALWAYS || (vmf->flags & MMK_VM_HUGEPAGE) != 0 ||
-           mmk_vma_has_frames(vmf->vma); /* they cost nothing, and cannot be advised so */
+           mmk_vma_has_frames(vmf->vma); /* they cost nothing */
 }
 
 bool mmk_fault_huge_wanted(const struct mmk_vmf *vmf, unsigned level)

@@ -287,7 +287,7 @@ MMK_MUST_CHECK int mmk_mprotect(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t le
  * => 0; MMK_EINVAL: misaligned address, unknown advice; a mapping that the advice is not for (see
  *    above), or that is locked, with DONTNEED, FREE, REMOVE, COLD, PAGEOUT or GUARD_INSTALL, or of
  *    frames that are not mmkit's, with anything but NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTFORK,
- *    DONTDUMP, KEEPONFORK
+ *    DONTDUMP, KEEPONFORK, HUGEPAGE, NOHUGEPAGE
  * => MMK_EACCES: REMOVE on a private mapping of an object, or one that may never be written;
  *    MMK_EPERM: would discard what is sealed; MMK_ENOMEM: a hole, or no memory for GUARD_INSTALL,
  *    or for a table to split a larger page with, before its mapping has changed;
