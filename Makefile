@@ -35,7 +35,7 @@ test: deps-test with-tests
 
 test-long: deps-test builds
 	$(call make,build-asan,cmd/simulate/mmkit-simulate-tiny bench/micro)
-	@tools/run_tests.py build:long,formats,schedules build-tiny:long build-tsan:race,soak \
+	@tools/run_tests.py build:long,formats,bench,schedules build-tiny:long build-tsan:race,soak \
 	    build-cov:coverage build-bench:count build-riscv64-sv39:unit,plain,smoke \
 	    build-aarch64-48:unit,plain,smoke,stress build-aarch64-39:smoke build-x86_64-5:smoke \
 	    build-riscv64-sv48:smoke build-riscv64-sv57:smoke build-fuzz:fuzz
