@@ -62,9 +62,8 @@ static const struct argp_option option_list[] = {
      "64K)",
      0},
     {"huge", KEY_HUGE, "POLICY", 0,
-     "Larger pages of private memory: never (the default), madvise, where the program has asked "
-     "for "
-     "them, or always; small ones become some in the background",
+     "Larger pages of private and shared memory, and of files: never (the default), madvise, where "
+     "the program has asked for them, or always; small ones become some in the background",
      0},
     {"block", KEY_BLOCK, "SIZE", 0,
      "Where --huge would have a larger page, and cannot: how much a first write maps at once, as "

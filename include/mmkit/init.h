@@ -32,7 +32,9 @@ enum mmk_overcommit {
     MMK_OVERCOMMIT_NEVER,     /* refuses what would go beyond the commit limit */
 };
 
-/* Where private anonymous memory is mapped by larger pages. */
+/* Where memory is mapped by larger pages: `huge` below. Frames that are not mmkit's, wherever it is
+ * not NEVER.
+ */
 enum mmk_huge_policy {
     MMK_HUGE_NEVER,
     MMK_HUGE_MADVISE, /* where MMK_MADV_HUGEPAGE asks for it */
@@ -165,25 +167,27 @@ struct mmk_config {
      * had, and the mapping is as large; likewise the first touch of an object that offers larger
      * pages (mmk_object_offer_huge()). Frames that are not mmkit's, where many lie in a row (the
      * object's frame_run, mmk_map_frames()), are mapped so with MMK_HUGE_MADVISE as with ALWAYS.
-     * Range: the enum. Default: MMK_HUGE_NEVER. Linux:
+     * A first read maps one of zeros, which all address spaces share: 2 MiB, once. Range: the enum.
+     * Default: MMK_HUGE_NEVER, unlike most builds of Linux:
      * /sys/kernel/mm/transparent_hugepage/enabled.
      */
     enum mmk_huge_policy huge;
 
     /*
-     * 1: so does the shared anonymous memory that mmk_mmap() makes. Range: 0, 1. Default: 0. Linux:
+     * 1: the shared anonymous memory that mmk_mmap() makes offers larger pages, too, as by
+     * mmk_object_offer_huge(); `huge` and advice say where. Range: 0, 1. Default: 0. Linux:
      * shmem_enabled beside it, never or within_size.
      */
     unsigned huge_shared;
 
     /*
-     * Where `huge` would have more than a page, and there is a table already, or the mapping is too
-     * small: how much a first write maps at once, from a block of frames, or as large a part of it
-     * as fits in the mapping, is not mapped yet, and is to be had. Bytes. Range: a power of two,
-     * from a page, which is that one alone, to what one leaf table covers; 0 as a page. Default: 0.
-     * Where the table format has a bit for neighbours that share a translation (aarch64: 64 KiB), a
-     * block that is as large has it.
-     * Linux: the sizes in /sys/kernel/mm/transparent_hugepage, of which it takes the largest, too.
+     * Where `huge` would have more than a page and cannot (the mapping is too small, a table is
+     * there already, or no block of that size is free): how much a first write maps at once, from a
+     * block of frames, or as large a part of it as fits in the mapping, is not mapped yet, and is
+     * to be had. Bytes. Range: a power of two, from a page, which is that one alone, to what one
+     * leaf table covers; 0 as a page. Default: 0. Where the table format has a bit for neighbours
+     * that share a translation (aarch64: 64 KiB), a block that is as large has it. Linux: the sizes
+     * in /sys/kernel/mm/transparent_hugepage, of which it takes the largest, too.
      */
     uint64_t anon_block;
 };

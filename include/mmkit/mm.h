@@ -63,7 +63,7 @@ struct mmk_mm;
 #define MMK_MADV_REMOVE          9  /* shared mappings of an object: a hole in the object */
 #define MMK_MADV_DONTFORK        10 /* children do not get the mapping */
 #define MMK_MADV_DOFORK          11
-#define MMK_MADV_HUGEPAGE        14 /* larger pages, or none (mmk_config.huge) */
+#define MMK_MADV_HUGEPAGE        14 /* larger pages, or none, from now on (init.h) */
 #define MMK_MADV_NOHUGEPAGE      15
 #define MMK_MADV_DONTDUMP        16 /* of core dumps: as these */
 #define MMK_MADV_DODUMP          17
@@ -198,7 +198,8 @@ uint64_t mmk_mm_id(const struct mmk_mm *mm);
  * => MMK_EINVAL: length 0; a misaligned fixed address or offset; a protection other than READ,
  *    WRITE, EXEC; neither an object nor ANONYMOUS (whoever turns file descriptors into objects
  *    answers EBADF for a bad one, as Linux does); a type other than SHARED, PRIVATE and
- *    SHARED_VALIDATE with an object; GROWSDOWN, unless private and anonymous
+ *    SHARED_VALIDATE with an object; PRIVATE, and the object has `frame`; GROWSDOWN, unless private
+ *    and anonymous
  * => MMK_EPERM: LOCKED, and MMK_LIMIT_MEMLOCK is 0; MMK_EAGAIN: LOCKED, or mmk_mlockall() says so,
  *    and it would go beyond that limit
  * => MMK_ENOMEM: no gap, beyond the end, beyond a limit (limit.h, max_map_count, overcommit), or
@@ -234,7 +235,9 @@ MMK_MUST_CHECK int64_t mmk_mmap_file(struct mmk_mm *mm, mmk_vaddr_t addr, uint64
  * entries are made now, by larger pages where that is possible (mmk_config.huge) and address and
  * `phys` are alike, and stay: with nothing but such mappings no access ever faults, but for those
  * of a child of fork. They are shared; mremap, mprotect and munmap treat them as any shared
- * mapping, but two never become one. flags: 0, or MMK_MAP_FIXED, which does not replace anything.
+ * mapping, but two never become one. flags: 0, or MMK_MAP_FIXED, which does not replace anything;
+ * without it `addr`, if it is free, is taken, too: an address that is chosen is like `phys` by
+ * chance only. On aarch64 it is normal memory to the program: no devices there.
  * => the address
  * => MMK_EINVAL: length 0, a misaligned phys or fixed address, beyond what an entry can hold, no
  *    protection, another flag; MMK_EEXIST: FIXED on something mapped; MMK_ENOMEM, MMK_EPERM: as

@@ -10,6 +10,7 @@
 #include <mmkit/fault.h>
 #include <mmkit/group.h>
 #include <mmkit/host.h>
+#include <mmkit/huge.h>
 #include <mmkit/init.h>
 #include <mmkit/limit.h>
 #include <mmkit/maps.h>

@@ -42,8 +42,10 @@ struct mmk_object_ops {
     /*
      * For memory that is not mmkit's to give: devices, frames that the kernel owns. Answers the
      * frame behind page `index`. Such an object has no pages of its own: its entries hold no
-     * reference and count as nobody's memory, and may be mapped shared only. NULL: the usual
-     * object, which read_page fills.
+     * reference and count as nobody's memory, and may be mapped shared only. They are made when
+     * touched: MMK_MAP_POPULATE, WILLNEED and mlock pass them by, POPULATE_* is refused. On aarch64
+     * they are normal memory to the program: no devices there. NULL: the usual object, which
+     * read_page fills.
      * => 0 with *pfn set, any frame that an entry can name: another is as an error; or a negative
      *    error, as read_page
      * => may sleep; the object's invalidate lock is held
@@ -77,8 +79,10 @@ struct mmk_object_ops {
      * _pud(): 2 MiB, or, where there are four levels of tables, 1 GiB. That is so wherever
      * mmk_config.huge is not MMK_HUGE_NEVER, but for mappings that are advised MMK_MADV_NOHUGEPAGE;
      * no advice is needed. It is asked about the first page of what such an entry would cover,
-     * whichever is touched, if the object's size covers it all, and offset and address lie alike in
-     * one. NULL: about each page by itself
+     * whichever is touched, of 1 GiB first, if mapping and object cover it all, and offset and
+     * address lie alike in one. That is mapped at once if the run is as long, and *pfn a multiple
+     * of it; else `frame` is asked, about the page alone, and the rest of those 2 MiB comes so,
+     * too, until their table has gone. NULL: about each page by itself
      * => with *pfn set: how many, 1 or more; more than there are pages left is good, too. Or a
      *    negative error, which is not told: `frame` is asked about the page alone
      * => as frame
@@ -107,8 +111,9 @@ void mmk_object_put(struct mmk_object *object);
  * The object may be mapped by larger pages, as files of a tmpfs that is mounted with
  * huge=within_size. Where mmk_config.huge and the mapping's advice say so, a first touch brings in,
  * and reads, all pages of one at once: if the object has none of them yet, its size covers them
- * all, a block of frames is free, and offset and address lie alike in one. It maps them by one
- * entry. Objects with `frame` have frame_run for it.
+ * all, a block of frames is free, and offset and address lie alike in one, which an address that
+ * mmk_mmap() chooses does by chance only. It maps them by one entry; who maps them later gets one,
+ * too, while they lie side by side. Objects with `frame` have frame_run for it.
  * => the caller has the only reference, nothing is mapped of it yet; any context
  */
 void mmk_object_offer_huge(struct mmk_object *object);

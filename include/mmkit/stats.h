@@ -42,7 +42,8 @@ struct mmk_mm_stats {
     uint64_t huge_zero;         /* the same of zeros, which is all memory's: no page is resident */
     uint64_t huge_upper;        /* of huge: those a level higher (1 GiB), of frames of others */
     uint64_t huge_faults;       /* of fault_anon, fault_cow and fault_file: mapped one */
-    uint64_t huge_fallbacks;    /* would have, but for want of a block, or others at work */
+    uint64_t huge_fallbacks;    /* would have, but for want of a block, others at work, or what the
+                                   object had already */
     uint64_t huge_collapses;    /* made of small pages */
     uint64_t huge_splits;       /* such entries that a table has replaced */
     uint64_t huge_unused;       /* pages of them that reclaim gave back, as they were zeros still */
