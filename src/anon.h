@@ -32,6 +32,12 @@
 void mmk_anon_prepare_slow(struct mmk_mm *mm, struct mmk_vma *vma)
     MMK_REQUIRES_SHARED(mm->mmap_lock);
 
+/* May vma have private pages? Acquire: its shift is the one that came with the number. */
+MMK_ALWAYS_INLINE bool mmk_anon_is_ready(const struct mmk_vma *vma)
+{
+    return mmk_likely(mmk_a64_load(&vma->anon, MMK_ACQUIRE) != 0);
+}
+
 /*
  * vma is to have private pages: gives it a number, a neighbour's if the two differ in protection
  * at most, unless it has one (anon_vma_prepare of Linux).
@@ -40,8 +46,7 @@ void mmk_anon_prepare_slow(struct mmk_mm *mm, struct mmk_vma *vma)
 MMK_ALWAYS_INLINE void mmk_anon_prepare(struct mmk_mm *mm, struct mmk_vma *vma)
     MMK_REQUIRES_SHARED(mm->mmap_lock)
 {
-    /* Acquire: the shift is the one that came with the number. */
-    if (mmk_unlikely(mmk_a64_load(&vma->anon, MMK_ACQUIRE) == 0))
+    if (!mmk_anon_is_ready(vma))
         mmk_anon_prepare_slow(mm, vma);
 }
 

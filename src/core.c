@@ -56,7 +56,7 @@ static bool valid(const struct mmk_config *config)
            config->overcommit_kbytes <= UINT64_MAX >> 10 && config->refuse_write_exec <= 1 &&
            config->watermark_low <= config->watermark_high && valid_window(config->fault_around) &&
            (unsigned)config->huge <= MMK_HUGE_ALWAYS && config->huge_shared <= 1 &&
-           valid_window(config->anon_block);
+           valid_window(config->anon_block) && config->speculate <= 1;
 }
 
 int mmk_init(const struct mmk_config *config)

@@ -16,11 +16,16 @@
  *                               to us to mark the entry as accessed or dirty
  *
  * Looking takes no lock but RCU; pages are prepared outside every lock; the commit locks the one
- * table and checks that the entry still says what was seen. The mmap lock, held for reading,
- * keeps the VMA. Any mismatch starts over: each retry means that another CPU made progress.
+ * table and checks that the entry still says what was seen. Any mismatch starts over: each retry
+ * means that another CPU made progress.
  *
- * A fault writes its table, its page's descriptor, and counters of its own CPU; besides that only
- * the mmap lock's word.
+ * At first that is all: a fault speculates that its VMA stays what it is, and its commit looks at
+ * the VMA's count as well (vma.h). What it cannot do so, as it might have to sleep, or has not come
+ * to an end, it does again with the mmap lock held for reading, which keeps the VMA; and only then
+ * it fails (P12). So a speculating fault never spins, and waits for nobody but for the one lock.
+ *
+ * A speculating fault writes its table, its page's descriptor, and counters of its own CPU; the
+ * other besides that the mmap lock's word.
  *
  * No entry that was none is set in a killed address space: that is looked at under the table's
  * lock, as the reaper (kill.c), which comes after the kill, takes entries under it. So a thread
@@ -153,7 +158,7 @@ bool mmk_fault_lock(struct mmk_vmf *vmf, struct mmk_walk *walk) MMK_NO_TSA
 {
     mmk_rcu_read_lock();
     mmk_walk_lock(vmf->mm, vmf->addr, walk);
-    if (walk->level == 0 && mmk_pte_read(walk->entry).v == vmf->pte.v &&
+    if (walk->level == 0 && mmk_pte_read(walk->entry).v == vmf->pte.v && mmk_fault_current(vmf) &&
         !mmk_inject(MMK_INJECT_FAULT_AGAIN))
         return true;
     mmk_fault_unlock(walk);
@@ -257,6 +262,7 @@ static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
     if (leaf)
         return mmk_fault_anon_again_rcu(vmf, walk, leaf);
     vmf->lacks = walk->level;
+    vmf->why = MMK_COUNT_LOCKED_TABLE;
     return false;
 }
 
@@ -265,12 +271,12 @@ static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
  * anonymous memory whose table is there, or waits to come back (P11), is over with this one walk.
  * => true: done
  */
-MMK_ALWAYS_INLINE bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+MMK_ALWAYS_INLINE bool look_rcu(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+    MMK_REQUIRES_SHARED(mmk_rcu)
 {
     struct mmk_walk walk;
     bool done = false;
 
-    mmk_rcu_read_lock();
     mmk_walk_rcu(vmf->mm, vmf->addr, &walk);
     vmf->pte.v = 0;
     vmf->lacks = 0;
@@ -282,6 +288,15 @@ MMK_ALWAYS_INLINE bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mm
     } else {
         done = look_above(vmf, &walk);
     }
+    return done;
+}
+
+MMK_ALWAYS_INLINE bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+{
+    bool done;
+
+    mmk_rcu_read_lock();
+    done = look_rcu(vmf);
     mmk_rcu_read_unlock();
     return done;
 }
@@ -383,6 +398,8 @@ MMK_ALWAYS_INLINE enum mmk_fault_result handle(struct mmk_mm *mm, struct mmk_vma
     vmf.mm = mm;
     mmk_mm_is_read_locked(vmf.mm);
     vmf.vma = vma;
+    vmf.seq = mmk_vma_seq(vma);
+    vmf.speculates = false;
     vmf.flags = mmk_vma_flags(vma);
     vmf.addr = mmk_page_down(addr);
     vmf.access = access;
@@ -402,6 +419,61 @@ enum mmk_fault_result mmk_fault_force_locked(struct mmk_mm *mm, struct mmk_vma *
 {
     return handle(mm, vma, addr, access, true);
 }
+
+/* --- without the mmap lock ------------------------------------------------------------------- */
+
+/* The VMA that holds vmf's address, as it is now. => false: there is none, or it is being changed
+ */
+MMK_ALWAYS_INLINE bool find_open(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&vmf->mm->vmas, vmf->addr);
+
+    if (mmk_unlikely(!vma))
+        return false;
+    vmf->vma = vma;
+    vmf->seq = mmk_vma_seq(vma);
+    vmf->flags = mmk_vma_flags(vma);
+    if (mmk_vma_start(vma) > vmf->addr || mmk_vma_end(vma) <= vmf->addr)
+        return false;
+    return !(vmf->seq & 1) || MMK_MISTAKE(SPECULATES_CLOSED);
+}
+
+/* => done; false, vmf->why: it is to be done with the mmap lock */
+MMK_ALWAYS_INLINE bool speculate_rcu(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    mmk_mm_is_speculating(vmf->mm);
+    vmf->why = MMK_COUNT_LOCKED_VMA;
+    if (!find_open(vmf) || !allowed(vmf->flags, vmf->access))
+        return false;
+    vmf->why = MMK_COUNT_LOCKED_KIND;
+    if (mmk_likely(look_rcu(vmf)))
+        return true;
+    if (mmk_pte_none(vmf->pte) || vmf->huge || !mmk_pte_present(vmf->pte) || mmk_mm_killed(vmf->mm))
+        return false;
+    vmf->why = MMK_COUNT_LOCKED_CHANGED;
+    return handle_entry(vmf) == MMK_FAULT_DONE;
+}
+
+MMK_ALWAYS_INLINE bool speculate(struct mmk_mm *mm, mmk_vaddr_t addr, enum mmk_access access)
+{
+    struct mmk_vmf vmf;
+    bool done;
+
+    if (!mmk_config.speculate || mmk_huge_possible() || addr >= MMK_USER_END)
+        return false;
+    vmf.mm = mm;
+    vmf.addr = mmk_page_down(addr);
+    vmf.access = access;
+    vmf.speculates = true;
+    mmk_rcu_read_lock();
+    done = speculate_rcu(&vmf);
+    mmk_rcu_read_unlock();
+    if (mmk_unlikely(!done))
+        mmk_mm_count(mm, vmf.why, 1);
+    return done;
+}
+
+/* --- with it --------------------------------------------------------------------------------- */
 
 /*
  * No VMA holds addr; `above` is the next. => as find_and_lock(), but called with the lock held,
@@ -444,8 +516,11 @@ MMK_ALWAYS_INLINE enum mmk_fault_result fault(struct mmk_mm *mm, mmk_vaddr_t add
                                               enum mmk_access access, bool force)
 {
     enum mmk_fault_result result;
-    struct mmk_vma *vma = find_and_lock(mm, addr, &result);
+    struct mmk_vma *vma;
 
+    if (mmk_likely(!force && speculate(mm, addr, access)))
+        return MMK_FAULT_DONE;
+    vma = find_and_lock(mm, addr, &result);
     if (mmk_likely(vma)) {
         result = handle(mm, vma, addr, access, force);
         mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);

@@ -15,8 +15,10 @@
 #ifndef MMK_SRC_FAULT_H
 #define MMK_SRC_FAULT_H
 
+#include "anon.h"
 #include "mm.h"
 #include "page_rmap.h"
+#include "planted.h"
 #include "table.h"
 #include <mmkit/fault.h>
 
@@ -24,8 +26,11 @@
 struct mmk_vmf {
     struct mmk_mm *mm;
     struct mmk_vma *vma;
-    uint64_t flags;   /* of the VMA */
-    mmk_vaddr_t addr; /* start of the page */
+    uint64_t seq;    /* its count, even: when this has changed, start over (vma.h) */
+    bool speculates; /* without the mmap lock: never sleeps, and what is not DONE is done again */
+    enum mmk_counter why; /* set where it is not: MMK_COUNT_LOCKED_* */
+    uint64_t flags;       /* of the VMA */
+    mmk_vaddr_t addr;     /* start of the page */
     enum mmk_access access;
     mmk_pte_t pte;          /* what the entry said when last looked at */
     bool huge;              /* it is a larger page's, or was being split */
@@ -127,6 +132,29 @@ bool mmk_fault_block(struct mmk_vmf *vmf, enum mmk_fault_result *result)
 MMK_ALWAYS_INLINE bool mmk_fault_block_possible(void)
 {
     return mmk_unlikely(mmk_config.huge != MMK_HUGE_NEVER) && mmk_config.anon_block > MMK_PAGE_SIZE;
+}
+
+/*
+ * Is the VMA still what it was when the fault began (VS3)? With the mmap lock it always is.
+ * => the table locked whose entry is to change
+ */
+MMK_ALWAYS_INLINE bool mmk_fault_current(const struct mmk_vmf *vmf)
+{
+    return mmk_vma_seq_is(vmf->vma, vmf->seq) || MMK_MISTAKE(SPECULATES_UNCHECKED);
+}
+
+/* mmk_anon_prepare(). => false: that takes the mmap lock */
+MMK_ALWAYS_INLINE bool mmk_fault_prepare_anon(struct mmk_vmf *vmf)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+{
+    if (mmk_anon_is_ready(vmf->vma))
+        return true;
+    if (vmf->speculates) {
+        vmf->why = MMK_COUNT_LOCKED_FIRST;
+        return false;
+    }
+    mmk_anon_prepare_slow(vmf->mm, vmf->vma);
+    return true;
 }
 
 /*

@@ -27,14 +27,15 @@ MMK_ALWAYS_INLINE void count_new(struct mmk_vmf *vmf)
 
 /* As mmk_fault_set() where a walk has just been; leaf: as of mmk_fault_anon_again_rcu(), or NULL.
  */
-MMK_ALWAYS_INLINE bool set_rcu(struct mmk_walk *walk, mmk_pte_t pte, struct mmk_page *leaf)
-    MMK_REQUIRES_SHARED(mmk_rcu)
+MMK_ALWAYS_INLINE bool set_rcu(const struct mmk_vmf *vmf, struct mmk_walk *walk, mmk_pte_t pte,
+                               struct mmk_page *leaf) MMK_REQUIRES_SHARED(mmk_rcu)
 {
-    bool fits;
+    bool early = MMK_MISTAKE(SPECULATES_EARLY) && mmk_fault_current(vmf), fits;
 
     mmk_table_lock(walk->table);
     fits = (mmk_table_linked_at(walk->table, walk->parent) || MMK_MISTAKE(SET_IN_DEAD_TABLE)) &&
            (mmk_pte_none(mmk_pte_read(walk->entry)) || MMK_MISTAKE(SET_OVER_ENTRY)) &&
+           (early || mmk_fault_current(vmf)) &&
            (!mmk_mm_killed(walk->mm) || MMK_MISTAKE(KILL_UNCHECKED));
     if (mmk_likely(fits)) {
         if (leaf)
@@ -53,19 +54,23 @@ MMK_ALWAYS_INLINE bool fault_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, str
     mmk_pte_t pte;
 
     if (vmf->access == MMK_ACCESS_WRITE) {
-        mmk_anon_prepare(vmf->mm, vmf->vma);
+        if (mmk_unlikely(!mmk_fault_prepare_anon(vmf)))
+            return false;
         if (mmk_fault_block_possible() && mmk_fault_block_rcu(vmf, walk, leaf))
             return true;
         page = mmk_fault_new_anon_at(vmf, MMK_ALLOC_ZERO | MMK_ALLOC_NOWAIT);
-        if (!page)
+        if (!page) {
+            vmf->why = MMK_COUNT_LOCKED_MEMORY;
             return false;
+        }
         pte = mmk_fault_leaf(vmf, page, true);
     } else {
         pte = zero_leaf(vmf);
     }
-    if (mmk_unlikely(!set_rcu(walk, pte, leaf))) {
-        if (page)
+    if (mmk_unlikely(!set_rcu(vmf, walk, pte, leaf))) {
+        if (page && !MMK_MISTAKE(SPECULATES_LEAKS))
             mmk_fault_drop_anon(page);
+        vmf->why = MMK_COUNT_LOCKED_CHANGED;
         return false;
     }
     if (page)

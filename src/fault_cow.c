@@ -120,7 +120,9 @@ static void drop_mapping(struct mmk_mm *mm, struct mmk_page *page)
 /* NULL: of the zero page. */
 static struct mmk_page *make_copy(const struct mmk_vmf *vmf, const struct mmk_page *page)
 {
-    struct mmk_page *copy = mmk_fault_new_anon_at(vmf, page ? MMK_ALLOC_NORMAL : MMK_ALLOC_ZERO);
+    unsigned flags = (page ? MMK_ALLOC_NORMAL : MMK_ALLOC_ZERO) |
+                     (vmf->speculates ? MMK_ALLOC_NOWAIT : MMK_ALLOC_NORMAL);
+    struct mmk_page *copy = mmk_fault_new_anon_at(vmf, flags);
 
     if (copy && page)
         mmk_copy_page(mmk_page_virt(copy), mmk_page_virt(page));
@@ -160,6 +162,45 @@ static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
 }
 
 /*
+ * replace() for a fault that speculates, which keeps nothing but the page: it goes the way twice.
+ * Who has registered a notifier may have entries of his own by now: he is told with the lock.
+ * => the caller holds a reference to page
+ */
+static enum mmk_fault_result replace_rcu(struct mmk_vmf *vmf, struct mmk_page *page)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    struct mmk_page *copy;
+    bool notifies;
+
+    if ((page && mmk_page_test(page, MMK_PF_SWAPCACHE)) || !mmk_fault_prepare_anon(vmf))
+        return MMK_FAULT_RETRY;
+    copy = make_copy(vmf, page);
+    if (!copy) {
+        vmf->why = MMK_COUNT_LOCKED_MEMORY;
+        return MMK_FAULT_RETRY;
+    }
+    if (!mmk_fault_lock(vmf, &vmf->kept)) {
+        mmk_fault_drop_anon(copy);
+        return MMK_FAULT_RETRY;
+    }
+    notifies = mmk_aptr_load(&vmf->mm->notifiers, MMK_RELAXED) != NULL;
+    if (!notifies) {
+        exchange(vmf, copy);
+        if (page)
+            drop_mapping(vmf->mm, page);
+    }
+    mmk_fault_unlock(&vmf->kept);
+    if (notifies) {
+        mmk_fault_drop_anon(copy);
+        return MMK_FAULT_RETRY;
+    }
+    if (page)
+        mmk_page_put(page); /* the caller's is left */
+    mmk_mm_count_fault(vmf->mm, MMK_COUNT_RSS_ANON, MMK_COUNT_FAULT_COW);
+    return MMK_FAULT_DONE;
+}
+
+/*
  * A page in the swap cache may have no user but this entry. Who has it locked is about to take it
  * away, or to map it: then it is copied.
  * => true: it is in the cache no more; the caller has a reference
@@ -187,6 +228,13 @@ enum mmk_fault_result mmk_fault_write_protected(struct mmk_vmf *vmf)
         return reuse(vmf, page);
     if (page)
         mmk_page_get(page);
+    if (vmf->speculates) {
+        mmk_fault_unlock(&vmf->kept);
+        result = replace_rcu(vmf, page);
+        if (page)
+            mmk_swap_put_page(page);
+        return result;
+    }
     mmk_fault_keep(vmf);
     if (page && mmk_unlikely(mmk_page_test(page, MMK_PF_SWAPCACHE)) && leave_slot(page))
         mmk_pte_put_vmf(vmf);

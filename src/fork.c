@@ -15,6 +15,9 @@
  * copy at once, in a page that was allocated before; short of one, fork lets go of the table, and
  * comes back with one.
  *
+ * What is copied stays closed to faults (vma.h) until what has become read-only is flushed: so the
+ * child has what the program had at one moment.
+ *
  * On failure the child is discarded. What fork did to the parent then cannot be seen: its pages
  * are read-only, and the next write finds itself the only user again.
  */
@@ -28,6 +31,7 @@
 #include "pte_group.h"
 #include "swap_area.h"
 #include "table.h"
+#include "vma_seq.h"
 #include "zap.h"
 
 struct copy {
@@ -391,6 +395,7 @@ static int copy_vma(struct mmk_mm *child, const struct mmk_vma *vma, const struc
     }
     mmk_vma_link(new);
     mmk_vma_tree_insert(mmk_mm_vmas(child), new, &reserve);
+    mmk_vma_open(new);
     mmk_vma_tree_unreserve(&reserve);
     mmk_account_come(child, flags, end - start);
     *copied = new;
@@ -408,6 +413,8 @@ static int copy_everything(struct mmk_mm *parent, struct copy *copy) MMK_REQUIRE
     copy->child->brk = parent->brk;
     mmk_limit_inherit(copy->child, parent);
     while (vma && !error) {
+        if (!MMK_MISTAKE(FORK_LEAVES_OPEN))
+            mmk_vma_close(vma);
         error = copy_vma(copy->child, vma, &copy->vma);
         if (!error)
             error = copy_entries(copy, vma);
@@ -415,6 +422,15 @@ static int copy_everything(struct mmk_mm *parent, struct copy *copy) MMK_REQUIRE
     }
     mmk_account_settle(copy->child);
     return error;
+}
+
+static void open_all(struct mmk_mm *parent) MMK_REQUIRES(parent->mmap_lock)
+{
+    struct mmk_vma *vma;
+
+    for (vma = mmk_mm_find_vma(parent, 0); vma; vma = mmk_mm_find_vma(parent, mmk_vma_end(vma)))
+        if (mmk_vma_is_closed(vma))
+            mmk_vma_open(vma);
 }
 
 /*
@@ -435,6 +451,7 @@ static int copy_locked(struct mmk_mm *parent, struct copy *copy) MMK_REQUIRES(pa
     mmk_gather_begin_range(&copy->gather, parent, 0, MMK_USER_END, MMK_NOTIFY_FORK);
     error = copy_everything(parent, copy);
     mmk_gather_finish(&copy->gather);
+    open_all(parent);
     mmk_chain_discard(&copy->chain);
     if (copy->spare)
         mmk_fault_drop_anon(copy->spare);

@@ -12,6 +12,7 @@
 #include "object.h"
 #include "physical.h"
 #include "populate.h"
+#include "vma_seq.h"
 
 /* Offsets in an object stay below this, as its size does. */
 #define OFFSET_END (((uint64_t)1 << 63) - 1)
@@ -333,6 +334,7 @@ static int map_locked(struct mmk_mm *mm, const struct mapping *map) MMK_REQUIRES
     if (replaces)
         unmap_now(mm, &unmap);
     mmk_vma_place(mm, vma, map->merges, &reserve);
+    mmk_vma_open_at(mm, map->addr);
     mmk_vma_tree_unreserve(&reserve);
     return 0;
 }

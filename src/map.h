@@ -75,7 +75,7 @@ enum mmk_vma_merge { MMK_MERGE_NONE, MMK_MERGE_BELOW, MMK_MERGE_BOTH };
 
 /*
  * Puts a VMA, allocated and in no tree, into the address space: by extending a neighbour (the VMA
- * is freed then) or as it is.
+ * is freed then) or as it is, closed (vma_seq.h).
  * => its range is free; mmap lock held for writing; two changes of the reserve; may sleep
  */
 void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, enum mmk_vma_merge merges,

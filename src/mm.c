@@ -151,6 +151,7 @@ static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_pa
 
     mmk_rw_init(&mm->mmap_lock);
     mmk_vma_tree_init(&mm->vmas);
+    mm->vma_seq = 0;
     mm->root = root;
     mm->top = mmk_table_entries(root);
     mm->context.id = mmk_a64_fetch_add(&last_id, 1, MMK_RELAXED) + 1;
@@ -530,6 +531,12 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     stats->fault_swap = mmk_mm_counter(mm, MMK_COUNT_FAULT_SWAP);
     stats->fault_major = mmk_mm_counter(mm, MMK_COUNT_FAULT_MAJOR);
     stats->fault_failed = mmk_mm_counter(mm, MMK_COUNT_FAULT_FAILED);
+    stats->locked_vma = mmk_mm_counter(mm, MMK_COUNT_LOCKED_VMA);
+    stats->locked_first = mmk_mm_counter(mm, MMK_COUNT_LOCKED_FIRST);
+    stats->locked_table = mmk_mm_counter(mm, MMK_COUNT_LOCKED_TABLE);
+    stats->locked_memory = mmk_mm_counter(mm, MMK_COUNT_LOCKED_MEMORY);
+    stats->locked_kind = mmk_mm_counter(mm, MMK_COUNT_LOCKED_KIND);
+    stats->locked_changed = mmk_mm_counter(mm, MMK_COUNT_LOCKED_CHANGED);
     stats->mapped_around = mmk_mm_counter(mm, MMK_COUNT_MAPPED_AROUND);
     stats->huge = mmk_mm_counter(mm, MMK_COUNT_HUGE);
     stats->huge_zero = mmk_mm_counter(mm, MMK_COUNT_HUGE_ZERO);

@@ -32,6 +32,12 @@ enum mmk_counter {
     MMK_COUNT_FAULT_SWAP,
     MMK_COUNT_FAULT_MAJOR,
     MMK_COUNT_FAULT_FAILED,
+    MMK_COUNT_LOCKED_VMA, /* faults that took the mmap lock, by why: stats.h */
+    MMK_COUNT_LOCKED_FIRST,
+    MMK_COUNT_LOCKED_TABLE,
+    MMK_COUNT_LOCKED_MEMORY,
+    MMK_COUNT_LOCKED_KIND,
+    MMK_COUNT_LOCKED_CHANGED,
     MMK_COUNT_MAPPED_AROUND, /* pages that a fault on another has mapped */
     MMK_COUNT_HUGE,          /* entries of larger pages, */
     MMK_COUNT_HUGE_ZERO,     /* and of that of zeros */
@@ -71,10 +77,11 @@ enum { MMK_TABLE_WORDS = MMK_TABLE_BITS(MMK_PT_LEVELS - 1, MMK_PT_LEVELS) > 64 ?
 
 extern const uint64_t mmk_tables_below[2][6]; /* one of each level below this one, by word */
 
-/* No two have a line in common: what a process does is no matter to another. */
+/*
+ * No two have a line in common: what a process does is no matter to another. What each fault reads
+ * lies in the first two, one that hardly anybody writes, and one that who maps does.
+ */
 struct MMK_CACHE_ALIGNED mmk_mm {
-    struct mmk_rwlock mmap_lock;
-    struct mmk_vma_tree vmas;       /* M; RCU to read */
     struct mmk_page *root;          /* c: descriptor of the highest table */
     struct mmk_a64 *top;            /* c: its entries */
     struct mmk_tlb_context context; /* c */
@@ -85,34 +92,37 @@ struct MMK_CACHE_ALIGNED mmk_mm {
     struct mmk_a32 killed;          /* a: 1 from mmk_kill() on */
     struct mmk_a32 flush_unasked;   /* a: of flush_pending, those that nobody asked for. Apart from
                                        it, since faults read this one */
-    mmk_vaddr_t brk_start, brk;     /* M */
-    mmk_vaddr_t mmap_base;          /* M: mmk_mmap() looks for gaps below */
-    struct mmk_a64 anon_source;     /* a: numbers given out (anon.h) */
-    uint64_t def_flags;             /* M: MMK_VM_LOCK of mappings to come: mlockall() */
-    struct mmk_usage usage;         /* M: of its mappings */
-    uint64_t charged;               /* M: of what the library counts as committed; account.c */
-    uint64_t limit[MMK_LIMITS];     /* M: bytes */
-    bool lock_privilege;            /* M: MMK_LIMIT_MEMLOCK does not apply */
-    unsigned mdwe;                  /* M: MMK_MDWE_* */
-    const struct mmk_mm_ops *ops;   /* c, or NULL */
-    void *private_data;             /* c: the embedder's */
-    struct mmk_a32 users;           /* a: of the contents; 0: they go, or are gone */
-    struct mmk_a32 holds;           /* a: of the structure; all users together have one, and each
-                                       lazy CPU */
-    struct mmk_rcu_head rcu;        /* o: of the last holder, then of RCU's callback */
-    struct mmk_spinlock lock;       /* of the next three; MMK_LOCK_MM */
-    struct mmk_list sleepers;       /* S: killable, asleep or about to be (kill.c) */
-    uint32_t notify_epoch;          /* S: notifier.c */
-    uint64_t notify_gen;            /* S: notifiers that were ever registered */
-    struct mmk_a32 notifying[2];    /* a: operations that have begun, by epoch */
-    struct mmk_a64 reap_next;       /* a: below it the reaper has been */
-    struct mmk_list in_ring;        /* spaces lock: while it has users (mm.c) */
-    struct mmk_a64 shrink_next;     /* a: where shrink.c goes on */
-    struct mmk_a64 collapse_next;   /* a: where collapse.c does */
-    struct mmk_aptr huge_zero;      /* a: the block that it has a share of, or NULL; huge_zero.h */
-    struct mmk_a32 flush_pending;   /* a: operations with entries cleared and not flushed (P2) */
-    struct mmk_a64 cpus;            /* a: CPUs that have it loaded */
-    struct mmk_a64 tlb_gen;         /* a: raised by each flush */
+    MMK_CACHE_ALIGNED struct mmk_vma_tree vmas; /* M; RCU to read */
+    MMK_CACHE_ALIGNED struct mmk_rwlock mmap_lock;
+    uint64_t vma_seq;             /* M: what the VMA that was opened last has (vma.h) */
+    mmk_vaddr_t brk_start, brk;   /* M */
+    mmk_vaddr_t mmap_base;        /* M: mmk_mmap() looks for gaps below */
+    struct mmk_a64 anon_source;   /* a: numbers given out (anon.h) */
+    uint64_t def_flags;           /* M: MMK_VM_LOCK of mappings to come: mlockall() */
+    struct mmk_usage usage;       /* M: of its mappings */
+    uint64_t charged;             /* M: of what the library counts as committed; account.c */
+    uint64_t limit[MMK_LIMITS];   /* M: bytes */
+    bool lock_privilege;          /* M: MMK_LIMIT_MEMLOCK does not apply */
+    unsigned mdwe;                /* M: MMK_MDWE_* */
+    const struct mmk_mm_ops *ops; /* c, or NULL */
+    void *private_data;           /* c: the embedder's */
+    struct mmk_a32 users;         /* a: of the contents; 0: they go, or are gone */
+    struct mmk_a32 holds;         /* a: of the structure; all users together have one, and each
+                                     lazy CPU */
+    struct mmk_rcu_head rcu;      /* o: of the last holder, then of RCU's callback */
+    struct mmk_spinlock lock;     /* of the next three; MMK_LOCK_MM */
+    struct mmk_list sleepers;     /* S: killable, asleep or about to be (kill.c) */
+    uint32_t notify_epoch;        /* S: notifier.c */
+    uint64_t notify_gen;          /* S: notifiers that were ever registered */
+    struct mmk_a32 notifying[2];  /* a: operations that have begun, by epoch */
+    struct mmk_a64 reap_next;     /* a: below it the reaper has been */
+    struct mmk_list in_ring;      /* spaces lock: while it has users (mm.c) */
+    struct mmk_a64 shrink_next;   /* a: where shrink.c goes on */
+    struct mmk_a64 collapse_next; /* a: where collapse.c does */
+    struct mmk_aptr huge_zero;    /* a: the block that it has a share of, or NULL; huge_zero.h */
+    struct mmk_a32 flush_pending; /* a: operations with entries cleared and not flushed (P2) */
+    struct mmk_a64 cpus;          /* a: CPUs that have it loaded */
+    struct mmk_a64 tlb_gen;       /* a: raised by each flush */
     struct mmk_a64 tables[MMK_TABLE_WORDS]; /* a: linked tables by level, see below */
 };
 
@@ -249,6 +259,16 @@ MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_mm_write_lock(struct mmk_mm *mm)
 {
     mmk_waiting_throttle();
     return mmk_likely(mmk_rw_write_lock_killable(&mm->mmap_lock, MMK_LOCK_MMAP)) ? 0 : MMK_EINTR;
+}
+
+/*
+ * Who calls this holds no mmap lock, but looks at his VMA's count before he changes anything
+ * (vma.h): for what he does that is as good.
+ */
+MMK_ALWAYS_INLINE void mmk_mm_is_speculating(const struct mmk_mm *mm)
+    MMK_ASSERTS_SHARED(mm->mmap_lock)
+{
+    (void)mm;
 }
 
 /*

@@ -35,6 +35,7 @@
 #include "planted.h"
 #include "populate.h"
 #include "seal.h"
+#include "vma_seq.h"
 #include "zap.h"
 
 struct remap {
@@ -346,7 +347,7 @@ static int unmap_target(const struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
 }
 
 /* => mmap lock held for writing; what is new at the new address: the address */
-static int64_t relocate(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
+static int64_t relocate_closed(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
 {
     struct mmk_object *object;
     struct relocation go;
@@ -379,6 +380,39 @@ static int64_t relocate(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
     if (!MMK_MISTAKE(OLD_INTERVAL_FIRST) && go.unmaps && found)
         finish_source(r, &go.source);
     return (int64_t)r->new_addr;
+}
+
+/* What holds addr, if anything does. */
+static void close_at(struct remap *r, mmk_vaddr_t addr) MMK_REQUIRES(r->mm->mmap_lock)
+{
+    struct mmk_vma *vma = at(r, addr);
+
+    if (vma && mmk_vma_start(vma) <= addr)
+        mmk_vma_close(vma);
+}
+
+/*
+ * VS1, from before the entries are counted until they have arrived: what is at the old place, and
+ * what the new VMA may be merged with. What is left of the old one may lie on either side.
+ */
+static int64_t relocate(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
+{
+    mmk_vaddr_t old_end = r->addr + r->old_len, new_end = r->new_addr + r->new_len;
+    int64_t result;
+
+    if (!MMK_MISTAKE(MOVE_LEAVES_OPEN)) {
+        close_at(r, r->addr);
+        close_at(r, r->new_addr - 1);
+        close_at(r, new_end);
+    }
+    result = relocate_closed(r);
+    mmk_vma_open_at(r->mm, r->addr - 1);
+    mmk_vma_open_at(r->mm, r->addr);
+    mmk_vma_open_at(r->mm, old_end);
+    mmk_vma_open_at(r->mm, r->new_addr - 1);
+    mmk_vma_open_at(r->mm, r->new_addr);
+    mmk_vma_open_at(r->mm, new_end);
+    return result;
 }
 
 /* --- the ways -------------------------------------------------------------------------------- */

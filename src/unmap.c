@@ -16,6 +16,7 @@
 #include "account.h"
 #include "huge.h"
 #include "planted.h"
+#include "vma_seq.h"
 #include "zap.h"
 
 /* What is to be done with vma, which has a part in the range. */
@@ -105,12 +106,21 @@ static void trim_ends(struct mmk_mm *mm, struct mmk_unmap *unmap) MMK_REQUIRES(m
         mmk_vma_link(unmap->spare);
     }
     if (head)
-        mmk_vma_tree_resize(mmk_mm_vmas(mm), head, mmk_vma_start(head), unmap->start,
-                            &unmap->reserve);
+        mmk_vma_set_range(mm, head, mmk_vma_start(head), unmap->start);
     if (tail)
-        mmk_vma_tree_resize(mmk_mm_vmas(mm), tail, unmap->end, mmk_vma_end(tail), &unmap->reserve);
-    if (unmap->spare)
+        mmk_vma_set_range(mm, tail, unmap->end, mmk_vma_end(tail));
+    if (unmap->spare) {
         mmk_vma_tree_insert(mmk_mm_vmas(mm), unmap->spare, &unmap->reserve);
+        mmk_vma_open(unmap->spare);
+    }
+}
+
+static void close_removed(const struct mmk_unmap *unmap)
+{
+    struct mmk_vma *vma;
+
+    for (vma = unmap->removed; vma; vma = vma->next)
+        mmk_vma_close(vma);
 }
 
 void mmk_unmap_detach(struct mmk_mm *mm, struct mmk_unmap *unmap)
@@ -121,6 +131,8 @@ void mmk_unmap_detach(struct mmk_mm *mm, struct mmk_unmap *unmap)
         below = mmk_mm_prev_vma(mm, unmap->start);
     mmk_account_go(mm, &unmap->gone);
     trim_ends(mm, unmap);
+    if (!MMK_MISTAKE(REMOVED_LATE))
+        close_removed(unmap);
     if (unmap->removed)
         mmk_vma_tree_erase_range(mmk_mm_vmas(mm), unmap->start, unmap->end, &unmap->reserve);
     unmap->low = below ? mmk_vma_end(below) : 0;
@@ -151,6 +163,8 @@ void mmk_unmap_finish(struct mmk_unmap *unmap)
 {
     int i;
 
+    if (MMK_MISTAKE(REMOVED_LATE))
+        close_removed(unmap);
     for (i = 0; i < 2; i++)
         if (unmap->trimmed[i])
             mmk_vma_relink(unmap->trimmed[i]);

@@ -27,6 +27,7 @@ static void fill(struct mmk_vma *vma, struct mmk_mm *mm, mmk_vaddr_t start, mmk_
                  uint64_t flags, struct mmk_object *object, uint64_t origin, uint64_t anon,
                  uint64_t shift)
 {
+    mmk_a64_store(&vma->seq, 1, MMK_RELAXED); /* VS1 */
     mmk_a64_store(&vma->start, start, MMK_RELAXED);
     mmk_a64_store(&vma->end, end, MMK_RELAXED);
     mmk_a64_store(&vma->flags, flags, MMK_RELAXED);

@@ -4,6 +4,16 @@
  *
  * Fields that lockless readers read are atomics, reached through the accessors. Writers hold the
  * mm's mmap lock for writing. A VMA that has left the tree is freed after an RCU grace period.
+ *
+ * A fault may use a VMA under RCU alone (fault.c). `seq` tells it whether it still may:
+ *
+ * VS1 It is odd, closed, from before anything that such a fault relies on changes until after that:
+ *     range, flags, where its private pages are from, which entries are there. A VMA is closed when
+ *     it is made, until its entries are in place, and from before it leaves the tree, for good.
+ * VS2 Each time it opens it gets a number that no VMA of its address space has ever had.
+ * VS3 Who closes does so before he looks at the first entry, with its table's lock. A fault looks
+ *     at the count again with that lock held: so it has been before him, and he sees what it has
+ *     set, or it finds the VMA closed, or opened anew, and sets nothing (P1).
  */
 #ifndef MMK_SRC_VMA_H
 #define MMK_SRC_VMA_H
@@ -56,6 +66,7 @@
 
 struct mmk_vma {
     struct mmk_a64 start, end;    /* bytes, page multiples, start < end */
+    struct mmk_a64 seq;           /* VS1; vma_seq.h */
     struct mmk_a64 flags;         /* MMK_VM_* */
     struct mmk_a64 origin;        /* address that page index 0 has, or would have (mod 2^64): in the
                                      object, or, for private anonymous memory, 0 when first mapped.
@@ -76,14 +87,28 @@ struct mmk_vma {
     };
 };
 
+/*
+ * A fault's first look, and the last one: whether it still is so. Acquire: what it was opened with.
+ */
+MMK_ALWAYS_INLINE uint64_t mmk_vma_seq(const struct mmk_vma *vma)
+{
+    return mmk_a64_load(&vma->seq, MMK_ACQUIRE);
+}
+
+MMK_ALWAYS_INLINE bool mmk_vma_seq_is(const struct mmk_vma *vma, uint64_t seq)
+{
+    return mmk_likely(mmk_a64_load(&vma->seq, MMK_RELAXED) == seq);
+}
+
+/* Acquire: who sees a new range in a VMA that was open sees it closed when he looks again. */
 MMK_ALWAYS_INLINE mmk_vaddr_t mmk_vma_start(const struct mmk_vma *vma)
 {
-    return mmk_a64_load(&vma->start, MMK_RELAXED);
+    return mmk_a64_load(&vma->start, MMK_ACQUIRE);
 }
 
 MMK_ALWAYS_INLINE mmk_vaddr_t mmk_vma_end(const struct mmk_vma *vma)
 {
-    return mmk_a64_load(&vma->end, MMK_RELAXED);
+    return mmk_a64_load(&vma->end, MMK_ACQUIRE);
 }
 
 /* Bytes. One after the other: what C does not sequence, compilers order as they like. */

@@ -15,16 +15,16 @@
 #include "account.h"
 #include "anon.h"
 #include "planted.h"
+#include "vma_seq.h"
 
 void mmk_vma_split(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t addr, struct mmk_vma *upper,
                    struct mmk_vma_tree_reserve *reserve)
 {
-    struct mmk_vma_tree *tree = mmk_mm_vmas(mm);
-
     mmk_vma_copy_upper(upper, vma, addr);
     mmk_vma_link(upper);
-    mmk_vma_tree_resize(tree, vma, mmk_vma_start(vma), addr, reserve);
-    mmk_vma_tree_insert(tree, upper, reserve);
+    mmk_vma_set_range(mm, vma, mmk_vma_start(vma), addr);
+    mmk_vma_tree_insert(mmk_mm_vmas(mm), upper, reserve);
+    mmk_vma_open(upper);
     mmk_vma_relink(vma);
 }
 
@@ -114,7 +114,7 @@ static void inherit(struct mmk_vma *other, const struct mmk_vma *vma)
                "AN4 what belongs together has moved together");
     if (other_anon == 0 && anon != 0) {
         mmk_vma_reshift(other, shift);
-        mmk_a64_store(&other->anon, anon, MMK_RELAXED);
+        mmk_a64_store(&other->anon, anon, MMK_RELEASE); /* with the shift */
     }
 }
 
@@ -122,12 +122,12 @@ static void inherit(struct mmk_vma *other, const struct mmk_vma *vma)
 static void absorb(struct mmk_mm *mm, struct mmk_vma *lower, struct mmk_vma *upper,
                    struct mmk_vma_tree_reserve *reserve) MMK_REQUIRES(mm->mmap_lock)
 {
-    struct mmk_vma_tree *tree = mmk_mm_vmas(mm);
     mmk_vaddr_t start = mmk_vma_start(upper), end = mmk_vma_end(upper);
 
+    mmk_vma_close(upper);
     inherit(lower, upper);
-    mmk_vma_tree_erase_range(tree, start, end, reserve);
-    mmk_vma_tree_resize(tree, lower, mmk_vma_start(lower), end, reserve);
+    mmk_vma_tree_erase_range(mmk_mm_vmas(mm), start, end, reserve);
+    mmk_vma_set_range(mm, lower, mmk_vma_start(lower), end);
     mmk_vma_relink(lower);
     mmk_vma_unlink(upper);
     mmk_vma_free(upper);
@@ -148,11 +148,10 @@ static struct mmk_vma *merge(struct mmk_mm *mm, struct mmk_vma *lower, struct mm
 
 /* vma's range goes to `neighbour`, which touches it: neighbour becomes [start, end). */
 static void extend(struct mmk_mm *mm, struct mmk_vma *neighbour, mmk_vaddr_t start, mmk_vaddr_t end,
-                   struct mmk_vma *vma, struct mmk_vma_tree_reserve *reserve)
-    MMK_REQUIRES(mm->mmap_lock)
+                   struct mmk_vma *vma) MMK_REQUIRES(mm->mmap_lock)
 {
     inherit(neighbour, vma);
-    mmk_vma_tree_resize(mmk_mm_vmas(mm), neighbour, start, end, reserve);
+    mmk_vma_set_range(mm, neighbour, start, end);
     mmk_vma_relink(neighbour);
     mmk_vma_free(vma);
 }
@@ -166,11 +165,11 @@ void mmk_vma_place(struct mmk_mm *mm, struct mmk_vma *vma, enum mmk_vma_merge me
 
     mmk_account_come(mm, flags, end - start);
     if (beside.below) {
-        extend(mm, beside.below, mmk_vma_start(beside.below), end, vma, reserve);
+        extend(mm, beside.below, mmk_vma_start(beside.below), end, vma);
         if (beside.above)
             (void)merge(mm, beside.below, beside.above);
     } else if (beside.above) {
-        extend(mm, beside.above, start, mmk_vma_end(beside.above), vma, reserve);
+        extend(mm, beside.above, start, mmk_vma_end(beside.above), vma);
     } else {
         mmk_vma_link(vma);
         mmk_vma_tree_insert(mmk_mm_vmas(mm), vma, reserve);
@@ -183,7 +182,7 @@ void mmk_vma_grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t end)
     struct mmk_vma *above;
 
     mmk_account_come(mm, flags, end - mmk_vma_end(vma));
-    mmk_vma_tree_resize(mmk_mm_vmas(mm), vma, mmk_vma_start(vma), end, NULL);
+    mmk_vma_set_range(mm, vma, mmk_vma_start(vma), end);
     mmk_vma_relink(vma);
     above = starts_at(mm, end);
     if (above && fits(above, vma, flags, true))
@@ -223,15 +222,14 @@ static void move_border(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t star
                         struct neighbours beside) MMK_REQUIRES(mm->mmap_lock)
 {
     struct mmk_vma *other = beside.below ? beside.below : beside.above;
-    struct mmk_vma_tree *tree = mmk_mm_vmas(mm);
 
     inherit(other, vma);
     if (beside.below) {
-        mmk_vma_tree_resize(tree, vma, end, mmk_vma_end(vma), NULL);
-        mmk_vma_tree_resize(tree, other, mmk_vma_start(other), end, NULL);
+        mmk_vma_set_range(mm, vma, end, mmk_vma_end(vma));
+        mmk_vma_set_range(mm, other, mmk_vma_start(other), end);
     } else {
-        mmk_vma_tree_resize(tree, vma, mmk_vma_start(vma), start, NULL);
-        mmk_vma_tree_resize(tree, other, start, mmk_vma_end(other), NULL);
+        mmk_vma_set_range(mm, vma, mmk_vma_start(vma), start);
+        mmk_vma_set_range(mm, other, start, mmk_vma_end(other));
     }
     if (MMK_MISTAKE(BORDER_SHRINKS_FIRST))
         mmk_vma_relink(vma);
@@ -260,6 +258,21 @@ static struct mmk_vma *cut_out(struct mmk_mm *mm, struct mmk_vma *vma,
     return vma;
 }
 
+/* Faults by the old ones come to an end before the entries are looked at (VS3), or to nothing. */
+static void set_flags(struct mmk_vma *vma, uint64_t flags)
+{
+    bool closed = mmk_vma_is_closed(vma);
+
+    if (MMK_MISTAKE(PROTECTED_OPEN)) {
+        mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
+        return;
+    }
+    mmk_vma_close(vma);
+    mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
+    if (!closed)
+        mmk_vma_open(vma);
+}
+
 int mmk_vma_change(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_change *change)
 {
     mmk_vaddr_t start = change->start, end = change->end;
@@ -275,7 +288,7 @@ int mmk_vma_change(struct mmk_mm *mm, struct mmk_vma *vma, struct mmk_vma_change
     if (!vma)
         return MMK_ENOMEM;
     mmk_account_turn(mm, old_flags, flags, end - start);
-    mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
+    set_flags(vma, flags);
     if (beside.below)
         vma = merge(mm, beside.below, vma);
     if (beside.above)
@@ -330,7 +343,7 @@ static enum mmk_fault_result grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_va
     if (!may_grow(mm, vma, growth))
         return MMK_FAULT_SEGV_MAPERR;
     mmk_account_come(mm, mmk_vma_flags(vma), growth);
-    mmk_vma_tree_resize(mmk_mm_vmas(mm), vma, start, mmk_vma_end(vma), NULL);
+    mmk_vma_set_range(mm, vma, start, mmk_vma_end(vma));
     mmk_vma_relink(vma);
     return MMK_FAULT_DONE;
 }

@@ -810,8 +810,8 @@ void mmk_vma_tree_resize(struct mmk_vma_tree *tree, struct mmk_vma *vma, mmk_vad
         lower_separator(&path, start);
     if (i + 1 == leaf->count)
         raise_separator(&path, end);
-    mmk_a64_store(&vma->start, start, MMK_RELAXED);
-    mmk_a64_store(&vma->end, end, MMK_RELAXED);
+    mmk_a64_store(&vma->start, start, MMK_RELEASE); /* after VS1's, as the next */
+    mmk_a64_store(&vma->end, end, MMK_RELEASE);
     mmk_a64_store(&leaf->key[i], end, MMK_RELAXED);
     set_gap(&path, 0, gap_between(below, vma));
     if (end == old_end)

@@ -24,6 +24,10 @@ static const struct scenario *list_of_larger(unsigned number)
         return scenarios_huge_frames;
     case 32:
         return scenarios_huge_upper;
+    case 33:
+        return scenarios_speculate;
+    case 34:
+        return kernels_speculate;
     default:
         return NULL;
     }

@@ -31,10 +31,6 @@ struct field {
     }
 
 static const struct field mm_fields[] = {
-    FIELD(mmk_mm, mmap_lock),
-    FIELD(mmk_mm, vmas.root),
-    FIELD(mmk_mm, vmas.spare),
-    FIELD(mmk_mm, vmas.count),
     FIELD(mmk_mm, root),
     FIELD(mmk_mm, top),
     FIELD(mmk_mm, context),
@@ -44,6 +40,11 @@ static const struct field mm_fields[] = {
     FIELD(mmk_mm, notifiers),
     FIELD(mmk_mm, killed),
     FIELD(mmk_mm, flush_unasked),
+    FIELD(mmk_mm, vmas.root),
+    FIELD(mmk_mm, vmas.spare),
+    FIELD(mmk_mm, vmas.count),
+    FIELD(mmk_mm, mmap_lock),
+    FIELD(mmk_mm, vma_seq),
     FIELD(mmk_mm, brk_start),
     FIELD(mmk_mm, brk),
     FIELD(mmk_mm, mmap_base),
@@ -77,9 +78,19 @@ static const struct field mm_fields[] = {
 };
 
 static const struct field vma_fields[] = {
-    FIELD(mmk_vma, start),    FIELD(mmk_vma, end),  FIELD(mmk_vma, flags), FIELD(mmk_vma, origin),
-    FIELD(mmk_vma, shift),    FIELD(mmk_vma, anon), FIELD(mmk_vma, mm),    FIELD(mmk_vma, object),
-    FIELD(mmk_vma, interval), FIELD(mmk_vma, next), FIELD(mmk_vma, moved), END,
+    FIELD(mmk_vma, start),
+    FIELD(mmk_vma, end),
+    FIELD(mmk_vma, seq),
+    FIELD(mmk_vma, flags),
+    FIELD(mmk_vma, origin),
+    FIELD(mmk_vma, shift),
+    FIELD(mmk_vma, anon),
+    FIELD(mmk_vma, mm),
+    FIELD(mmk_vma, object),
+    FIELD(mmk_vma, interval),
+    FIELD(mmk_vma, next),
+    FIELD(mmk_vma, moved),
+    END,
 };
 
 static const struct field object_fields[] = {

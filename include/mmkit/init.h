@@ -190,6 +190,13 @@ struct mmk_config {
      * in /sys/kernel/mm/transparent_hugepage, of which it takes the largest, too.
      */
     uint64_t anon_block;
+
+    /*
+     * 1: a fault tries without the mmap lock first, and writes no memory then that a fault on
+     * another page writes. 0: it takes the lock at once. Range: 0, 1. Default: 1. Linux: faults
+     * under the lock of one mapping (CONFIG_PER_VMA_LOCK).
+     */
+    unsigned speculate;
 };
 
 /*
@@ -206,7 +213,7 @@ struct mmk_config {
     {                                                                                              \
         MMK_TABLES_MMKIT, MMK_CONFIG_MMAP_MIN_ADDR, MMK_CONFIG_STACK_LIMIT, MMK_CONFIG_GUARD_GAP,  \
             16, 0, 65530, MMK_OVERCOMMIT_HEURISTIC, 50, 0, 0, 0, 0, 0, 0, MMK_CONFIG_FAULT_AROUND, \
-            MMK_HUGE_NEVER, 0, 0                                                                   \
+            MMK_HUGE_NEVER, 0, 0, 1                                                                \
     }
 
 /*

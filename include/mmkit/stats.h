@@ -37,6 +37,13 @@ struct mmk_mm_stats {
     uint64_t fault_major;       /* of these: waited for it to be read */
     uint64_t fault_spurious;    /* nothing to do */
     uint64_t fault_failed;      /* answered OOM, SEGV or BUS */
+    uint64_t locked_vma;        /* faults that took the mmap lock: nothing is mapped, or allowed, or
+                                   the mapping was just being changed */
+    uint64_t locked_first;      /* the first private page of a mapping */
+    uint64_t locked_table;      /* a page table was missing */
+    uint64_t locked_memory;     /* there was no page without waiting */
+    uint64_t locked_kind;       /* of a kind that always does */
+    uint64_t locked_changed;    /* the mapping, or the entry, was changed meanwhile */
     uint64_t mapped_around;     /* pages mapped by a fault on another: fault_around, anon_block */
     uint64_t huge;              /* entries that map a larger page, of mmkit's frames or others */
     uint64_t huge_zero;         /* the same of zeros, which is all memory's: no page is resident */

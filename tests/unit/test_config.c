@@ -32,6 +32,7 @@ enum option {
     ANON_BLOCK,
     HUGE_PAGES,
     HUGE_SHARED,
+    SPECULATE,
     OPTIONS
 };
 
@@ -87,6 +88,9 @@ static void set_option(struct mmk_config *config, enum option option, uint64_t v
     case HUGE_SHARED:
         config->huge_shared = (unsigned)value;
         break;
+    case SPECULATE:
+        config->speculate = (unsigned)value;
+        break;
     case REFUSE_WRITE_EXEC:
     case OPTIONS:
     default:
@@ -119,6 +123,7 @@ static const struct value good[] = {
     {ANON_BLOCK, 0},          {ANON_BLOCK, PAGE *MMK_PT_ENTRIES},
     {HUGE_PAGES, 0},          {HUGE_PAGES, MMK_HUGE_ALWAYS},
     {HUGE_SHARED, 0},         {HUGE_SHARED, 1},
+    {SPECULATE, 0},           {SPECULATE, 1},
 };
 
 #define PAGES_UP(bytes) (((bytes) + PAGE - 1) & MMK_PAGE_MASK)
@@ -129,6 +134,8 @@ static const struct value bad[] = {
     {HUGE_PAGES, MMK_HUGE_ALWAYS + 1},
     {HUGE_SHARED, 2},
     {HUGE_SHARED, UINT32_MAX},
+    {SPECULATE, 2},
+    {SPECULATE, UINT32_MAX},
     {MMAP_MIN_ADDR, 100},
     {MMAP_MIN_ADDR, MMK_PAGE_SIZE + 1},
     {MMAP_MIN_ADDR, PAGES_UP(MMK_MAP_WINDOW / 2)},

@@ -275,15 +275,90 @@ static void test_tables_follow(void **state)
     expect_tables(mm, 3, 2, 1);
 }
 
+/* Which faults have taken the mmap lock since `before`, and why. */
+static void expect_locked(const struct mmk_mm_stats *before, uint64_t vma, uint64_t first,
+                          uint64_t table, uint64_t kind)
+{
+    struct mmk_mm_stats now = mm_stats(mm);
+
+    assert_int_equal(now.locked_vma - before->locked_vma, vma);
+    assert_int_equal(now.locked_first - before->locked_first, first);
+    assert_int_equal(now.locked_table - before->locked_table, table);
+    assert_int_equal(now.locked_kind - before->locked_kind, kind);
+    assert_int_equal(now.locked_memory - before->locked_memory, 0);
+    assert_int_equal(now.locked_changed - before->locked_changed, 0);
+}
+
+static void test_locked(void **state)
+{
+    struct mmk_mm_stats before = mm_stats(mm);
+    struct mmk_object *object = new_shmem(1);
+    struct mmk_mm *child;
+
+    (void)state;
+    map_at(0, 2, RW, ANON);
+    map_at(2, 1, RW | MMK_PROT_EXEC, ANON);
+    map_object_at(3, 1, RW, MMK_MAP_SHARED, object, 0);
+    store_byte(BASE, 1);
+    expect_locked(&before, 0, 0, 1, 0);
+    store_byte(BASE + PAGE, 2);
+    expect_byte(BASE + 2 * PAGE, 0);
+    expect_locked(&before, 0, 0, 1, 0);
+    store_byte(BASE + 2 * PAGE, 3); /* the zero page is copied, for its first page */
+    expect_locked(&before, 0, 1, 1, 0);
+    assert_int_equal(mmk_fork(mm, &child), 0);
+    store_byte(BASE, 4);
+    expect_locked(&before, 0, 1, 1, 0);
+    put_mm(child);
+    store_byte(BASE + PAGE, 5);
+    expect_locked(&before, 0, 1, 1, 0);
+    store_byte(BASE + 3 * PAGE, 6);
+    expect_locked(&before, 0, 1, 1, 1);
+    expect_load(BASE + 4 * PAGE, MMK_FAULT_SEGV_MAPERR);
+    expect_locked(&before, 1, 1, 1, 1);
+    mmk_object_put(object);
+}
+
+static int setup_locking(void **state)
+{
+    struct mmk_config config = fixture_config();
+
+    (void)state;
+    config.speculate = 0;
+    return fixture_setup_with(&config);
+}
+
+/* Not a reason: nobody has tried without. */
+static void test_always_locks(void **state)
+{
+    struct mmk_mm_stats before = mm_stats(mm);
+
+    (void)state;
+    map_at(0, 2, RW, ANON);
+    store_byte(BASE, 1);
+    store_byte(BASE + PAGE, 2);
+    expect_byte(BASE, 1);
+    expect_counts(&before, 2, 0, 0, 0, 0, 0, 0);
+    expect_locked(&before, 0, 0, 0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_maperr),         TEST(test_accerr),
-        TEST(test_anon),           TEST(test_zero_page),
-        TEST(test_zero_page_exec), TEST(test_file),
-        TEST(test_shmem),          TEST(test_bus),
-        TEST(test_read_error),     TEST(test_spurious),
-        TEST(test_fault_ahead),    TEST(test_tables_follow),
+        TEST(test_maperr),
+        TEST(test_accerr),
+        TEST(test_anon),
+        TEST(test_zero_page),
+        TEST(test_zero_page_exec),
+        TEST(test_file),
+        TEST(test_shmem),
+        TEST(test_bus),
+        TEST(test_read_error),
+        TEST(test_spurious),
+        TEST(test_fault_ahead),
+        TEST(test_tables_follow),
+        TEST(test_locked),
+        cmocka_unit_test_setup_teardown(test_always_locks, setup_locking, fixture_teardown),
     };
 
     return cmocka_run_group_tests_name("fault", tests, NULL, NULL);

@@ -772,7 +772,7 @@ static const struct oom_case cases[] = {
     {"write fault", with_untouched, call_write, 0},
     {"write beside others", with_anon, call_write, AROUND}, /* a second, slower try */
     {"write over the zero page", with_zero_page, call_write, 0},
-    {"write to a forked page", with_forked, call_write, 0},
+    {"write to a forked page", with_forked, call_write, AROUND}, /* likewise */
     {"read of a file", with_shared_file, call_read, 0},
     {"write to a file", with_shared_file, call_write, 0},
     {"first read of a file", with_untouched_file, call_read, 0},
@@ -785,7 +785,7 @@ static const struct oom_case cases[] = {
     {"write over a private file's page", with_private_file_read, call_write, 0},
     {"grow stack", with_stack, call_grow_stack, GROWS},
     {"copy to a program", with_untouched, call_copy_to_user, 0},
-    {"copy to a forked page", with_forked, call_copy_to_user, 0},
+    {"copy to a forked page", with_forked, call_copy_to_user, AROUND},
     {"write to an address space", with_private_file_read, call_write_remote, 0},
     {"pin to read", with_untouched, call_pin_read, 0},
     {"pin to write", with_untouched, call_pin_write, 0},
