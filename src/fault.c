@@ -20,9 +20,10 @@
  * means that another CPU made progress.
  *
  * At first that is all: a fault speculates that its VMA stays what it is, and its commit looks at
- * the VMA's count as well (vma.h). What it cannot do so, as it might have to sleep, or has not come
- * to an end, it does again with the mmap lock held for reading, which keeps the VMA; and only then
- * it fails (P12). So a speculating fault never spins, and waits for nobody but for the one lock.
+ * the VMA's count as well (vma.h); the tables that it lacks it takes from what is at hand. What it
+ * cannot do so, as it might have to sleep, or has not come to an end, it does again with the mmap
+ * lock held for reading, which keeps the VMA; and only then it fails (P12). So a speculating fault
+ * never spins, and waits for nobody but for the one lock.
  *
  * A speculating fault writes its table, its page's descriptor, and counters of its own CPU; the
  * other besides that the mmap lock's word.
@@ -95,10 +96,9 @@ void mmk_fault_drop_anon(struct mmk_page *page)
 /*
  * Tables that were there before come first (P11); if just some of them are on the way, there have
  * to be others for all levels, as nothing may fail from then on.
- * => walk locked; its entry is none; false: tables are missing
  */
-static bool set_none(struct mmk_vmf *vmf, struct mmk_walk *walk, mmk_pte_t pte,
-                     struct mmk_around *around) MMK_REQUIRES(walk->table->table.lock)
+bool mmk_fault_set_none(struct mmk_vmf *vmf, struct mmk_walk *walk, mmk_pte_t pte,
+                        struct mmk_around *around)
 {
     struct mmk_page *leaf;
 
@@ -143,7 +143,7 @@ enum mmk_fault_result mmk_fault_set_with(struct mmk_vmf *vmf, mmk_pte_t pte,
             return MMK_FAULT_RETRY;
         }
         killed = mmk_mm_killed(vmf->mm);
-        set = killed || set_none(vmf, &walk, pte, around);
+        set = killed || mmk_fault_set_none(vmf, &walk, pte, around);
         mmk_fault_unlock(&walk);
         if (mmk_likely(set))
             return killed ? MMK_FAULT_KILLED : MMK_FAULT_DONE;
@@ -154,12 +154,24 @@ enum mmk_fault_result mmk_fault_set_with(struct mmk_vmf *vmf, mmk_pte_t pte,
     }
 }
 
+/* Who speculates is still in the section of the walk by which he has looked. => false: it is old */
+MMK_ALWAYS_INLINE bool lock_looked(struct mmk_vmf *vmf, struct mmk_walk *walk) MMK_NO_TSA
+{
+    if (!vmf->speculates) {
+        mmk_walk_lock(vmf->mm, vmf->addr, walk);
+        return true;
+    }
+    if (walk != &vmf->kept)
+        *walk = vmf->kept;
+    mmk_table_lock(walk->table);
+    return mmk_table_linked_at(walk->table, walk->parent);
+}
+
 bool mmk_fault_lock(struct mmk_vmf *vmf, struct mmk_walk *walk) MMK_NO_TSA
 {
     mmk_rcu_read_lock();
-    mmk_walk_lock(vmf->mm, vmf->addr, walk);
-    if (walk->level == 0 && mmk_pte_read(walk->entry).v == vmf->pte.v && mmk_fault_current(vmf) &&
-        !mmk_inject(MMK_INJECT_FAULT_AGAIN))
+    if (lock_looked(vmf, walk) && walk->level == 0 && mmk_pte_read(walk->entry).v == vmf->pte.v &&
+        mmk_fault_current(vmf) && !mmk_inject(MMK_INJECT_FAULT_AGAIN))
         return true;
     mmk_fault_unlock(walk);
     return false;
@@ -245,7 +257,10 @@ static MMK_NOINLINE bool look_huge(struct mmk_vmf *vmf, const struct mmk_walk *w
     return vmf->huge || mmk_fault_huge_wanted(vmf, MMK_HUGE_LEVEL);
 }
 
-/* There is no table for the entry, unless one waits to come back. => as look(), inside its section
+/*
+ * There is no table for the entry, unless one waits to come back. Who speculates takes a new one at
+ * once, if there is one; who does not has been here before, and may wait for it.
+ * => as look(), inside its section
  */
 static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu)
@@ -256,14 +271,14 @@ static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
         return false;
     if (vmf->vma->object) {
         vmf->lacks = mmk_limbo_has(walk) ? 0 : walk->level;
+        vmf->why = MMK_COUNT_LOCKED_TABLE;
         return false;
     }
     leaf = mmk_limbo_take(walk);
     if (leaf)
         return mmk_fault_anon_again_rcu(vmf, walk, leaf);
     vmf->lacks = walk->level;
-    vmf->why = MMK_COUNT_LOCKED_TABLE;
-    return false;
+    return vmf->speculates && mmk_fault_anon_below_rcu(vmf, walk);
 }
 
 /*
@@ -274,19 +289,19 @@ static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
 MMK_ALWAYS_INLINE bool look_rcu(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
     MMK_REQUIRES_SHARED(mmk_rcu)
 {
-    struct mmk_walk walk;
+    struct mmk_walk *walk = &vmf->kept;
     bool done = false;
 
-    mmk_walk_rcu(vmf->mm, vmf->addr, &walk);
+    mmk_walk_rcu(vmf->mm, vmf->addr, walk);
     vmf->pte.v = 0;
     vmf->lacks = 0;
     vmf->huge = false;
-    if (mmk_likely(walk.level == 0)) {
-        vmf->pte = mmk_pte_read(walk.entry);
+    if (mmk_likely(walk->level == 0)) {
+        vmf->pte = mmk_pte_read(walk->entry);
         if (mmk_pte_none(vmf->pte) && !vmf->vma->object && !MMK_MISTAKE(HUGE_ASKED_AGAIN))
-            done = mmk_fault_anon_rcu(vmf, &walk);
+            done = mmk_fault_anon_rcu(vmf, walk);
     } else {
-        done = look_above(vmf, &walk);
+        done = look_above(vmf, walk);
     }
     return done;
 }

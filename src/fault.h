@@ -34,7 +34,8 @@ struct mmk_vmf {
     enum mmk_access access;
     mmk_pte_t pte;          /* what the entry said when last looked at */
     bool huge;              /* it is a larger page's, or was being split */
-    struct mmk_walk kept;   /* the way to it, while its table is kept: mmk_fault_keep() */
+    struct mmk_walk kept;   /* the way to it: in the read section of that look, and while its table
+                               is kept (mmk_fault_keep()) */
     unsigned lacks;         /* levels that had no table then, and none in limbo */
     struct mmk_chain chain; /* tables for them */
 };
@@ -110,13 +111,16 @@ enum mmk_fault_result mmk_fault_huge_entry(struct mmk_vmf *vmf)
 /*
  * mmk_fault_anon() for an entry that a walk has just found none in a table that is there: with no
  * second walk and no sleep. again_rcu(): that lacks tables which mmk_limbo_take() has found, from
- * that leaf table up; unless they are linked, they go back there.
+ * that leaf table up; unless they are linked, they go back there. below_rcu(): that lacks tables,
+ * which it takes if they are at hand.
  * => true: done; false: nothing has changed, memory is short or another CPU was first
  * => inside the RCU read section of the walk
  */
 bool mmk_fault_anon_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
 bool mmk_fault_anon_again_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, struct mmk_page *leaf)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
+bool mmk_fault_anon_below_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
 
 /*
@@ -180,6 +184,14 @@ MMK_ALWAYS_INLINE enum mmk_fault_result mmk_fault_set(struct mmk_vmf *vmf, mmk_p
 {
     return mmk_fault_set_with(vmf, pte, NULL);
 }
+
+/*
+ * Sets the entry where walk has come to, with tables that wait to come back or those of vmf->chain.
+ * => walk locked, and then perhaps that of a lower table in its place; its entry is none; false:
+ *    tables are missing, nothing has changed
+ */
+bool mmk_fault_set_none(struct mmk_vmf *vmf, struct mmk_walk *walk, mmk_pte_t pte,
+                        struct mmk_around *around) MMK_REQUIRES(walk->table->table.lock);
 
 /*
  * mmk_fault_set() for a fault that reads an object's page, which it has locked: maps those around

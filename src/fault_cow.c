@@ -162,12 +162,12 @@ static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
 }
 
 /*
- * replace() for a fault that speculates, which keeps nothing but the page: it goes the way twice.
+ * replace() for a fault that speculates, which keeps nothing but the page: it locks twice.
  * Who has registered a notifier may have entries of his own by now: he is told with the lock.
- * => the caller holds a reference to page
+ * => the caller holds a reference to page; inside the read section in which vmf was looked at
  */
 static enum mmk_fault_result replace_rcu(struct mmk_vmf *vmf, struct mmk_page *page)
-    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     struct mmk_page *copy;
     bool notifies;

@@ -70,6 +70,19 @@ int mmk_chain_prepare(struct mmk_chain *chain, struct mmk_mm *mm, unsigned level
     return 0;
 }
 
+bool mmk_chain_prepare_nowait(struct mmk_chain *chain, struct mmk_mm *mm, unsigned level)
+{
+    unsigned i;
+
+    for (i = 0; i < level; i++) {
+        if (!chain->table[i])
+            chain->table[i] = mmk_table_alloc_at_hand(mm, i);
+        if (!chain->table[i])
+            return false;
+    }
+    return true;
+}
+
 void mmk_chain_discard(struct mmk_chain *chain)
 {
     unsigned level;

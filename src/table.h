@@ -77,6 +77,10 @@ void mmk_table_unlock_free(const struct mmk_walk *walk, struct mmk_gather *gathe
  */
 MMK_MUST_CHECK int mmk_chain_prepare(struct mmk_chain *chain, struct mmk_mm *mm, unsigned level);
 
+/* The same without sleep. => false: not all of them, for now */
+MMK_MUST_CHECK bool mmk_chain_prepare_nowait(struct mmk_chain *chain, struct mmk_mm *mm,
+                                             unsigned level);
+
 /* Frees what was not used. */
 void mmk_chain_discard(struct mmk_chain *chain);
 

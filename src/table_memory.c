@@ -131,6 +131,11 @@ struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level)
     return alloc(mm, level, MMK_ALLOC_NORMAL);
 }
 
+struct mmk_page *mmk_table_alloc_at_hand(struct mmk_mm *mm, unsigned level)
+{
+    return alloc(mm, level, MMK_ALLOC_NOWAIT);
+}
+
 struct mmk_page *mmk_table_alloc_nowait(struct mmk_mm *mm, unsigned level)
 {
     return alloc(mm, level, MMK_ALLOC_NOWAIT | MMK_ALLOC_NORECLAIM);

@@ -13,6 +13,8 @@
 
 /* An empty table that nobody knows. => NULL: no memory; may sleep */
 struct mmk_page *mmk_table_alloc(struct mmk_mm *mm, unsigned level);
+/* The same without sleep: NULL also where there is none at once, or no room below the limit. */
+struct mmk_page *mmk_table_alloc_at_hand(struct mmk_mm *mm, unsigned level);
 /*
  * The same for who frees more than it takes: without sleep, from all of the reserve, and charged
  * beyond the group's limit if need be. => any context where frames may be allocated

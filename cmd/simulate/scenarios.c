@@ -28,6 +28,8 @@ static const struct scenario *list_of_larger(unsigned number)
         return scenarios_speculate;
     case 34:
         return kernels_speculate;
+    case 35:
+        return scenarios_speculate_tables;
     default:
         return NULL;
     }

@@ -300,23 +300,50 @@ static void test_locked(void **state)
     map_at(2, 1, RW | MMK_PROT_EXEC, ANON);
     map_object_at(3, 1, RW, MMK_MAP_SHARED, object, 0);
     store_byte(BASE, 1);
-    expect_locked(&before, 0, 0, 1, 0);
+    expect_locked(&before, 0, 1, 0, 0);
     store_byte(BASE + PAGE, 2);
     expect_byte(BASE + 2 * PAGE, 0);
-    expect_locked(&before, 0, 0, 1, 0);
+    expect_locked(&before, 0, 1, 0, 0);
     store_byte(BASE + 2 * PAGE, 3); /* the zero page is copied, for its first page */
-    expect_locked(&before, 0, 1, 1, 0);
+    expect_locked(&before, 0, 2, 0, 0);
     assert_int_equal(mmk_fork(mm, &child), 0);
     store_byte(BASE, 4);
-    expect_locked(&before, 0, 1, 1, 0);
+    expect_locked(&before, 0, 2, 0, 0);
     put_mm(child);
     store_byte(BASE + PAGE, 5);
-    expect_locked(&before, 0, 1, 1, 0);
+    expect_locked(&before, 0, 2, 0, 0);
     store_byte(BASE + 3 * PAGE, 6);
-    expect_locked(&before, 0, 1, 1, 1);
+    expect_locked(&before, 0, 2, 0, 1);
     expect_load(BASE + 4 * PAGE, MMK_FAULT_SEGV_MAPERR);
-    expect_locked(&before, 1, 1, 1, 1);
+    expect_locked(&before, 1, 2, 0, 1);
     mmk_object_put(object);
+}
+
+/* Missing tables come on the way, those that wait and others. */
+static void test_locked_tables(void **state)
+{
+    mmk_vaddr_t a = map_at(0, 2 * GIB / PAGE, RW, ANON);
+    struct mmk_mm_stats before = mm_stats(mm);
+
+    (void)state;
+    expect_byte(a, 0);
+    expect_tables(mm, 1, 1, 1);
+    expect_locked(&before, 0, 0, 0, 0);
+    store_byte(a + PAGE, 1);
+    expect_locked(&before, 0, 1, 0, 0);
+    store_byte(a + 2 * MIB, 2);
+    expect_byte(a + 4 * MIB, 0);
+    store_byte(a + GIB, 3);
+    expect_tables(mm, 4, 2, 1);
+    assert_int_equal(mmk_madvise(mm, a + GIB, MIB, MMK_MADV_DONTNEED), 0);
+    expect_tables(mm, 3, 1, 1);
+    store_byte(a + GIB + 2 * MIB, 4); /* one waits on the way, one does not */
+    expect_tables(mm, 4, 2, 1);
+    expect_locked(&before, 0, 1, 0, 0);
+    assert_int_equal(mm_stats(mm).rss_anon - before.rss_anon, 3);
+    map_at(4 * GIB / PAGE, 1, RW, SHARED_ANON);
+    store_byte(BASE + 4 * GIB, 5);
+    expect_locked(&before, 0, 1, 1, 0);
 }
 
 static int setup_locking(void **state)
@@ -358,6 +385,7 @@ int main(void)
         TEST(test_fault_ahead),
         TEST(test_tables_follow),
         TEST(test_locked),
+        TEST(test_locked_tables),
         cmocka_unit_test_setup_teardown(test_always_locks, setup_locking, fixture_teardown),
     };
 

@@ -368,6 +368,11 @@ static int call_write(void)
     return call_fault(BASE + 7 * PAGE + 5, MMK_ACCESS_WRITE);
 }
 
+static int call_write_between(void)
+{
+    return call_fault(BASE + 2500 * PAGE, MMK_ACCESS_WRITE);
+}
+
 static int call_read_far(void)
 {
     return call_fault(BASE + FAR + 7 * PAGE, MMK_ACCESS_READ);
@@ -768,9 +773,10 @@ static const struct oom_case cases[] = {
     {"fork", with_anon, call_fork, 0},
     {"fork nothing", nothing, call_fork, 0},
     {"fork several tables", with_several_tables, call_fork, 0},
-    {"read fault", with_untouched, call_read, 0},
+    {"read fault", with_untouched, call_read, AROUND}, /* a second, slower try */
     {"write fault", with_untouched, call_write, 0},
-    {"write beside others", with_anon, call_write, AROUND}, /* a second, slower try */
+    {"write beside others", with_anon, call_write, AROUND}, /* likewise */
+    {"write where there is no table", with_wide, call_write_between, AROUND},
     {"write over the zero page", with_zero_page, call_write, 0},
     {"write to a forked page", with_forked, call_write, AROUND}, /* likewise */
     {"read of a file", with_shared_file, call_read, 0},
