@@ -125,12 +125,41 @@ bool mmk_fault_set_none(struct mmk_vmf *vmf, struct mmk_walk *walk, mmk_pte_t pt
     return true;
 }
 
+/*
+ * mmk_fault_set_with() of a fault that speculates: by the walk with which it has looked, and with
+ * tables that are at hand.
+ * => DONE, RETRY; inside the RCU read section of the walk
+ */
+static enum mmk_fault_result set_looked(struct mmk_vmf *vmf, mmk_pte_t pte,
+                                        struct mmk_around *around)
+    MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_NO_TSA
+{
+    struct mmk_walk *walk = &vmf->kept;
+    bool set;
+
+    if (!mmk_chain_prepare_nowait(&vmf->chain, vmf->mm, vmf->lacks)) {
+        vmf->why = MMK_COUNT_LOCKED_MEMORY;
+        return MMK_FAULT_RETRY;
+    }
+    if (around)
+        mmk_around_find(vmf, around);
+    mmk_table_lock(walk->table);
+    set = mmk_table_linked_at(walk->table, walk->parent) &&
+          mmk_pte_none(mmk_pte_read(walk->entry)) &&
+          (mmk_fault_current(vmf) || MMK_MISTAKE(FILE_UNCHECKED)) && !mmk_mm_killed(vmf->mm) &&
+          !mmk_inject(MMK_INJECT_FAULT_AGAIN) && mmk_fault_set_none(vmf, walk, pte, around);
+    mmk_table_unlock(walk->table);
+    return set ? MMK_FAULT_DONE : MMK_FAULT_RETRY;
+}
+
 enum mmk_fault_result mmk_fault_set_with(struct mmk_vmf *vmf, mmk_pte_t pte,
                                          struct mmk_around *around)
 {
     struct mmk_walk walk;
     bool killed, set;
 
+    if (vmf->speculates)
+        return set_looked(vmf, pte, around);
     if (mmk_chain_prepare(&vmf->chain, vmf->mm, vmf->lacks))
         return MMK_FAULT_OOM;
     if (around)
@@ -271,7 +300,6 @@ static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
         return false;
     if (vmf->vma->object) {
         vmf->lacks = mmk_limbo_has(walk) ? 0 : walk->level;
-        vmf->why = MMK_COUNT_LOCKED_TABLE;
         return false;
     }
     leaf = mmk_limbo_take(walk);
@@ -463,7 +491,11 @@ MMK_ALWAYS_INLINE bool speculate_rcu(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(mm
     vmf->why = MMK_COUNT_LOCKED_KIND;
     if (mmk_likely(look_rcu(vmf)))
         return true;
-    if (mmk_pte_none(vmf->pte) || vmf->huge || !mmk_pte_present(vmf->pte) || mmk_mm_killed(vmf->mm))
+    if (vmf->huge || mmk_mm_killed(vmf->mm))
+        return false;
+    if (mmk_pte_none(vmf->pte))
+        return vmf->vma->object && mmk_fault_file_rcu(vmf);
+    if (!mmk_pte_present(vmf->pte))
         return false;
     vmf->why = MMK_COUNT_LOCKED_CHANGED;
     return handle_entry(vmf) == MMK_FAULT_DONE;

@@ -124,6 +124,14 @@ bool mmk_fault_anon_below_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_REQUIRES_SHARED(mmk_rcu);
 
 /*
+ * mmk_fault_file() for one that speculates, and has come to an entry that is none by vmf->kept: of
+ * a page that is in memory, and whose lock nobody has.
+ * => true: done; false: nothing has changed, vmf->why; inside the RCU read section of the walk
+ */
+bool mmk_fault_file_rcu(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+    MMK_REQUIRES_SHARED(mmk_rcu);
+
+/*
  * A first write that maps a block of pages (fault_block.c). rcu: as the two above, leaf NULL or as
  * the second's. The other: where there was no table.
  * => false: nothing has changed, one page it is. The other: *result as mmk_fault_anon()

@@ -116,7 +116,10 @@ void mmk_around_find(struct mmk_vmf *vmf, struct mmk_around *around) MMK_NO_TSA
     struct mmk_walk walk;
 
     mmk_rcu_read_lock();
-    mmk_walk_rcu(vmf->mm, vmf->addr, &walk);
+    if (vmf->speculates)
+        walk = vmf->kept;
+    else
+        mmk_walk_rcu(vmf->mm, vmf->addr, &walk);
     for (; around->next <= around->last && around->n < BATCH; around->next++) {
         page = find_next(around, &walk, vmf->vma->object);
         if (!page) {
@@ -197,6 +200,7 @@ static void set_more(struct mmk_vmf *vmf, struct mmk_around *around)
     mmk_rcu_read_lock();
     mmk_walk_lock(vmf->mm, vmf->addr, &walk);
     if (walk.level == 0 && mmk_table_live(walk.table) > 0 &&
+        (mmk_fault_current(vmf) || MMK_MISTAKE(AROUND_UNCHECKED)) &&
         (!mmk_mm_killed(vmf->mm) || MMK_MISTAKE(AROUND_KILL_UNCHECKED)))
         mmk_around_set(vmf, around, &walk);
     mmk_fault_unlock(&walk);

@@ -62,9 +62,12 @@ static enum mmk_fault_result map_page(struct mmk_vmf *vmf, struct mmk_page *page
 static enum mmk_fault_result map_copy(struct mmk_vmf *vmf, struct mmk_page *page)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock) MMK_RELEASES(page)
 {
-    struct mmk_page *copy = mmk_fault_new_anon_at(vmf, MMK_ALLOC_NORMAL);
+    struct mmk_page *copy =
+        mmk_fault_new_anon_at(vmf, vmf->speculates ? MMK_ALLOC_NOWAIT : MMK_ALLOC_NORMAL);
     enum mmk_fault_result result = MMK_FAULT_OOM;
 
+    if (!copy)
+        vmf->why = MMK_COUNT_LOCKED_MEMORY;
     if (copy) {
         mmk_copy_page(mmk_page_virt(copy), mmk_page_virt(page));
         if (MMK_MISTAKE(COPY_PAGE_UNLOCKED))
@@ -82,9 +85,42 @@ static enum mmk_fault_result map_copy(struct mmk_vmf *vmf, struct mmk_page *page
     return result;
 }
 
+static bool copies(const struct mmk_vmf *vmf)
+{
+    return vmf->access == MMK_ACCESS_WRITE && !(vmf->flags & MMK_VM_SHARED);
+}
+
+/*
+ * The object may have lost its last reference by now: then it has no pages any more, or is about to
+ * lose them, one page lock after another, and its memory stays for as long as this section.
+ */
+bool mmk_fault_file_rcu(struct mmk_vmf *vmf) MMK_NO_TSA
+{
+    struct mmk_object *object = vmf->vma->object;
+    uint64_t index = mmk_vma_index(vmf->vma, vmf->addr);
+    enum mmk_fault_result result;
+    struct mmk_page *page;
+
+    if (mmk_unlikely(mmk_object_has_frames(object)))
+        return false;
+    if (copies(vmf) && !mmk_fault_prepare_anon(vmf))
+        return false;
+    vmf->why = MMK_COUNT_LOCKED_PAGE;
+    page = mmk_page_index_find_rcu(&object->pages, index);
+    if (page)
+        page = mmk_object_try_page_rcu(object, index, page);
+    if (!page)
+        return false;
+    vmf->why = MMK_COUNT_LOCKED_CHANGED;
+    mmk_chain_init(&vmf->chain);
+    result = copies(vmf) ? map_copy(vmf, page) : map_page(vmf, page);
+    if (mmk_unlikely(vmf->lacks > 0))
+        mmk_chain_discard(&vmf->chain);
+    return result == MMK_FAULT_DONE;
+}
+
 enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf)
 {
-    bool copies = vmf->access == MMK_ACCESS_WRITE && !(vmf->flags & MMK_VM_SHARED);
     struct mmk_object *object = vmf->vma->object;
     enum mmk_fault_result result;
     struct mmk_page *page;
@@ -94,13 +130,13 @@ enum mmk_fault_result mmk_fault_file(struct mmk_vmf *vmf)
         return mmk_fault_frame(vmf);
     if (mmk_huge_possible() && mmk_fault_huge_object(vmf, &result))
         return result;
-    if (copies)
+    if (copies(vmf))
         mmk_anon_prepare(vmf->mm, vmf->vma);
     error =
         mmk_object_get_page_killable(vmf->mm, object, mmk_vma_index(vmf->vma, vmf->addr), &page);
     if (error)
         return failed(error);
-    if (copies)
+    if (copies(vmf))
         return map_copy(vmf, page);
     return map_page(vmf, page);
 }

@@ -533,8 +533,8 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     stats->fault_failed = mmk_mm_counter(mm, MMK_COUNT_FAULT_FAILED);
     stats->locked_vma = mmk_mm_counter(mm, MMK_COUNT_LOCKED_VMA);
     stats->locked_first = mmk_mm_counter(mm, MMK_COUNT_LOCKED_FIRST);
-    stats->locked_table = mmk_mm_counter(mm, MMK_COUNT_LOCKED_TABLE);
     stats->locked_memory = mmk_mm_counter(mm, MMK_COUNT_LOCKED_MEMORY);
+    stats->locked_page = mmk_mm_counter(mm, MMK_COUNT_LOCKED_PAGE);
     stats->locked_kind = mmk_mm_counter(mm, MMK_COUNT_LOCKED_KIND);
     stats->locked_changed = mmk_mm_counter(mm, MMK_COUNT_LOCKED_CHANGED);
     stats->mapped_around = mmk_mm_counter(mm, MMK_COUNT_MAPPED_AROUND);

@@ -34,8 +34,8 @@ enum mmk_counter {
     MMK_COUNT_FAULT_FAILED,
     MMK_COUNT_LOCKED_VMA, /* faults that took the mmap lock, by why: stats.h */
     MMK_COUNT_LOCKED_FIRST,
-    MMK_COUNT_LOCKED_TABLE,
     MMK_COUNT_LOCKED_MEMORY,
+    MMK_COUNT_LOCKED_PAGE,
     MMK_COUNT_LOCKED_KIND,
     MMK_COUNT_LOCKED_CHANGED,
     MMK_COUNT_MAPPED_AROUND, /* pages that a fault on another has mapped */

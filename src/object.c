@@ -80,6 +80,7 @@ void mmk_object_init(struct mmk_object *object, const struct mmk_object_ops *ops
     object->ops = ops;
     object->private_data = private_data;
     object->committed = 0;
+    object->has_frames = ops && ops->frame;
     object->offers_huge = false;
 }
 
@@ -899,7 +900,11 @@ static void destroy(struct mmk_object *object)
     if (object->committed)
         mmk_commit_give(object->committed);
     mmk_a64_fetch_sub(&objects, 1, MMK_RELAXED);
-    mmk_waiting_call(MMK_WAITING_OTHERS, sizeof(*object), &object->rcu, free_object_rcu);
+    mmk_waiting_add(MMK_WAITING_OTHERS, sizeof(*object));
+    if (MMK_MISTAKE(OBJECT_WITHOUT_GRACE))
+        free_object_rcu(&object->rcu);
+    else
+        mmk_host_call_rcu(&object->rcu, free_object_rcu);
 }
 
 void mmk_object_put(struct mmk_object *object)

@@ -27,6 +27,7 @@ struct mmk_object {
     const struct mmk_object_ops *ops; /* c: NULL for shared memory */
     void *private_data;               /* c */
     uint64_t committed;               /* c: bytes, of what the library counts; account.h */
+    bool has_frames;                  /* c: its ops say. Who has no reference may not ask them */
     bool offers_huge;                 /* c, once it is mapped: see mmk_object_offer_huge() */
     struct mmk_rcu_head rcu;          /* waiting for a grace period after the last put */
 };
@@ -60,7 +61,7 @@ void mmk_object_init(struct mmk_object *object, const struct mmk_object_ops *ops
 /* Its mappings show frames that are not mmkit's. */
 MMK_ALWAYS_INLINE bool mmk_object_has_frames(const struct mmk_object *object)
 {
-    return object->ops && object->ops->frame;
+    return object->has_frames;
 }
 uint64_t mmk_object_count(void); /* objects that exist */
 

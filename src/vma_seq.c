@@ -20,3 +20,15 @@ void mmk_vma_set_range(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t start
     if (!closed && !MMK_MISTAKE(RESIZED_OPEN))
         mmk_vma_open(vma);
 }
+
+void mmk_vma_widen(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    bool closed = mmk_vma_is_closed(vma);
+
+    if (!MMK_MISTAKE(GROWN_EARLY))
+        mmk_vma_close(vma);
+    mmk_vma_set_range(mm, vma, start, end);
+    mmk_vma_relink(vma);
+    if (!closed && mmk_vma_is_closed(vma))
+        mmk_vma_open(vma);
+}

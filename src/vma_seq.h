@@ -37,4 +37,11 @@ void mmk_vma_open_at(struct mmk_mm *mm, mmk_vaddr_t addr) MMK_REQUIRES(mm->mmap_
 void mmk_vma_set_range(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
     MMK_REQUIRES(mm->mmap_lock);
 
+/*
+ * The same to a wider one, and mmk_vma_relink(): it is closed until the trees have all of it, by
+ * which pages find it, so that none is mapped that is not found (R1). => may sleep
+ */
+void mmk_vma_widen(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end)
+    MMK_REQUIRES(mm->mmap_lock);
+
 #endif

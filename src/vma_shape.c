@@ -127,8 +127,7 @@ static void absorb(struct mmk_mm *mm, struct mmk_vma *lower, struct mmk_vma *upp
     mmk_vma_close(upper);
     inherit(lower, upper);
     mmk_vma_tree_erase_range(mmk_mm_vmas(mm), start, end, reserve);
-    mmk_vma_set_range(mm, lower, mmk_vma_start(lower), end);
-    mmk_vma_relink(lower);
+    mmk_vma_widen(mm, lower, mmk_vma_start(lower), end);
     mmk_vma_unlink(upper);
     mmk_vma_free(upper);
 }
@@ -151,8 +150,7 @@ static void extend(struct mmk_mm *mm, struct mmk_vma *neighbour, mmk_vaddr_t sta
                    struct mmk_vma *vma) MMK_REQUIRES(mm->mmap_lock)
 {
     inherit(neighbour, vma);
-    mmk_vma_set_range(mm, neighbour, start, end);
-    mmk_vma_relink(neighbour);
+    mmk_vma_widen(mm, neighbour, start, end);
     mmk_vma_free(vma);
 }
 
@@ -182,8 +180,7 @@ void mmk_vma_grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t end)
     struct mmk_vma *above;
 
     mmk_account_come(mm, flags, end - mmk_vma_end(vma));
-    mmk_vma_set_range(mm, vma, mmk_vma_start(vma), end);
-    mmk_vma_relink(vma);
+    mmk_vma_widen(mm, vma, mmk_vma_start(vma), end);
     above = starts_at(mm, end);
     if (above && fits(above, vma, flags, true))
         (void)merge(mm, vma, above);
@@ -224,16 +221,16 @@ static void move_border(struct mmk_mm *mm, struct mmk_vma *vma, mmk_vaddr_t star
     struct mmk_vma *other = beside.below ? beside.below : beside.above;
 
     inherit(other, vma);
-    if (beside.below) {
+    if (beside.below)
         mmk_vma_set_range(mm, vma, end, mmk_vma_end(vma));
-        mmk_vma_set_range(mm, other, mmk_vma_start(other), end);
-    } else {
+    else
         mmk_vma_set_range(mm, vma, mmk_vma_start(vma), start);
-        mmk_vma_set_range(mm, other, start, mmk_vma_end(other));
-    }
     if (MMK_MISTAKE(BORDER_SHRINKS_FIRST))
         mmk_vma_relink(vma);
-    mmk_vma_relink(other);
+    if (beside.below)
+        mmk_vma_widen(mm, other, mmk_vma_start(other), end);
+    else
+        mmk_vma_widen(mm, other, start, mmk_vma_end(other));
     mmk_vma_relink(vma);
 }
 
@@ -343,8 +340,7 @@ static enum mmk_fault_result grow(struct mmk_mm *mm, struct mmk_vma *vma, mmk_va
     if (!may_grow(mm, vma, growth))
         return MMK_FAULT_SEGV_MAPERR;
     mmk_account_come(mm, mmk_vma_flags(vma), growth);
-    mmk_vma_set_range(mm, vma, start, mmk_vma_end(vma));
-    mmk_vma_relink(vma);
+    mmk_vma_widen(mm, vma, start, mmk_vma_end(vma));
     return MMK_FAULT_DONE;
 }
 

@@ -30,6 +30,8 @@ static const struct scenario *list_of_larger(unsigned number)
         return kernels_speculate;
     case 35:
         return scenarios_speculate_tables;
+    case 36:
+        return scenarios_speculate_file;
     default:
         return NULL;
     }
