@@ -172,7 +172,7 @@ static int guard_install(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t
         return MMK_EINVAL;
     if (!vma->object)
         mmk_anon_prepare(advice->mm, vma);
-    mmk_a64_fetch_or(&vma->flags, MMK_VM_GUARDED, MMK_RELAXED);
+    mmk_a32_fetch_or(&vma->flags, MMK_VM_GUARDED, MMK_RELAXED);
     if (mmk_huge_split_all(advice->mm, start, end, true))
         return MMK_ENOMEM;
     mmk_mm_is_read_locked(advice->gather.mm);

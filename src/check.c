@@ -244,6 +244,14 @@ static void check_huge(struct census *census, mmk_pte_t pte, unsigned level, mmk
     census->huge++;
 }
 
+/* => table: not the root */
+static bool hint_is_ours(const struct census *census, const struct mmk_page *table)
+{
+    const struct mmk_vma *hint = mmk_aptr_load(&table->table.vma, MMK_RELAXED);
+
+    return !hint || hint->mm == census->mm;
+}
+
 /* The table's own fields. `parent` is the entry that links it; NULL: it is the root. */
 static void check_table_fields(const struct census *census, struct mmk_page *table,
                                const struct mmk_a64 *parent, unsigned level)
@@ -253,7 +261,8 @@ static void check_table_fields(const struct census *census, struct mmk_page *tab
     mmk_assert(mmk_pte_to_pmd(mmk_table_entries(table)) == parent,
                "T1 a table knows the entry that links it");
     mmk_assert(table->table.level == level, "T1 a table knows its level");
-    mmk_assert(table->table.mm == census->mm, "T1 a table knows its address space");
+    mmk_assert(level == MMK_PT_LEVELS - 1 || hint_is_ours(census, table),
+               "VH1 a table's hint is of its address space");
     mmk_assert(mmk_page_refs(table) == 1, "F1 a table has one reference");
     mmk_assert(mmk_page_group(table) == census->mm->group, "GR1 who has a table pays for it");
     mmk_assert(!mmk_spin_is_locked(&table->table.lock), "a quiet table is not locked");

@@ -284,7 +284,7 @@ static int replace(struct collapse *collapse) MMK_REQUIRES(collapse->mm->mmap_lo
         mmk_rw_write_unlock(&mm->kin->lock, MMK_LOCK_KIN);
     mmk_notify_end(&notify);
     if (done || MMK_MISTAKE(COLLAPSE_RETIRES_AGAIN))
-        mmk_table_retire(collapse->table);
+        mmk_table_retire(mm, collapse->table);
     return done ? 0 : MMK_EAGAIN;
 }
 

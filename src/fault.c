@@ -40,6 +40,7 @@
 #include "map.h"
 #include "planted.h"
 #include "pte_group.h"
+#include "vma_hint.h"
 #include "waiting.h"
 #include "zap.h"
 
@@ -119,6 +120,7 @@ bool mmk_fault_set_none(struct mmk_vmf *vmf, struct mmk_walk *walk, mmk_pte_t pt
         if (!mmk_chain_reaches(&vmf->chain, walk->level))
             return false;
     } while (mmk_walk_extend(walk));
+    mmk_vma_hint_change(vmf->chain.table[0], vmf->vma);
     if (around)
         mmk_around_set_below(vmf, around, walk, vmf->chain.table[0]);
     mmk_walk_set(walk, &vmf->chain, pte);
@@ -172,6 +174,7 @@ enum mmk_fault_result mmk_fault_set_with(struct mmk_vmf *vmf, mmk_pte_t pte,
             return MMK_FAULT_RETRY;
         }
         killed = mmk_mm_killed(vmf->mm);
+        mmk_vma_hint(walk.table, vmf->vma);
         set = killed || mmk_fault_set_none(vmf, &walk, pte, around);
         mmk_fault_unlock(&walk);
         if (mmk_likely(set))
@@ -200,8 +203,10 @@ bool mmk_fault_lock(struct mmk_vmf *vmf, struct mmk_walk *walk) MMK_NO_TSA
 {
     mmk_rcu_read_lock();
     if (lock_looked(vmf, walk) && walk->level == 0 && mmk_pte_read(walk->entry).v == vmf->pte.v &&
-        mmk_fault_current(vmf) && !mmk_inject(MMK_INJECT_FAULT_AGAIN))
+        mmk_fault_current(vmf) && !mmk_inject(MMK_INJECT_FAULT_AGAIN)) {
+        mmk_vma_hint(walk->table, vmf->vma);
         return true;
+    }
     mmk_fault_unlock(walk);
     return false;
 }
@@ -312,26 +317,21 @@ static bool look_above(struct mmk_vmf *vmf, struct mmk_walk *walk)
 /*
  * Looks what the entry says: none when there is no table for it. The usual fault, on private
  * anonymous memory whose table is there, or waits to come back (P11), is over with this one walk.
- * => true: done
+ * => vmf->kept: of mmk_walk_rcu(). true: done
  */
 MMK_ALWAYS_INLINE bool look_rcu(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
     MMK_REQUIRES_SHARED(mmk_rcu)
 {
     struct mmk_walk *walk = &vmf->kept;
-    bool done = false;
 
-    mmk_walk_rcu(vmf->mm, vmf->addr, walk);
     vmf->pte.v = 0;
     vmf->lacks = 0;
     vmf->huge = false;
-    if (mmk_likely(walk->level == 0)) {
-        vmf->pte = mmk_pte_read(walk->entry);
-        if (mmk_pte_none(vmf->pte) && !vmf->vma->object && !MMK_MISTAKE(HUGE_ASKED_AGAIN))
-            done = mmk_fault_anon_rcu(vmf, walk);
-    } else {
-        done = look_above(vmf, walk);
-    }
-    return done;
+    if (mmk_unlikely(walk->level != 0))
+        return look_above(vmf, walk);
+    vmf->pte = mmk_pte_read(walk->entry);
+    return mmk_pte_none(vmf->pte) && !vmf->vma->object && !MMK_MISTAKE(HUGE_ASKED_AGAIN) &&
+           mmk_fault_anon_rcu(vmf, walk);
 }
 
 MMK_ALWAYS_INLINE bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
@@ -339,6 +339,7 @@ MMK_ALWAYS_INLINE bool look(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mm
     bool done;
 
     mmk_rcu_read_lock();
+    mmk_walk_rcu(vmf->mm, vmf->addr, &vmf->kept);
     done = look_rcu(vmf);
     mmk_rcu_read_unlock();
     return done;
@@ -465,26 +466,34 @@ enum mmk_fault_result mmk_fault_force_locked(struct mmk_mm *mm, struct mmk_vma *
 
 /* --- without the mmap lock ------------------------------------------------------------------- */
 
-/* The VMA that holds vmf's address, as it is now. => false: there is none, or it is being changed
- */
-MMK_ALWAYS_INLINE bool find_open(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(mmk_rcu)
+/* => vma, unless NULL, is vmf's, as it is now; false: it is not, or it is being changed */
+MMK_ALWAYS_INLINE bool take_vma(struct mmk_vmf *vmf, struct mmk_vma *vma)
 {
-    struct mmk_vma *vma = mmk_vma_tree_find_rcu(&vmf->mm->vmas, vmf->addr);
-
     if (mmk_unlikely(!vma))
         return false;
     vmf->vma = vma;
     vmf->seq = mmk_vma_seq(vma);
     vmf->flags = mmk_vma_flags(vma);
     if (mmk_vma_start(vma) > vmf->addr || mmk_vma_end(vma) <= vmf->addr)
-        return false;
+        return MMK_MISTAKE(HINT_UNCHECKED) && !(vmf->seq & 1);
     return !(vmf->seq & 1) || MMK_MISTAKE(SPECULATES_CLOSED);
+}
+
+/* The VMA that holds vmf's address. => as take_vma(); vmf->kept: of mmk_walk_rcu() */
+MMK_ALWAYS_INLINE bool find_open(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    const struct mmk_walk *walk = &vmf->kept;
+
+    if (mmk_likely(take_vma(vmf, mmk_vma_hint_rcu(walk->table, walk->level))))
+        return true;
+    return take_vma(vmf, mmk_vma_tree_find_rcu(&vmf->mm->vmas, vmf->addr));
 }
 
 /* => done; false, vmf->why: it is to be done with the mmap lock */
 MMK_ALWAYS_INLINE bool speculate_rcu(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(mmk_rcu)
 {
     mmk_mm_is_speculating(vmf->mm);
+    mmk_walk_rcu(vmf->mm, vmf->addr, &vmf->kept);
     vmf->why = MMK_COUNT_LOCKED_VMA;
     if (!find_open(vmf) || !allowed(vmf->flags, vmf->access))
         return false;

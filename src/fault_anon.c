@@ -8,6 +8,7 @@
 #include "anon.h"
 #include "huge.h"
 #include "planted.h"
+#include "vma_hint.h"
 #include "zap.h"
 
 static void count_zero(struct mmk_vmf *vmf)
@@ -45,6 +46,7 @@ MMK_ALWAYS_INLINE bool set_rcu(struct mmk_vmf *vmf, struct place place, mmk_pte_
            (early || mmk_fault_current(vmf) || (place.below && MMK_MISTAKE(TABLES_UNCHECKED))) &&
            (!mmk_mm_killed(walk->mm) || MMK_MISTAKE(KILL_UNCHECKED));
     if (mmk_likely(fits)) {
+        mmk_vma_hint(walk->table, vmf->vma);
         if (place.below)
             fits = mmk_fault_set_none(vmf, walk, pte, NULL); /* it is: the chain reaches */
         else if (place.leaf)
@@ -101,7 +103,7 @@ bool mmk_fault_anon_again_rcu(struct mmk_vmf *vmf, struct mmk_walk *walk, struct
     bool done = fault_rcu(vmf, (struct place){.walk = walk, .leaf = leaf});
 
     if (mmk_unlikely(!done) && !MMK_MISTAKE(LIMBO_NOT_PUT_BACK))
-        mmk_table_keep(leaf);
+        mmk_table_keep(vmf->mm, leaf);
     return done;
 }
 

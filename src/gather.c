@@ -169,7 +169,7 @@ static void free_tables(struct mmk_gather *gather)
 
     for (table = gather->dead; table; table = next) {
         next = table->table.next;
-        mmk_table_retire(table);
+        mmk_table_retire(gather->mm, table);
     }
 }
 

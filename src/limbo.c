@@ -97,7 +97,8 @@ static struct mmk_page *put(struct kept *kept, struct mmk_page *table) MMK_REQUI
 }
 
 /* Into the next place: mostly that of the oldest. `unwanted`: so many are not linked again. */
-MMK_ALWAYS_INLINE struct mmk_page *put_path(struct mmk_page *table, unsigned unwanted)
+MMK_ALWAYS_INLINE struct mmk_page *put_path(struct mmk_mm *mm, struct mmk_page *table,
+                                            unsigned unwanted)
 {
     struct mmk_page *oldest, *highest = table;
     struct limbo *limbo;
@@ -116,7 +117,7 @@ MMK_ALWAYS_INLINE struct mmk_page *put_path(struct mmk_page *table, unsigned unw
     kept = &limbo->kept[at];
     mmk_aptr_store(&kept->entry, mmk_table_last_pmd(highest), MMK_RELAXED);
     mmk_a64_store(&kept->way, way | level, MMK_RELAXED);
-    mmk_aptr_store(&kept->mm, table->table.mm, MMK_RELAXED);
+    mmk_aptr_store(&kept->mm, mm, MMK_RELAXED);
     mmk_a32_store(&limbo->filled, mmk_a32_load(&limbo->filled, MMK_RELAXED) | 1u << at,
                   MMK_RELAXED);
     oldest = put(kept, table);
@@ -126,14 +127,14 @@ MMK_ALWAYS_INLINE struct mmk_page *put_path(struct mmk_page *table, unsigned unw
     return oldest;
 }
 
-struct mmk_page *mmk_limbo_put(struct mmk_page *table)
+struct mmk_page *mmk_limbo_put(struct mmk_mm *mm, struct mmk_page *table)
 {
-    return put_path(table, 0);
+    return put_path(mm, table, 0);
 }
 
-struct mmk_page *mmk_limbo_put_back(struct mmk_page *table)
+struct mmk_page *mmk_limbo_put_back(struct mmk_mm *mm, struct mmk_page *table)
 {
-    return put_path(table, 1u + table->table.above);
+    return put_path(mm, table, 1u + table->table.above);
 }
 
 /* The way that walk lacks, as kept.way says it. */

@@ -14,14 +14,14 @@
 void mmk_limbo_init(void);
 
 /*
- * A path that was unlinked, and flushed, by its lowest table: a leaf table.
+ * A path of mm that was unlinked, and flushed, by its lowest table: a leaf table.
  * => another that has to leave for it, and is the caller's to hand to RCU; or NULL
  * => any context but interrupts
  */
-struct mmk_page *mmk_limbo_put(struct mmk_page *table);
+struct mmk_page *mmk_limbo_put(struct mmk_mm *mm, struct mmk_page *table);
 
 /* The same for one that was taken to be linked again, or what is left of it, and was not. */
-struct mmk_page *mmk_limbo_put_back(struct mmk_page *table);
+struct mmk_page *mmk_limbo_put_back(struct mmk_mm *mm, struct mmk_page *table);
 
 /*
  * Has this CPU a path that walk lacks: linked by walk's entry, whose level says how many tables are

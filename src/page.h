@@ -86,7 +86,10 @@ struct MMK_CAPABILITY("page lock") mmk_page {
             uint32_t level;         /* c: 0 = pte table; asked for without the lock */
             struct mmk_aptr parent; /* P: the entry that links it, or that did, with a mark
                                        (pte_ref.h); root: NULL */
-            struct mmk_mm *mm;      /* c */
+            union {
+                struct mmk_aptr vma; /* a: one that it has been used for, or NULL; vma_hint.h */
+                struct mmk_mm *mm;   /* c: of the root */
+            };
             union {
                 struct {
                     struct mmk_page *next;  /* o: in a gather's list, or a pool's */

@@ -293,7 +293,7 @@ static void keep_source(struct remap *r) MMK_REQUIRES(r->mm->mmap_lock)
     if (flags == unlocked)
         return;
     mmk_account_turn(r->mm, flags, unlocked, mmk_vma_size(vma));
-    mmk_a64_store(&vma->flags, unlocked, MMK_RELAXED);
+    mmk_a32_store(&vma->flags, (uint32_t)unlocked, MMK_RELAXED);
 }
 
 /* P10 for private pages; any mapping may have some but a shared one. */

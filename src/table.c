@@ -144,12 +144,12 @@ MMK_ALWAYS_INLINE void link_table(struct mmk_a64 *entry, struct mmk_page *table,
 }
 
 /* The chain's table for `level` is going to be linked. */
-static struct mmk_page *chain_take(struct mmk_chain *chain, unsigned level)
+static struct mmk_page *chain_take(struct mmk_mm *mm, struct mmk_chain *chain, unsigned level)
 {
     struct mmk_page *table = chain->table[level];
 
     chain->table[level] = NULL;
-    mmk_mm_count_tables(table->table.mm, level, 1, 1);
+    mmk_mm_count_tables(mm, level, 1, 1);
     mmk_mm_count_made(1);
     return table;
 }
@@ -165,7 +165,7 @@ MMK_ALWAYS_INLINE void link_path(struct mmk_walk *walk, struct mmk_chain *chain,
     unsigned level;
 
     for (level = table->table.level + 1; level < walk->level; level++) {
-        struct mmk_page *upper = chain_take(chain, level);
+        struct mmk_page *upper = chain_take(walk->mm, chain, level);
 
         mmk_pte_get_private(upper, 1);
         link_table(&mmk_table_entries(upper)[mmk_pt_index(walk->addr, level)], table, old);
@@ -179,7 +179,7 @@ MMK_ALWAYS_INLINE void link_path(struct mmk_walk *walk, struct mmk_chain *chain,
 
 void mmk_walk_link(struct mmk_walk *walk, struct mmk_chain *chain)
 {
-    link_path(walk, chain, chain_take(chain, 0), NULL);
+    link_path(walk, chain, chain_take(walk->mm, chain, 0), NULL);
 }
 
 /* P6: with both parents and the table itself locked. */
@@ -261,7 +261,7 @@ void mmk_walk_set_huge(struct mmk_walk *walk, struct mmk_chain *chain, mmk_pte_t
         mmk_pte_set(walk->entry, pte);
         return;
     }
-    table = chain_take(chain, level);
+    table = chain_take(walk->mm, chain, level);
     mmk_pte_get_private(table, 1);
     mmk_pte_set(&mmk_table_entries(table)[mmk_pt_index(walk->addr, level)], pte);
     link_path(walk, chain, table, NULL);
@@ -307,7 +307,7 @@ void mmk_walk_set_path_again(struct mmk_walk *walk, struct mmk_page *leaf, mmk_p
 }
 
 /* Cuts a path from limbo: what is below `level` goes back. Answers the table there, without it. */
-static struct mmk_page *cut_below(struct mmk_page *leaf, unsigned level)
+static struct mmk_page *cut_below(struct mmk_mm *mm, struct mmk_page *leaf, unsigned level)
 {
     struct mmk_page *table, *lower = leaf;
 
@@ -318,7 +318,7 @@ static struct mmk_page *cut_below(struct mmk_page *leaf, unsigned level)
     mmk_pte_drop(mmk_table_last_pmd(lower));
     mmk_pte_put_private(table, 1);
     leaf->table.above = (uint16_t)(level - 1);
-    mmk_table_keep(leaf);
+    mmk_table_keep(mm, leaf);
     return table;
 }
 
@@ -333,7 +333,7 @@ bool mmk_walk_extend(struct mmk_walk *walk) MMK_NO_TSA
         return false;
     n = walk->level - lowest;
     mmk_mm_count_tables(walk->mm, lowest, n, 1);
-    table = cut_below(leaf, lowest);
+    table = cut_below(walk->mm, leaf, lowest);
     mmk_walk_break_above(walk, 0);
     link = mmk_pte_link(
         mmk_page_to_pfn(bring_back_path(table, n, MMK_MISTAKE(EXTENDED_UNLOCKED) ? 1 : 0)));
@@ -427,7 +427,7 @@ MMK_ALWAYS_INLINE void unlink_path(struct mmk_page *parent, struct path path, mm
 
     mmk_pte_drop(mmk_table_pmd(path.highest));
     mmk_pte_put_many(parent, 1);
-    mmk_mm_count_tables(table->table.mm, table->table.level, path.n, -1);
+    mmk_mm_count_tables(gather->mm, table->table.level, path.n, -1);
     table->table.above = (uint16_t)(path.n - 1);
     for (left = path.n; left > 0; left--, table = upper) {
         upper = table->table.upper;
@@ -546,10 +546,20 @@ void mmk_table_unlock_left(const struct mmk_walk *walk) MMK_NO_TSA
     unlock_left(walk, true);
 }
 
+/* => its lock held, linked: those above stay linked, too, if not each where it was (P6) */
+static struct mmk_mm *mm_of(const struct mmk_page *table)
+{
+    const struct mmk_a64 *pmd;
+
+    while ((pmd = mmk_table_pmd(table)) != NULL)
+        table = mmk_virt_to_page(pmd);
+    return table->table.mm;
+}
+
 /* The table is on no walk: any address will do. */
 void mmk_table_unlock_unpinned(struct mmk_page *table) MMK_NO_TSA
 {
-    const struct mmk_walk walk = {.mm = table->table.mm, .table = table};
+    const struct mmk_walk walk = {.mm = mm_of(table), .table = table};
 
     if (MMK_MISTAKE(UNPIN_LEAVES))
         mmk_table_unlock(table);

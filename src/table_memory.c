@@ -20,6 +20,7 @@
 #include "planted.h"
 #include "pte_entry.h"
 #include "pte_ref.h"
+#include "vma_hint.h"
 #include "waiting.h"
 #include <mmkit/port/root.h>
 #include <mmkit/stats.h>
@@ -115,7 +116,7 @@ static struct mmk_page *alloc(struct mmk_mm *mm, unsigned level, unsigned flags)
     mmk_spin_init(&table->table.lock);
     table->table.level = level;
     mmk_pte_ref_init(table, NULL, 0);
-    table->table.mm = mm;
+    mmk_aptr_store(&table->table.vma, NULL, MMK_RELAXED);
     if (mmk_unlikely(flags & MMK_ALLOC_NORECLAIM) && mm->group) {
         mmk_charge_anyway(mm->group, table, MMK_CHARGE_TABLE);
         return table;
@@ -146,7 +147,10 @@ struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm)
     struct mmk_page *root = mmk_table_alloc(mm, MMK_PT_LEVELS - 1);
     const unsigned first = mmk_pt_user_entries();
 
-    if (root && MMK_ROOT_SHARED && first < MMK_PT_ENTRIES)
+    if (!root)
+        return NULL;
+    root->table.mm = mm;
+    if (MMK_ROOT_SHARED && first < MMK_PT_ENTRIES)
         mmk_root_fill((uint64_t *)mmk_page_virt(root), first, MMK_PT_ENTRIES, mmk_page_phys(root));
     return root;
 }
@@ -211,11 +215,23 @@ static void free_after_grace_period(struct mmk_rcu_head *head)
     mmk_waiting_done(MMK_WAITING_TABLES, bytes);
 }
 
+static void drop_hints(struct mmk_page *table)
+{
+    unsigned above = table->table.above;
+
+    mmk_vma_hint_drop(table);
+    for (; above > 0; above--) {
+        table = table->table.upper;
+        mmk_vma_hint_drop(table);
+    }
+}
+
 /* A path, by its lowest table. => flushed; nobody but old readers can find it */
 static void wait_for_grace_period(struct mmk_page *table)
 {
     mmk_assert(mmk_table_is_dead(table), "T1 what waits for a grace period is dead");
     mmk_mm_count_made(-(int64_t)path_tables(table));
+    drop_hints(table);
     if (MMK_MISTAKE(PATH_WITHOUT_GRACE))
         give_back_above(table);
     mmk_waiting_call(MMK_WAITING_TABLES, path_bytes(table), &table->table.rcu,
@@ -229,9 +245,9 @@ MMK_ALWAYS_INLINE void make_room(struct mmk_page *leaves)
         wait_for_grace_period(leaves);
 }
 
-void mmk_table_keep(struct mmk_page *table)
+void mmk_table_keep(struct mmk_mm *mm, struct mmk_page *table)
 {
-    make_room(mmk_limbo_put_back(table));
+    make_room(mmk_limbo_put_back(mm, table));
 }
 
 /* For a port that wants to know. */
@@ -249,16 +265,16 @@ static void note_waiting(const struct mmk_page *table)
 }
 
 /* What has no leaf table was cut off its path: nobody will look for it. */
-void mmk_table_retire(struct mmk_page *table)
+void mmk_table_retire(struct mmk_mm *mm, struct mmk_page *table)
 {
     note_waiting(table);
     if (MMK_MISTAKE(TABLE_WITHOUT_GRACE)) {
         mmk_mm_count_made(-(int64_t)path_tables(table));
+        drop_hints(table);
         give_back_above(table);
         mmk_table_free(table);
-    } else if (mmk_likely(mmk_a32_load(&table->table.mm->users, MMK_RELAXED) != 0 &&
-                          table->table.level == 0)) {
-        make_room(mmk_limbo_put(table));
+    } else if (mmk_likely(mmk_a32_load(&mm->users, MMK_RELAXED) != 0 && table->table.level == 0)) {
+        make_room(mmk_limbo_put(mm, table));
     } else {
         wait_for_grace_period(table);
     }

@@ -32,13 +32,13 @@ struct mmk_page *mmk_table_alloc_root(struct mmk_mm *mm);
 void mmk_table_free_root(struct mmk_page *root);
 
 /*
- * An unlinked and flushed table, and those above that went with it (table.h): to be linked again
- * where they were, or back to the stock or the allocator after a grace period.
+ * An unlinked and flushed table of mm, and those above that went with it (table.h): to be linked
+ * again where they were, or back to the stock or the allocator after a grace period.
  */
-void mmk_table_retire(struct mmk_page *table);
+void mmk_table_retire(struct mmk_mm *mm, struct mmk_page *table);
 
 /* For one from limbo that is not wanted, with those above: back. => any context but interrupts */
-void mmk_table_keep(struct mmk_page *table);
+void mmk_table_keep(struct mmk_mm *mm, struct mmk_page *table);
 
 /*
  * What is in limbo waits for a grace period from now on: for who waits for one, to get memory.

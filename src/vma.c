@@ -18,8 +18,10 @@ struct mmk_vma *mmk_vma_alloc_blank(void)
 {
     struct mmk_vma *vma = mmk_slab_alloc(&vma_cache, MMK_ALLOC_NORMAL);
 
-    if (vma)
-        vma->object = NULL;
+    if (!vma)
+        return NULL;
+    mmk_a32_store(&vma->users, 1, MMK_RELAXED);
+    vma->object = NULL;
     return vma;
 }
 
@@ -30,7 +32,7 @@ static void fill(struct mmk_vma *vma, struct mmk_mm *mm, mmk_vaddr_t start, mmk_
     mmk_a64_store(&vma->seq, 1, MMK_RELAXED); /* VS1 */
     mmk_a64_store(&vma->start, start, MMK_RELAXED);
     mmk_a64_store(&vma->end, end, MMK_RELAXED);
-    mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
+    mmk_a32_store(&vma->flags, (uint32_t)flags, MMK_RELAXED);
     mmk_a64_store(&vma->origin, origin, MMK_RELAXED);
     mmk_a64_store(&vma->anon, anon, MMK_RELAXED);
     mmk_vma_set_shift(vma, shift);
@@ -67,15 +69,32 @@ static void free_rcu(struct mmk_rcu_head *head)
     mmk_waiting_done(MMK_WAITING_OTHERS, sizeof(*vma));
 }
 
-void mmk_vma_free(struct mmk_vma *vma)
+bool mmk_vma_get_unless_zero(struct mmk_vma *vma)
 {
-    if (vma->object)
-        mmk_object_put(vma->object);
+    uint32_t users = mmk_a32_load(&vma->users, MMK_RELAXED);
+
+    while (users != 0 || MMK_MISTAKE(HINT_REVIVES))
+        if (mmk_a32_cmpxchg(&vma->users, &users, users + 1, MMK_RELAXED))
+            return true;
+    return false;
+}
+
+void mmk_vma_put(struct mmk_vma *vma)
+{
+    if (mmk_a32_fetch_sub(&vma->users, 1, MMK_ACQ_REL) != 1)
+        return;
     mmk_waiting_add(MMK_WAITING_OTHERS, sizeof(*vma));
     if (MMK_MISTAKE(VMA_WITHOUT_GRACE))
         free_rcu(&vma->rcu);
     else
         mmk_host_call_rcu(&vma->rcu, free_rcu);
+}
+
+void mmk_vma_free(struct mmk_vma *vma)
+{
+    if (vma->object)
+        mmk_object_put(vma->object);
+    mmk_vma_put(vma);
 }
 
 bool mmk_vma_compatible(const struct mmk_vma *vma, uint64_t flags, const struct mmk_object *object,

@@ -64,10 +64,13 @@
 #define MMK_VM_NOHUGEPAGE 0x200000u
 #define MMK_VM_HUGEPAGE   0x800000u
 
+/* What faults read comes first, in a line of its own. */
 struct mmk_vma {
     struct mmk_a64 start, end;    /* bytes, page multiples, start < end */
     struct mmk_a64 seq;           /* VS1; vma_seq.h */
-    struct mmk_a64 flags;         /* MMK_VM_* */
+    struct mmk_a32 flags;         /* MMK_VM_* */
+    struct mmk_a32 users;         /* page tables that have it for a hint; and 1 until it is freed:
+                                     vma_hint.h */
     struct mmk_a64 origin;        /* address that page index 0 has, or would have (mod 2^64): in the
                                      object, or, for private anonymous memory, 0 when first mapped.
                                      Splitting, trimming and merging leave it alone */
@@ -75,8 +78,8 @@ struct mmk_vma {
                                      they were made (mod 2^64). Anonymous memory: the origin. While
                                      it has pages, an object's that moves takes it along */
     struct mmk_a64 anon;          /* whose private pages it shares; 0: it has none (anon.h) */
-    struct mmk_mm *mm;            /* c */
     struct mmk_object *object;    /* c: holds a reference; NULL: private anonymous */
+    struct mmk_mm *mm;            /* c */
     struct mmk_interval interval; /* object's interval lock: pages that it may map; wider than the
                                      range while a part is being unmapped */
     struct mmk_vma *next;         /* o: list of VMAs that have left the tree */
@@ -121,7 +124,7 @@ MMK_ALWAYS_INLINE uint64_t mmk_vma_size(const struct mmk_vma *vma)
 
 MMK_ALWAYS_INLINE uint64_t mmk_vma_flags(const struct mmk_vma *vma)
 {
-    return mmk_a64_load(&vma->flags, MMK_RELAXED);
+    return mmk_a32_load(&vma->flags, MMK_RELAXED);
 }
 
 MMK_ALWAYS_INLINE uint64_t mmk_vma_origin(const struct mmk_vma *vma)
@@ -186,10 +189,17 @@ struct mmk_vma *mmk_vma_alloc_blank(void);
 void mmk_vma_copy_upper(struct mmk_vma *upper, const struct mmk_vma *vma, mmk_vaddr_t addr);
 
 /*
- * Drops the object reference now, and the VMA after a grace period.
+ * Drops the object reference now, and the VMA after a grace period, once no page table knows it.
  * => it is in no tree; may sleep (the object's last reference)
  */
 void mmk_vma_free(struct mmk_vma *vma);
+
+/*
+ * One more, one less that knows the VMA and may find it freed from the tree, but not its memory.
+ * => get: false: the last one has gone. put: any context but interrupts, spin locks may be held
+ */
+MMK_MUST_CHECK bool mmk_vma_get_unless_zero(struct mmk_vma *vma);
+void mmk_vma_put(struct mmk_vma *vma);
 
 /*
  * Into the trees by which its pages find it, or out of them, or to its present range (after a trim

@@ -109,7 +109,7 @@ static void inherit(struct mmk_vma *other, const struct mmk_vma *vma)
     uint64_t anon = mmk_vma_anon(vma), other_anon = mmk_vma_anon(other);
     uint64_t shift = mmk_vma_shift(vma), other_shift = mmk_vma_shift(other);
 
-    mmk_a64_fetch_or(&other->flags, mmk_vma_flags(vma) & MMK_VM_GUARDED, MMK_RELAXED);
+    mmk_a32_fetch_or(&other->flags, (uint32_t)mmk_vma_flags(vma) & MMK_VM_GUARDED, MMK_RELAXED);
     mmk_assert(other_anon == 0 || anon == 0 || other_shift == shift,
                "AN4 what belongs together has moved together");
     if (other_anon == 0 && anon != 0) {
@@ -261,11 +261,11 @@ static void set_flags(struct mmk_vma *vma, uint64_t flags)
     bool closed = mmk_vma_is_closed(vma);
 
     if (MMK_MISTAKE(PROTECTED_OPEN)) {
-        mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
+        mmk_a32_store(&vma->flags, (uint32_t)flags, MMK_RELAXED);
         return;
     }
     mmk_vma_close(vma);
-    mmk_a64_store(&vma->flags, flags, MMK_RELAXED);
+    mmk_a32_store(&vma->flags, (uint32_t)flags, MMK_RELAXED);
     if (!closed)
         mmk_vma_open(vma);
 }

@@ -6,7 +6,9 @@
 #include "kernel.h"
 
 #include "anon.h"
+#include "vma_hint.h"
 #include "vma_seq.h"
+#include "walk.h"
 
 enum { FIRST_SEQ = 2 }; /* of the first mapping of an address space that is opened */
 
@@ -123,6 +125,54 @@ static void end_inherits(void)
     kernel_end();
 }
 
+/* Page 0 is a mapping of its own. */
+static void setup_hint(void)
+{
+    kernel_begin();
+    map_pages(0, 1, RW, ANON);
+    kernel_store(0, 1);
+}
+
+/* A new mapping comes, and its table knows it. Who finds it there finds it as it was made. */
+static void vma_hinted(unsigned cpu)
+{
+    const struct mmk_vma *vma;
+    struct mmk_walk walk;
+
+    if (cpu == 0) {
+        map_pages(1, 1, RW | MMK_PROT_EXEC, ANON);
+        kernel_store(1, 1);
+        return;
+    }
+    mmk_rcu_read_lock();
+    mmk_walk_rcu(world.mm, page_at(1), &walk);
+    vma = mmk_vma_hint_rcu(walk.table, walk.level);
+    expect(!vma || mmk_vma_size(vma) == PAGE);
+    mmk_rcu_read_unlock();
+}
+
+static void end_hint(void)
+{
+    expect(mmk_munmap(world.mm, page_at(0), 2 * PAGE) == 0);
+    kernel_end();
+}
+
+/* A mapping that has left the tree, and that a table knows. */
+static void setup_let_go(void)
+{
+    kernel_begin();
+    kernel.vma = mmk_vma_alloc_blank();
+    expect(kernel.vma && mmk_vma_get_unless_zero(kernel.vma));
+}
+
+/* Whoever lets go of it last frees it, after the other. */
+static void vma_let_go(unsigned cpu)
+{
+    if (cpu == 0)
+        kernel.vma->next = NULL;
+    mmk_vma_put(kernel.vma);
+}
+
 const struct scenario kernels_speculate[] = {
     {.name = "kernel.vma.opened",
      .what = "a mapping is cut, and opened again, while a fault looks where it ends",
@@ -142,6 +192,18 @@ const struct scenario kernels_speculate[] = {
      .setup = setup_range,
      .body = vma_grows_down,
      .check = end_range},
+    {.name = "kernel.vma.hinted",
+     .what = "a table comes to know a new mapping while a fault takes it from there",
+     .cpus = 2,
+     .setup = setup_hint,
+     .body = vma_hinted,
+     .check = end_hint},
+    {.name = "kernel.vma.let-go",
+     .what = "the tree and a table let go of a mapping",
+     .cpus = 2,
+     .setup = setup_let_go,
+     .body = vma_let_go,
+     .check = kernel_end},
     {.name = "kernel.anon.inherited",
      .what = "a mapping comes to have pages with a neighbour, and where they are looked for",
      .cpus = 2,

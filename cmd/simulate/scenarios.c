@@ -27,10 +27,12 @@ static const struct scenario *list_of_larger(unsigned number)
     case 33:
         return scenarios_speculate;
     case 34:
-        return kernels_speculate;
+        return scenarios_hint;
     case 35:
-        return scenarios_speculate_tables;
+        return kernels_speculate;
     case 36:
+        return scenarios_speculate_tables;
+    case 37:
         return scenarios_speculate_file;
     default:
         return NULL;

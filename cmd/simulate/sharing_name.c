@@ -78,19 +78,13 @@ static const struct field mm_fields[] = {
 };
 
 static const struct field vma_fields[] = {
-    FIELD(mmk_vma, start),
-    FIELD(mmk_vma, end),
-    FIELD(mmk_vma, seq),
-    FIELD(mmk_vma, flags),
-    FIELD(mmk_vma, origin),
-    FIELD(mmk_vma, shift),
-    FIELD(mmk_vma, anon),
-    FIELD(mmk_vma, mm),
-    FIELD(mmk_vma, object),
-    FIELD(mmk_vma, interval),
-    FIELD(mmk_vma, next),
-    FIELD(mmk_vma, moved),
-    END,
+    FIELD(mmk_vma, start),    FIELD(mmk_vma, end),
+    FIELD(mmk_vma, seq),      FIELD(mmk_vma, flags),
+    FIELD(mmk_vma, users),    FIELD(mmk_vma, origin),
+    FIELD(mmk_vma, shift),    FIELD(mmk_vma, anon),
+    FIELD(mmk_vma, object),   FIELD(mmk_vma, mm),
+    FIELD(mmk_vma, interval), FIELD(mmk_vma, next),
+    FIELD(mmk_vma, moved),    END,
 };
 
 static const struct field object_fields[] = {
@@ -147,7 +141,7 @@ static const struct field table_fields[] = {
     FIELD(mmk_page, table.pins),
     FIELD(mmk_page, table.level),
     FIELD(mmk_page, table.parent),
-    FIELD(mmk_page, table.mm),
+    FIELD(mmk_page, table.vma),
     FIELD(mmk_page, table.next),
     FIELD(mmk_page, table.upper),
     FIELD(mmk_page, share),

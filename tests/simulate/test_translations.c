@@ -102,7 +102,7 @@ static void unflushed_table_waits(unsigned cpu)
     find(0, &walk);
     mmk_pte_drop(walk.parent);
     mmk_frame_note(walk.table, 0, MMK_FRAME_UNLINKED);
-    mmk_table_retire(walk.table);
+    mmk_table_retire(world.mm, walk.table);
 }
 
 static void test_cached_table(void **state)
@@ -330,7 +330,7 @@ static void flush_table_first(unsigned cpu)
     mmk_tlb_flush_tables(world.mm, 0, MMK_USER_END);
     mmk_pte_drop(walk.parent);
     mmk_frame_note(walk.table, 0, MMK_FRAME_UNLINKED);
-    mmk_table_retire(walk.table);
+    mmk_table_retire(world.mm, walk.table);
     fibers_fail("nobody has looked");
 }
 

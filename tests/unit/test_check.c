@@ -56,7 +56,7 @@ static struct mmk_page *leaf_table(mmk_vaddr_t addr)
 
 static void set_flags(mmk_vaddr_t addr, uint64_t flags)
 {
-    mmk_a64_store(&peek_vma(mm, addr)->flags, flags, MMK_RELAXED);
+    mmk_a32_store(&peek_vma(mm, addr)->flags, (uint32_t)flags, MMK_RELAXED);
 }
 
 /* And counts it, so that the entries are what is wrong. */
@@ -97,9 +97,11 @@ static void wrong_level(void)
     leaf_table(anon)->table.level = 1;
 }
 
-static void wrong_mm(void)
+static void wrong_hint(void)
 {
-    leaf_table(anon)->table.mm = NULL;
+    static struct mmk_vma elsewhere;
+
+    mmk_aptr_store(&leaf_table(anon)->table.vma, &elsewhere, MMK_RELAXED);
 }
 
 static void table_referenced(void)
@@ -352,12 +354,12 @@ static void private_but_writable(void)
 
 static void locked_on_fault_only(void)
 {
-    mmk_a64_fetch_or(&peek_vma(mm, anon)->flags, MMK_VM_LOCKONFAULT, MMK_RELAXED);
+    mmk_a32_fetch_or(&peek_vma(mm, anon)->flags, MMK_VM_LOCKONFAULT, MMK_RELAXED);
 }
 
 static void frames_locked(void)
 {
-    mmk_a64_fetch_or(&peek_vma(mm, frames_at)->flags, MMK_VM_LOCK, MMK_RELAXED);
+    mmk_a32_fetch_or(&peek_vma(mm, frames_at)->flags, MMK_VM_LOCK, MMK_RELAXED);
 }
 
 static const struct {
@@ -369,7 +371,7 @@ static const struct {
     {dead_but_linked, "T1 a linked table is not dead"},
     {wrong_parent, "T1 a table knows the entry"},
     {wrong_level, "T1 a table knows its level"},
-    {wrong_mm, "T1 a table knows its address space"},
+    {wrong_hint, "VH1 a table's hint is of its address space"},
     {table_referenced, "F1 a table has one reference"},
     {table_locked, "a quiet table is not locked"},
     {no_table, "T1 an upper entry links a table"},
