@@ -76,6 +76,7 @@ bench: deps-test build-bench/build.ninja
 	$(call make,build-bench)
 	@bench/speed.py build-bench/mmkit
 	@bench/instructions.py build-bench $(if $(UPDATE),--update)
+	@bench/stages.py build-bench
 	@for name in tables dontneed faults fork map touch; do \
 	    echo; build-bench/mmkit bench $$name || exit; done
 
