@@ -16,20 +16,21 @@
 
 struct mmk_mm;
 
+/* What each fault reads; what who maps it writes; and who brings pages, or takes them away. */
 struct mmk_object {
-    struct mmk_rwlock invalidate;
-    struct mmk_rwlock interval_lock;
-    struct mmk_spinlock index_lock;
-    struct mmk_a32 refs;              /* a */
     struct mmk_a64 size;              /* bytes; written with `invalidate` held for writing */
     struct mmk_page_index pages;      /* X */
-    struct mmk_interval_tree vmas;    /* I: every VMA that maps it */
     const struct mmk_object_ops *ops; /* c: NULL for shared memory */
     void *private_data;               /* c */
     uint64_t committed;               /* c: bytes, of what the library counts; account.h */
     bool has_frames;                  /* c: its ops say. Who has no reference may not ask them */
     bool offers_huge;                 /* c, once it is mapped: see mmk_object_offer_huge() */
-    struct mmk_rcu_head rcu;          /* waiting for a grace period after the last put */
+    MMK_CACHE_ALIGNED struct mmk_rwlock interval_lock;
+    struct mmk_interval_tree vmas; /* I: every VMA that maps it */
+    struct mmk_a32 refs;           /* a */
+    struct mmk_rcu_head rcu;       /* waiting for a grace period after the last put */
+    MMK_CACHE_ALIGNED struct mmk_rwlock invalidate;
+    struct mmk_spinlock index_lock;
 };
 
 /* Its pages, to be changed; they are read under RCU. */

@@ -64,30 +64,33 @@
 #define MMK_VM_NOHUGEPAGE 0x200000u
 #define MMK_VM_HUGEPAGE   0x800000u
 
-/* What faults read comes first, in a line of its own. */
+/*
+ * What each fault reads comes first, in a line of its own; then what may change while the VMA stays
+ * as it is, if it has moved, and if others map its object.
+ */
 struct mmk_vma {
-    struct mmk_a64 start, end;    /* bytes, page multiples, start < end */
-    struct mmk_a64 seq;           /* VS1; vma_seq.h */
-    struct mmk_a32 flags;         /* MMK_VM_* */
-    struct mmk_a32 users;         /* page tables that have it for a hint; and 1 until it is freed:
-                                     vma_hint.h */
-    struct mmk_a64 origin;        /* address that page index 0 has, or would have (mod 2^64): in the
-                                     object, or, for private anonymous memory, 0 when first mapped.
-                                     Splitting, trimming and merging leave it alone */
-    struct mmk_a64 shift;         /* how far its private pages, present or to come, are from where
-                                     they were made (mod 2^64). Anonymous memory: the origin. While
-                                     it has pages, an object's that moves takes it along */
-    struct mmk_a64 anon;          /* whose private pages it shares; 0: it has none (anon.h) */
-    struct mmk_object *object;    /* c: holds a reference; NULL: private anonymous */
-    struct mmk_mm *mm;            /* c */
-    struct mmk_interval interval; /* object's interval lock: pages that it may map; wider than the
-                                     range while a part is being unmapped */
-    struct mmk_vma *next;         /* o: list of VMAs that have left the tree */
+    struct mmk_a64 start, end; /* bytes, page multiples, start < end */
+    struct mmk_a64 seq;        /* VS1; vma_seq.h */
+    struct mmk_a32 flags;      /* MMK_VM_* */
+    struct mmk_a32 users;      /* page tables that have it for a hint; and 1 until it is freed:
+                                  vma_hint.h */
+    struct mmk_a64 origin;     /* address that page index 0 has, or would have (mod 2^64): in the
+                                  object, or, for private anonymous memory, 0 when first mapped.
+                                  Splitting, trimming and merging leave it alone */
+    struct mmk_a64 shift;      /* how far its private pages, present or to come, are from where
+                                  they were made (mod 2^64). Anonymous memory: the origin. While
+                                  it has pages, an object's that moves takes it along */
+    struct mmk_a64 anon;       /* whose private pages it shares; 0: it has none (anon.h) */
+    struct mmk_object *object; /* c: holds a reference; NULL: private anonymous */
+    struct mmk_mm *mm;         /* c */
     union {
         struct mmk_interval moved; /* mm->kin's lock: if there is a shift, the indices of private
                                       pages that it may map; wider than the range like `interval` */
         struct mmk_rcu_head rcu;   /* o: after it has left that tree */
     };
+    struct mmk_interval interval; /* object's interval lock: pages that it may map; wider than the
+                                     range while a part is being unmapped */
+    struct mmk_vma *next;         /* o: list of VMAs that have left the tree */
 };
 
 /*

@@ -78,29 +78,23 @@ static const struct field mm_fields[] = {
 };
 
 static const struct field vma_fields[] = {
-    FIELD(mmk_vma, start),    FIELD(mmk_vma, end),
-    FIELD(mmk_vma, seq),      FIELD(mmk_vma, flags),
-    FIELD(mmk_vma, users),    FIELD(mmk_vma, origin),
-    FIELD(mmk_vma, shift),    FIELD(mmk_vma, anon),
-    FIELD(mmk_vma, object),   FIELD(mmk_vma, mm),
-    FIELD(mmk_vma, interval), FIELD(mmk_vma, next),
-    FIELD(mmk_vma, moved),    END,
+    FIELD(mmk_vma, start),  FIELD(mmk_vma, end),
+    FIELD(mmk_vma, seq),    FIELD(mmk_vma, flags),
+    FIELD(mmk_vma, users),  FIELD(mmk_vma, origin),
+    FIELD(mmk_vma, shift),  FIELD(mmk_vma, anon),
+    FIELD(mmk_vma, object), FIELD(mmk_vma, mm),
+    FIELD(mmk_vma, moved),  FIELD(mmk_vma, interval),
+    FIELD(mmk_vma, next),   END,
 };
 
 static const struct field object_fields[] = {
-    FIELD(mmk_object, invalidate),
-    FIELD(mmk_object, interval_lock),
-    FIELD(mmk_object, index_lock),
-    FIELD(mmk_object, refs),
-    FIELD(mmk_object, size),
-    FIELD(mmk_object, pages),
-    FIELD(mmk_object, vmas),
-    FIELD(mmk_object, ops),
-    FIELD(mmk_object, private_data),
-    FIELD(mmk_object, committed),
-    FIELD(mmk_object, offers_huge),
-    FIELD(mmk_object, rcu),
-    END,
+    FIELD(mmk_object, size),        FIELD(mmk_object, pages),
+    FIELD(mmk_object, ops),         FIELD(mmk_object, private_data),
+    FIELD(mmk_object, committed),   FIELD(mmk_object, has_frames),
+    FIELD(mmk_object, offers_huge), FIELD(mmk_object, interval_lock),
+    FIELD(mmk_object, vmas),        FIELD(mmk_object, refs),
+    FIELD(mmk_object, rcu),         FIELD(mmk_object, invalidate),
+    FIELD(mmk_object, index_lock),  END,
 };
 
 static const struct field kin_fields[] = {
