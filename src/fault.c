@@ -149,7 +149,11 @@ static enum mmk_fault_result set_looked(struct mmk_vmf *vmf, mmk_pte_t pte,
     set = mmk_table_linked_at(walk->table, walk->parent) &&
           mmk_pte_none(mmk_pte_read(walk->entry)) &&
           (mmk_fault_current(vmf) || MMK_MISTAKE(FILE_UNCHECKED)) && !mmk_mm_killed(vmf->mm) &&
-          !mmk_inject(MMK_INJECT_FAULT_AGAIN) && mmk_fault_set_none(vmf, walk, pte, around);
+          !mmk_inject(MMK_INJECT_FAULT_AGAIN);
+    if (mmk_likely(set)) {
+        mmk_vma_hint(walk->table, vmf->vma);
+        set = mmk_fault_set_none(vmf, walk, pte, around);
+    }
     mmk_table_unlock(walk->table);
     return set ? MMK_FAULT_DONE : MMK_FAULT_RETRY;
 }
