@@ -509,7 +509,7 @@ MMK_ALWAYS_INLINE bool speculate_rcu(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(mm
     if (mmk_pte_none(vmf->pte))
         return vmf->vma->object && mmk_fault_file_rcu(vmf);
     if (!mmk_pte_present(vmf->pte))
-        return false;
+        return mmk_pte_swap(vmf->pte) && mmk_fault_swap_rcu(vmf);
     vmf->why = MMK_COUNT_LOCKED_CHANGED;
     return handle_entry(vmf) == MMK_FAULT_DONE;
 }

@@ -132,6 +132,13 @@ bool mmk_fault_file_rcu(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_l
     MMK_REQUIRES_SHARED(mmk_rcu);
 
 /*
+ * mmk_fault_swap() likewise: of a page that is in swap's cache. => false: also if the page is there
+ * now, but it takes a copy of it
+ */
+bool mmk_fault_swap_rcu(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
+    MMK_REQUIRES_SHARED(mmk_rcu);
+
+/*
  * A first write that maps a block of pages (fault_block.c). rcu: as the two above, leaf NULL or as
  * the second's. The other: where there was no table.
  * => false: nothing has changed, one page it is. The other: *result as mmk_fault_anon()

@@ -34,6 +34,8 @@ static const struct scenario *list_of_larger(unsigned number)
         return scenarios_speculate_tables;
     case 37:
         return scenarios_speculate_file;
+    case 38:
+        return scenarios_speculate_swap;
     default:
         return NULL;
     }

@@ -41,7 +41,7 @@ struct mmk_mm_stats {
                                    the mapping was just being changed */
     uint64_t locked_first;      /* the first private page of a mapping */
     uint64_t locked_memory;     /* there was no page, or page table, without waiting */
-    uint64_t locked_page;       /* the object's page was not in memory, or just in use */
+    uint64_t locked_page;       /* the object's or slot's page was not in memory, or just in use */
     uint64_t locked_kind;       /* of a kind that always does */
     uint64_t locked_changed;    /* the mapping, or the entry, was changed meanwhile */
     uint64_t mapped_around;     /* pages mapped by a fault on another: fault_around, anon_block */

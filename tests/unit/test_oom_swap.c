@@ -123,11 +123,20 @@ static void with_shared(void)
     assert_int_equal(mmk_fork(mm, &made_mm), 0);
 }
 
+/* And in memory, too. */
+static void with_ahead(void)
+{
+    with_swapped();
+    assert_int_equal(call_will_need(), 0);
+}
+
 static const struct oom_case cases[] = {
     {"read", with_swapped, call_read, AROUND}, /* neighbours are not read then */
     {"write", with_swapped, call_write, AROUND},
     {"read what two have", with_shared, call_read, AROUND},
     {"write what two have", with_shared, call_write, AROUND | PARTLY}, /* it came in to be copied */
+    {"read what is ahead", with_ahead, call_read, AROUND},
+    {"write what is ahead", with_ahead, call_write, AROUND},
     {"page out", with_pages, call_page_out, 0},
     {"page out again", with_read, call_page_out, 0},
     {"will need", with_swapped, call_will_need, AROUND},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_speculate.c - which faults on objects take the mmap lock, and why. Of private memory:
- * test_fault.c.
+ * test_speculate.c - which faults on objects, and on what is in swap, take the mmap lock, and why.
+ * Of private memory: test_fault.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "swap_setup.h"
 
 /* By reason: since the last time that it was asked. */
 struct locked {
@@ -207,6 +208,86 @@ static void test_around(void **state)
     mmk_object_put(file);
 }
 
+/* Pages 0 to 3 of private memory, in swap. */
+static void swap_all(void)
+{
+    uint64_t i;
+
+    swap_on(16);
+    map_at(0, 4, RW, ANON);
+    for (i = 0; i < 4; i++)
+        store_byte(BASE + i * PAGE, (uint8_t)(i + 1));
+    assert_int_equal(mmk_madvise(mm, BASE, 4 * PAGE, MMK_MADV_PAGEOUT), 0);
+    expect_swapped(mm, 0, 4);
+    since = locked_now();
+}
+
+/* And in memory, too. */
+static void swap_ahead(void)
+{
+    swap_all();
+    assert_int_equal(mmk_madvise(mm, BASE, 4 * PAGE, MMK_MADV_WILLNEED), 0);
+    expect_swapped(mm, 0, 4);
+}
+
+static void swap_done(void)
+{
+    assert_int_equal(mmk_munmap(mm, BASE, 4 * PAGE), 0);
+    assert_int_equal(swap_used(), 0);
+    swap_off();
+}
+
+/* One's own can be written to at once, and leaves its slot then. */
+static void test_swapped(void **state)
+{
+    uint64_t used;
+
+    (void)state;
+    swap_ahead();
+    used = swap_used();
+    expect_byte(BASE, 1);
+    assert_int_equal(swap_used(), used);
+    store_byte(BASE + PAGE, 7);
+    assert_int_equal(swap_used(), used - 1);
+    store_byte(BASE, 8);
+    expect_locked(NOT_LOCKED);
+    expect_swapped(mm, 2, 2);
+    assert_int_equal(mm_stats(mm).fault_swap, 2);
+    swap_done();
+}
+
+/* One that others have is mapped without the lock, and copied with it. */
+static void test_swapped_shared(void **state)
+{
+    struct mmk_mm *child;
+
+    (void)state;
+    swap_ahead();
+    assert_int_equal(mmk_fork(mm, &child), 0);
+    expect_byte(BASE, 1);
+    expect_locked(NOT_LOCKED);
+    store_byte(BASE + PAGE, 7);
+    expect_locked((struct locked){.changed = 1});
+    expect_swapped(mm, 2, 2);
+    expect_swapped(child, 0, 4);
+    put_mm(child);
+    swap_done();
+}
+
+/* It has to be read; and those beside it come along. */
+static void test_swapped_out(void **state)
+{
+    (void)state;
+    swap_all();
+    expect_byte(BASE + PAGE, 2);
+    expect_locked((struct locked){.page = 1});
+    expect_byte(BASE, 1);
+    expect_byte(BASE + 2 * PAGE, 3);
+    expect_locked(NOT_LOCKED);
+    assert_int_equal(mm_stats(mm).fault_major, 1);
+    swap_done();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +298,9 @@ int main(void)
         TEST(test_table),
         TEST(test_beyond),
         TEST(test_frames),
+        TEST(test_swapped),
+        TEST(test_swapped_shared),
+        TEST(test_swapped_out),
         cmocka_unit_test_setup_teardown(test_around, setup_around, fixture_teardown),
     };
 
