@@ -227,6 +227,7 @@ static bool start_machine(const struct replay *replay)
     config.mmkit.table_policy = replay->options->policy;
     config.mmkit.fault_around = replay->options->around;
     config.mmkit.huge = replay->options->huge;
+    config.mmkit.speculate = replay->options->speculate;
     config.mmkit.huge_shared = replay_has_huge(replay);
     config.mmkit.anon_block = replay->options->block;
     config.mmkit.overcommit = MMK_OVERCOMMIT_ALWAYS; /* Linux, with its memory, has allowed it */

@@ -19,6 +19,7 @@ struct replay_options {
     uint64_t around; /* bytes: mmk_config.fault_around */
     uint64_t block;  /* bytes: mmk_config.anon_block */
     enum mmk_huge_policy huge;
+    bool speculate;          /* faults try without the mmap lock */
     const char *memory_text; /* as the user gave it, for messages; NULL: estimated */
     const char *swap_text;   /* likewise; NULL: none */
     uint64_t check_interval; /* 0: no checks beside those of each access */
@@ -45,6 +46,9 @@ struct replay_result {
         uint64_t huge;   /* of `anon`: mapped a larger page */
         uint64_t around; /* pages that these have mapped beside the one that was touched */
     } faults;
+    struct {
+        uint64_t vma, first, memory, page, kind, changed; /* locked_* of struct mmk_mm_stats */
+    } locked;
     uint64_t virt_peak_bytes;   /* sum of all mappings of all address spaces */
     uint64_t rss_peak_bytes;    /* distinct pages that some entry maps, by the shadow's account */
     uint64_t frames_peak_bytes; /* that were not free, whatever for */

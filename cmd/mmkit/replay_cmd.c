@@ -25,6 +25,7 @@ enum {
     KEY_AROUND,
     KEY_BLOCK,
     KEY_HUGE,
+    KEY_SPECULATE,
     KEY_CHECK,
     KEY_WRONG_AT,
 };
@@ -69,6 +70,8 @@ static const struct argp_option option_list[] = {
      "Where --huge would have a larger page, and cannot: how much a first write maps at once, as "
      "--around (default: 4K)",
      0},
+    {"speculate", KEY_SPECULATE, "on|off", 0,
+     "Whether faults try to do without the lock of the address space's mappings (default: on)", 0},
     {"check", KEY_CHECK, "N", OPTION_ARG_OPTIONAL,
      "After every event check what it touched; every N events (default 1000) and at the end, "
      "everything",
@@ -136,6 +139,15 @@ static void parse_huge(struct argp_state *state, struct arguments *arguments, co
     arguments->options.huge = (enum mmk_huge_policy)policy;
 }
 
+static bool parse_switch(struct argp_state *state, const char *option, const char *text)
+{
+    unsigned on;
+
+    if (!option_word(text, (const char *const[]){"off", "on", NULL}, &on))
+        argp_failure(state, STATUS_BAD_INPUT, 0, "--%s %s: expected on or off", option, text);
+    return on != 0;
+}
+
 static uint64_t parse_count(struct argp_state *state, const char *option, const char *text)
 {
     uint64_t number = 0;
@@ -191,6 +203,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         return 0;
     case KEY_HUGE:
         parse_huge(state, arguments, text);
+        return 0;
+    case KEY_SPECULATE:
+        arguments->options.speculate = parse_switch(state, "speculate", text);
         return 0;
     case KEY_CHECK:
         arguments->options.check_interval =
@@ -318,7 +333,8 @@ static void write_reports(const struct arguments *arguments, const struct report
 
 int replay_cmd(int argc, char **argv)
 {
-    struct arguments arguments = {.first_policy = MMK_TABLES_MMKIT, .policies = 1};
+    struct arguments arguments = {
+        .first_policy = MMK_TABLES_MMKIT, .policies = 1, .options.speculate = true};
     struct report reports[POLICIES];
     FILE *json;
     unsigned i;

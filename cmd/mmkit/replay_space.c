@@ -82,6 +82,12 @@ static void add_fault_counts(struct replay *replay, const struct mmk_mm_stats *s
     result->faults.spurious += stats->fault_spurious;
     result->faults.around += stats->mapped_around;
     result->faults.huge += stats->huge_faults;
+    result->locked.vma += stats->locked_vma;
+    result->locked.first += stats->locked_first;
+    result->locked.memory += stats->locked_memory;
+    result->locked.page += stats->locked_page;
+    result->locked.kind += stats->locked_kind;
+    result->locked.changed += stats->locked_changed;
     result->huge.fallbacks += stats->huge_fallbacks;
     result->huge.splits += stats->huge_splits;
     result->huge.collapses += stats->huge_collapses;

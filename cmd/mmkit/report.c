@@ -80,6 +80,12 @@ static const struct row rows[] = {
     ROW("        nothing to do", ROW_COUNT, result.faults.spurious),
     ROW("        not needed here", ROW_COUNT, result.faults.unneeded),
     ROW_HUGE("        of the first: 2 MiB", result.faults.huge),
+    ROW("with the lock: first of a mapping", ROW_COUNT, result.locked.first),
+    ROW("               page not at hand", ROW_COUNT, result.locked.page),
+    ROW("               no memory at hand", ROW_COUNT, result.locked.memory),
+    ROW("               mapping, or none", ROW_COUNT, result.locked.vma),
+    ROW("               changed meanwhile", ROW_COUNT, result.locked.changed),
+    ROW("               of another kind", ROW_COUNT, result.locked.kind),
     ROW_HUGE("larger pages: not to be had", result.huge.fallbacks),
     ROW_HUGE("              split", result.huge.splits),
     ROW_HUGE("              made of small ones", result.huge.collapses),
@@ -197,6 +203,14 @@ static void write_faults(struct json *json, const struct replay_result *result)
     json_unsigned(json, "unneeded", result->faults.unneeded);
     json_unsigned(json, "around", result->faults.around);
     json_unsigned(json, "huge", result->faults.huge);
+    json_close(json, '}');
+    json_object(json, "locked");
+    json_unsigned(json, "vma", result->locked.vma);
+    json_unsigned(json, "first", result->locked.first);
+    json_unsigned(json, "memory", result->locked.memory);
+    json_unsigned(json, "page", result->locked.page);
+    json_unsigned(json, "kind", result->locked.kind);
+    json_unsigned(json, "changed", result->locked.changed);
     json_close(json, '}');
     json_object(json, "huge");
     json_unsigned(json, "fallbacks", result->huge.fallbacks);

@@ -143,6 +143,7 @@ check unwritable_json "^mmkit replay: $work/none/file: No such file or directory
 check bad_policy 'expected mmkit, linux-6.18 or never' replay --policy sometimes "$here/fork.txt"
 check bad_size 'expected a size' replay --memory 10X "$here/fork.txt"
 check bad_around 'expected a power of two from 4K' replay --around 12K "$here/fork.txt"
+check bad_speculate 'expected on or off' replay --speculate yes "$here/fork.txt"
 check no_around 'expected a power of two from 4K' replay --around 0 "$here/fork.txt"
 check bad_block 'expected a power of two from 4K' replay --block 12K "$here/fork.txt"
 check large_around 'expected a power of two from 4K' replay --around 1G "$here/fork.txt"
@@ -154,7 +155,7 @@ check no_such_memory 'expected no more than this host has' replay --memory 900T 
 check negative_size 'expected a size' replay --memory=-1 "$here/fork.txt"
 check zero_check 'expected a number from 1' replay --check=0 "$here/fork.txt"
 check bad_check 'expected a number from 1' replay --check=1x "$here/fork.txt"
-for option in --no-such-option --speculate=on; do
+for option in --no-such-option --swaps=on; do
     "$mmkit" replay $option "$here/fork.txt" >"$work/out" 2>"$work/err"
     [ $? -eq 2 ] || fail "$option: expected status 2"
     grep -q 'unrecognized option' "$work/err" || fail "$option: expected 'unrecognized option'"
