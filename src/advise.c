@@ -6,6 +6,14 @@
  * and faults go on beside it. One gather, and so one flush, for the whole call, however many
  * ranges it has. Advice about mappings changes their flags, with the lock held for writing.
  *
+ * What is most frequent, giving back private anonymous memory of one VMA, first goes without the
+ * lock, as a fault does: a table at a time, under whose lock it looks at the VMA's count again
+ * (vma.h). So it has been there before who changes the VMA comes to that table, or it sees that he
+ * has begun (P8). What is left then, and what it cannot do so, it does with the lock. So a call
+ * beside one that changes the very mapping may have given back a part before it is refused, or
+ * finds a hole. Who takes a right away that it goes by, and does not look at the tables himself,
+ * waits for it (mmk_range_settle()).
+ *
  * As on Linux a hole is skipped and answered with MMK_ENOMEM at the end, and a mapping that the
  * advice is not for ends the call there. MADV_POPULATE_* are populate.c's: a hole ends them.
  */
@@ -14,6 +22,7 @@
 #include "guard.h"
 #include "huge.h"
 #include "object.h"
+#include "planted.h"
 #include "populate.h"
 #include "pte_group.h"
 #include "range.h"
@@ -31,11 +40,14 @@ struct advice {
 
 /* What an advice does: one of visit, populate and flags. */
 struct rule {
-    int kind;      /* MMK_MADV_* */
-    bool gathers;  /* changes entries */
-    bool discards; /* takes away what memory holds: a seal may forbid it */
-    bool writes;   /* with the mmap lock held for writing */
-    bool remote;   /* also for another's address space */
+    int kind;              /* MMK_MADV_* */
+    bool gathers;          /* changes entries */
+    bool discards;         /* takes away what memory holds: a seal may forbid it */
+    bool writes;           /* with the mmap lock held for writing */
+    bool remote;           /* also for another's address space */
+    mmk_leaf_visitor open; /* without the mmap lock, a table at a time, for the gather; or NULL */
+    uint64_t refused;      /* MMK_VM_* that keep it from that */
+    enum mmk_gather_reason reason; /* then */
     int (*visit)(struct advice *advice, struct mmk_vma *vma, mmk_vaddr_t start, mmk_vaddr_t end);
     unsigned populate;   /* MMK_POPULATE_* */
     uint64_t clear, set; /* MMK_VM_* */
@@ -56,6 +68,12 @@ static int dontneed_locked(struct advice *advice, struct mmk_vma *vma, mmk_vaddr
     advice->gather.high = end;
     mmk_zap_range(&advice->gather, start, end, MMK_ZAP_PAGES);
     return 0;
+}
+
+static mmk_vaddr_t zap_pages(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
+    MMK_REQUIRES(walk->table->table.lock)
+{
+    return mmk_zap_visit((struct mmk_gather *)arg, walk, end, MMK_ZAP_PAGES);
 }
 
 static bool is_locked(const struct mmk_vma *vma)
@@ -347,6 +365,113 @@ MMK_ALWAYS_INLINE int visit_range(struct advice *advice, mmk_vaddr_t addr, mmk_v
     return hole;
 }
 
+/* --- pages: one VMA, without the mmap lock -----------------------------------------------------
+ */
+
+/* The VMA that a call goes by, inside the present RCU read section. */
+struct open {
+    const struct mmk_vma *vma;
+    uint64_t seq;
+    enum mmk_counter why; /* it has to be done with the lock */
+};
+
+/* One that holds [addr, end), and is not being changed. */
+MMK_ALWAYS_INLINE bool find_open(const struct mmk_mm *mm, mmk_vaddr_t addr, mmk_vaddr_t end,
+                                 struct open *open) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    open->vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    if (!open->vma)
+        return false;
+    open->seq = mmk_vma_seq(open->vma);
+    if (mmk_vma_start(open->vma) > addr || mmk_vma_end(open->vma) < end)
+        return false;
+    return !(open->seq & 1) || MMK_MISTAKE(ADVISES_CLOSED);
+}
+
+/* The same as it was found (VS2), in another section. */
+static bool find_again(const struct mmk_mm *mm, mmk_vaddr_t addr, struct open *open)
+    MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    open->vma = mmk_vma_tree_find_rcu(&mm->vmas, addr);
+    return open->vma && mmk_vma_seq(open->vma) == open->seq;
+}
+
+static bool admits(const struct rule *rule, const struct mmk_vma *vma)
+{
+    return !vma->object && !(mmk_vma_flags(vma) & rule->refused) &&
+           !(rule->discards && mmk_vma_sealed_contents(vma));
+}
+
+/* Has a larger page a part in the range alone? It is split before anything changes. */
+static bool is_part(struct mmk_mm *mm, mmk_vaddr_t addr) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    struct mmk_walk walk;
+
+    if (addr == mmk_huge_base(addr))
+        return false;
+    mmk_walk_rcu(mm, addr, &walk);
+    return walk.level > 0 && !mmk_pte_none(mmk_pte_read(walk.entry));
+}
+
+/* => the gather has begun; false: with the lock */
+MMK_ALWAYS_INLINE bool begin_open(struct advice *advice, mmk_vaddr_t addr, mmk_vaddr_t end,
+                                  struct open *open) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    struct mmk_mm *mm = advice->mm;
+
+    open->why = MMK_COUNT_ADVICE_LOCKED_VMA;
+    if (!find_open(mm, addr, end, open))
+        return false;
+    open->why = MMK_COUNT_ADVICE_LOCKED_KIND;
+    if (!admits(advice->rule, open->vma) ||
+        (mmk_huge_possible() && (is_part(mm, addr) || is_part(mm, end))) ||
+        !mmk_gather_begin_rcu(&advice->gather, mm, addr, end, MMK_NOTIFY_DISCARD))
+        return false;
+    open->why = MMK_COUNT_ADVICE_LOCKED_CHANGED;
+    return true;
+}
+
+/* A table. => false: the rest is to be done with the lock */
+MMK_ALWAYS_INLINE bool step_open(struct advice *advice, const struct open *open, mmk_vaddr_t *addr,
+                                 mmk_vaddr_t end) MMK_REQUIRES_SHARED(mmk_rcu)
+{
+    return mmk_range_step_open(&advice->gather, open->vma, open->seq, addr, end, advice->rule->open,
+                               &advice->gather);
+}
+
+/* => from where on it is to be done with the lock; `end`: it is done */
+static mmk_vaddr_t advise_open(struct advice *advice, mmk_vaddr_t start, mmk_vaddr_t end)
+{
+    struct mmk_gather *gather = &advice->gather;
+    mmk_vaddr_t addr = start;
+    struct open open;
+    bool begun, goes_on;
+
+    mmk_waiting_throttle();
+    mmk_rcu_read_lock();
+    begun = goes_on = begin_open(advice, addr, end, &open);
+    if (begun) {
+        mmk_gather_policy(gather, advice->rule->reason, addr, end);
+        goes_on = step_open(advice, &open, &addr, end);
+    }
+    mmk_rcu_read_unlock();
+    while (mmk_unlikely(goes_on && addr < end)) {
+        if (!mmk_gather_room(gather))
+            mmk_gather_flush_early(gather);
+        mmk_rcu_read_lock();
+        goes_on = find_again(advice->mm, addr, &open) && step_open(advice, &open, &addr, end);
+        mmk_rcu_read_unlock();
+    }
+    if (begun && MMK_MISTAKE(ADVISES_UNCOUNTED))
+        mmk_a32_fetch_add(&advice->mm->flush_pending, 1, MMK_RELAXED);
+    if (begun)
+        mmk_gather_finish(gather);
+    if (mmk_likely(goes_on))
+        return end;
+    mmk_mm_count(advice->mm, open.why, 1);
+    return mmk_max(start, mmk_pt_base(addr, 0)); /* another page may be there, a larger one */
+}
+
 /* --- mappings: flags -------------------------------------------------------------------------- */
 
 /* Whether vma may get the rule's flags. => 0, or why not */
@@ -401,14 +526,35 @@ static int change_mappings(struct advice *advice, mmk_vaddr_t start, mmk_vaddr_t
 
 /* The most frequent come first. */
 static const struct rule rules[] = {
-    {.kind = MMK_MADV_DONTNEED, .visit = dontneed, .gathers = true, .discards = true},
-    {.kind = MMK_MADV_FREE, .visit = lazyfree, .gathers = true, .discards = true},
-    {.kind = MMK_MADV_DONTNEED_LOCKED, .visit = dontneed_locked, .gathers = true, .discards = true},
+    {.kind = MMK_MADV_DONTNEED,
+     .visit = dontneed,
+     .gathers = true,
+     .discards = true,
+     .open = zap_pages,
+     .refused = MMK_VM_LOCKED,
+     .reason = MMK_GATHER_DONTNEED},
+    {.kind = MMK_MADV_FREE,
+     .visit = lazyfree,
+     .gathers = true,
+     .discards = true,
+     .open = free_leaf,
+     .refused = MMK_VM_LOCKED},
+    {.kind = MMK_MADV_DONTNEED_LOCKED,
+     .visit = dontneed_locked,
+     .gathers = true,
+     .discards = true,
+     .open = zap_pages,
+     .reason = MMK_GATHER_DONTNEED},
     {.kind = MMK_MADV_GUARD_INSTALL, .visit = guard_install, .gathers = true, .discards = true},
     {.kind = MMK_MADV_GUARD_REMOVE, .visit = guard_remove, .gathers = true},
     {.kind = MMK_MADV_REMOVE, .visit = remove_pages, .discards = true},
     {.kind = MMK_MADV_WILLNEED, .visit = willneed, .remote = true},
-    {.kind = MMK_MADV_COLD, .visit = cool, .gathers = true, .remote = true},
+    {.kind = MMK_MADV_COLD,
+     .visit = cool,
+     .gathers = true,
+     .remote = true,
+     .open = cool_leaf,
+     .refused = MMK_VM_LOCKED},
     {.kind = MMK_MADV_PAGEOUT, .visit = pageout, .remote = true},
     {.kind = MMK_MADV_NORMAL, .clear = MMK_VM_RAND | MMK_VM_SEQ},
     {.kind = MMK_MADV_RANDOM, .clear = MMK_VM_SEQ, .set = MMK_VM_RAND},
@@ -496,7 +642,7 @@ MMK_ALWAYS_INLINE int advise_range(struct advice *advice, const struct mmk_iovec
 
 int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, int kind)
 {
-    const struct mmk_iovec range = {addr, length};
+    struct mmk_iovec range = {addr, length};
     mmk_vaddr_t end = addr + mmk_page_up(length);
     bool sane = addr < end && end <= MMK_USER_END;
     struct advice advice;
@@ -506,6 +652,13 @@ int mmk_madvise(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, int kind)
     advice.mm = mm;
     if (!advice.rule)
         return MMK_EINVAL;
+    if (mmk_likely(advice.rule->open && mmk_config.speculate && sane && !(addr & ~MMK_PAGE_MASK))) {
+        addr = advise_open(&advice, addr, end);
+        if (mmk_likely(addr == end))
+            return 0;
+        range.addr = addr;
+        range.length = end - addr;
+    }
     error = begin(&advice, sane ? addr : 0, sane ? end : MMK_USER_END);
     if (error)
         return error;

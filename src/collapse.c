@@ -31,6 +31,7 @@
 #include "planted.h"
 #include "swap_cache.h"
 #include "table.h"
+#include "vma_seq.h"
 
 /* What a table has. */
 struct look {
@@ -288,8 +289,8 @@ static int replace(struct collapse *collapse) MMK_REQUIRES(collapse->mm->mmap_lo
     return done ? 0 : MMK_EAGAIN;
 }
 
-/* least: pages that there have to be. => as mmk_collapse_range(), of one; *made: it was not one */
-static int collapse_one(struct collapse *collapse, uint32_t least, bool *made)
+/* => as collapse_one(); the VMA is closed */
+static int collapse_closed(struct collapse *collapse, uint32_t least, bool *made)
     MMK_REQUIRES(collapse->mm->mmap_lock)
 {
     struct look seen;
@@ -316,6 +317,23 @@ static int collapse_one(struct collapse *collapse, uint32_t least, bool *made)
     *made = !error;
     if (error && collapse->block)
         mmk_fault_drop_block(collapse->block, MMK_HUGE_ORDER);
+    return error;
+}
+
+/*
+ * Closed, so that nobody takes entries from what has been looked at, and makes the answer untrue.
+ * least: pages that there have to be. => as mmk_collapse_range(), of one; *made: it was not one
+ */
+static int collapse_one(struct collapse *collapse, uint32_t least, bool *made)
+    MMK_REQUIRES(collapse->mm->mmap_lock)
+{
+    int error;
+
+    if (!MMK_MISTAKE(COLLAPSE_LEAVES_OPEN))
+        mmk_vma_close(collapse->vma);
+    error = collapse_closed(collapse, least, made);
+    if (!MMK_MISTAKE(COLLAPSE_LEAVES_OPEN))
+        mmk_vma_open(collapse->vma);
     return error;
 }
 

@@ -45,17 +45,23 @@ static void reset(struct mmk_gather *gather)
     gather->count = 0;
 }
 
-static int begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
-                 enum mmk_notify_reason why, bool may_sleep)
+/* => who is to be told has been */
+MMK_ALWAYS_INLINE void begin_told(struct mmk_gather *gather, struct mmk_mm *mm)
 {
-    if (mmk_notify_try_begin(&gather->notify, mm, start, end, why, may_sleep))
-        return MMK_EAGAIN;
     gather->mm = mm;
     gather->taken = gather->mapped = gather->tables = 0;
     gather->reason = MMK_GATHER_OTHER;
     gather->unasked = false;
     reset(gather);
     mmk_a32_fetch_add(&mm->flush_pending, 1, MMK_RELAXED); /* the tables' locks order it */
+}
+
+static int begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start, mmk_vaddr_t end,
+                 enum mmk_notify_reason why, bool may_sleep)
+{
+    if (mmk_notify_try_begin(&gather->notify, mm, start, end, why, may_sleep))
+        return MMK_EAGAIN;
+    begin_told(gather, mm);
     return 0;
 }
 
@@ -71,6 +77,17 @@ int mmk_gather_try_begin(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr
                          mmk_vaddr_t end, enum mmk_notify_reason why)
 {
     return begin(gather, mm, start, end, why, false);
+}
+
+bool mmk_gather_begin_rcu(struct mmk_gather *gather, struct mmk_mm *mm, mmk_vaddr_t start,
+                          mmk_vaddr_t end, enum mmk_notify_reason why)
+{
+    if (!mmk_notify_begin_untold(&gather->notify, mm, start, end, why))
+        return false;
+    begin_told(gather, mm);
+    if (MMK_MISTAKE(ADVISES_UNCOUNTED))
+        mmk_a32_fetch_sub(&mm->flush_pending, 1, MMK_RELAXED);
+    return true;
 }
 
 void mmk_gather_unasked(struct mmk_gather *gather)

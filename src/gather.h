@@ -75,6 +75,14 @@ MMK_MUST_CHECK int mmk_gather_try_begin(struct mmk_gather *gather, struct mmk_mm
                                         enum mmk_notify_reason why);
 
 /*
+ * The same inside an RCU read section, which ends before an early flush, and before finish.
+ * => false: there are notifiers, nothing has begun
+ */
+MMK_MUST_CHECK bool mmk_gather_begin_rcu(struct mmk_gather *gather, struct mmk_mm *mm,
+                                         mmk_vaddr_t start, mmk_vaddr_t end,
+                                         enum mmk_notify_reason why);
+
+/*
  * Nobody asked for the entries to go, and what comes in their place may be another page: who sets
  * one flushes it first. => nothing was taken yet
  */

@@ -7,7 +7,8 @@
  * entry of such a VMA (rmap_use.c).
  *
  * The flags are set with the mmap lock held for writing; pages come in with it held for reading, so
- * that what is populated is what was locked.
+ * that what is populated is what was locked. In between, advice that takes no lock and has found
+ * the memory not locked comes to its end.
  *
  * ML1 LOCKONFAULT comes with LOCKED only. ML2 mappings of frames that are not mmkit's are never
  * locked, as VM_PFNMAP on Linux. (mmk_check)
@@ -15,6 +16,7 @@
 #include "account.h"
 #include "object.h"
 #include "populate.h"
+#include "range.h"
 #include "reshape.h"
 
 /* What lies before a hole is set, as by Linux. => mmap lock held for writing */
@@ -97,6 +99,7 @@ static int lock_range(struct mmk_mm *mm, mmk_vaddr_t addr, uint64_t length, uint
         return error;
     }
     mmk_rw_downgrade(&mm->mmap_lock);
+    mmk_range_settle(mm, start, start + bytes);
     error = mmk_populate_locked(mm, start, start + bytes, MMK_POPULATE_AS_VMA);
     mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return posix_error(error);
@@ -169,6 +172,7 @@ int mmk_mlockall(struct mmk_mm *mm, unsigned flags)
         return error;
     }
     mmk_rw_downgrade(&mm->mmap_lock);
+    mmk_range_settle(mm, 0, MMK_USER_END);
     mmk_populate_try_locked(mm, 0, MMK_USER_END);
     mmk_rw_read_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
     return 0;

@@ -537,6 +537,9 @@ void mmk_mm_stats(struct mmk_mm *mm, struct mmk_mm_stats *stats)
     stats->locked_page = mmk_mm_counter(mm, MMK_COUNT_LOCKED_PAGE);
     stats->locked_kind = mmk_mm_counter(mm, MMK_COUNT_LOCKED_KIND);
     stats->locked_changed = mmk_mm_counter(mm, MMK_COUNT_LOCKED_CHANGED);
+    stats->advice_locked_vma = mmk_mm_counter(mm, MMK_COUNT_ADVICE_LOCKED_VMA);
+    stats->advice_locked_kind = mmk_mm_counter(mm, MMK_COUNT_ADVICE_LOCKED_KIND);
+    stats->advice_locked_changed = mmk_mm_counter(mm, MMK_COUNT_ADVICE_LOCKED_CHANGED);
     stats->mapped_around = mmk_mm_counter(mm, MMK_COUNT_MAPPED_AROUND);
     stats->huge = mmk_mm_counter(mm, MMK_COUNT_HUGE);
     stats->huge_zero = mmk_mm_counter(mm, MMK_COUNT_HUGE_ZERO);

@@ -38,6 +38,9 @@ enum mmk_counter {
     MMK_COUNT_LOCKED_PAGE,
     MMK_COUNT_LOCKED_KIND,
     MMK_COUNT_LOCKED_CHANGED,
+    MMK_COUNT_ADVICE_LOCKED_VMA, /* advice that took it */
+    MMK_COUNT_ADVICE_LOCKED_KIND,
+    MMK_COUNT_ADVICE_LOCKED_CHANGED,
     MMK_COUNT_MAPPED_AROUND, /* pages that a fault on another has mapped */
     MMK_COUNT_HUGE,          /* entries of larger pages, */
     MMK_COUNT_HUGE_ZERO,     /* and of that of zeros */

@@ -11,7 +11,8 @@
  * MV1 Nobody else adds entries to the old or the new range, or takes any out of what moves: the
  *     mmap lock is held for writing, and for an object's range the interval lock (P10). Others may
  *     work in the tables at the ends, which other mappings share, and those above: truncation
- *     does. They may free such a table, if theirs was its last entry, at any time.
+ *     does. They may free such a table, if theirs was its last entry, at any time. And advice that
+ *     has emptied a table before the mapping was closed may free it later, where it is then.
  * MV2 In the new range nothing is mapped. So an upper entry that covers a part of it alone is none,
  *     or links tables without entries that visitors keep (pte_ref.h).
  * MV3 An entry moves, and a table is linked elsewhere, with both tables that it concerns locked:

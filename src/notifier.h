@@ -26,6 +26,32 @@ int mmk_notify_begin_slow(struct mmk_notify *notify);
 void mmk_notify_flushed_slow(struct mmk_notify *notify);
 void mmk_notify_end_slow(struct mmk_notify *notify);
 
+/* For one that tells nobody. */
+MMK_ALWAYS_INLINE void mmk_notify_init(struct mmk_notify *notify, struct mmk_mm *mm,
+                                       mmk_vaddr_t start, mmk_vaddr_t end,
+                                       enum mmk_notify_reason reason, bool may_sleep)
+{
+    notify->range.mm = mm;
+    notify->range.start = start;
+    notify->range.end = end;
+    notify->range.reason = reason;
+    notify->range.may_sleep = may_sleep;
+    notify->first = NULL;
+    notify->counted = false;
+}
+
+/*
+ * The beginning of an operation that may sleep once it has changed something, but not yet: of one
+ * whose mm has no notifiers. => false: it has
+ */
+MMK_ALWAYS_INLINE bool mmk_notify_begin_untold(struct mmk_notify *notify, struct mmk_mm *mm,
+                                               mmk_vaddr_t start, mmk_vaddr_t end,
+                                               enum mmk_notify_reason reason)
+{
+    mmk_notify_init(notify, mm, start, end, reason, true);
+    return mmk_likely(!mmk_aptr_load(&mm->notifiers, MMK_RELAXED));
+}
+
 /*
  * => 0; MMK_EAGAIN, without may_sleep: a notifier would have to sleep, nobody is told
  * => may sleep with may_sleep; no spin locks, no RCU read section
@@ -36,13 +62,7 @@ MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_notify_try_begin(struct mmk_notify *not
                                                           enum mmk_notify_reason reason,
                                                           bool may_sleep)
 {
-    notify->range.mm = mm;
-    notify->range.start = start;
-    notify->range.end = end;
-    notify->range.reason = reason;
-    notify->range.may_sleep = may_sleep;
-    notify->first = NULL;
-    notify->counted = false;
+    mmk_notify_init(notify, mm, start, end, reason, may_sleep);
     if (mmk_likely(may_sleep && !mmk_aptr_load(&mm->notifiers, MMK_RELAXED)))
         return 0;
     return mmk_notify_begin_slow(notify);

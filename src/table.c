@@ -383,10 +383,13 @@ bool mmk_table_may_shrink(void)
 /*
  * The parent's lock could not be had at once: both, in order. false: no longer to be freed.
  *
- * A visitor that lets go may meet a mover (MV1 keeps only those away who take entries): so `parent`
- * is read under the table's lock, whoever set it has held that, too. RCU keeps what it was.
+ * A visitor that lets go may meet a mover (MV1 keeps only those away who take entries), and so may
+ * advice that holds no mmap lock: so `parent` is read under the table's lock, whoever set it has
+ * held that, too. RCU keeps what it was. Where the table is now, the way to it may be cached: the
+ * flush is of all there is.
  */
-static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_out) MMK_NO_TSA
+static bool lock_parent_first(struct mmk_page *table, struct mmk_gather *gather,
+                              struct mmk_page **parent_out) MMK_NO_TSA
 {
     for (;;) {
         struct mmk_a64 *entry = mmk_table_pmd(table);
@@ -408,6 +411,7 @@ static bool lock_parent_first(struct mmk_page *table, struct mmk_page **parent_o
             mmk_table_unlock(table);
             return false;
         } /* else moved: its new parent */
+        mmk_gather_range(gather, 0, MMK_USER_END);
     }
 }
 
@@ -458,7 +462,7 @@ static MMK_NOINLINE bool unlink_below(struct mmk_page *table, struct path path, 
 {
     if (path.n > 0)
         unlink_path(table, path, addr, gather);
-    return lock_parent_first(table, parent);
+    return lock_parent_first(table, gather, parent);
 }
 
 /* => true: locked. *parent is set in any case */

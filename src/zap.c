@@ -152,11 +152,6 @@ mmk_vaddr_t mmk_zap_leaf(struct mmk_gather *gather, struct mmk_walk *walk, mmk_v
     return zap_leaf(gather, walk, end, which);
 }
 
-struct zap {
-    struct mmk_gather *gather;
-    enum mmk_zap which;
-};
-
 /* The pages of a larger one, whose entry was `old`, and is none by now. => the gather has room */
 static void zap_huge_pages(struct mmk_gather *gather, mmk_pte_t old, struct tally *tally)
 {
@@ -207,6 +202,11 @@ static MMK_NOINLINE mmk_vaddr_t zap_huge(struct mmk_gather *gather, struct mmk_w
     return end;
 }
 
+struct zap {
+    struct mmk_gather *gather;
+    enum mmk_zap which;
+};
+
 static mmk_vaddr_t zap_table(struct mmk_walk *walk, mmk_vaddr_t end, void *arg)
     MMK_REQUIRES(walk->table->table.lock)
 {
@@ -223,4 +223,12 @@ void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end
     struct zap zap = {gather, which};
 
     mmk_range_for_each_leaf(gather, start, end, zap_table, &zap);
+}
+
+mmk_vaddr_t mmk_zap_visit(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end,
+                          enum mmk_zap which)
+{
+    struct zap zap = {gather, which};
+
+    return zap_table(walk, end, &zap);
 }

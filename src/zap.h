@@ -27,6 +27,10 @@ enum mmk_zap {
 void mmk_zap_range(struct mmk_gather *gather, mmk_vaddr_t start, mmk_vaddr_t end,
                    enum mmk_zap which);
 
+/* The same of one table, or a larger page: for a visitor of range.h. */
+mmk_vaddr_t mmk_zap_visit(struct mmk_gather *gather, struct mmk_walk *walk, mmk_vaddr_t end,
+                          enum mmk_zap which) MMK_REQUIRES(walk->table->table.lock);
+
 /*
  * The same for the entries of one locked leaf table, from walk's up to `end`; the table stays even
  * if this empties it.

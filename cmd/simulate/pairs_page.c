@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pairs_page.c - advice, and what else goes page by page, as on Linux: a step a page, with the mmap
- * lock held for reading from the first to the last.
+ * lock held for reading from the first to the last. Advice that gives back private memory takes
+ * none while its mapping stays as it is: whoever changes that comes in between two tables.
  */
 #include "pairs.h"
 
@@ -26,6 +27,16 @@ static struct flat_page *next_advised(struct flat *flat, struct act *act, unsign
     return NULL;
 }
 
+/* The same for advice that takes no lock in private memory. */
+static struct flat_page *next_open(struct flat *flat, struct act *act, unsigned *page, bool *last)
+{
+    struct flat_page *p = next_advised(flat, act, page, last);
+
+    if (p && !p->object && (*page + 1) % FLAT_TABLE == 0)
+        act->reads = false;
+    return p;
+}
+
 /* An error ends it. */
 static bool stop(struct act *act, int64_t code)
 {
@@ -43,7 +54,7 @@ static bool model_dontneed(struct flat *flat, struct act *act)
 {
     unsigned page;
     bool last;
-    struct flat_page *p = next_advised(flat, act, &page, &last);
+    struct flat_page *p = next_open(flat, act, &page, &last);
 
     if (!p)
         return last;
@@ -66,7 +77,7 @@ static bool model_free(struct flat *flat, struct act *act)
 {
     unsigned page;
     bool last;
-    struct flat_page *p = next_advised(flat, act, &page, &last);
+    struct flat_page *p = next_open(flat, act, &page, &last);
 
     if (!p)
         return last;

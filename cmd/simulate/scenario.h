@@ -52,6 +52,7 @@ extern const struct scenario scenarios_tables[], scenarios_pins[], scenarios_wai
 extern const struct scenario scenarios_around[], scenarios_block[];
 extern const struct scenario scenarios_speculate[], scenarios_speculate_file[],
     scenarios_speculate_swap[], scenarios_speculate_tables[], scenarios_hint[], kernels_speculate[];
+extern const struct scenario scenarios_advise[];
 extern const struct scenario scenarios_huge[], scenarios_huge_page[], scenarios_huge_zero[],
     scenarios_huge_object[], scenarios_huge_unused[], scenarios_huge_frames[],
     scenarios_huge_upper[];

@@ -36,6 +36,8 @@ static const struct scenario *list_of_larger(unsigned number)
         return scenarios_speculate_file;
     case 38:
         return scenarios_speculate_swap;
+    case 39:
+        return scenarios_advise;
     default:
         return NULL;
     }

@@ -193,8 +193,9 @@ struct mmk_config {
 
     /*
      * 1: a fault tries without the mmap lock first, and writes no memory then that a fault on
-     * another page writes. 0: it takes the lock at once. Range: 0, 1. Default: 1. Linux: faults
-     * under the lock of one mapping (CONFIG_PER_VMA_LOCK).
+     * another page writes; so does advice that gives back private memory of one mapping. 0: they
+     * take the lock at once. Range: 0, 1. Default: 1. Linux: faults, and such advice, under the
+     * lock of one mapping (CONFIG_PER_VMA_LOCK).
      */
     unsigned speculate;
 };

@@ -44,6 +44,12 @@ struct mmk_mm_stats {
     uint64_t locked_page;       /* the object's or slot's page was not in memory, or just in use */
     uint64_t locked_kind;       /* of a kind that always does */
     uint64_t locked_changed;    /* the mapping, or the entry, was changed meanwhile */
+    uint64_t advice_locked_vma; /* mmk_madvise() of DONTNEED, FREE and their like that took the lock
+                                   for all or a part: the range was no one mapping's, or that was
+                                   just being changed */
+    uint64_t advice_locked_kind;    /* of a kind that always does */
+    uint64_t advice_locked_changed; /* the mapping was changed meanwhile, or a larger page has to be
+                                       split */
     uint64_t mapped_around;     /* pages mapped by a fault on another: fault_around, anon_block */
     uint64_t huge;              /* entries that map a larger page, of mmkit's frames or others */
     uint64_t huge_zero;         /* the same of zeros, which is all memory's: no page is resident */

@@ -393,14 +393,107 @@ static void test_one_flush(void **state)
     assert_int_equal(stats_now().tlb_flushes, flushes + 2);
 }
 
+/* What has taken the lock since `before`, and why. */
+static void expect_locked(const struct mmk_mm_stats *before, uint64_t vma, uint64_t kind,
+                          uint64_t changed)
+{
+    struct mmk_mm_stats now = mm_stats(mm);
+
+    assert_int_equal(now.advice_locked_vma - before->advice_locked_vma, vma);
+    assert_int_equal(now.advice_locked_kind - before->advice_locked_kind, kind);
+    assert_int_equal(now.advice_locked_changed - before->advice_locked_changed, changed);
+}
+
+/* Somebody maps meanwhile: who needs the lock would wait for ever. */
+static int advise_beside_writer(mmk_vaddr_t addr, uint64_t pages, int advice)
+{
+    int error;
+
+    mmk_rw_write_lock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    error = mmk_madvise(mm, addr, pages * PAGE, advice);
+    mmk_rw_write_unlock(&mm->mmap_lock, MMK_LOCK_MMAP);
+    return error;
+}
+
+/* Over three tables, with a hole in the middle one's, and one that has none. */
+static void test_unlocked(void **state)
+{
+    static const int kinds[] = {MMK_MADV_DONTNEED, MMK_MADV_DONTNEED_LOCKED, MMK_MADV_FREE,
+                                MMK_MADV_COLD};
+    const uint64_t table = MMK_PT_ENTRIES, pages = 4 * table;
+    mmk_vaddr_t a = map_at(0, pages, RW, ANON);
+    struct mmk_mm_stats before = mm_stats(mm);
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        fill(a, table + 1, 1);
+        fill(a + (pages - 1) * PAGE, 1, 3);
+        assert_int_equal(advise_beside_writer(a + PAGE, pages - 1, kinds[i]), 0);
+        expect_filled(a, 1, 1);
+        if (kinds[i] == MMK_MADV_DONTNEED || kinds[i] == MMK_MADV_DONTNEED_LOCKED) {
+            assert_int_equal(mm_stats(mm).rss_anon, 1);
+            expect_byte(a + table * PAGE, 0);
+        } else {
+            assert_int_equal(mm_stats(mm).rss_anon, table + 2);
+        }
+    }
+    expect_locked(&before, 0, 0, 0);
+    expect_shape(1, pages);
+}
+
+static void test_takes_lock(void **state)
+{
+    struct mmk_object *shmem = new_shmem(1);
+    mmk_vaddr_t a = map_at(0, 2, RW, ANON);
+    mmk_vaddr_t b = map_object_at(2, 1, RW, MMK_MAP_SHARED, shmem, 0);
+    struct mmk_mm_stats before = mm_stats(mm);
+
+    (void)state;
+    assert_int_equal(advise(b, 1, MMK_MADV_DONTNEED), 0);
+    expect_locked(&before, 0, 1, 0);
+    assert_int_equal(advise(a, 3, MMK_MADV_DONTNEED), 0);
+    expect_locked(&before, 1, 1, 0);
+    assert_int_equal(advise(a + 3 * PAGE, 1, MMK_MADV_DONTNEED), MMK_ENOMEM);
+    expect_locked(&before, 2, 1, 0);
+    assert_int_equal(mmk_mlock(mm, a, PAGE), 0);
+    assert_int_equal(advise(a, 1, MMK_MADV_FREE), MMK_EINVAL);
+    expect_locked(&before, 2, 2, 0);
+    assert_int_equal(advise(a, 1, MMK_MADV_DONTNEED_LOCKED), 0);
+    expect_locked(&before, 2, 2, 0);
+    mmk_object_put(shmem);
+}
+
+/* Whoever is told of changes may sleep, and is told with the lock held. */
+static void test_takes_lock_for_notifier(void **state)
+{
+    static const struct mmk_notifier_ops ops = {NULL, NULL, NULL};
+    struct mmk_notifier notifier = {.ops = &ops};
+    mmk_vaddr_t a = map_at(0, 2, RW, ANON);
+    struct mmk_mm_stats before = mm_stats(mm);
+
+    (void)state;
+    fill(a, 2, 1);
+    assert_int_equal(mmk_notifier_register(mm, &notifier), 0);
+    assert_int_equal(advise(a, 1, MMK_MADV_DONTNEED), 0);
+    expect_locked(&before, 0, 1, 0);
+    mmk_notifier_unregister(mm, &notifier);
+    assert_int_equal(advise(a + PAGE, 1, MMK_MADV_DONTNEED), 0);
+    expect_locked(&before, 0, 1, 0);
+    assert_int_equal(mm_stats(mm).rss_anon, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_arguments),        TEST(test_dontneed),    TEST(test_holes),
-        TEST(test_dontneed_objects), TEST(test_lazyfree),    TEST(test_free_refused),
-        TEST(test_one_flush),        TEST(test_locked),      TEST(test_remove),
-        TEST(test_remove_refused),   TEST(test_remove_last), TEST(test_remove_unsupported),
-        TEST(test_race_remove),
+        TEST(test_arguments),   TEST(test_dontneed),
+        TEST(test_holes),       TEST(test_dontneed_objects),
+        TEST(test_lazyfree),    TEST(test_free_refused),
+        TEST(test_one_flush),   TEST(test_locked),
+        TEST(test_remove),      TEST(test_remove_refused),
+        TEST(test_remove_last), TEST(test_remove_unsupported),
+        TEST(test_race_remove), TEST(test_unlocked),
+        TEST(test_takes_lock),  TEST(test_takes_lock_for_notifier),
     };
 
     return cmocka_run_group_tests_name("advise", tests, NULL, NULL);

@@ -199,7 +199,7 @@ static int64_t call_mprotect(void)
 
 static int64_t call_madvise(void)
 {
-    return mmk_madvise(mm, BASE, PAGE, MMK_MADV_DONTNEED);
+    return mmk_madvise(mm, BASE, PAGE, MMK_MADV_WILLNEED);
 }
 
 static int64_t call_brk(void)
