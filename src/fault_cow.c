@@ -162,15 +162,35 @@ static enum mmk_fault_result replace(struct mmk_vmf *vmf, struct mmk_page *page)
 }
 
 /*
+ * exchange() for a fault that tells nobody. Who has registered a notifier before the flush may have
+ * read the old entry, and is told with the mmap lock: that is asked after the flush, which is a
+ * full barrier, as who registers has one before he reads (notifier.c). => false: it is as it was
+ */
+static bool exchange_untold(struct mmk_vmf *vmf, struct mmk_page *copy)
+    MMK_REQUIRES(vmf->kept.table->table.lock)
+{
+    struct mmk_a64 *entry = vmf->kept.entry;
+    mmk_pte_t old;
+    bool told;
+
+    if (MMK_MISTAKE(SPECULATES_UNTOLD) && mmk_aptr_load(&vmf->mm->notifiers, MMK_RELAXED))
+        return false;
+    old = mmk_pte_take(entry);
+    mmk_tlb_flush(vmf->mm, vmf->addr, vmf->addr + MMK_PAGE_SIZE);
+    told = !MMK_MISTAKE(SPECULATES_UNTOLD) && mmk_aptr_load(&vmf->mm->notifiers, MMK_RELAXED);
+    mmk_pte_set(entry, told ? old : mmk_fault_leaf(vmf, copy, true));
+    return !told;
+}
+
+/*
  * replace() for a fault that speculates, which keeps nothing but the page: it locks twice.
- * Who has registered a notifier may have entries of his own by now: he is told with the lock.
  * => the caller holds a reference to page; inside the read section in which vmf was looked at
  */
 static enum mmk_fault_result replace_rcu(struct mmk_vmf *vmf, struct mmk_page *page)
     MMK_REQUIRES_SHARED(vmf->mm->mmap_lock)
 {
     struct mmk_page *copy;
-    bool notifies;
+    bool done;
 
     if ((page && mmk_page_test(page, MMK_PF_SWAPCACHE)) || !mmk_fault_prepare_anon(vmf))
         return MMK_FAULT_RETRY;
@@ -183,14 +203,11 @@ static enum mmk_fault_result replace_rcu(struct mmk_vmf *vmf, struct mmk_page *p
         mmk_fault_drop_anon(copy);
         return MMK_FAULT_RETRY;
     }
-    notifies = mmk_aptr_load(&vmf->mm->notifiers, MMK_RELAXED) != NULL;
-    if (!notifies) {
-        exchange(vmf, copy);
-        if (page)
-            drop_mapping(vmf->mm, page);
-    }
+    done = exchange_untold(vmf, copy);
+    if (done && page)
+        drop_mapping(vmf->mm, page);
     mmk_fault_unlock(&vmf->kept);
-    if (notifies) {
+    if (!done) {
         mmk_fault_drop_anon(copy);
         return MMK_FAULT_RETRY;
     }

@@ -20,7 +20,8 @@
  *   3 full barrier (the flush)                3 entries may be read for the mirror
  *   4 a notifier: told to drop what it has
  *
- * Either 4 sees the notifier, or 3 sees the entries cleared. Each notifier has a number, by which
+ * Either 4 sees the notifier, or 3 sees the entries cleared. So does a fault that speculates, which
+ * undoes what it has begun in place of telling (fault_cow.c). Each notifier has a number, by which
  * an operation knows those that it has told at its beginning: only those, and those told in 4, get
  * an end.
  *

@@ -7,6 +7,8 @@
  */
 #include "rules.h"
 
+#include <mmkit/port/cpu.h>
+
 /* Pages 0 and 4, of which each has a table of its own where tables are small. */
 static void start_used(void)
 {
@@ -223,6 +225,65 @@ static void forked_end(void)
     put_other();
 }
 
+/* --- a mirror ------------------------------------------------------------------------------------
+ */
+
+static void lock_mirror(void)
+{
+    while (mmk_a32_xchg(&it.mirror_lock, 1, MMK_ACQUIRE))
+        mmk_cpu_relax();
+}
+
+static void unlock_mirror(void)
+{
+    mmk_a32_store(&it.mirror_lock, 0, MMK_RELEASE);
+}
+
+static int drop(struct mmk_notifier *notifier, const struct mmk_notifier_range *range)
+{
+    (void)notifier;
+    lock_mirror();
+    if (range->start <= page_at(0) && page_at(0) < range->end)
+        it.mirrored = 0;
+    unlock_mirror();
+    return 0;
+}
+
+static void start_mirrored(void)
+{
+    static const struct mmk_notifier_ops ops = {.invalidate_begin = drop};
+
+    start_shared();
+    it.notifier.ops = &ops;
+}
+
+static void copy_beside_mirror(unsigned cpu)
+{
+    mmk_paddr_t phys;
+    unsigned prot;
+    uint64_t seq;
+
+    if (cpu == 0) {
+        store(0, 2);
+        return;
+    }
+    expect(mmk_notifier_register(world.mm, &it.notifier) == 0);
+    seq = mmk_notifier_read_begin(&it.notifier);
+    if (mmk_translate(world.mm, page_at(0), MMK_ACCESS_READ, &phys, &prot) != 0)
+        return;
+    lock_mirror();
+    if (!mmk_notifier_read_retry(&it.notifier, seq))
+        it.mirrored = phys;
+    unlock_mirror();
+}
+
+static void mirrored_end(void)
+{
+    put_mirror(); /* it has what is there, or nothing */
+    expect(look(0) == 2);
+    put_other();
+}
+
 const struct scenario scenarios_speculate[] = {
     {.name = "speculate.two",
      .what = "two first writes to one page",
@@ -289,5 +350,11 @@ const struct scenario scenarios_speculate[] = {
      .setup = start_used,
      .body = fork_beside,
      .check = forked_end},
+    {.name = "speculate.mirrored",
+     .what = "a page is copied while a mirror comes to be",
+     .cpus = 2,
+     .setup = start_mirrored,
+     .body = copy_beside_mirror,
+     .check = mirrored_end},
     {.name = NULL},
 };
