@@ -496,10 +496,14 @@ MMK_ALWAYS_INLINE bool find_open(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(mmk_rc
 /* => done; false, vmf->why: it is to be done with the mmap lock */
 MMK_ALWAYS_INLINE bool speculate_rcu(struct mmk_vmf *vmf) MMK_REQUIRES_SHARED(mmk_rcu)
 {
+    uint32_t moves = mmk_mm_table_moves(vmf->mm);
+
     mmk_mm_is_speculating(vmf->mm);
     mmk_walk_rcu(vmf->mm, vmf->addr, &vmf->kept);
     vmf->why = MMK_COUNT_LOCKED_VMA;
     if (!find_open(vmf) || !allowed(vmf->flags, vmf->access))
+        return false;
+    if (!mmk_mm_table_moves_are(vmf->mm, moves) && !MMK_MISTAKE(WALK_MOVED))
         return false;
     vmf->why = MMK_COUNT_LOCKED_KIND;
     if (mmk_likely(look_rcu(vmf)))

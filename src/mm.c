@@ -152,6 +152,7 @@ static void init_fields(struct mmk_mm *mm, struct mmk_mm_cpu *cpu, struct mmk_pa
     mmk_rw_init(&mm->mmap_lock);
     mmk_vma_tree_init(&mm->vmas);
     mm->vma_seq = 0;
+    mmk_a32_store(&mm->table_moves, 0, MMK_RELAXED);
     mm->root = root;
     mm->top = mmk_table_entries(root);
     mm->context.id = mmk_a64_fetch_add(&last_id, 1, MMK_RELAXED) + 1;

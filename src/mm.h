@@ -95,6 +95,7 @@ struct MMK_CACHE_ALIGNED mmk_mm {
     struct mmk_a32 killed;          /* a: 1 from mmk_kill() on */
     struct mmk_a32 flush_unasked;   /* a: of flush_pending, those that nobody asked for. Apart from
                                        it, since faults read this one */
+    struct mmk_a32 table_moves;     /* a: how often tables that link others have moved */
     MMK_CACHE_ALIGNED struct mmk_vma_tree vmas; /* M; RCU to read */
     MMK_CACHE_ALIGNED struct mmk_rwlock mmap_lock;
     uint64_t vma_seq;             /* M: what the VMA that was opened last has (vma.h) */
@@ -262,6 +263,27 @@ MMK_MUST_CHECK MMK_ALWAYS_INLINE int mmk_mm_write_lock(struct mmk_mm *mm)
 {
     mmk_waiting_throttle();
     return mmk_likely(mmk_rw_write_lock_killable(&mm->mmap_lock, MMK_LOCK_MMAP)) ? 0 : MMK_EINTR;
+}
+
+/*
+ * A fault goes down the tables first, and asks for its VMA then. Tables may have moved in between,
+ * and the address be another VMA's: that the lowest is linked where the walk found it does not tell
+ * of those above. So it counts their moves before it walks, and again when it has the VMA's count.
+ * moved(): before a VMA of the old place, or the new, is opened again.
+ */
+MMK_ALWAYS_INLINE uint32_t mmk_mm_table_moves(const struct mmk_mm *mm)
+{
+    return mmk_a32_load(&mm->table_moves, MMK_ACQUIRE);
+}
+
+MMK_ALWAYS_INLINE bool mmk_mm_table_moves_are(const struct mmk_mm *mm, uint32_t moves)
+{
+    return mmk_a32_load(&mm->table_moves, MMK_RELAXED) == moves;
+}
+
+MMK_ALWAYS_INLINE void mmk_mm_tables_moved(struct mmk_mm *mm)
+{
+    mmk_a32_fetch_add(&mm->table_moves, 1, MMK_RELEASE);
 }
 
 /*

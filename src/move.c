@@ -346,14 +346,18 @@ void mmk_move_perform(struct mmk_move *move, struct mmk_gather *gather)
 {
     struct mmk_chain chain;
     uint64_t done = 0;
+    bool links = false; /* what moves links tables */
 
     mmk_chain_init(&chain);
     while (done < move->length) {
+        links |= step_level(move, done) > 1;
         mmk_chain_refill(&chain, &move->pool);
         mmk_rcu_read_lock();
         done += perform_step(move, done, &chain, gather);
         mmk_rcu_read_unlock();
     }
+    if (links)
+        mmk_mm_tables_moved(move->mm);
     mmk_chain_discard(&chain);
     mmk_move_discard(move);
 }

@@ -88,6 +88,34 @@ static void vma_grows_down(unsigned cpu)
         look_again();
 }
 
+static struct mmk_a32 place; /* where tables are linked */
+
+/* Who has gone where tables were does not get by with a mapping that was opened since. */
+static void vma_followed(unsigned cpu)
+{
+    uint32_t moves, found;
+    uint64_t seq;
+
+    if (cpu == 0) {
+        mmk_vma_close(kernel.vma);
+        mmk_a32_store(&place, 1, MMK_RELAXED);
+        mmk_mm_tables_moved(world.mm);
+        mmk_vma_open(kernel.vma);
+        return;
+    }
+    moves = mmk_mm_table_moves(world.mm);
+    found = mmk_a32_load(&place, MMK_RELAXED);
+    seq = mmk_vma_seq(kernel.vma);
+    if (!(seq & 1) && seq != FIRST_SEQ && mmk_mm_table_moves_are(world.mm, moves))
+        expect(found == 1);
+}
+
+static void setup_followed(void)
+{
+    setup_range();
+    mmk_a32_store(&place, 0, MMK_RELAXED);
+}
+
 /* The lower half of a file's mapping, whose upper half has moved with a page. */
 static void setup_inherits(void)
 {
@@ -204,6 +232,12 @@ const struct scenario kernels_speculate[] = {
      .setup = setup_let_go,
      .body = vma_let_go,
      .check = kernel_end},
+    {.name = "kernel.vma.followed",
+     .what = "tables move between a fault's walk and its look at the mapping",
+     .cpus = 2,
+     .setup = setup_followed,
+     .body = vma_followed,
+     .check = end_range},
     {.name = "kernel.anon.inherited",
      .what = "a mapping comes to have pages with a neighbour, and where they are looked for",
      .cpus = 2,

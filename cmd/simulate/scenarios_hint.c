@@ -121,6 +121,38 @@ static void moved_end(void)
     store(20, 1);
 }
 
+/* A table and what it links: pages 0 to 15, which are read-only elsewhere then. */
+static void start_linked(void)
+{
+    start_anon();
+    map_pages(8, 8, RW, ANON);
+    store(2, 1);
+    expect(mmk_mm_create(&it.other) == 0);
+    machine_switch_mm(it.other); /* so that nobody waits for this CPU to flush */
+}
+
+static void follow_beside(unsigned cpu)
+{
+    if (cpu == 1) {
+        move_pages(0, 16, 16);
+        expect(mmk_mprotect(world.mm, page_at(16), 16 * PAGE, RO) == 0);
+        map_pages(0, 16, RW, ANON);
+        store(1, 5);
+    } else {
+        enum mmk_fault_result result = mmk_fault(world.mm, page_at(3), MMK_ACCESS_WRITE);
+
+        expect(result == MMK_FAULT_DONE || result == MMK_FAULT_SEGV_MAPERR);
+    }
+}
+
+static void followed_end(void)
+{
+    machine_switch_mm(world.mm);
+    put_other();
+    mmk_check(world.mm);
+    expect(look(1) == 5 && look(2) == 0 && look(18) == 1);
+}
+
 /* --- the table goes -----------------------------------------------------------------------------
  */
 
@@ -157,6 +189,12 @@ const struct scenario scenarios_hint[] = {
      .setup = start_two,
      .body = move_beside,
      .check = moved_end},
+    {.name = "hint.followed",
+     .what = "tables move, and another mapping comes to be there, while one is stored to",
+     .cpus = 2,
+     .setup = start_linked,
+     .body = follow_beside,
+     .check = followed_end},
     {.name = "hint.unmapped",
      .what = "a table goes with the mapping that it knows, while that is stored to",
      .cpus = 2,
