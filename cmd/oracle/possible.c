@@ -31,6 +31,12 @@ static bool is_reachable(uint64_t addr)
     return addr < LOW_END || addr >= ADDRESS_END || (addr >= WINDOW_START && addr < WINDOW_END);
 }
 
+/* What shuts off all but the window is the children's, too. */
+static bool is_inherited(uint64_t addr, uint64_t advice)
+{
+    return addr >= LOW_END || advice != MMK_MADV_DONTFORK;
+}
+
 /* Each process may have as much as a few of these in memory. */
 static bool is_bounded(const struct op *op)
 {
@@ -59,8 +65,8 @@ static bool is_advisable(uint64_t addr, uint64_t length, uint64_t advice)
 {
     const struct op madvise = {.call = CALL_MADVISE, .args = {addr, length, advice}};
 
-    return is_harmless(addr, length) && is_bounded(&madvise) && addr < ADDRESS_END &&
-           length <= ADDRESS_END - addr;
+    return is_harmless(addr, length) && is_bounded(&madvise) && is_inherited(addr, advice) &&
+           addr < ADDRESS_END && length <= ADDRESS_END - addr;
 }
 
 bool op_is_possible(const struct op *op)
@@ -75,6 +81,7 @@ bool op_is_possible(const struct op *op)
         return is_bounded(op) && is_within_disk(op, args[5], args[1]) &&
                ((args[3] & MMK_MAP_ANONYMOUS) || args[4] < FILES);
     case CALL_MADVISE:
+        return is_harmless(args[0], args[1]) && is_bounded(op) && is_inherited(args[0], args[2]);
     case CALL_MREMAP:
     case CALL_MLOCK:
     case CALL_MLOCK2:

@@ -38,6 +38,7 @@ bad "--replay: no operation: '0 munmap 0x200000000000'" --replay '0 brk 0x0;0 mu
 bad "--replay: no operation: ' 9 brk 0x0'" --replay '0 brk 0x0; 9 brk 0x0'
 bad '--replay: no operation: .0 mmap' --replay '0 mmap 0x0 0x1000 rwy private - 0x0'
 bad '--replay: no operation: .0 madvise' --replay '0 madvise 0x1000 0x700000000000 dontneed'
+bad '--replay: no operation: .0 madvise' --replay '0 madvise 0x8000 0x5000 dontfork'
 bad '--replay: no operations' --replay ' # nothing'
 bad "--script: not with --replay" --replay '0 brk 0x0' --script "$here/../oracle/edges.txt"
 bad "--replay: not with --script" --script "$here/../oracle/edges.txt" --replay '0 brk 0x0'
