@@ -249,6 +249,19 @@ static inline struct mmk_object *new_shmem(uint64_t pages)
     return object;
 }
 
+/* Pages [first, first + pages) of the object are in memory from now on. */
+static inline void cache_pages(struct mmk_object *object, uint64_t first, uint64_t pages)
+{
+    struct mmk_page *page;
+    uint64_t i;
+
+    for (i = first; i < first + pages; i++) {
+        assert_int_equal(mmk_object_get_page(object, i, &page), 0);
+        mmk_page_unlock(page);
+        mmk_page_put(page);
+    }
+}
+
 /* ---- accesses of the program ------------------------------------------------------------------
  */
 

@@ -47,24 +47,11 @@ static int setup_table(void **state)
 
 #define WITH(name, config) cmocka_unit_test_setup_teardown(name, setup_##config, fixture_teardown)
 
-/* Pages [first, first + pages) of the object are in memory. */
-static void cache(struct mmk_object *object, uint64_t first, uint64_t pages)
-{
-    struct mmk_page *page;
-    uint64_t i;
-
-    for (i = first; i < first + pages; i++) {
-        assert_int_equal(mmk_object_get_page(object, i, &page), 0);
-        mmk_page_unlock(page);
-        mmk_page_put(page);
-    }
-}
-
 static struct mmk_object *cached_file(uint64_t pages)
 {
     struct mmk_object *file = new_file(pages);
 
-    cache(file, 0, pages);
+    cache_pages(file, 0, pages);
     return file;
 }
 
@@ -183,7 +170,7 @@ static void test_not_cached(void **state)
     struct mmk_object *file = new_file(W);
 
     (void)state;
-    cache(file, W / 2, 1);
+    cache_pages(file, W / 2, 1);
     map_object_at(0, W, RO, MMK_MAP_SHARED, file, 0);
     expect_around(0, 1, 1);
     assert_true(is_mapped(0) && is_mapped(W / 2));
@@ -296,7 +283,7 @@ static void test_shared_memory(void **state)
     struct mmk_object *memory = new_shmem(W);
 
     (void)state;
-    cache(memory, 0, W);
+    cache_pages(memory, 0, W);
     map_object_at(0, W, RW, MMK_MAP_SHARED, memory, 0);
     expect_around(0, 0, W - 1);
     assert_int_equal(mm_stats(mm).rss_shmem, W);

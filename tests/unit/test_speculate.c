@@ -43,18 +43,6 @@ static void expect_locked(struct locked expected)
 
 #define NOT_LOCKED ((struct locked){0})
 
-static void cache(struct mmk_object *object, uint64_t first, uint64_t pages)
-{
-    struct mmk_page *page;
-    uint64_t i;
-
-    for (i = first; i < first + pages; i++) {
-        assert_int_equal(mmk_object_get_page(object, i, &page), 0);
-        mmk_page_unlock(page);
-        mmk_page_put(page);
-    }
-}
-
 /*
  * Pages 1 to 3, of a file of which all but page 3 is in memory. The table is there, and has private
  * memory in page 0.
@@ -66,7 +54,7 @@ static struct mmk_object *map_cached(unsigned flags)
     map_at(0, 1, RW | MMK_PROT_EXEC, ANON);
     store_byte(BASE, 1);
     map_object_at(1, 3, RW, flags, file, 1);
-    cache(file, 0, 3);
+    cache_pages(file, 0, 3);
     since = locked_now();
     return file;
 }
@@ -198,7 +186,7 @@ static void test_around(void **state)
     (void)state;
     map_object_at(0, pages, RO, MMK_MAP_SHARED, file, 0);
     expect_byte(BASE + PAGE, 2);
-    cache(file, 0, pages);
+    cache_pages(file, 0, pages);
     since = locked_now();
     expect_byte(BASE, 1);
     expect_locked(NOT_LOCKED);
